@@ -1,0 +1,24 @@
+"""The contract of an agent."""
+
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from nas_gym.vector_env import NASVectorEnv
+
+
+@runtime_checkable
+class Agent(Protocol):
+    """A frozen dataclass of hyperparameters that knows how to search.
+
+    ``batch_size`` is how many architectures it wants evaluated at once: ``nas_gym.search`` makes an
+    environment with that many sub-environments unless the user says otherwise. An agent draws its
+    randomness from ``env.np_random`` (seeded by ``env.reset(seed=…)``) and keeps no state between
+    searches.
+    """
+
+    @property
+    def batch_size(self) -> int:
+        """Episodes a round, >= 1."""
+
+    def search(self, env: "NASVectorEnv") -> None:
+        """Spend the budget: step or ``play`` until ``env.remaining`` is 0."""

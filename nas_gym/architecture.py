@@ -1,0 +1,68 @@
+"""An architecture: the tokens that chose it, the genotype they describe, and its key."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Generic, TypeVar
+
+from nas_gym.errors import InvalidSpace
+from nas_gym.search_spaces.grammar import SearchSpace, decode
+
+G = TypeVar("G")
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture(Generic[G]):
+    """What an evaluator evaluates.
+
+    ``key`` is equal for designs that compute the same function (a space without
+    ``canonical_key`` has one key a token list): what is trained once under a key is never trained
+    again.
+    """
+
+    tokens: tuple[int, ...]
+    genotype: G
+    key: str
+
+
+def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architecture[G]:
+    """The architecture that ``tokens`` describe in ``space``.
+
+    Raises:
+        InvalidTokens: Wrong length or type, or a token that is not an index into its options.
+    """
+    plain = tuple(tokens)
+    genotype = decode(space, plain)
+    return Architecture(plain, genotype, key_of(space, genotype, plain))
+
+
+def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
+    """The space's canonical key of ``genotype``, or one that is different for all token lists."""
+    canonical_key = getattr(space, "canonical_key", None)
+    if canonical_key is not None:
+        return str(canonical_key(genotype))
+    return ",".join(map(str, tokens))
+
+
+def genotype_to_json(genotype: object) -> Any:
+    """``genotype`` as JSON data: its own ``to_json()``, or its fields, lists and plain values.
+
+    Raises:
+        InvalidSpace: It holds something that JSON cannot.
+    """
+    to_json = getattr(genotype, "to_json", None)
+    if to_json is not None:
+        return to_json()
+    if is_dataclass(genotype) and not isinstance(genotype, type):
+        return {f.name: genotype_to_json(getattr(genotype, f.name)) for f in fields(genotype)}
+    if isinstance(genotype, tuple) and hasattr(genotype, "_asdict"):
+        return {name: genotype_to_json(value) for name, value in genotype._asdict().items()}
+    if isinstance(genotype, Mapping):
+        return {str(name): genotype_to_json(value) for name, value in genotype.items()}
+    if isinstance(genotype, list | tuple):
+        return [genotype_to_json(value) for value in genotype]
+    if genotype is None or isinstance(genotype, str | bool | int | float):
+        return genotype
+    raise InvalidSpace(
+        f"a genotype holds {genotype!r}, which JSON cannot: use dataclasses, tuples and plain "
+        "values, or give it a method to_json()"
+    )

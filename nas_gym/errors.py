@@ -1,0 +1,55 @@
+"""One error class per cause; every message says what was given, what was expected, what to do."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NASGymError(Exception):
+    """Base of all errors that nas-gym raises on purpose; the command ends with exit status 2."""
+
+
+class UnknownName(NASGymError, LookupError):
+    """A space, agent, evaluator, reward, data set, recipe or option that does not exist."""
+
+
+class InvalidOption(NASGymError, ValueError):
+    """An option of a known thing with a value that it cannot take."""
+
+
+class InvalidSpace(NASGymError, TypeError):
+    """A search space that breaks its contract (see ``nas_gym/search_spaces/README.md``)."""
+
+
+class InvalidTokens(NASGymError, ValueError):
+    """A token list of the wrong length or type for its search space."""
+
+
+class InvalidGenotype(NASGymError, ValueError):
+    """A genotype, or its JSON, that does not describe an architecture of the space."""
+
+
+class InvalidDataset(NASGymError, ValueError):
+    """Images that are missing, broken, or of the wrong shape."""
+
+
+class BudgetExceeded(NASGymError, RuntimeError):
+    """An evaluation was asked for when the budget was spent."""
+
+
+class StoreError(NASGymError, RuntimeError):
+    """The results database cannot be opened, read or written, or has no such run."""
+
+
+def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
+    """The error for a name that is not known, with the nearest known ones.
+
+    Args:
+        kind: What the name stands for, e.g. ``"agent"``.
+        given: The name as the user wrote it.
+        known: All names that would have been understood.
+    """
+    names = sorted(known)
+    close = get_close_matches(str(given), names, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+    listing = ", ".join(names) if names else "none"
+    return UnknownName(f"unknown {kind} {str(given)!r}: {hint}known: {listing}")

@@ -1,0 +1,69 @@
+"""The contract of a result, and of whatever gives one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+from nas_gym.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good an architecture is. Validation figures only: no test figure belongs here.
+
+    Args:
+        architecture: What was evaluated; a result always carries it.
+        metrics: ``accuracy`` (validation, a fraction in [0, 1]), ``parameters`` (trainable),
+            ``multiply_adds`` (of one example), and any others; empty after a failure.
+        seconds: Wall time that the evaluation took, >= 0.
+        source: ``"trained"``, ``"table"``, ``"memo"`` (answered without the evaluator), …
+        failure: Why there is no accuracy (``"diverged"``, ``"error: …"``), else None.
+    """
+
+    architecture: Architecture[Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    source: str = "trained"
+    failure: str | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy, a fraction in [0, 1]; None after a failure."""
+        return self.metrics.get("accuracy")
+
+    def to_info(self) -> dict[str, Any]:
+        """The ``evaluation`` dict of an episode's final ``info``."""
+        return {
+            "accuracy": None,
+            "parameters": None,
+            "multiply_adds": None,
+            **self.metrics,
+            "seconds": self.seconds,
+            "source": self.source,
+            "failure": self.failure,
+        }
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Says HOW GOOD architectures are.
+
+    ``stateful`` is True where a later answer may differ from an earlier one (a noisy landscape,
+    shared weights): its answers are then never answered from the memo.
+    """
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the same architecture and seed may get another answer later."""
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        """Yield one evaluation an architecture, in any order, as they finish.
+
+        ``seeds`` has one child seed an architecture, in [0, 2**31). Never raises because one child
+        is bad: that is an ``Evaluation`` with its ``failure``.
+        """
+
+    def close(self) -> None:
+        """Let go of processes and files; safe to call twice."""

@@ -1,0 +1,64 @@
+"""Rewards: from an evaluation to the number that an agent maximises.
+
+A reward is any callable ``Evaluation -> float``. It is never asked about a failed child: the
+environment gives those its ``failure_reward``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluation import Evaluation
+
+Reward = Callable[[Evaluation], float]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Validation accuracy, in [0, 1] (Zoph et al. 2017, appendix A)."""
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return float(evaluation.metrics["accuracy"])
+
+
+@dataclass(frozen=True)
+class AccuracyCubed:
+    """Validation accuracy to the third power, in [0, 1] (Zoph & Le 2016, section 4.1)."""
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return float(evaluation.metrics["accuracy"]) ** 3
+
+
+@dataclass(frozen=True)
+class AccuracyUnderTarget:
+    """Accuracy, scaled by ``(cost / target) ** exponent`` where the cost is over the target.
+
+    Tan et al. 2018 (MnasNet), section 3, with alpha = 0 and beta = ``exponent``.
+
+    Args:
+        target: Cost at or below which the reward is the plain accuracy; > 0, in the metric's unit.
+        metric: ``"parameters"`` or ``"multiply_adds"``, or another metric of the evaluator.
+        exponent: <= 0. -1 halves the reward at twice the target; 0 ignores the cost.
+    """
+
+    target: float
+    metric: str = "parameters"
+    exponent: float = -1.0
+
+    def __post_init__(self) -> None:
+        if not self.target > 0:
+            raise InvalidOption(f"the cost target is {self.target}: give a number above 0")
+        if self.exponent > 0:
+            raise InvalidOption(f"the cost exponent is {self.exponent}: give 0 or a number below")
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        if self.metric not in evaluation.metrics:
+            raise InvalidOption(
+                f"the reward needs the metric {self.metric!r}, but the evaluator gives "
+                f"{', '.join(evaluation.metrics)}"
+            )
+        excess = max(1.0, evaluation.metrics[self.metric] / self.target)
+        return float(evaluation.metrics["accuracy"]) * float(excess**self.exponent)

@@ -1,0 +1,269 @@
+"""A search space is one typed Python function, ``choose(pick) -> genotype``.
+
+``pick(name, options)`` returns one of the options. Whoever calls ``choose`` decides what ``pick``
+does, so that stepping an environment, sampling, mutating, enumerating and replaying are written
+once, here and in ``moves``, for every space. A *token* is the index into the options that are open.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
+
+T = TypeVar("T")
+G = TypeVar("G")
+G_co = TypeVar("G_co", covariant=True)
+
+CACHED_PREFIXES = 200_000  # of a conditional space; a prefix and its choice take about 0.5 kB
+
+
+class Pick(Protocol):
+    """Chooses one of the options that are open now."""
+
+    def __call__(self, name: str, options: Sequence[T], /) -> T:
+        """Return one of ``options``; ``name`` says what is being chosen."""
+
+
+@runtime_checkable
+class SearchSpace(Protocol[G_co]):
+    """WHAT may be built. A frozen dataclass with these three members is a search space.
+
+    Optional members: ``static`` (True: names and options never depend on earlier picks, which lets
+    masks come from a table), ``answers(genotype)`` (the option picked for each name: makes
+    ``tokens_of`` work), ``canonical_key(genotype)`` (equal for designs that compute the same
+    function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one).
+    """
+
+    @property
+    def max_length(self) -> int:
+        """Most picks on any path through ``choose``."""
+
+    @property
+    def max_options(self) -> int:
+        """Most options of any pick."""
+
+    def choose(self, pick: Pick, /) -> G_co:
+        """Build a genotype from picks alone; must not use anything that changes between calls."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a child network is built for: the data's shape and the size that the recipe asks for."""
+
+    channels: int  # of an image, >= 1
+    height: int  # pixels
+    width: int  # pixels
+    classes: int  # >= 2
+    repeats: int = 1  # N: normal cells a stack
+    filters: int = 8  # F: filters of the first stack
+    stem: str = "cifar"  # "cifar" or "imagenet"
+    auxiliary: bool = False  # build the auxiliary classifier
+    drop_path: float = 0.0  # probability of dropping a path at the end of training, in [0, 1)
+
+
+class NetworkSpace(SearchSpace[G], Protocol[G]):
+    """A space whose genotypes can be trained for real."""
+
+    def build(self, genotype: G, task: Task) -> Any:
+        """Return the ``torch.nn.Module``: (batch, channels, height, width) -> (batch, classes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One decision: its name and the options that are open."""
+
+    name: str
+    options: tuple[Any, ...]  # at least one
+
+    @property
+    def kind(self) -> str:
+        """The name's last part without its number: ``layer3.skip1`` is a ``skip``."""
+        return self.name.rpartition(".")[2].rstrip("0123456789")
+
+
+class _OpenChoice(BaseException):
+    """Stops ``choose`` at the first open pick.
+
+    Not an ``Exception``: a user's ``except Exception`` inside ``choose`` would swallow it.
+    """
+
+    def __init__(self, choice: Choice) -> None:
+        self.choice = choice
+
+
+def next_choice(space: SearchSpace[Any], prefix: Sequence[int]) -> Choice | None:
+    """The choice that is open after the tokens ``prefix``; None when the architecture is complete.
+
+    Raises:
+        InvalidSpace: The space offers no options, or more picks or options than it declares.
+    """
+    position = 0
+
+    def pick(name: str, options: Sequence[T], /) -> T:
+        nonlocal position
+        if position == len(prefix):
+            raise _OpenChoice(checked_choice(space, name, options, position))
+        token = prefix[position]
+        position += 1
+        return options[token % len(options)]
+
+    try:
+        space.choose(pick)
+    except _OpenChoice as stop:
+        return stop.choice
+    return None
+
+
+def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice, ...]]:
+    """The genotype that ``tokens`` describe, and the choices that they answered, in order.
+
+    Raises:
+        InvalidTokens: Wrong length or type, or a token that is not an index into its options.
+        InvalidSpace: The space breaks its contract.
+    """
+    given = checked_tokens(tokens)
+    choices: list[Choice] = []
+
+    def pick(name: str, options: Sequence[T], /) -> T:
+        position = len(choices)
+        choice = checked_choice(space, name, options, position)
+        choices.append(choice)
+        if position >= len(given):
+            raise _OpenChoice(choice)
+        if given[position] >= len(options):
+            raise InvalidTokens(
+                f"token {position} is {given[position]}, but {name} has {len(options)} options: "
+                f"give a number from 0 to {len(options) - 1}"
+            )
+        return options[given[position]]
+
+    try:
+        genotype = space.choose(pick)
+    except _OpenChoice as stop:
+        raise InvalidTokens(
+            f"{len(given)} tokens were given, but the architecture is not complete: "
+            f"{stop.choice.name} is still open; give {_length(space)}"
+        ) from None
+    if len(given) > len(choices):
+        raise InvalidTokens(
+            f"{len(given)} tokens were given, but the architecture is complete after "
+            f"{len(choices)}; give {_length(space)}"
+        )
+    return genotype, tuple(choices)
+
+
+def decode(space: SearchSpace[G], tokens: Iterable[int]) -> G:
+    """The genotype that ``tokens`` describe; raises as ``trace`` does."""
+    return trace(space, tokens)[0]
+
+
+def tokens_of(space: SearchSpace[G], genotype: G) -> tuple[int, ...]:
+    """The tokens that describe ``genotype``: the inverse of ``decode``.
+
+    Raises:
+        InvalidSpace: The space has no ``answers(genotype)``.
+        InvalidGenotype: The genotype picks something that the space does not offer.
+    """
+    answers_of: Callable[[G], Mapping[str, object]] | None = getattr(space, "answers", None)
+    if answers_of is None:
+        raise InvalidSpace(
+            f"{type(space).__name__} cannot turn a genotype into tokens: "
+            "give it a method answers(genotype) that returns the option picked for each name"
+        )
+    answers = answers_of(genotype)
+    tokens: list[int] = []
+
+    def pick(name: str, options: Sequence[T], /) -> T:
+        if name not in answers:
+            raise InvalidGenotype(f"the genotype gives no answer to {name}")
+        if answers[name] not in options:
+            raise InvalidGenotype(
+                f"{name} is {answers[name]!r}: expected one of {', '.join(map(repr, options))}"
+            )
+        tokens.append(list(options).index(answers[name]))  # type: ignore[arg-type]
+        return options[tokens[-1]]
+
+    rebuilt = space.choose(pick)
+    if rebuilt != genotype:
+        raise InvalidGenotype(
+            "the genotype has parts that this space cannot express "
+            f"(nearest: {rebuilt!r}): check its number of blocks and its concat rule"
+        )
+    return tuple(tokens)
+
+
+class ChoiceTable:
+    """Answers which choice is open after a prefix, from a table where the space is static.
+
+    Args:
+        space: Any search space.
+    """
+
+    def __init__(self, space: SearchSpace[Any]) -> None:
+        self.space = space
+        self.static: tuple[Choice, ...] | None = None
+        self._cache: dict[tuple[int, ...], Choice | None] = {}
+        if getattr(space, "static", False):
+            self.static = self._first_path()
+
+    def after(self, prefix: tuple[int, ...]) -> Choice | None:
+        """As ``next_choice``, remembered."""
+        if self.static is not None:
+            return self.static[len(prefix)] if len(prefix) < len(self.static) else None
+        try:
+            return self._cache[prefix]
+        except KeyError:
+            choice = next_choice(self.space, prefix)
+            if len(self._cache) >= CACHED_PREFIXES:
+                self._cache.clear()
+            self._cache[prefix] = choice
+            return choice
+
+    def _first_path(self) -> tuple[Choice, ...]:
+        choices: list[Choice] = []
+
+        def pick(name: str, options: Sequence[T], /) -> T:
+            choices.append(checked_choice(self.space, name, options, len(choices)))
+            return options[0]
+
+        self.space.choose(pick)
+        return tuple(choices)
+
+
+def checked_choice(
+    space: SearchSpace[Any], name: str, options: Sequence[Any], position: int
+) -> Choice:
+    """The choice, or InvalidSpace where the space offers what it did not declare."""
+    if not options:
+        raise InvalidSpace(f"choice {name} offers no options: every pick needs at least one")
+    if len(options) > space.max_options:
+        raise InvalidSpace(
+            f"choice {name} offers {len(options)} options, but the space declares "
+            f"max_options = {space.max_options}: raise it"
+        )
+    if position >= space.max_length:
+        raise InvalidSpace(
+            f"choice {name} is number {position + 1}, but the space declares "
+            f"max_length = {space.max_length}: raise it"
+        )
+    return Choice(name, tuple(options))
+
+
+def checked_tokens(tokens: Iterable[int]) -> tuple[int, ...]:
+    """``tokens`` as plain non-negative ints, or InvalidTokens."""
+    if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
+        raise InvalidTokens(f"tokens must be a list of integers, not {tokens!r}")
+    plain: list[int] = []
+    for position, token in enumerate(tokens):
+        if isinstance(token, bool) or not hasattr(token, "__index__"):
+            raise InvalidTokens(f"token {position} is {token!r}: expected an integer")
+        plain.append(int(token))
+        if plain[-1] < 0:
+            raise InvalidTokens(f"token {position} is {token}: expected 0 or more")
+    return tuple(plain)
+
+
+def _length(space: SearchSpace[Any]) -> str:
+    exact = "" if getattr(space, "static", False) else "at most "
+    return f"{exact}{space.max_length} tokens"

@@ -1,0 +1,143 @@
+"""Sampling, mutation, crossover, enumeration and size, for every search space."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any, TypeVar
+
+import numpy as np
+
+from nas_gym.errors import InvalidSpace
+from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace, checked_choice, trace
+
+T = TypeVar("T")
+Tokens = tuple[int, ...]
+COUNTED_AT_MOST = 10_000_000  # architectures of a conditional space that space_size walks
+
+
+def random_tokens(space: SearchSpace[Any], rng: np.random.Generator) -> Tokens:
+    """A random architecture: uniform over the options of each choice, as in the papers.
+
+    Uniform over *choices*, not over architectures (Zoph et al. 2017, appendix; the two differ in
+    conditional spaces).
+    """
+    return _choose_tokens(space, lambda name, options: int(rng.integers(len(options))))
+
+
+def mutate(
+    space: SearchSpace[Any],
+    tokens: Sequence[int],
+    rng: np.random.Generator,
+    kinds: Collection[str] | None = None,
+) -> Tokens:
+    """Give one choice another option; choices that this opens anew are drawn at random.
+
+    Args:
+        space: The space of ``tokens``.
+        tokens: A complete architecture.
+        rng: Source of randomness.
+        kinds: Choice kinds that may change; all by default.
+
+    Returns:
+        The tokens of the mutant. Equal to ``tokens`` only if no choice has a second option.
+    """
+    choices = trace(space, tokens)[1]
+    places = [
+        position
+        for position, choice in enumerate(choices)
+        if len(choice.options) > 1 and (kinds is None or choice.kind in kinds)
+    ]
+    if not places:
+        return tuple(tokens)
+    place = places[int(rng.integers(len(places)))]
+    count = len(choices[place].options)
+    changed = (tokens[place] + 1 + int(rng.integers(count - 1))) % count
+    kept = {c.name: c.options[t] for c, t in zip(choices, tokens, strict=True)}
+    kept[choices[place].name] = choices[place].options[changed]
+    return _choose_tokens(space, _keep(kept, rng))
+
+
+def crossover(
+    space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: np.random.Generator
+) -> Tokens:
+    """A child that takes each choice, by name, from either parent with probability one half.
+
+    A choice that only one parent has comes from that one; one that neither has is random.
+    """
+    parents = [
+        {c.name: c.options[t] for c, t in zip(trace(space, tokens)[1], tokens, strict=True)}
+        for tokens in (one, other)
+    ]
+    mixed: dict[str, object] = {}
+    for name in dict.fromkeys([*parents[0], *parents[1]]):
+        donors = [parent for parent in parents if name in parent]
+        mixed[name] = donors[int(rng.integers(len(donors)))][name]
+    return _choose_tokens(space, _keep(mixed, rng))
+
+
+def enumerate_tokens(space: SearchSpace[Any]) -> Iterator[Tokens]:
+    """Every architecture once, in lexicographic order of its tokens."""
+    table = ChoiceTable(space)
+    prefix: list[int] = []
+    while True:
+        choice = table.after(tuple(prefix))
+        while choice is not None:
+            prefix.append(0)
+            choice = table.after(tuple(prefix))
+        yield tuple(prefix)
+        while prefix:
+            last = prefix.pop() + 1
+            parent = table.after(tuple(prefix))
+            if parent is not None and last < len(parent.options):
+                prefix.append(last)
+                break
+        if not prefix:
+            return
+
+
+def space_size(space: SearchSpace[Any]) -> int:
+    """How many token lists the space has; exact.
+
+    Raises:
+        InvalidSpace: A conditional space with more than ten million token lists that does not
+            declare its own ``size`` property.
+    """
+    declared = getattr(space, "size", None)
+    if isinstance(declared, int):
+        return declared
+    static = ChoiceTable(space).static
+    if static is not None:
+        return prod(len(choice.options) for choice in static)
+    for count, _ in enumerate(enumerate_tokens(space), start=1):
+        if count > COUNTED_AT_MOST:
+            raise InvalidSpace(
+                f"{type(space).__name__} is conditional and has more than {COUNTED_AT_MOST:,} "
+                "architectures: give it a property size (an int) to say how many"
+            )
+    return count
+
+
+def _keep(
+    kept: Mapping[str, object], rng: np.random.Generator
+) -> Callable[[str, Sequence[Any]], int]:
+    """Answers a choice as ``kept`` does where that is still offered, else at random."""
+
+    def index(name: str, options: Sequence[Any]) -> int:
+        if name in kept and kept[name] in options:
+            return list(options).index(kept[name])
+        return int(rng.integers(len(options)))
+
+    return index
+
+
+def _choose_tokens(
+    space: SearchSpace[Any], index: Callable[[str, Sequence[Any]], int]
+) -> Tokens:
+    tokens: list[int] = []
+
+    def pick(name: str, options: Sequence[T], /) -> T:
+        checked_choice(space, name, options, len(tokens))
+        tokens.append(index(name, options))
+        return options[tokens[-1]]
+
+    space.choose(pick)
+    return tuple(tokens)

@@ -1,6 +1,6 @@
 """The contract of an agent."""
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from nas_gym.vector_env import NASVectorEnv
@@ -20,5 +20,5 @@ class Agent(Protocol):
     def batch_size(self) -> int:
         """Episodes a round, >= 1."""
 
-    def search(self, env: "NASVectorEnv") -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Spend the budget: step or ``play`` until ``env.remaining`` is 0."""

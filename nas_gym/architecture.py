@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
 from nas_gym.errors import InvalidSpace
-from nas_gym.search_spaces.grammar import SearchSpace, decode
+from nas_gym.search_spaces.grammar import SearchSpace, decode, decode_valid
 
 G = TypeVar("G")
 
@@ -33,6 +33,12 @@ def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architectur
     plain = tuple(tokens)
     genotype = decode(space, plain)
     return Architecture(plain, genotype, key_of(space, genotype, plain))
+
+
+def architecture_of_valid(space: SearchSpace[G], tokens: tuple[int, ...]) -> Architecture[G]:
+    """As ``architecture_of``, without its checks: for tokens known to be complete and in range."""
+    genotype = decode_valid(space, tokens)
+    return Architecture(tokens, genotype, key_of(space, genotype, tokens))
 
 
 def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:

@@ -192,9 +192,8 @@ def concat_by_rule(blocks: list[Block] | tuple[Block, ...], rule: str) -> tuple[
     states = range(2, 2 + len(blocks))
     if rule == "all":
         return tuple(states)
-    used = {block[0] for block in blocks}
-    used.update(block[1] for block in blocks)
-    return tuple(state for state in states if state not in used)
+    used = {state for block in blocks for state in block[:2]}
+    return tuple([state for state in states if state not in used])
 
 
 def with_concat(genotype: CellGenotype, rule: str) -> CellGenotype:
@@ -221,15 +220,13 @@ def canonical_cell(cell: Cell) -> CanonicalCell:
     sorted (the next layer's weights absorb the order of channels). Concatenation inside a block
     keeps its order.
     """
-    alive = _alive_blocks(cell)
-    _, order = _smallest_order(cell.blocks, alive, {0: 0, 1: 1})
-    place = {0: 0, 1: 1} | {2 + b: 2 + i for i, b in enumerate(order)}
+    sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
+    order = tuple(state - 2 for state in place if state > 1)
     blocks, swapped = [], []
-    for b in order:
-        combine, first, second = _encode(cell.blocks[b], place)
+    for b, (combine, first, second) in zip(order, sequence, strict=True):
         blocks.append(Block(first[0], second[0], first[1], second[1], combine))
-        swapped.append((place[cell.blocks[b][0]], cell.blocks[b][2]) != first)
-    concat = tuple(sorted([place[state] for state in cell.concat]))
+        swapped.append((place[cell.blocks[b].input_a], cell.blocks[b].operation_a) != first)
+    concat = tuple(sorted(place[state] for state in cell.concat))
     return CanonicalCell(Cell(tuple(blocks), concat), order, tuple(swapped))
 
 
@@ -239,10 +236,10 @@ def canonical_key(genotype: CellGenotype) -> str:
 
 
 def _cell_key(cell: Cell) -> str:
-    sequence, order = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
-    place = {0: 0, 1: 1} | {2 + b: 2 + i for i, b in enumerate(order)}
+    sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
     parts = [f"{a}.{op_a}{_SIGN[c]}{b}.{op_b}" for c, (a, op_a), (b, op_b) in sequence]
-    return f"{' '.join(parts)}>{','.join([str(s) for s in sorted([place[s] for s in cell.concat])])}"
+    concat = sorted([place[state] for state in cell.concat])
+    return f"{' '.join(parts)}>{','.join(map(str, concat))}"
 
 
 _SIGN = {"add": "+", "concat": "&"}
@@ -269,15 +266,15 @@ def _encode(block: Block, place: Mapping[int, int]) -> _Encoded:
 
 def _smallest_order(
     blocks: tuple[Block, ...], waiting: list[int], place: dict[int, int]
-) -> tuple[tuple[_Encoded, ...], tuple[int, ...]]:
+) -> tuple[list[_Encoded], dict[int, int]]:
     """The lexicographically smallest list of encoded blocks over all topological orders.
 
     Greedy, because an earlier place decides; only blocks with equal codes need both tries.
+
+    Returns:
+        The codes, and the canonical number of each hidden state, in canonical order.
     """
     sequence: list[_Encoded] = []
-    order: list[int] = []
-    place = dict(place)
-    waiting = list(waiting)
     while waiting:
         smallest: _Encoded | None = None
         ties: list[int] = []
@@ -290,6 +287,7 @@ def _smallest_order(
                 elif code == smallest:
                     ties.append(b)
         assert smallest is not None  # blocks refer to earlier states alone
+        sequence.append(smallest)
         if len(ties) > 1:
             tries = [
                 _smallest_order(
@@ -297,16 +295,11 @@ def _smallest_order(
                 )
                 for b in ties
             ]
-            best = min(range(len(ties)), key=lambda i: tries[i][0])
-            return (
-                (*sequence, smallest, *tries[best][0]),
-                (*order, ties[best], *tries[best][1]),
-            )
-        sequence.append(smallest)
-        order.append(ties[0])
+            rest, place = min(tries, key=lambda tried: tried[0])
+            return sequence + rest, place
         place[ties[0] + 2] = len(place)
         waiting.remove(ties[0])
-    return tuple(sequence), tuple(order)
+    return sequence, place
 
 
 # ---------------------------------------------------------------- JSON

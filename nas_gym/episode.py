@@ -1,0 +1,93 @@
+"""One architecture under construction: the tokens so far, what is open, what is observed."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidTokens
+from nas_gym.search_spaces.grammar import Choice, ChoiceTable, checked_tokens
+
+Mask = npt.NDArray[np.int8]
+Observation = npt.NDArray[np.int64]
+
+
+class Episode:
+    """The state of one episode.
+
+    Args:
+        choices: The space's choices; shared by all episodes of an environment.
+    """
+
+    def __init__(self, choices: ChoiceTable) -> None:
+        self.choices = choices
+        self.max_options = choices.space.max_options
+        self.tokens: list[int] = []
+        self.open: Choice | None = None  # None: complete
+        self.observation: Observation = np.zeros(choices.space.max_length, np.int64)
+        self._masks = _masks(choices.space.max_options)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start a new architecture."""
+        self.tokens.clear()
+        self.observation[:] = 0
+        self.open = self.choices.after(())
+
+    def take(self, action: int) -> None:
+        """Take an action: a token, folded onto the open options (``action % len(options)``).
+
+        After completion an action is ignored.
+
+        Raises:
+            InvalidTokens: Not an integer in [0, max_options).
+        """
+        if not 0 <= action < self.max_options:
+            raise InvalidTokens(
+                f"action {action} is not a token of this space: give 0 to {self.max_options - 1}"
+            )
+        if self.open is None:
+            return
+        token = int(action) % len(self.open.options)
+        self.observation[len(self.tokens)] = token + 1
+        self.tokens.append(token)
+        static = self.choices.static
+        if static is not None:
+            place = len(self.tokens)
+            self.open = static[place] if place < len(static) else None
+        else:
+            self.open = self.choices.after(tuple(self.tokens))
+
+    def mask(self) -> Mask:
+        """(max_options,) int8, 1 = open; a fresh array. After completion only token 0 is open."""
+        mask: Mask = self._masks[1 if self.open is None else len(self.open.options)].copy()
+        return mask
+
+
+def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
+    """A whole token list as ``take`` would take its tokens one by one.
+
+    Raises:
+        InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length.
+    """
+    given = checked_tokens(tokens)
+    episode = Episode(choices)
+    for position, token in enumerate(given):
+        if episode.open is None:
+            raise InvalidTokens(
+                f"{len(given)} tokens were given, but the architecture is complete after "
+                f"{position}: leave out the rest"
+            )
+        episode.take(token)
+    if episode.open is not None:
+        raise InvalidTokens(
+            f"{len(given)} tokens were given, but the architecture is not complete: "
+            f"{episode.open.name} is still open (the space takes {choices.space.max_length} "
+            "tokens at most)"
+        )
+    return tuple(episode.tokens)
+
+
+def _masks(max_options: int) -> npt.NDArray[np.int8]:
+    """Row n: n options are open."""
+    return np.tri(max_options + 1, max_options, k=-1, dtype=np.int8)

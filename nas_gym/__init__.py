@@ -1,3 +1,70 @@
-"""nas-gym."""
+"""Neural architecture search as a Gymnasium environment.
+
+Importing this package registers the environments and imports neither torch nor
+stable-baselines3. The map, in reading order:
+
+- ``search_spaces``: WHAT may be built (``choose(pick) -> genotype``); ``networks``: HOW.
+- ``evaluators``: HOW GOOD it is; ``training``: data sets, recipes, the loop; ``rewards``.
+- ``ledger``: the one door to an evaluator; ``store``: the results database.
+- ``env``, ``vector_env``: one episode at a time, and rounds of them.
+- ``searching``, ``report``, ``describe``, ``cli``: what a person calls.
+- ``nas_agents`` (its own package): who searches.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import gymnasium
+
+if TYPE_CHECKING:
+    from nas_gym.agent import Agent
+    from nas_gym.architecture import Architecture
+    from nas_gym.env import NASEnv
+    from nas_gym.evaluation import Evaluation, Evaluator
+    from nas_gym.search_spaces.grammar import Pick, SearchSpace
+    from nas_gym.search_spaces.nasnet_cell import NASNetCell
+    from nas_gym.searching import search
+    from nas_gym.vector_env import NASVectorEnv
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "Architecture",
+    "Evaluation",
+    "Evaluator",
+    "NASEnv",
+    "NASNetCell",
+    "NASVectorEnv",
+    "Pick",
+    "SearchSpace",
+    "search",
+]
+
+_HOME = {
+    "Agent": "agent",
+    "Architecture": "architecture",
+    "Evaluation": "evaluation",
+    "Evaluator": "evaluation",
+    "NASEnv": "env",
+    "NASNetCell": "search_spaces.nasnet_cell",
+    "NASVectorEnv": "vector_env",
+    "Pick": "search_spaces.grammar",
+    "SearchSpace": "search_spaces.grammar",
+    "search": "searching",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _HOME:
+        return getattr(import_module(f"nas_gym.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'nas_gym' has no attribute {name!r}")
+
+
+gymnasium.register(
+    id="NASNetCell-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "nasnet-cell"},
+)

@@ -62,7 +62,6 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         failure_reward: Reward of a child that failed.
         render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
         record: Where evaluations and requests are written down; None to keep nothing.
-        on_evaluation: Called with every new evaluation.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
     a name, or ``{"name": …}`` with options; see ``nas_gym.registry``.

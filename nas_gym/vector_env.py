@@ -55,7 +55,6 @@ class NASVectorEnv(
         failure_reward: Reward of a child that failed.
         render_mode: ``"ansi"``, ``"rgb_array"`` or None.
         record: Where evaluations and requests are written down; None to keep nothing.
-        on_evaluation: Called with every new evaluation.
     """
 
     metadata = {  # noqa: RUF012

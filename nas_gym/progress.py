@@ -1,0 +1,100 @@
+"""Progress of a search on stderr: best so far, evaluations per minute, ETA, failures, memo hits."""
+
+import time
+from collections.abc import Sequence
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from nas_gym.evaluation import Evaluation
+from nas_gym.ledger import Answer
+
+PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
+
+
+class SearchProgress:
+    """A ``nas_gym.ledger.Record`` that shows what it is told.
+
+    Args:
+        budget: Requests the search will make.
+        console: Where to write; stderr by default.
+    """
+
+    def __init__(self, budget: int, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True)
+        self.budget = budget
+        self.best: float | None = None
+        self.trained = self.failed = self.memo = self.requests = 0
+        self._waiting = 0  # evaluated, but not yet handed to the agent
+        self._started = self._said = time.monotonic()
+        self._bar = Progress(
+            TextColumn("search"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[status]}"),
+            TimeElapsedColumn(),
+            console=self.console,
+            transient=True,
+            disable=not self.console.is_terminal,
+        )
+        self._task = self._bar.add_task("search", total=budget, status=self.status())
+
+    def __enter__(self) -> "SearchProgress":
+        """Start to draw."""
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop drawing; leaves one last line."""
+        self._bar.stop()
+        self.console.print(f"{self.done}/{self.budget} evaluations, {self.status()}")
+
+    @property
+    def done(self) -> int:
+        """Requests answered, and evaluations that are about to answer one."""
+        return min(self.budget, self.requests + self._waiting)
+
+    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+        """Count a new evaluation."""
+        self.trained += 1
+        self._waiting += 1
+        self.failed += evaluation.failure is not None
+        accuracy = evaluation.accuracy
+        if accuracy is not None and (self.best is None or accuracy > self.best):
+            self.best = accuracy
+        self._show()
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """Count a batch of requests."""
+        self.requests = first + len(answers)
+        self._waiting = 0
+        self.memo += sum(answer.evaluation.source == "memo" for answer in answers)
+        self._show()
+
+    def status(self) -> str:
+        """Best accuracy, pace, time left, failures and memo hits, in words."""
+        minutes = max(time.monotonic() - self._started, 1e-9) / 60
+        pace = self.done / minutes
+        left = (self.budget - self.done) / pace * 60 if pace else None
+        return ", ".join(
+            [
+                "best -" if self.best is None else f"best {self.best:.4f}",
+                f"{pace:.1f}/min",
+                "ETA -" if left is None else f"ETA {int(left) // 60}:{int(left) % 60:02d}",
+                f"{self.failed} failed",
+                f"{self.memo} from memo",
+            ]
+        )
+
+    def _show(self) -> None:
+        self._bar.update(self._task, completed=self.done, status=self.status())
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
+            self._said = now
+            self.console.print(f"{self.done}/{self.budget} evaluations, {self.status()}")

@@ -1,0 +1,184 @@
+"""Names for spaces, evaluators, rewards and agents, and the makers behind ``gym.make``.
+
+Everywhere a part can be given as a name (``"digits"``), as JSON data with options
+(``{"name": "nasnet-cell", "blocks": 4}``), as ``"module:attribute"`` of the user's own code, or as
+a live object. Names and JSON data keep ``env.spec.to_json()`` working.
+"""
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from nas_gym.env import NASEnv
+from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.vector_env import NASVectorEnv
+
+_CELL = "nas_gym.search_spaces.nasnet_cell"
+
+PLUGINS: dict[str, dict[str, str]] = {
+    "space": {
+        "nasnet-cell": f"{_CELL}:NASNetCell",
+        "amoebanet-cell": f"{_CELL}:AMOEBANET_CELL",
+        "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
+    },
+    "evaluator": {
+        "training": "nas_gym.evaluators.training:TrainingEvaluator",
+        "landscape": "nas_gym.testing.landscapes:Landscape",
+    },
+    "reward": {
+        "accuracy": "nas_gym.rewards:Accuracy",
+        "accuracy-cubed": "nas_gym.rewards:AccuracyCubed",
+        "accuracy-under-target": "nas_gym.rewards:AccuracyUnderTarget",
+    },
+}
+
+Part = str | Mapping[str, Any] | object
+
+
+def names(kind: str) -> list[str]:
+    """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
+    return sorted(_table(kind))
+
+
+def make(kind: str, part: Part, **context: Any) -> Any:
+    """The live object that ``part`` names.
+
+    Args:
+        kind: ``"space"``, ``"evaluator"``, ``"reward"`` or ``"agent"``.
+        part: A name, ``{"name": …, option: value, …}``, ``"module:attribute"`` or a live object.
+        context: Options filled in where the class takes them and ``part`` does not give them,
+            e.g. ``space`` for an evaluator.
+
+    Raises:
+        UnknownName: No such name or option; says which is nearest.
+        InvalidOption: A value that the class refuses.
+    """
+    if isinstance(part, str):
+        part = {"name": part}
+    if not isinstance(part, Mapping):
+        return part
+    options = dict(part)
+    name = options.pop("name", None)
+    if not isinstance(name, str):
+        raise InvalidOption(f"{kind} is {dict(part)!r}: give its name as {{'name': …}}")
+    found = _load(kind, name)
+    known = _option_names(found)
+    for option in options:
+        if option not in known:
+            raise unknown_name(f"option of {kind} {name!r}", option, known)
+    options = {o: v for o, v in context.items() if o in known and o not in options} | options
+    try:
+        if isinstance(found, type):
+            return found(**options)
+        return replace(found, **options) if options else found
+    except TypeError as error:
+        raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
+
+
+def spec_of(kind: str, part: Any) -> dict[str, Any]:
+    """JSON data from which ``make(kind, …)`` makes an equal object, as far as its fields are JSON.
+
+    For a live object that is not a dataclass: its ``"module:Class"`` name alone.
+    """
+    target = f"{type(part).__module__}:{type(part).__qualname__}"
+    name = next((n for n, path in _table(kind).items() if path == target), target)
+    spec: dict[str, Any] = {"name": name}
+    if is_dataclass(part) and not isinstance(part, type):
+        for field in fields(part):
+            value = getattr(part, field.name)
+            if field.init and value != field.default and _is_json(value):
+                spec[field.name] = list(value) if isinstance(value, tuple) else value
+    return spec
+
+
+def make_env(
+    space: Part,
+    evaluator: Part = "training",
+    reward: Part = "accuracy",
+    **options: Any,
+) -> NASEnv[Any]:
+    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object."""
+    space, evaluator, reward = _parts(space, evaluator, reward)
+    return NASEnv(space, evaluator, reward, **options)  # type: ignore[arg-type]
+
+
+def make_vector_env(
+    space: Part,
+    evaluator: Part = "training",
+    reward: Part = "accuracy",
+    num_envs: int = 1,
+    workers: int = 0,
+    **options: Any,
+) -> NASVectorEnv[Any]:
+    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, JSON data or object.
+
+    ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
+    needs ``if __name__ == "__main__":``); 0 evaluates in this process.
+    """
+    space, evaluator, reward = _parts(space, evaluator, reward)
+    return NASVectorEnv(
+        space,  # type: ignore[arg-type]
+        in_workers(evaluator, workers),
+        num_envs=num_envs,
+        reward=reward,  # type: ignore[arg-type]
+        **options,
+    )
+
+
+# gymnasium asks the entry point which render modes it may wrap.
+make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
+
+
+def in_workers(evaluator: Any, workers: int) -> Any:
+    """``evaluator``, spread over ``workers`` processes; as it is for 0."""
+    if not isinstance(workers, int) or workers < 0:
+        raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
+    if workers == 0:
+        return evaluator
+    from nas_gym.evaluators.parallel import ParallelEvaluator
+
+    return ParallelEvaluator(evaluator, workers)
+
+
+def _parts(space: Part, evaluator: Part, reward: Part) -> tuple[object, object, object]:
+    made = make("space", space)
+    return made, make("evaluator", evaluator, space=made), make("reward", reward)
+
+
+def _table(kind: str) -> dict[str, str]:
+    if kind == "agent":
+        return dict(_load_attribute("nas_agents:AGENTS"))
+    return PLUGINS[kind]
+
+
+def _load(kind: str, name: str) -> Any:
+    path = _table(kind).get(name, name)
+    if ":" not in path:
+        raise unknown_name(kind, name, _table(kind))
+    return _load_attribute(path)
+
+
+def _load_attribute(path: str) -> Any:
+    module, _, attribute = path.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is not None and module.startswith(error.name):
+            raise UnknownName(f"{path!r}: there is no module {error.name!r} to import") from error
+        raise
+    except AttributeError as error:
+        raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
+
+
+def _option_names(found: Any) -> list[str]:
+    if is_dataclass(found):
+        return [field.name for field in fields(found) if field.init]
+    return list(inspect.signature(found).parameters) if isinstance(found, type) else []
+
+
+def _is_json(value: object) -> bool:
+    if isinstance(value, list | tuple):
+        return all(_is_json(item) for item in value)
+    return value is None or isinstance(value, str | bool | int | float)

@@ -39,7 +39,10 @@ Part = str | Mapping[str, Any] | object
 
 def names(kind: str) -> list[str]:
     """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
-    return sorted(_table(kind))
+    listed = list(_table(kind))
+    if kind == "agent":
+        listed += [f"{name}/{preset}" for name in listed for preset in _presets(kind, name)]
+    return sorted(listed)
 
 
 def make(kind: str, part: Part, **context: Any) -> Any:
@@ -154,10 +157,24 @@ def _table(kind: str) -> dict[str, str]:
 
 
 def _load(kind: str, name: str) -> Any:
-    path = _table(kind).get(name, name)
+    """The class or ready-made object behind ``name``, ``name/preset`` or ``module:attribute``."""
+    base, slash, preset = name.partition("/")
+    path = _table(kind).get(base, base)
     if ":" not in path:
-        raise unknown_name(kind, name, _table(kind))
-    return _load_attribute(path)
+        raise unknown_name(kind, name, names(kind))
+    if not slash:
+        return _load_attribute(path)
+    presets = _presets(kind, base)
+    if preset not in presets:
+        raise unknown_name(f"preset of {kind} {base!r}", preset, presets)
+    return presets[preset]
+
+
+def _presets(kind: str, name: str) -> Mapping[str, Any]:
+    """The named settings that the module of an agent offers as ``PRESETS``."""
+    module = _table(kind).get(name, name).partition(":")[0]
+    presets: Mapping[str, Any] = getattr(importlib.import_module(module), "PRESETS", {})
+    return presets
 
 
 def _load_attribute(path: str) -> Any:

@@ -1,0 +1,48 @@
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+
+from nas_gym.architecture import Architecture
+from nas_gym.evaluation import Evaluation
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.testing.landscapes import Landscape
+
+LANDSCAPE = {"name": "landscape", "seed": 3}  # JSON data for gym.make
+
+
+@pytest.fixture
+def cell_space() -> NASNetCell:
+    return NASNetCell()
+
+
+@pytest.fixture
+def landscape(cell_space: NASNetCell) -> Landscape:
+    return Landscape(cell_space, seed=3)
+
+
+class CountingEvaluator:
+    """Half accuracy for everything; remembers what it was asked, answers in reverse order."""
+
+    stateful = False
+
+    def __init__(self) -> None:
+        self.batches: list[list[tuple[int, ...]]] = []
+        self.seeds: list[int] = []
+        self.closed = 0
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        self.batches.append([a.tokens for a in architectures])
+        self.seeds += seeds
+        for architecture in reversed(architectures):
+            yield Evaluation(architecture, {"accuracy": sum(architecture.tokens) / 1000})
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+@pytest.fixture
+def counting() -> CountingEvaluator:
+    return CountingEvaluator()

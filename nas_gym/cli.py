@@ -9,13 +9,17 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 from rich.console import Console
+from rich.table import Table
 
 from nas_gym.errors import InvalidGenotype, InvalidOption, NASGymError, unknown_name
 from nas_gym.searching import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from nas_gym.describe import Description
 
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
@@ -235,7 +239,8 @@ class Describe:
             _print_json({"architecture": genotype.to_json(), **description.to_json()})
             return 0
         print(cells_as_text(genotype))
-        print(description.to_text())
+        Console().print(_parts_table(description))
+        print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
 
 
@@ -297,7 +302,7 @@ def _listing(store: Path) -> dict[str, Any]:
         "agents": names("agent"),
         "evaluators": names("evaluator"),
         "rewards": names("reward"),
-        "datasets": sorted(DATASETS),
+        "datasets": [*sorted(DATASETS), "a folder of images", "a .npz file"],
         "recipes": sorted(RECIPES),
         "architectures": sorted(PUBLISHED),
         "runs": Store(store).runs() if store.is_file() else [],
@@ -349,6 +354,16 @@ def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         except json.JSONDecodeError:
             settings[part][option] = value  # a plain word
     return settings
+
+
+def _parts_table(description: "Description") -> Table:
+    table = Table("part", box=None)
+    for heading in ("output", "parameters"):
+        table.add_column(heading, justify="right")
+    for part in description.parts:
+        shape = f"{part.channels} x {part.height} x {part.width}"
+        table.add_row(part.name, shape, f"{part.parameters:,}")
+    return table
 
 
 def _store_option(store: Path) -> str:

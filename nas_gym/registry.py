@@ -41,7 +41,8 @@ def names(kind: str) -> list[str]:
     """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
     listed = list(_table(kind))
     if kind == "agent":
-        listed += [f"{name}/{preset}" for name in listed for preset in _presets(kind, name)]
+        presets = {name: _presets(kind, name) for name in listed}
+        listed += [f"{n}/{preset}" for n in presets for preset in presets[n] if preset != "default"]
     return sorted(listed)
 
 

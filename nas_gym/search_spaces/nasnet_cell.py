@@ -426,3 +426,7 @@ DARTS_V1 = _published(
 )
 
 PUBLISHED = {"nasnet-a": NASNET_A, "amoebanet-a": AMOEBANET_A, "darts-v1": DARTS_V1}
+
+# The spaces of two papers that search NASNet's cells with fewer choices.
+AMOEBANET_CELL = NASNetCell(operations=AMOEBANET_OPERATIONS, combines=("add",))
+ENAS_MICRO_CELL = NASNetCell(operations=ENAS_OPERATIONS, combines=("add",))

@@ -1,0 +1,85 @@
+"""Regularized (aging) evolution: Real et al. 2018, section 3.2 and algorithm 1."""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.grammar import SearchSpace, trace
+from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
+from nas_gym.vector_env import NASVectorEnv, Played
+
+
+@dataclass(frozen=True)
+class RegularizedEvolution:
+    """Mutates the best of a random sample of the population; the oldest member dies.
+
+    Args:
+        population_size: P; the first P architectures are random. >= 1.
+        sample_size: S, drawn with replacement for each child; the best of them is the parent. >= 1;
+            1 is a random walk.
+        identity_probability: How often a child is its parent unchanged, in [0, 1].
+        batch_size: Children made from one population and evaluated at once, >= 1. 1 is the paper's
+            algorithm; more keeps several workers busy, with parents a little older.
+    """
+
+    population_size: int = 50
+    sample_size: int = 10
+    identity_probability: float = 0.05
+    batch_size: int = 8
+
+    def __post_init__(self) -> None:
+        for name in ("population_size", "sample_size", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
+        if not 0 <= self.identity_probability <= 1:
+            raise InvalidOption(
+                f"identity_probability is {self.identity_probability}: give a number from 0 to 1"
+            )
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Fill the population at random, then evolve it until the budget is spent."""
+        rng = env.np_random
+        population: deque[Played] = deque(maxlen=self.population_size)  # drops its oldest
+        filled = 0
+        while env.remaining > 0:
+            count = int(min(self.batch_size, env.remaining))
+            if filled < self.population_size:
+                count = min(count, self.population_size - filled)
+                children = [random_tokens(env.space, rng) for _ in range(count)]
+                filled += count
+            else:
+                children = [self._child(env.space, population, rng) for _ in range(count)]
+            population.extend(env.play(children))
+
+    def _child(
+        self, space: SearchSpace[Any], population: Sequence[Played], rng: np.random.Generator
+    ) -> Tokens:
+        sample = rng.integers(len(population), size=self.sample_size)
+        parent = max((population[i] for i in sample), key=lambda member: member.reward)
+        if rng.random() < self.identity_probability:
+            return parent.tokens
+        return mutate_once(space, parent.tokens, rng)
+
+
+def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: np.random.Generator) -> Tokens:
+    """One mutation: a group of choice kinds uniformly, then one of its tokens uniformly.
+
+    In NASNet's space the groups are hidden states and operations, with equal probability as in the
+    paper, and the way to combine, which the paper's space does not have. A space without
+    ``mutation_groups`` has one group with all its choices. The new option always differs.
+    """
+    mutable = {c.kind for c in trace(space, tokens)[1] if len(c.options) > 1}
+    groups = [g for g in getattr(space, "mutation_groups", ()) if mutable.intersection(g)]
+    kinds = groups[int(rng.integers(len(groups)))] if groups else None
+    return mutate(space, tokens, rng, kinds)
+
+
+PRESETS: dict[str, RegularizedEvolution] = {
+    "default": RegularizedEvolution(),
+    # Section 4: P = 100, S = 25, one child after the other in each worker.
+    "real2018": RegularizedEvolution(population_size=100, sample_size=25, batch_size=1),
+}

@@ -1,0 +1,171 @@
+"""Does the reward of a recipe carry information? Measured for each candidate recipe on digits.
+
+Trains random NASNet cells, each with several seeds (of initial weights and of training), and
+reports for each candidate: how far the cells' accuracies spread, how well two seeds agree on the
+cells' order (Spearman's rank correlation, mean over all pairs of seeds), and the processor time of
+a child on one core. A reward that carries no information has a correlation of zero: an agent would
+learn the noise.
+
+    python benchmarks/recipe_signal.py --cells 60 --seeds 3 --workers 2
+
+adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row a child) and writes the
+table ``benchmarks/results/recipe_signal.md`` from it.
+"""
+
+import argparse
+import csv
+import itertools
+import multiprocessing
+import statistics
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import spearmanr
+
+from nas_gym.search_spaces.grammar import decode
+from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.training.recipe import RECIPES, Recipe
+
+RESULTS = Path(__file__).parent / "results" / "recipe_signal"
+FIELDS = ("candidate", "cell", "seed", "accuracy", "final_accuracy", "cpu_seconds", "failure")
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A recipe, and the part of each digit class that validates."""
+
+    recipe: Recipe
+    validation: float = 0.35
+
+
+QUICK = RECIPES["quick"]
+CANDIDATES = {
+    "quick": Candidate(QUICK),
+}
+
+
+def main() -> None:
+    """Train what is missing, then write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--cells", type=int, default=60)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    options = parser.parse_args()
+    table = options.results.with_suffix(".csv")
+    done = {(row["candidate"], int(row["cell"]), int(row["seed"])) for row in read(table)}
+    wanted = itertools.product(options.candidates, range(options.cells), range(options.seeds))
+    missing = [job for job in wanted if job not in done]
+    context = multiprocessing.get_context("forkserver")
+    with (
+        ProcessPoolExecutor(options.workers, context, initializer=prepare_worker) as pool,
+        table.open("a", newline="") as file,
+    ):
+        writer = csv.DictWriter(file, FIELDS)
+        if not done:
+            writer.writeheader()
+        for number, future in enumerate(as_completed([pool.submit(child, *j) for j in missing]), 1):
+            writer.writerow(future.result())
+            file.flush()
+            print(f"\r{number} of {len(missing)} children", end="", flush=True)
+    report = "\n".join(lines(read(table)))
+    options.results.with_suffix(".md").write_text(report + "\n")
+    print("\n" + report)
+
+
+def prepare_worker() -> None:
+    """One thread, and the malloc settings of the search's own workers."""
+    import torch
+
+    from nas_gym.evaluators.parallel import keep_freed_memory
+
+    torch.set_num_threads(1)
+    keep_freed_memory()
+
+
+def child(name: str, cell: int, seed: int) -> dict[str, object]:
+    """Train one child: cell number ``cell`` of a fixed random sequence."""
+    import torch
+    from sklearn.datasets import load_digits
+
+    from nas_gym.training.datasets import split_dataset
+    from nas_gym.training.train import train
+
+    candidate = CANDIDATES[name]
+    space = NASNetCell()
+    genotype = decode(space, random_tokens(space, np.random.default_rng((2017, cell))))
+    data = load_digits()
+    images = data.images.astype(np.uint8)[:, None]
+    dataset = split_dataset("digits", images, data.target, shares=(candidate.validation, 0.2))
+    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports what the first one imports
+    start = time.process_time()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = space.build(genotype, candidate.recipe.task(*dataset.image_shape, 10))
+    result = train(network, dataset, candidate.recipe, seed, device="cpu")
+    return {
+        "candidate": name,
+        "cell": cell,
+        "seed": seed,
+        "accuracy": result.accuracy,
+        "final_accuracy": result.final_accuracy,
+        "cpu_seconds": round(time.process_time() - start, 3),
+        "failure": result.failure or "",
+    }
+
+
+def read(table: Path) -> list[dict[str, str]]:
+    """The rows so far."""
+    if not table.exists():
+        return []
+    with table.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def lines(rows: list[dict[str, str]]) -> Iterator[str]:
+    """The table, one line a candidate."""
+    yield (
+        "| candidate | recipe | children | accuracy min / 10 % / median / 90 % / max | deviation "
+        "between cells / between seeds | Spearman, two seeds | CPU s a child, mean |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    for name, candidate in CANDIDATES.items():
+        of_name = [row for row in rows if row["candidate"] == name]
+        if of_name:
+            yield line(name, candidate, of_name)
+
+
+def line(name: str, candidate: Candidate, rows: list[dict[str, str]]) -> str:
+    """Spread, agreement of the seeds and cost of one candidate."""
+    seeds = 1 + max(int(row["seed"]) for row in rows)
+    by_cell: dict[str, dict[int, float]] = {}
+    for row in rows:  # a failed child is the worst, as in a search
+        by_cell.setdefault(row["cell"], {})[int(row["seed"])] = float(row["accuracy"] or 0.0)
+    complete = np.asarray([[of[s] for s in range(seeds)] for of in by_cell.values()
+                           if len(of) == seeds])  # fmt: skip
+    pairs = list(itertools.combinations(range(seeds), 2))
+    agreement = statistics.mean(spearmanr(complete[:, a], complete[:, b])[0] for a, b in pairs)
+    quantiles = np.quantile(complete, (0, 0.1, 0.5, 0.9, 1))
+    within = np.sqrt(complete.var(axis=1, ddof=1).mean())
+    between = np.sqrt(max(0.0, complete.mean(axis=1).var(ddof=1) - within**2 / seeds))
+    seconds = [float(row["cpu_seconds"]) for row in rows]
+    r = candidate.recipe
+    recipe = (
+        f"{r.epochs} epochs, batch {r.batch_size}, F {r.filters}, rate {r.learning_rate:g}, decay "
+        f"{r.weight_decay:g}, validation {candidate.validation:.0%}"
+    )
+    return (
+        f"| {name} | {recipe} | {len(complete)} x {seeds} | "
+        f"{' / '.join(f'{q:.3f}' for q in quantiles)} | {between:.4f} / {within:.4f} | "
+        f"{agreement:.2f} | {statistics.mean(seconds):.1f} |"
+    )
+
+
+if __name__ == "__main__":
+    main()

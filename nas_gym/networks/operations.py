@@ -1,0 +1,318 @@
+"""The convolutions and pools that network builders share.
+
+Every operation maps a ``HiddenState`` (batch, in_channels, height, width) to a tensor (batch,
+out_channels, ceil(height / stride), ceil(width / stride)). Convolutions come in the order
+ReLU, convolution, batch normalisation (Zoph et al. 2017, appendix A.4), and padding is
+TensorFlow's "SAME": at stride 2 and even sizes one more row at the bottom and right than at the
+top and left.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.networks.matrix_products import (
+    depthwise,
+    diagonal_halving,
+    pointwise,
+    worth_matrices,
+)
+
+
+class HiddenState:
+    """A feature map, and its rectified copy, made once for all operations that ask for it.
+
+    Args:
+        tensor: (batch, channels, height, width)
+    """
+
+    def __init__(self, tensor: Tensor) -> None:
+        self.tensor = tensor
+
+    @cached_property
+    def rectified(self) -> Tensor:
+        """ReLU of the feature map."""
+        return F.relu(self.tensor)
+
+
+class SamePaddedConv2d(nn.Conv2d):
+    """A convolution without bias, "SAME" padded: ceil(size / stride) outputs a side.
+
+    On the CPU, where torch is slow at small images and few channels, two kinds run as matrix
+    products that give the same numbers (``matrix_products``).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel: Height and width, odd.
+        stride: Vertical and horizontal, 1 or 2.
+        dilation: Distance of the kernel's taps in pixels.
+        groups: 1, or ``in_channels`` (and as many ``out_channels``): depthwise.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__(in_channels, out_channels, kernel, stride, 0, dilation, groups, bias=False)
+        self.reach = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
+        self.axes = tuple(zip(kernel, stride, (dilation, dilation), strict=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve ``x``."""
+        if x.device.type == "cpu":
+            if self.kernel_size == self.stride == (1, 1):
+                return pointwise(x, self.weight)
+            if self.groups > 1 and worth_matrices(x, self.weight):
+                return depthwise(x, self.weight, self.axes)
+        # An even side at stride 2 has reach - 1 zeros before it and reach after it.
+        less = [
+            int(step == 2 and reach > 0 and size % 2 == 0)
+            for step, reach, size in zip(self.stride, self.reach, x.shape[2:], strict=True)
+        ]
+        if any(less):
+            x = F.pad(x, (0, less[1], 0, less[0]))
+        padding = (self.reach[0] - less[0], self.reach[1] - less[1])
+        return F.conv2d(x, self.weight, None, self.stride, padding, self.dilation, self.groups)
+
+
+class Convolution(nn.Module):
+    """A convolution and its batch normalisation; takes a tensor that is already rectified."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: tuple[int, int],
+        stride: tuple[int, int] = (1, 1),
+        dilation: int = 1,
+    ) -> None:
+        super().__init__()
+        self.convolution = SamePaddedConv2d(in_channels, out_channels, kernel, stride, dilation)
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and normalise."""
+        return self.norm(self.convolution(x))  # type: ignore[no-any-return]
+
+
+class SeparableConvolution(nn.Module):
+    """A depthwise and a pointwise convolution with nothing in between, batch normalised."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1
+    ) -> None:
+        super().__init__()
+        self.depthwise = SamePaddedConv2d(
+            in_channels,
+            in_channels,
+            (kernel, kernel),
+            (stride, stride),
+            dilation,
+            groups=in_channels,
+        )
+        self.pointwise = SamePaddedConv2d(in_channels, out_channels, (1, 1))
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Convolve and normalise."""
+        return self.norm(self.pointwise(self.depthwise(x)))  # type: ignore[no-any-return]
+
+
+class ReLUConvolutions(nn.Module):
+    """Convolutions one after the other, a ReLU before each."""
+
+    def __init__(self, stages: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.stages = nn.ModuleList(stages)
+
+    def forward(self, state: HiddenState) -> Tensor:
+        """Apply ReLU and convolution in turn."""
+        x = state.rectified
+        for index, stage in enumerate(self.stages):
+            x = stage(F.relu_(x) if index else x)
+        return x
+
+
+class Pool(nn.Module):
+    """Average or maximum pooling; a 1x1 convolution follows where the channels change.
+
+    Args:
+        kind: ``"avg"`` (of the pixels inside the image alone) or ``"max"``.
+        kernel: Side of the square window, odd.
+        stride: 1 or 2.
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+    """
+
+    def __init__(
+        self, kind: str, kernel: int, stride: int, in_channels: int, out_channels: int
+    ) -> None:
+        super().__init__()
+        self.kind, self.kernel, self.stride = kind, kernel, stride
+        self.projection: nn.Module = nn.Identity()
+        if in_channels != out_channels:
+            self.projection = Convolution(in_channels, out_channels, (1, 1))
+
+    def forward(self, state: HiddenState) -> Tensor:
+        """Pool the state as it is, not rectified."""
+        x = state.tensor
+        # ceil_mode adds the row that an even side lacks at stride 2.
+        height, width = (self.kernel // 2 - (self.stride == 2 and n % 2 == 0) for n in x.shape[2:])
+        padding = (height, width)
+        if self.kind == "max":
+            x = F.max_pool2d(x, self.kernel, self.stride, padding, ceil_mode=True)
+        else:
+            x = F.avg_pool2d(
+                x, self.kernel, self.stride, padding, ceil_mode=True, count_include_pad=False
+            )
+        return self.projection(x)  # type: ignore[no-any-return]
+
+
+class PassThrough(nn.Module):
+    """The identity of states that already have the right shape."""
+
+    def forward(self, state: HiddenState) -> Tensor:
+        """Return the state as it is."""
+        return state.tensor
+
+
+class FactorizedReduction(nn.Module):
+    """Halve the sides by two interleaved 1x1 convolutions of half the filters each.
+
+    The second one sees the image shifted by one pixel, so that together they see both diagonals
+    (as in the published code of Zoph et al. 2017; the paper does not describe it).
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output, even.
+        rectify: Whether a ReLU comes first.
+
+    Raises:
+        InvalidOption: ``out_channels`` is odd.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, rectify: bool = True) -> None:
+        super().__init__()
+        if out_channels % 2:
+            raise InvalidOption(
+                f"a state is brought to half its size by two convolutions that share "
+                f"{out_channels} filters: give a number of filters for which that is even"
+            )
+        self.rectify = rectify
+        self.straight = SamePaddedConv2d(in_channels, out_channels // 2, (1, 1))
+        self.shifted = SamePaddedConv2d(in_channels, out_channels // 2, (1, 1))
+        self.norm = nn.BatchNorm2d(out_channels)
+
+    def forward(self, state: HiddenState) -> Tensor:
+        """Subsample, convolve and normalise."""
+        x = state.rectified if self.rectify else state.tensor
+        if x.device.type == "cpu":
+            return self.norm(  # type: ignore[no-any-return]
+                diagonal_halving(x, self.straight.weight, self.shifted.weight)
+            )
+        shifted = F.pad(x, (-1, 1, -1, 1))[..., ::2, ::2]  # drops the first row, adds one of zeros
+        halves = (self.straight(x[..., ::2, ::2]), self.shifted(shifted))
+        return self.norm(torch.cat(halves, dim=1))  # type: ignore[no-any-return]
+
+
+class LinearProjection(nn.Module):
+    """A 1x1 convolution and batch normalisation of a state, without a ReLU."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.projection = Convolution(in_channels, out_channels, (1, 1))
+
+    def forward(self, state: HiddenState) -> Tensor:
+        """Convolve and normalise the state as it is."""
+        return self.projection(state.tensor)  # type: ignore[no-any-return]
+
+
+def projection(in_channels: int, out_channels: int, stride: int = 1) -> nn.Module:
+    """ReLU, 1x1 convolution, batch normalisation."""
+    return ReLUConvolutions([Convolution(in_channels, out_channels, (1, 1), (stride, stride))])
+
+
+def operation(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
+    """The operation ``name`` of ``nas_gym.search_spaces.nasnet_cell.OPERATIONS``.
+
+    Args:
+        name: E.g. ``"sep_conv_5x5"``.
+        in_channels: Channels of the state that it is applied to.
+        out_channels: Channels that it puts out.
+        stride: 1 or 2.
+
+    Raises:
+        UnknownName: There is no such operation.
+    """
+    if name == "identity":
+        if stride == 1 and in_channels == out_channels:
+            return PassThrough()
+        return projection(in_channels, out_channels, stride)
+    if name in _POOLS:
+        kind, kernel = _POOLS[name]
+        return Pool(kind, kernel, stride, in_channels, out_channels)
+    if name in _SEPARABLE:
+        return _separable(*_SEPARABLE[name], in_channels, out_channels, stride)
+    if name in _DENSE:
+        kernel, dilation = _DENSE[name]
+        square, strides = (kernel, kernel), (stride, stride)
+        return ReLUConvolutions([Convolution(in_channels, out_channels, square, strides, dilation)])
+    if name in _FACTORIZED:
+        length = _FACTORIZED[name]
+        return ReLUConvolutions(
+            [
+                Convolution(in_channels, out_channels, (1, length), (1, stride)),
+                Convolution(out_channels, out_channels, (length, 1), (stride, 1)),
+            ]
+        )
+    raise unknown_name("operation", name, OPERATION_NAMES)
+
+
+def _separable(
+    kernel: int, dilation: int, times: int, in_channels: int, out_channels: int, stride: int
+) -> nn.Module:
+    stages = [SeparableConvolution(in_channels, out_channels, kernel, stride, dilation)]
+    while len(stages) < times:
+        stages.append(SeparableConvolution(out_channels, out_channels, kernel, 1, dilation))
+    return ReLUConvolutions(stages)
+
+
+_POOLS = {
+    "avg_pool_3x3": ("avg", 3),
+    "max_pool_3x3": ("max", 3),
+    "max_pool_5x5": ("max", 5),
+    "max_pool_7x7": ("max", 7),
+}
+# Kernel, dilation, times applied: separable convolutions are applied twice (Zoph et al. 2017,
+# appendix A.4), dilated ones once (Liu et al. 2018).
+_SEPARABLE = {
+    "sep_conv_3x3": (3, 1, 2),
+    "sep_conv_5x5": (5, 1, 2),
+    "sep_conv_7x7": (7, 1, 2),
+    "dilated_sep_conv_3x3": (3, 2, 1),
+    "dilated_sep_conv_5x5": (5, 2, 1),
+}
+_DENSE = {"conv_1x1": (1, 1), "conv_3x3": (3, 1), "dilated_conv_3x3": (3, 2)}  # kernel, dilation
+_FACTORIZED = {"conv_1x3_3x1": 3, "conv_1x7_7x1": 7}
+OPERATION_NAMES = ("identity", *_POOLS, *_SEPARABLE, *_DENSE, *_FACTORIZED)
+
+
+def initialize(module: nn.Module) -> None:
+    """He initialisation (He et al. 2015): normal, fan-in, from torch's global generator."""
+    if any(parameter.is_meta for parameter in module.parameters(recurse=False)):
+        return  # nothing to fill, and torch would import its compiler for it (0.8 s)
+    if isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+    elif isinstance(module, nn.Linear):
+        nn.init.kaiming_normal_(module.weight, nonlinearity="linear")
+        nn.init.zeros_(module.bias)

@@ -1,0 +1,123 @@
+"""Conformance tests for an agent: subclass ``AgentSuite`` and override ``agent``."""
+
+import pickle
+import random
+from collections.abc import Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_gym.agent import Agent
+from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.ledger import Answer
+from nas_gym.search_spaces.grammar import SearchSpace
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.testing.evaluators import FailingEvaluator
+from nas_gym.testing.landscapes import Landscape
+from nas_gym.testing.spaces import LayerChain
+from nas_gym.vector_env import NASVectorEnv
+
+SPACES: dict[str, SearchSpace[Any]] = {
+    "static": NASNetCell(blocks=1),
+    "conditional": LayerChain(max_depth=3),
+}
+
+
+class History:
+    """A record that keeps (tokens, reward) of every request."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[tuple[int, ...], float]] = []
+
+    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+        """Requests tell all that is needed here."""
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """Keep a batch."""
+        assert first == len(self.requests)
+        self.requests += [(a.evaluation.architecture.tokens, a.reward) for a in answers]
+
+
+def run_agent(
+    agent: Agent,
+    evaluator: Evaluator,
+    space: SearchSpace[Any],
+    *,
+    budget: int,
+    num_envs: int | None = None,
+    seed: int = 0,
+) -> list[tuple[tuple[int, ...], float]]:
+    """Search, and return (tokens, reward) of every request in order."""
+    history = History()
+    env = NASVectorEnv(
+        space,
+        evaluator,
+        num_envs=num_envs or agent.batch_size,
+        budget=budget,
+        seed=seed,
+        record=history,
+    )
+    env.reset(seed=seed)
+    agent.search(env)
+    return history.requests
+
+
+class AgentSuite:
+    """What every agent must hold, in a static and in a conditional space."""
+
+    @pytest.fixture
+    def agent(self) -> Agent:
+        """The agent under test: override this."""
+        raise NotImplementedError("override the fixture `agent` to return your agent")
+
+    @pytest.fixture(params=list(SPACES))
+    def space(self, request: pytest.FixtureRequest) -> SearchSpace[Any]:
+        """The spaces that every agent must be able to search."""
+        return SPACES[request.param]
+
+    def test_it_is_its_configuration(self, agent: Agent) -> None:
+        """A frozen dataclass: equal after pickling, hashable, with a batch size."""
+        assert isinstance(agent, Agent)
+        assert is_dataclass(agent)
+        assert fields(agent)
+        assert pickle.loads(pickle.dumps(agent)) == agent
+        assert hash(agent) == hash(pickle.loads(pickle.dumps(agent)))
+        assert agent.batch_size >= 1
+
+    @pytest.mark.parametrize(("budget", "num_envs"), [(1, 1), (1, 3), (7, 1), (10, 4), (23, 8)])
+    def test_it_spends_the_budget_exactly(
+        self, agent: Agent, space: SearchSpace[Any], budget: int, num_envs: int
+    ) -> None:
+        """Also budgets smaller than its batch or population, and ones that no round divides."""
+        requests = run_agent(agent, Landscape(space), space, budget=budget, num_envs=num_envs)
+        assert len(requests) == budget
+
+    def test_same_seed_same_history(self, agent: Agent, space: SearchSpace[Any]) -> None:
+        """And another seed, another history."""
+        one, same, other = (
+            run_agent(agent, Landscape(space), space, budget=20, seed=seed) for seed in (1, 1, 2)
+        )
+        assert one == same
+        assert one != other
+
+    def test_it_lives_with_failing_children(self, agent: Agent, space: SearchSpace[Any]) -> None:
+        """Some children, or all of them, have no accuracy."""
+        for rate in (0.3, 1.0):
+            evaluator = FailingEvaluator(Landscape(space), rate=rate)
+            assert len(run_agent(agent, evaluator, space, budget=20)) == 20
+
+    def test_it_leaves_global_generators_alone(self, agent: Agent, space: SearchSpace[Any]) -> None:
+        """All its randomness comes from ``env.np_random``."""
+        before = _global_states()
+        run_agent(agent, Landscape(space), space, budget=10)
+        assert _global_states() == before
+
+
+def _global_states() -> list[object]:
+    import torch
+
+    # The global generator is numpy's legacy one: read here, never drawn from.
+    legacy = np.random.get_state(legacy=False)  # noqa: NPY002
+    return [random.getstate(), str(legacy), torch.get_rng_state().tolist()]

@@ -1,0 +1,125 @@
+"""Conformance tests for a search space: subclass ``SpaceSuite`` and override ``space``."""
+
+import json
+import pickle
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_gym.architecture import architecture_of, genotype_to_json
+from nas_gym.episode import Episode
+from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace, next_choice, tokens_of, trace
+from nas_gym.search_spaces.moves import Tokens, crossover, mutate, random_tokens
+
+SAMPLES = 30  # random architectures a test looks at
+
+
+class SpaceSuite:
+    """What every search space must hold."""
+
+    @pytest.fixture
+    def space(self) -> SearchSpace[Any]:
+        """The space under test: override this."""
+        raise NotImplementedError("override the fixture `space` to return your search space")
+
+    @pytest.fixture
+    def rng(self) -> np.random.Generator:
+        """A generator with a fixed seed."""
+        return np.random.default_rng(0)
+
+    @pytest.fixture
+    def samples(self, space: SearchSpace[Any], rng: np.random.Generator) -> list[Tokens]:
+        """Random architectures of the space."""
+        return [random_tokens(space, rng) for _ in range(SAMPLES)]
+
+    def test_it_declares_its_limits(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
+        """No path is longer, and no choice wider, than declared; all are reached by tokens."""
+        for tokens in samples:
+            choices = trace(space, tokens)[1]
+            assert 1 <= len(tokens) <= space.max_length
+            assert all(1 <= len(choice.options) <= space.max_options for choice in choices)
+
+    def test_names_are_unique_on_a_path(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """Mutation and crossover carry choices over by name."""
+        for tokens in samples:
+            names = [choice.name for choice in trace(space, tokens)[1]]
+            assert len(set(names)) == len(names)
+
+    def test_choose_depends_on_picks_alone(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """The same tokens give an equal genotype and the same choices, at any time."""
+        first = [trace(space, tokens) for tokens in samples]
+        again = [trace(space, tokens) for tokens in reversed(samples)]
+        assert first == again[::-1]
+
+    def test_static_is_true_where_declared(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """A static space offers the same choices whatever was picked before."""
+        if getattr(space, "static", False):
+            assert len({trace(space, tokens)[1] for tokens in samples}) == 1
+
+    def test_masked_rollouts_are_valid(
+        self, space: SearchSpace[Any], rng: np.random.Generator
+    ) -> None:
+        """Stepping through open options alone ends with a complete architecture."""
+        episode = Episode(ChoiceTable(space))
+        for _ in range(SAMPLES):
+            episode.restart()
+            while episode.open is not None:
+                episode.take(int(rng.choice(np.flatnonzero(episode.mask()))))
+            assert next_choice(space, episode.tokens) is None
+            assert len(trace(space, episode.tokens)[1]) == len(episode.tokens)
+
+    def test_mutants_are_legal_and_differ(
+        self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
+    ) -> None:
+        """Equal to the parent only where no choice has a second option."""
+        for tokens in samples:
+            mutant = mutate(space, tokens, rng)
+            choices = trace(space, mutant)[1]
+            assert mutant != tokens or all(len(choice.options) == 1 for choice in choices)
+
+    def test_mutation_groups_name_kinds(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """Every kind in ``mutation_groups`` is one that the space may offer."""
+        kinds = {choice.kind for tokens in samples for choice in trace(space, tokens)[1]}
+        groups = getattr(space, "mutation_groups", ())
+        assert not groups or any(kinds.intersection(group) for group in groups)
+
+    def test_crossover_is_legal(
+        self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
+    ) -> None:
+        """A child of any two parents is an architecture of the space."""
+        for one, other in pairwise(samples):
+            trace(space, crossover(space, one, other, rng))
+
+    def test_genotypes_round_trip(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
+        """Where the space has ``answers``, they lead back to the tokens."""
+        if hasattr(space, "answers"):
+            for tokens in samples:
+                assert tokens_of(space, trace(space, tokens)[0]) == tokens
+
+    def test_genotypes_are_json_data(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
+        """They go into results, infos and files."""
+        for tokens in samples:
+            json.dumps(genotype_to_json(trace(space, tokens)[0]), allow_nan=False)
+
+    def test_keys_are_stable_strings(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
+        """One architecture, one key."""
+        for tokens in samples:
+            assert architecture_of(space, tokens).key == architecture_of(space, tokens).key
+
+    def test_it_goes_to_worker_processes(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """Space and genotypes pickle, and stay equal."""
+        assert pickle.loads(pickle.dumps(space)) == space
+        genotypes = [trace(space, tokens)[0] for tokens in samples]
+        assert pickle.loads(pickle.dumps(genotypes)) == genotypes

@@ -1,0 +1,237 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_gym.cli import main
+from nas_gym.search_spaces.nasnet_cell import NASNET_A
+from nas_gym.store import Store
+
+CHEAP = ["--evaluator", "landscape", "--workers", "1", "--agent", "random-search"]
+
+
+@pytest.fixture(autouse=True)
+def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as exit_:
+        main(arguments)
+    return int(exit_.value.code or 0)
+
+
+def command(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas_gym", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **options,
+    )
+
+
+def test_a_real_search_from_the_command_line() -> None:
+    process = command(
+        *("search", "--budget", "5", "--run", "first", "--workers", "2", "--json"),
+        *("--set", "recipe.epochs=1", "agent.batch_size=3"),
+    )
+    out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert result["status"] == "finished"
+    assert result["requests"] == result["evaluated"] == 5
+    assert result["failures"] == {}
+    assert result["config"]["protocol"]["dataset"] == "digits"
+    assert result["config"]["protocol"]["recipe"]["epochs"] == 1
+    assert all(0.05 < row["accuracy"] <= 1 for row in result["best"])
+    assert result["best"][0]["parameters"] > 1000
+    folder = Path("runs/first")
+    assert {"learning_curve.png", "best-1.png", "best-1.svg", "best-1.json"} <= {
+        file.name for file in folder.iterdir()
+    }
+    assert "5/5 evaluations" in err
+
+
+def test_search_report_list_and_describe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("search", *CHEAP, "--budget", "12", "--run", "mine", "--seed", "3") == 0
+    shown = capsys.readouterr()
+    assert "12 of 12 evaluations by random-search" in shown.out
+    assert "normal cell" in shown.out
+    assert "12/12 evaluations" in shown.err
+    assert run("report", "mine", "--json") == 0
+    report = json.loads(capsys.readouterr().out)
+    rewards = [row.reward for row in Store("runs/store.sqlite").load_run("mine").rows]
+    assert report["best"][0]["reward"] == max(rewards)
+    assert run("list", "--json") == 0
+    listing = json.loads(capsys.readouterr().out)
+    assert [(r["name"], r["requests"]) for r in listing["runs"]] == [("mine", 12)]
+    assert "NASNetCell-v0" in listing["environments"]
+    assert run("describe", "runs/mine/best-1.json", "--json", "--repeats", "1") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["architecture"] == report["best"][0]["architecture"]
+    assert run("list") == 0
+    assert "mine: finished" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("size", "parameters", "multiply_adds"),
+    [  # papers: 88.9M, 23.8B; 5.3M, 564M; 3.3M
+        ("6 168 331 1000 imagenet", 88_753_150, "23.8e9"),
+        ("4 44 224 1000 imagenet", 5_289_978, "564e6"),
+        ("6 32 32 10 cifar", 3_346_538, "544e6"),
+    ],
+)
+def test_nasnet_a_has_the_published_size(
+    size: str, parameters: int, multiply_adds: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ("--repeats", "--filters", "--image-size", "--classes", "--stem")
+    options = [part for pair in zip(names, size.split(), strict=True) for part in pair]
+    assert run("describe", "nasnet-a", *options, "--json") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["parameters"] == parameters
+    number, exponent = multiply_adds.split("e")
+    digits = len(number.partition(".")[2])
+    assert round(described["multiply_adds"] / 10 ** int(exponent), digits) == float(number)
+
+
+def test_the_same_seed_gives_the_same_search(capsys: pytest.CaptureFixture[str]) -> None:
+    histories = []
+    for name in ("one", "two"):
+        assert run("search", *CHEAP, "--budget", "9", "--run", name, "--seed", "7") == 0
+        rows = Store("runs/store.sqlite").load_run(name).rows
+        histories.append([(row.tokens, row.reward) for row in rows])
+    assert histories[0] == histories[1]
+
+
+BAD_INPUT = [
+    ("search --agent reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
+    ("search --space nasnet", "unknown space 'nasnet': did you mean 'nasnet-cell'"),
+    ("search --dataset digit", "did you mean 'digits'"),
+    ("search --recipe quik", "unknown recipe 'quik': did you mean 'quick'"),
+    ("search --reward acuracy", "did you mean 'accuracy'"),
+    ("search --evaluator trainin", "did you mean 'training'"),
+    ("search --budget 0", "--budget is 0: give 1 or more"),
+    ("search --workers 0", "--workers is 0: give 1 or more"),
+    ("search --num-envs 0", "num_envs is 0"),
+    ("search --seed -1", "seed is -1"),
+    ("search --run ../x", "cannot name a folder"),
+    ("search --set agent.learning_rte=1", "did you mean 'learning_rate'"),
+    ("search --set recipe.epoch=1", "did you mean 'epochs'"),
+    ("search --set recipe.epochs=0", "epochs is 0"),
+    ("search --set space.blocks=0", "blocks is 0"),
+    ("search --set agnt.x=1", "did you mean 'agent'"),
+    ("search --set learning_rate", "PART.OPTION=VALUE"),
+    ("search --reward accuracy-under-target", "target"),
+    ("search --dataset nowhere/", "nowhere"),
+    ("search --dataset empty", "empty"),
+    ("search --dataset one-class", "one"),
+    ("search --dataset broken", "cat/1.png"),
+    ("search --dataset wrong.npz", "labels"),
+    ("search --dataset flat.npz", "images"),
+    ("search --dataset text.npz", "text.npz"),
+    ("search --dataset cifar10 --folder nothing", "--download"),
+    ("report none", "there is no results database"),
+    ("describe nasnet-b", "did you mean 'nasnet-a'"),
+    ("describe 1,0", "2 tokens were given"),
+    ("describe nothing.json", "nothing.json is not a readable JSON file"),
+    ("describe text.json", "text.json is not a readable JSON file"),
+    ("describe list.json", "a genotype is a JSON object"),
+    ("describe unknown-op.json", "unknown operation in normal block 0 'sep_conv_9x9'"),
+    ("describe forward.json", "normal block 1 takes hidden state 4"),
+    ("describe nasnet-a --concat al", "did you mean 'all'"),
+    ("describe nasnet-a --repeats 0", "repeats"),
+    ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),
+]
+
+
+def _write_bad_files() -> None:
+    from PIL import Image
+
+    for folder, classes in (("one-class", ["cat"]), ("broken", ["cat", "dog"])):
+        for name in classes:
+            Path(folder, name).mkdir(parents=True)
+            for i in range(12):
+                Image.new("RGB", (8, 8), (i, i, i)).save(Path(folder, name, f"{i}.png"))
+    Path("broken/cat/1.png").write_bytes(b"no image")
+    Path("empty").mkdir()
+    np.savez("wrong.npz", images=np.zeros((20, 8, 8), np.uint8), labels=np.zeros(7, np.int64))
+    np.savez("flat.npz", images=np.zeros(20, np.uint8), labels=np.zeros(20, np.int64))
+    Path("text.npz").write_text("hello")
+    Path("text.json").write_text("hello")
+    Path("list.json").write_text("[]")
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["blocks"][0]["operation_a"] = "sep_conv_9x9"
+    Path("unknown-op.json").write_text(json.dumps(genotype))
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["blocks"][1]["input_b"] = 4
+    Path("forward.json").write_text(json.dumps(genotype))
+
+
+@pytest.mark.parametrize(("line", "message"), BAD_INPUT)
+def test_bad_input_gets_one_clear_sentence(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_bad_files()
+    assert run(*line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (sentence,) = [text for text in shown.err.splitlines() if text.startswith("nas-gym: ")]
+    assert message in sentence
+    assert "Traceback" not in shown.err
+    store = Path("runs/store.sqlite")
+    assert not store.exists() or Store(store).runs() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("search --budgte 3", "--budget"), ("search --budget x", "--budget"), ("serch", "search")],
+)
+def test_a_wrong_option_is_explained(
+    line: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line.split()) == 2
+    assert message in capfd.readouterr().err
+
+
+def test_a_taken_run_name_is_refused_and_nothing_is_lost(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 0
+    assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 2
+    assert "there is a run 'mine'" in capsys.readouterr().err
+    assert len(Store("runs/store.sqlite").load_run("mine").rows) == 3
+
+
+def test_ctrl_c_keeps_the_record() -> None:
+    process = command(
+        *("search", "--budget", "500", "--run", "cut", "--workers", "2"),
+        *("--set", "recipe.epochs=1"),
+        start_new_session=True,
+    )
+    store, deadline = Path("runs/store.sqlite"), time.monotonic() + 120
+    while not (store.is_file() and Store(store).runs() and Store(store).runs()[0]["requests"]):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it, too
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "interrupted: what was evaluated is recorded" in err
+    assert "Traceback" not in err
+    run_data = Store(store).load_run("cut")
+    assert run_data.status == "interrupted"
+    assert run_data.rows
+    deadline = time.monotonic() + 20
+    with pytest.raises(ProcessLookupError):  # no process of the group is left
+        while time.monotonic() < deadline:
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)

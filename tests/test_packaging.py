@@ -1,0 +1,48 @@
+"""What is installed, and what importing it costs."""
+
+import subprocess
+import sys
+from importlib.metadata import metadata
+
+import nas_gym
+
+
+def modules_after(code: str) -> set[str]:
+    script = f"{code}\nimport sys\nprint(*sys.modules)"
+    result = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(result.stdout.split())
+
+
+def test_import_and_make_load_neither_torch_nor_sb3() -> None:
+    loaded = modules_after(
+        "import nas_gym, gymnasium\n"
+        "env = gymnasium.make('NASNetCell-v0')\n"
+        "gymnasium.make_vec('NASNetCell-v0', num_envs=4)\n"
+        "env.reset(seed=0)\n"
+        "env.step(1)"
+    )
+    heavy = {"torch", "stable_baselines3", "sklearn", "matplotlib", "sqlalchemy", "pandas"}
+    assert not loaded & heavy
+
+
+def test_make_imports_the_package_by_itself() -> None:
+    assert "nas_gym.env" in modules_after(
+        "import gymnasium\ngymnasium.make('nas_gym:NASNetCell-v0')"
+    )
+
+
+def test_every_public_name_is_there() -> None:
+    for name in nas_gym.__all__:
+        assert getattr(nas_gym, name) is not None
+    from nas_gym.searching import search
+
+    assert nas_gym.search is search
+
+
+def test_the_distribution_is_as_documented() -> None:
+    data = metadata("nas-gym")
+    assert data["Version"] == nas_gym.__version__
+    assert data["License-Expression"] == "MIT"
+    assert data["Requires-Python"] == ">=3.11"

@@ -1,0 +1,61 @@
+import json
+from dataclasses import dataclass
+
+import pytest
+
+from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.registry import make, names, spec_of
+from nas_gym.rewards import AccuracyUnderTarget
+from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
+from nas_gym.testing.landscapes import Landscape
+
+
+@dataclass(frozen=True)
+class OwnReward:
+    scale: float = 1.0
+
+
+@pytest.mark.parametrize("kind", ["space", "reward", "agent", "evaluator"])
+def test_every_name_makes_something(kind: str) -> None:
+    for name in names(kind):
+        needed = {"target": 1000} if name == "accuracy-under-target" else {}
+        assert make(kind, {"name": name, **needed}, space=NASNetCell()) is not None
+
+
+def test_parts_by_name_by_json_by_path_and_alive() -> None:
+    assert make("space", "nasnet-cell") == NASNetCell()
+    assert make("space", {"name": "nasnet-cell", "blocks": 3}) == NASNetCell(blocks=3)
+    assert make("space", {"name": "amoebanet-cell", "blocks": 3}).combines == ("add",)
+    assert make("space", "nas_gym.search_spaces.nasnet_cell:AMOEBANET_CELL") is AMOEBANET_CELL
+    space = NASNetCell(blocks=1)
+    assert make("space", space) is space
+    assert make("evaluator", "landscape", space=space) == Landscape(space)
+
+
+@pytest.mark.parametrize(
+    ("kind", "part"),
+    [
+        ("space", NASNetCell(blocks=3, combines=("add",))),
+        ("reward", AccuracyUnderTarget(5000.0, exponent=-0.5)),
+        ("reward", OwnReward(2.0)),
+    ],
+)
+def test_specs_round_trip_through_json(kind: str, part: object) -> None:
+    spec = json.loads(json.dumps(spec_of(kind, part)))
+    made = make(kind, spec)
+    assert repr(made) == repr(part)
+
+
+def test_mistakes_get_one_clear_sentence() -> None:
+    with pytest.raises(UnknownName, match="unknown agent 'reinforc': did you mean 'reinforce'"):
+        make("agent", "reinforc")
+    with pytest.raises(UnknownName, match="unknown preset of agent 'reinforce'"):
+        make("agent", "reinforce/zoph2015")
+    with pytest.raises(UnknownName, match="no module 'nowhere'"):
+        make("space", "nowhere:Space")
+    with pytest.raises(UnknownName, match="has no 'Nothing'"):
+        make("space", "nas_gym.search_spaces.nasnet_cell:Nothing")
+    with pytest.raises(InvalidOption, match=r"cannot be made.*target"):
+        make("reward", "accuracy-under-target")
+    with pytest.raises(InvalidOption, match="give its name"):
+        make("reward", {"target": 1})

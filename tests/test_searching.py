@@ -1,0 +1,84 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_gym
+from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.store import Store
+from nas_gym.testing.evaluators import FailingEvaluator
+from nas_gym.testing.landscapes import Landscape
+from nas_gym.testing.spaces import LayerChain
+
+
+@pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", "reinforce"])
+@pytest.mark.parametrize("space", [NASNetCell(blocks=2), LayerChain()])
+def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path) -> None:
+    result = nas_gym.search(
+        space,
+        FailingEvaluator(Landscape(space), rate=0.2),
+        agent,
+        budget=33,
+        seed=1,
+        run="all",
+        store=tmp_path / "store.sqlite",
+    )
+    assert len(result.answers) == 33
+    run = Store(tmp_path / "store.sqlite").load_run("all")
+    assert run.status == "finished"
+    assert [row.reward for row in run.rows] == [answer.reward for answer in result.answers]
+    best = result.best(3)
+    assert best[0].reward == max(row.reward for row in run.rows)
+    assert len({answer.evaluation.architecture.key for answer in best}) == len(best)
+    assert all(answer.evaluation.failure is None for answer in best)
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    space = NASNetCell(blocks=2)
+    histories = [
+        [
+            (a.evaluation.architecture.tokens, a.reward)
+            for a in nas_gym.search(
+                space,
+                Landscape(space, noise=0.01),
+                "regularized-evolution",
+                budget=30,
+                seed=4,
+                workers=workers,
+            ).answers
+        ]
+        for workers in (0, 1, 2)
+    ]
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_nothing_is_written_without_a_run_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = NASNetCell(blocks=1)
+    nas_gym.search(space, Landscape(space), "random-search", budget=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_that_raises_leaves_a_failed_run(tmp_path: Path) -> None:
+    class Raises:
+        batch_size = 2
+
+        def search(self, env: Any) -> None:
+            env.play([[0] * 10])
+            raise RuntimeError("a bug in the agent")
+
+    space = NASNetCell(blocks=1)
+    with pytest.raises(RuntimeError, match="a bug in the agent"):
+        nas_gym.search(
+            space, Landscape(space), Raises(), budget=5, run="bug", store=tmp_path / "s.sqlite"
+        )
+    run = Store(tmp_path / "s.sqlite").load_run("bug")
+    assert (run.status, len(run.rows)) == ("failed", 1)
+
+
+def test_a_bad_seed_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="seed is -1"):
+        nas_gym.search(budget=1, seed=-1)

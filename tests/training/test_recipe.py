@@ -1,0 +1,70 @@
+import json
+from dataclasses import replace
+
+import pytest
+
+from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.search_spaces.grammar import Task
+from nas_gym.training.recipe import RECIPES, Recipe, recipe_named
+
+
+def test_search_recipe_has_the_papers_values():
+    recipe = RECIPES["nasnet-search"]  # Zoph et al. 2017, appendix A.1
+    assert (recipe.epochs, recipe.repeats, recipe.momentum) == (20, 2, 0.9)
+    assert 32 + 2 * recipe.crop_padding == 40
+    assert recipe.flip
+
+
+def test_final_recipe_has_the_authors_values():
+    recipe = RECIPES["nasnet-cifar"]  # TensorFlow slim, nasnet.py
+    assert recipe.epochs * 50_000 / recipe.batch_size == 937_500  # steps
+    assert (recipe.learning_rate, recipe.weight_decay) == (0.025, 5e-4)
+    assert (1 - recipe.drop_path, recipe.auxiliary_weight, recipe.gradient_clip) == (0.6, 0.4, 5)
+    assert 24 * recipe.filters == 768
+    assert recipe.repeats == 6
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_go_through_json(name):
+    recipe = RECIPES[name]
+    assert Recipe(**json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_task_asks_for_the_recipes_size():
+    task = RECIPES["nasnet-cifar"].task(3, 32, 32, 10)
+    assert task == Task(
+        3, 32, 32, 10, repeats=6, filters=32, stem="cifar", auxiliary=True, drop_path=0.4
+    )
+    assert not RECIPES["nasnet-search"].task(3, 32, 32, 10).auxiliary
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("epochs", 0),
+        ("epochs", 2.5),
+        ("epochs", True),
+        ("batch_size", 1),
+        ("learning_rate", 0.0),
+        ("learning_rate", float("nan")),
+        ("learning_rate", float("inf")),
+        ("learning_rate", "fast"),
+        ("momentum", 1.0),
+        ("weight_decay", -1e-4),
+        ("label_smoothing", 1.0),
+        ("crop_padding", -1),
+        ("flip", 1),
+        ("drop_path", 1.0),
+        ("filters", 0),
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(field, value):
+    with pytest.raises(InvalidOption, match=f"{field} is"):
+        replace(RECIPES["quick"], **{field: value})
+
+
+def test_unknown_names():
+    with pytest.raises(UnknownName, match="did you mean 'quick'"):
+        recipe_named("quik")
+    with pytest.raises(UnknownName, match="did you mean 'imagenet'"):
+        replace(RECIPES["quick"], stem="imagnet")

@@ -176,12 +176,14 @@ class NASVectorEnv(
 
     def _checked(self, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         checked = np.asarray(actions)
-        if checked.shape != (self.num_envs,) or checked.dtype.kind not in "iu":
+        if checked.dtype.kind in "iu" and checked.dtype != np.int64:
+            checked = checked.astype(np.int64)
+        if checked.shape != (self.num_envs,) or checked.dtype != np.int64:
             raise InvalidTokens(
                 f"actions are {checked.dtype} of shape {checked.shape}: "
                 f"give {self.num_envs} integers, one for each episode"
             )
-        if checked.min() < 0 or checked.max() >= self.space.max_options:
+        if checked.view(np.uint64).max() >= self.space.max_options:  # negative: very large
             raise InvalidTokens(
                 f"an action is not a token of this space: give 0 to {self.space.max_options - 1}"
             )

@@ -125,11 +125,16 @@ class ParallelEvaluator:
 
     def _result(self, future: "Future[bytes]", architecture: Architecture[Any]) -> Evaluation:
         try:
-            result = pickle.loads(future.result())
+            pickled = future.result()
         except ProcessExpired:
             return Evaluation(architecture, failure="crashed")
         except TimeoutError:
             return Evaluation(architecture, seconds=self.timeout or 0.0, failure="timeout")
+        try:
+            result = pickle.loads(pickled)
+        except Exception as error:
+            failure = f"error: its result cannot be read ({type(error).__name__}: {error})"
+            return Evaluation(architecture, failure=failure)
         if isinstance(result, NASGymError):
             raise result
         evaluation: Evaluation = replace(result, architecture=architecture)

@@ -75,8 +75,12 @@ def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     table = tap_table((height, width), axes, x.dtype)
     taps, pixels, pixels_out = table.shape
     matrices = (weight.reshape(channels, taps) @ table.flatten(1)).view(-1, pixels, pixels_out)
-    images = x.permute(1, 0, 2, 3).reshape(channels, batch, pixels)
-    y = torch.bmm(images, matrices).permute(1, 2, 0).reshape(-1, channels)
+    # torch would multiply permuted batches one matrix at a time.
+    images = x.permute(1, 0, 2, 3).contiguous().view(channels, batch, pixels)
+    y = torch.bmm(images, matrices)
+    if y.requires_grad:
+        y.register_hook(torch.Tensor.contiguous)
+    y = y.permute(1, 2, 0).reshape(-1, channels)
     return _from_pixels(y, batch, -(-height // axes[0][1]), -(-width // axes[1][1]))
 
 

@@ -7,7 +7,7 @@ output of the cell's first block, and so on. The papers' published code (TensorF
 the first two the other way round.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -148,20 +148,21 @@ class NASNetCell:
         return CellGenotype(*(self._choose_cell(pick, cell) for cell in self._picks))
 
     def _choose_cell(self, pick: Pick, picks: _CellPicks) -> Cell:
-        blocks = []
         operations, combines = self.operations, self.combines
-        only_combine = combines[0] if len(combines) == 1 else None
-        for (input_a, input_b, operation_a, operation_b, combine), states in picks:
-            blocks.append(
+        only = combines[0] if len(combines) == 1 else None
+        blocks = tuple(
+            [
                 Block(
                     pick(input_a, states),
                     pick(input_b, states),
                     pick(operation_a, operations),
                     pick(operation_b, operations),
-                    only_combine or pick(combine, combines),
+                    only or pick(combine, combines),
                 )
-            )
-        return Cell(tuple(blocks), concat_by_rule(blocks, self.concat))
+                for (input_a, input_b, operation_a, operation_b, combine), states in picks
+            ]
+        )
+        return Cell(blocks, concat_by_rule(blocks, self.concat))
 
     def answers(self, genotype: CellGenotype) -> dict[str, object]:
         """The option picked for each choice: what ``tokens_of`` reads."""
@@ -187,12 +188,12 @@ class NASNetCell:
         return NASNet(genotype, task)
 
 
-def concat_by_rule(blocks: list[Block] | tuple[Block, ...], rule: str) -> tuple[int, ...]:
+def concat_by_rule(blocks: Sequence[Block], rule: str) -> tuple[int, ...]:
     """The hidden states a cell outputs: all block outputs, or those that no block uses."""
     states = range(2, 2 + len(blocks))
     if rule == "all":
         return tuple(states)
-    used = {state for block in blocks for state in block[:2]}
+    used = [block[0] for block in blocks] + [block[1] for block in blocks]
     return tuple([state for state in states if state not in used])
 
 
@@ -223,9 +224,12 @@ def canonical_cell(cell: Cell) -> CanonicalCell:
     sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
     order = tuple(state - 2 for state in place if state > 1)
     blocks, swapped = [], []
-    for b, (combine, first, second) in zip(order, sequence, strict=True):
-        blocks.append(Block(first[0], second[0], first[1], second[1], combine))
-        swapped.append((place[cell.blocks[b].input_a], cell.blocks[b].operation_a) != first)
+    for b, (state_a, operation_a, state_b, operation_b, combine) in zip(
+        order, sequence, strict=True
+    ):
+        blocks.append(Block(state_a, state_b, operation_a, operation_b, combine))
+        given = cell.blocks[b]
+        swapped.append((place[given.input_a], given.operation_a) != (state_a, operation_a))
     concat = tuple(sorted(place[state] for state in cell.concat))
     return CanonicalCell(Cell(tuple(blocks), concat), order, tuple(swapped))
 
@@ -237,69 +241,69 @@ def canonical_key(genotype: CellGenotype) -> str:
 
 def _cell_key(cell: Cell) -> str:
     sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
-    parts = [f"{a}.{op_a}{_SIGN[c]}{b}.{op_b}" for c, (a, op_a), (b, op_b) in sequence]
+    parts = [f"{a}.{op_a} {b}.{op_b} {combine}" for a, op_a, b, op_b, combine in sequence]
     concat = sorted([place[state] for state in cell.concat])
-    return f"{' '.join(parts)}>{','.join(map(str, concat))}"
+    return f"{'; '.join(parts)} > {concat}"
 
 
-_SIGN = {"add": "+", "concat": "&"}
-_Encoded = tuple[str, tuple[int, str], tuple[int, str]]
+_Code = tuple[int, str, int, str, str]  # states by canonical number, operations, combine
 
 
 def _alive_blocks(cell: Cell) -> list[int]:
     """Blocks that the output depends on, in their order."""
+    blocks = cell.blocks
     needed = set(cell.concat)
-    for b in range(len(cell.blocks) - 1, -1, -1):
+    alive = []
+    for b in range(len(blocks) - 1, -1, -1):
         if b + 2 in needed:
-            needed.add(cell.blocks[b][0])
-            needed.add(cell.blocks[b][1])
-    return [b for b in range(len(cell.blocks)) if b + 2 in needed]
+            alive.append(b)
+            needed.update(blocks[b][:2])
+    return alive[::-1]
 
 
-def _encode(block: Block, place: Mapping[int, int]) -> _Encoded:
-    a, b, operation_a, operation_b, combine = block
-    first, second = (place[a], operation_a), (place[b], operation_b)
-    if combine == "add" and second < first:
-        return combine, second, first
-    return combine, first, second
+def _encode(block: Block, place: Mapping[int, int]) -> _Code:
+    state_a, state_b, operation_a, operation_b, combine = block
+    a, b = place[state_a], place[state_b]
+    if combine == "add" and (b < a or (a == b and operation_b < operation_a)):
+        return b, operation_b, a, operation_a, combine
+    return a, operation_a, b, operation_b, combine
 
 
 def _smallest_order(
     blocks: tuple[Block, ...], waiting: list[int], place: dict[int, int]
-) -> tuple[list[_Encoded], dict[int, int]]:
-    """The lexicographically smallest list of encoded blocks over all topological orders.
+) -> tuple[list[_Code], dict[int, int]]:
+    """The lexicographically smallest list of block codes over all topological orders.
 
     Greedy, because an earlier place decides; only blocks with equal codes need both tries.
 
     Returns:
         The codes, and the canonical number of each hidden state, in canonical order.
     """
-    sequence: list[_Encoded] = []
-    while waiting:
-        smallest: _Encoded | None = None
-        ties: list[int] = []
+    sequence: list[_Code] = []
+    ready: list[tuple[_Code, int]] = []  # blocks whose inputs have their numbers
+    while True:
+        blocked = []
         for b in waiting:
             block = blocks[b]
             if block[0] in place and block[1] in place:
-                code = _encode(block, place)
-                if smallest is None or code < smallest:
-                    smallest, ties = code, [b]
-                elif code == smallest:
-                    ties.append(b)
-        assert smallest is not None  # blocks refer to earlier states alone
-        sequence.append(smallest)
-        if len(ties) > 1:
+                ready.append((_encode(block, place), b))
+            else:
+                blocked.append(b)
+        if not ready:
+            return sequence, place
+        waiting = blocked
+        ready.sort()
+        code, first = ready.pop(0)
+        sequence.append(code)
+        if ready and ready[0][0] == code:
+            left = [first, *(b for _, b in ready), *waiting]
             tries = [
-                _smallest_order(
-                    blocks, [w for w in waiting if w != b], place | {b + 2: len(place)}
-                )
-                for b in ties
+                _smallest_order(blocks, [w for w in left if w != b], place | {b + 2: len(place)})
+                for b in [first, *(b for tied, b in ready if tied == code)]
             ]
             rest, place = min(tries, key=lambda tried: tried[0])
             return sequence + rest, place
-        place[ties[0] + 2] = len(place)
-        waiting.remove(ties[0])
-    return sequence, place
+        place[first + 2] = len(place)
 
 
 # ---------------------------------------------------------------- JSON
@@ -340,9 +344,7 @@ def check_cell(name: str, cell: Cell) -> None:
         raise InvalidGenotype(f"{name} concat is {cell.concat}: give at least one state, each once")
     for state in cell.concat:
         if isinstance(state, bool) or not isinstance(state, int) or state not in states:
-            raise InvalidGenotype(
-                f"{name} concat has state {state!r}: expected 0 to {states[-1]}"
-            )
+            raise InvalidGenotype(f"{name} concat has state {state!r}: expected 0 to {states[-1]}")
 
 
 def _cell_to_json(cell: Cell) -> dict[str, Any]:

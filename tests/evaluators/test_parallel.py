@@ -1,3 +1,4 @@
+import contextlib
 import copy
 import os
 import pickle
@@ -15,7 +16,7 @@ from nas_gym.evaluation import Evaluator
 from nas_gym.evaluators.parallel import ParallelEvaluator
 
 sys.path.append(str(Path(__file__).parent))  # workers get it as well
-from unruly import NoReturn, UnrulyEvaluator  # noqa: E402
+from unruly import NoReturn, UnrulyEvaluator
 
 
 def children(*orders):
@@ -59,21 +60,19 @@ def test_bad_children_are_rows_and_the_pool_goes_on(pool):
         "error: RuntimeError: on purpose",
         "timeout",
         "crashed",
-        answers[5].failure,
+        "error: its result cannot be read (TypeError: getenv() missing 1 required positional "
+        "argument: 'key')",
         None,
         None,
     ]
-    assert answers[5].failure.startswith("error: ")
     assert answers[3].seconds == 1.0
     assert all(e.failure is None for e in by_place(pool, *["fine"] * 4))
 
 
 def test_a_worker_that_dies_between_rounds_costs_nothing(pool):
     for evaluation in by_place(pool, "fine", "fine"):
-        try:
+        with contextlib.suppress(ProcessLookupError):  # one worker may have had both children
             os.kill(int(evaluation.metrics["pid"]), signal.SIGKILL)
-        except ProcessLookupError:
-            pass  # both children were evaluated by the same worker
     assert [e.failure for e in by_place(pool, *["fine"] * 4)] == [None] * 4
 
 

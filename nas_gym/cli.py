@@ -250,6 +250,7 @@ class Interrupted(NASGymError):
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command's entry point; exits."""
+    sys.path.insert(0, os.getcwd())  # so that module:attribute finds the user's own files
     command = tyro.extras.subcommand_cli_from_dict(
         {"search": Search, "report": Report, "list": List, "describe": Describe},
         prog="nas-gym",

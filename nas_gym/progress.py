@@ -22,7 +22,7 @@ class SearchProgress:
     """
 
     def __init__(self, budget: int, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+        self.console = console or Console(stderr=True, highlight=False)
         self.budget = budget
         self.best: float | None = None
         self.trained = self.failed = self.memo = self.requests = 0

@@ -112,6 +112,49 @@ def test_the_same_seed_gives_the_same_search(capsys: pytest.CaptureFixture[str])
     assert histories[0] == histories[1]
 
 
+OWN_PARTS = """
+from dataclasses import dataclass
+from torch import nn
+
+@dataclass(frozen=True)
+class Widths:
+    max_length: int = 2
+    max_options: int = 3
+
+    def choose(self, pick):
+        return tuple(pick(f"layer{i}.width", (4, 8, 16)) for i in range(2))
+
+    def build(self, genotype, task):
+        a, b = genotype
+        return nn.Sequential(
+            nn.Conv2d(task.channels, a, 3), nn.ReLU(), nn.Conv2d(a, b, 3), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(b, task.classes),
+        )
+
+@dataclass(frozen=True)
+class Sweep:
+    batch_size: int = 3
+
+    def search(self, env):
+        while env.remaining:
+            env.play([(i, i) for i in range(int(min(3, env.remaining)))])
+"""
+
+
+def test_a_users_own_space_and_agent_from_a_file() -> None:
+    Path("own_parts.py").write_text(OWN_PARTS)
+    process = command(
+        *("search", "--space", "own_parts:Widths", "--agent", "own_parts:Sweep", "--budget", "4"),
+        *("--set", "recipe.epochs=1", "--run", "own", "--json"),
+    )
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    result = json.loads(out)
+    assert (result["evaluated"], result["memo_hits"]) == (3, 1)
+    assert result["config"]["space"]["name"] == "own_parts:Widths"
+    assert {"best-1.png", "best-1.json"} <= {file.name for file in Path("runs/own").iterdir()}
+
+
 BAD_INPUT = [
     ("search --agent reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
     ("search --space nasnet", "unknown space 'nasnet': did you mean 'nasnet-cell'"),

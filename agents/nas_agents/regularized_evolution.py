@@ -59,7 +59,7 @@ class RegularizedEvolution:
         self, space: SearchSpace[Any], population: Sequence[Played], rng: np.random.Generator
     ) -> Tokens:
         sample = rng.integers(len(population), size=self.sample_size)
-        parent = max((population[i] for i in sample), key=lambda member: member.reward)
+        parent: Played = max((population[i] for i in sample), key=lambda member: member.reward)
         if rng.random() < self.identity_probability:
             return parent.tokens
         return mutate_once(space, parent.tokens, rng)

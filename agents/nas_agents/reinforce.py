@@ -79,6 +79,11 @@ class Reinforce:
             raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
         if self.clip_range is not None and not 0 < self.clip_range < 1:
             raise InvalidOption(f"clip_range is {self.clip_range}: give a number from 0 to 1")
+        if self.clip_range is None and self.epochs > 1:
+            raise InvalidOption(
+                f"epochs is {self.epochs}, but from the second on the samples are not the policy's "
+                "own: give clip_range, e.g. 0.2, or epochs 1"
+            )
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""
@@ -95,7 +100,8 @@ class Reinforce:
             waiting += env.num_envs
             # The episodes of a last, partial round are not all rewarded; nobody learns from it.
             if waiting >= self.batch_size and env.remaining > 0:
-                learner.update(Episodes(*map(torch.cat, zip(*batch, strict=True))))
+                with one_thread():
+                    learner.update(Episodes(*map(torch.cat, zip(*batch, strict=True))))
                 batch, waiting = [], 0
 
 
@@ -223,10 +229,10 @@ class Controller(nn.Module):
             logits = logits / self.settings.temperature
         if self.settings.tanh_constant:
             logits = self.settings.tanh_constant * torch.tanh(logits)
-        return logits.masked_fill(~masks, CLOSED).log_softmax(-1)
+        log_probabilities: Tensor = logits.masked_fill(~masks, CLOSED).log_softmax(-1)
+        return log_probabilities
 
 
-@torch.no_grad()
 def sample_round(
     env: NASVectorEnv[Any],
     controller: Controller,
@@ -241,7 +247,7 @@ def sample_round(
     for _ in range(env.space.max_length):
         masks = torch.from_numpy(infos["action_mask"]).bool()
         kinds, names = controller.vocabulary.numbers(prefixes)
-        with one_thread():
+        with one_thread(), torch.no_grad():  # not around env.step, which may train a child
             log_probabilities, state = controller.step(inputs, kinds, names, masks, state)
             tokens = torch.multinomial(log_probabilities.exp(), 1, generator=generator)[:, 0]
         steps.append((tokens, kinds, names, masks))
@@ -249,8 +255,10 @@ def sample_round(
         taken = tokens.numpy()
         prefixes = [(*p, t) for p, t in zip(prefixes, taken.tolist(), strict=True)]
         _, rewards, _, _, infos = env.step(taken)
-    columns = [torch.stack(column, dim=1) for column in zip(*steps, strict=True)]
-    return Episodes(*columns, torch.from_numpy(rewards).float()), infos
+    tokens, kinds, names, masks = (
+        torch.stack(column, dim=1) for column in zip(*steps, strict=True)
+    )
+    return Episodes(tokens, kinds, names, masks, torch.from_numpy(rewards).float()), infos
 
 
 # ---------------------------------------------------------------- learning

@@ -15,6 +15,7 @@ from torch import Tensor
 
 Axis = tuple[int, int, int]  # kernel, stride and dilation along one side
 MOST_PIXELS = 64  # of an image whose depthwise convolution is worth a matrix for each channel
+MOST_ENTRIES = 2**15  # of a matrix that is worth its taps' repetition
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
@@ -54,10 +55,19 @@ def diagonal_halving(x: Tensor, straight: Tensor, shifted: Tensor) -> Tensor:
     return _from_pixels(squares @ (upper_left + lower_right), batch, height // 2, width // 2)
 
 
-def worth_matrices(x: Tensor, weight: Tensor) -> bool:
+def worth_depthwise(x: Tensor, weight: Tensor) -> bool:
     """Whether ``depthwise`` beats torch's convolution (forward and gradients, as measured)."""
     pixels, taps = x.shape[2] * x.shape[3], weight[0].numel()
     return pixels <= min(MOST_PIXELS, 4 * taps) and x.shape[0] >= taps
+
+
+def worth_by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> bool:
+    """Whether ``by_rows`` beats torch's convolution (forward and gradients, as measured)."""
+    (height, stride, dilation), (width, _, _) = axes
+    longest = max(x.shape[2:])
+    unusual = min(height, width) == 1 or stride > 1 or (dilation > 1 and longest <= 4)
+    entries = weight.shape[0] * weight.shape[1] * longest**2
+    return unusual and entries <= MOST_ENTRIES and x.shape[0] * longest >= weight.shape[1]
 
 
 def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
@@ -84,28 +94,68 @@ def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     return _from_pixels(y, batch, -(-height // axes[0][1]), -(-width // axes[1][1]))
 
 
+def by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
+    """Convolution, "SAME" padded: one matrix from the pixels of a row to those of an output row.
+
+    Args:
+        x: (batch, in_channels, height, width), narrow.
+        weight: (out_channels, in_channels, kernel height, kernel width)
+        axes: Kernel, stride and dilation, vertical and horizontal.
+
+    Returns:
+        (batch, out_channels, ceil(height / stride), ceil(width / stride))
+    """
+    (kernel, stride, dilation), horizontal = axes
+    if kernel > 1 and horizontal[0] == 1:  # a column: turn it into a row
+        turned = by_rows(x.transpose(2, 3), weight.transpose(2, 3), axes[::-1])
+        return turned.transpose(2, 3)
+    batch, channels, height, width = x.shape
+    table = tap_table((width,), (horizontal,), x.dtype)
+    taps, _, width_out = table.shape
+    matrix = weight.permute(2, 1, 0, 3).reshape(-1, taps) @ table.flatten(1)
+    matrix = matrix.view(kernel, channels, len(weight), width, width_out)
+    matrix = matrix.permute(0, 3, 1, 4, 2).reshape(kernel * width * channels, -1)
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
+    height_out = -(-height // stride)
+    if kernel > 1:
+        before, after = _same_padding(height, axes[0])
+        rows = F.pad(rows, (0, 0, before, after))
+        last = (height_out - 1) * stride + 1
+        starts = range(0, kernel * dilation, dilation)
+        rows = torch.cat([rows[:, start : start + last : stride] for start in starts], dim=2)
+    elif stride > 1:
+        rows = rows[:, ::stride]
+    return _from_pixels(rows.reshape(-1, len(matrix)) @ matrix, batch, height_out, width_out)
+
+
 @lru_cache(maxsize=128)  # at most 0.8 MB each
-def tap_table(size: tuple[int, int], axes: tuple[Axis, ...], dtype: torch.dtype) -> Tensor:
+def tap_table(size: tuple[int, ...], axes: tuple[Axis, ...], dtype: torch.dtype) -> Tensor:
     """(taps, pixels, output pixels): 1 where a tap brings a pixel to an output pixel, else 0."""
     # A tensor made in inference mode could not take part in gradients later.
     with torch.inference_mode(False), torch.no_grad():
-        vertical, horizontal = (
-            _axis_table(n, axis, dtype) for n, axis in zip(size, axes, strict=True)
-        )
-        table = torch.einsum("iax,jby->ijabxy", vertical, horizontal)
+        tables = [_axis_table(n, axis, dtype) for n, axis in zip(size, axes, strict=True)]
+        if len(tables) == 1:
+            return tables[0]
+        table = torch.einsum("iax,jby->ijabxy", *tables)
         return table.flatten(4).flatten(2, 3).flatten(0, 1).contiguous()
 
 
 def _axis_table(size: int, axis: Axis, dtype: torch.dtype) -> Tensor:
     """The same along one side: (kernel, size, ceil(size / stride))."""
     kernel, stride, dilation = axis
-    outputs = -(-size // stride)
-    span = (outputs - 1) * stride + dilation * (kernel - 1) + 1
-    before = max(span - size, 0) // 2
     tap, pixel, output = torch.meshgrid(
-        torch.arange(kernel), torch.arange(size), torch.arange(outputs), indexing="ij"
+        torch.arange(kernel), torch.arange(size), torch.arange(-(-size // stride)), indexing="ij"
     )
+    before = _same_padding(size, axis)[0]
     return (output * stride + tap * dilation - before == pixel).to(dtype)
+
+
+def _same_padding(size: int, axis: Axis) -> tuple[int, int]:
+    """Zeros before and after one side."""
+    kernel, stride, dilation = axis
+    span = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
+    total = max(span - size, 0)
+    return total // 2, total - total // 2
 
 
 def _from_pixels(rows: Tensor, batch: int, height: int, width: int) -> Tensor:

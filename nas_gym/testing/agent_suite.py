@@ -3,7 +3,7 @@
 import pickle
 import random
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import is_dataclass
 from typing import Any
 
 import numpy as np
@@ -80,8 +80,7 @@ class AgentSuite:
     def test_it_is_its_configuration(self, agent: Agent) -> None:
         """A frozen dataclass: equal after pickling, hashable, with a batch size."""
         assert isinstance(agent, Agent)
-        assert is_dataclass(agent)
-        assert fields(agent)
+        assert is_dataclass(type(agent))
         assert pickle.loads(pickle.dumps(agent)) == agent
         assert hash(agent) == hash(pickle.loads(pickle.dumps(agent)))
         assert agent.batch_size >= 1

@@ -1,5 +1,6 @@
 import contextlib
 import copy
+import multiprocessing
 import os
 import pickle
 import signal
@@ -117,6 +118,21 @@ def test_close_is_final_for_processes_only():
     assert not alive(pid)
     assert by_place(evaluator, "fine")[0].failure is None
     evaluator.close()
+
+
+def test_systems_without_a_fork_server_spawn(monkeypatch):
+    monkeypatch.setattr(multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1)
+    try:
+        assert [e.failure for e in by_place(evaluator, "fine", "die")] == [None, "crashed"]
+    finally:
+        evaluator.close()
+
+
+def test_daemonic_processes_are_told_what_to_do(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    with pytest.raises(InvalidOption, match="a daemonic process cannot start workers"):
+        by_place(ParallelEvaluator(UnrulyEvaluator(), workers=1), "fine")
 
 
 @pytest.mark.parametrize(("workers", "timeout"), [(0, None), (-1, None), (1.5, None), (True, None),

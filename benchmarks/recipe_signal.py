@@ -20,7 +20,7 @@ import statistics
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -43,10 +43,13 @@ class Candidate:
     validation: float = 0.35
 
 
-QUICK = RECIPES["quick"]
+BASE = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
 CANDIDATES = {
-    "quick": Candidate(QUICK),
+    "short": Candidate(BASE),
+    "short-slow": Candidate(replace(BASE, learning_rate=0.01)),
+    "longer": Candidate(replace(BASE, epochs=8, learning_rate=0.05)),
 }
+REFERENCE = "longer"  # trains digits to the end: does a candidate put the cells in its order?
 
 
 def main() -> None:
@@ -131,40 +134,67 @@ def read(table: Path) -> list[dict[str, str]]:
 def lines(rows: list[dict[str, str]]) -> Iterator[str]:
     """The table, one line a candidate."""
     yield (
-        "| candidate | recipe | children | accuracy min / 10 % / median / 90 % / max | deviation "
-        "between cells / between seeds | Spearman, two seeds | CPU s a child, mean |"
+        "| candidate | recipe | cells x seeds | accuracy min / 10 % / median / 90 % / max | "
+        "deviation between cells / between seeds | Spearman, two seeds | "
+        f"Spearman of the means with {REFERENCE!r} | CPU s a child, mean |"
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    reference = accuracies(rows, REFERENCE)
     for name, candidate in CANDIDATES.items():
-        of_name = [row for row in rows if row["candidate"] == name]
-        if of_name:
-            yield line(name, candidate, of_name)
+        by_cell = accuracies(rows, name)
+        if by_cell:
+            seconds = [float(row["cpu_seconds"]) for row in rows if row["candidate"] == name]
+            default = " (default)" if candidate.recipe == RECIPES["quick"] else ""
+            yield (
+                f"| {name}{default} | {description(candidate)} | {signal(by_cell)} | "
+                f"{agreement_with(by_cell, reference)} | {statistics.mean(seconds):.1f} |"
+            )
 
 
-def line(name: str, candidate: Candidate, rows: list[dict[str, str]]) -> str:
-    """Spread, agreement of the seeds and cost of one candidate."""
-    seeds = 1 + max(int(row["seed"]) for row in rows)
-    by_cell: dict[str, dict[int, float]] = {}
-    for row in rows:  # a failed child is the worst, as in a search
-        by_cell.setdefault(row["cell"], {})[int(row["seed"])] = float(row["accuracy"] or 0.0)
-    complete = np.asarray([[of[s] for s in range(seeds)] for of in by_cell.values()
-                           if len(of) == seeds])  # fmt: skip
-    pairs = list(itertools.combinations(range(seeds), 2))
-    agreement = statistics.mean(spearmanr(complete[:, a], complete[:, b])[0] for a, b in pairs)
-    quantiles = np.quantile(complete, (0, 0.1, 0.5, 0.9, 1))
-    within = np.sqrt(complete.var(axis=1, ddof=1).mean())
-    between = np.sqrt(max(0.0, complete.mean(axis=1).var(ddof=1) - within**2 / seeds))
-    seconds = [float(row["cpu_seconds"]) for row in rows]
+def description(candidate: Candidate) -> str:
+    """The recipe in words."""
     r = candidate.recipe
-    recipe = (
+    return (
         f"{r.epochs} epochs, batch {r.batch_size}, F {r.filters}, rate {r.learning_rate:g}, decay "
         f"{r.weight_decay:g}, validation {candidate.validation:.0%}"
     )
-    return (
-        f"| {name} | {recipe} | {len(complete)} x {seeds} | "
-        f"{' / '.join(f'{q:.3f}' for q in quantiles)} | {between:.4f} / {within:.4f} | "
-        f"{agreement:.2f} | {statistics.mean(seconds):.1f} |"
+
+
+def accuracies(rows: list[dict[str, str]], name: str) -> dict[int, list[float]]:
+    """Accuracy by seed of each cell that has all seeds; a failed child is the worst, 0."""
+    by_cell: dict[int, dict[int, float]] = {}
+    for row in rows:
+        if row["candidate"] == name:
+            by_seed = by_cell.setdefault(int(row["cell"]), {})
+            by_seed[int(row["seed"])] = float(row["accuracy"] or 0.0)
+    most = max(map(len, by_cell.values()), default=0)
+    return {
+        cell: [by_seed[seed] for seed in sorted(by_seed)]
+        for cell, by_seed in sorted(by_cell.items())
+        if len(by_seed) == most
+    }
+
+
+def signal(by_cell: dict[int, list[float]]) -> str:
+    """Count, quantiles, the two deviations, agreement of two seeds: four columns."""
+    table = np.asarray(list(by_cell.values()))  # (cells, seeds)
+    seeds = table.shape[1]
+    within = np.sqrt(table.var(axis=1, ddof=1).mean())
+    between = np.sqrt(max(0.0, table.mean(axis=1).var(ddof=1) - within**2 / seeds))
+    agreement = statistics.mean(
+        spearmanr(table[:, a], table[:, b])[0] for a, b in itertools.combinations(range(seeds), 2)
     )
+    quantiles = " / ".join(f"{q:.3f}" for q in np.quantile(table, (0, 0.1, 0.5, 0.9, 1)))
+    return f"{len(table)} x {seeds} | {quantiles} | {between:.4f} / {within:.4f} | {agreement:.2f}"
+
+
+def agreement_with(by_cell: dict[int, list[float]], reference: dict[int, list[float]]) -> str:
+    """Spearman's correlation of the cells' mean accuracies under two recipes."""
+    cells = sorted(by_cell.keys() & reference.keys())
+    if by_cell == reference or len(cells) < 3:
+        return "-"
+    here, there = ([statistics.mean(of[c]) for c in cells] for of in (by_cell, reference))
+    return f"{spearmanr(here, there)[0]:.2f}"
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ class RegularizedEvolution:
             algorithm; more keeps several workers busy, with parents a little older.
     """
 
-    population_size: int = 50
-    sample_size: int = 10
+    population_size: int = 20
+    sample_size: int = 5
     identity_probability: float = 0.05
     batch_size: int = 8
 

@@ -10,7 +10,7 @@ from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.evaluation import Evaluation
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
-from nas_gym.training.recipe import Recipe, recipe_named
+from nas_gym.training.recipe import Recipe, recipe_of
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -39,7 +39,7 @@ class TrainingEvaluator:
 
     Raises:
         InvalidOption: ``threads`` is no whole number above 0.
-        UnknownName: No such recipe. (An unknown or broken data set is found at its first use.)
+        UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is found at its first use.)
     """
 
     space: NetworkSpace[Any]
@@ -63,7 +63,7 @@ class TrainingEvaluator:
         if isinstance(self.recipe, Recipe):
             return self.recipe
         options = {"name": self.recipe} if isinstance(self.recipe, str) else dict(self.recipe)
-        named = recipe_named(options.pop("name", "quick"))
+        named = recipe_of(options.pop("name", "quick"))
         for option in options:
             if option not in named.to_json():
                 raise unknown_name("option of a recipe", option, named.to_json())

@@ -86,10 +86,9 @@ def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     taps, pixels, pixels_out = table.shape
     matrices = (weight.reshape(channels, taps) @ table.flatten(1)).view(-1, pixels, pixels_out)
     # torch would multiply permuted batches one matrix at a time.
+    x = _with_gradient_in(torch.channels_last, x)
     images = x.permute(1, 0, 2, 3).contiguous().view(channels, batch, pixels)
-    y = torch.bmm(images, matrices)
-    if y.requires_grad:
-        y.register_hook(torch.Tensor.contiguous)
+    y = _with_gradient_in(torch.contiguous_format, torch.bmm(images, matrices))
     y = y.permute(1, 2, 0).reshape(-1, channels)
     return _from_pixels(y, batch, -(-height // axes[0][1]), -(-width // axes[1][1]))
 
@@ -108,7 +107,7 @@ def by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     (kernel, stride, dilation), horizontal = axes
     if kernel > 1 and horizontal[0] == 1:  # a column: turn it into a row
         turned = by_rows(x.transpose(2, 3), weight.transpose(2, 3), axes[::-1])
-        return turned.transpose(2, 3)
+        return turned.transpose(2, 3).contiguous(memory_format=torch.channels_last)
     batch, channels, height, width = x.shape
     table = tap_table((width,), (horizontal,), x.dtype)
     taps, _, width_out = table.shape
@@ -156,6 +155,16 @@ def _same_padding(size: int, axis: Axis) -> tuple[int, int]:
     span = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
     total = max(span - size, 0)
     return total // 2, total - total // 2
+
+
+def _with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
+    """``x`` itself; its gradient is brought into ``memory_format`` before it flows on."""
+    if x.requires_grad:
+        x = x.view_as(x)
+        x.register_hook(  # type: ignore[no-untyped-call]
+            lambda gradient: gradient.contiguous(memory_format=memory_format)
+        )
+    return x
 
 
 def _from_pixels(rows: Tensor, batch: int, height: int, width: int) -> Tensor:

@@ -221,7 +221,7 @@ def canonical_cell(cell: Cell) -> CanonicalCell:
     sorted (the next layer's weights absorb the order of channels). Concatenation inside a block
     keeps its order.
     """
-    sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
+    sequence, place = _smallest_order(cell, _alive_blocks(cell), {0: 0, 1: 1})
     order = tuple(state - 2 for state in place if state > 1)
     blocks, swapped = [], []
     for b, (state_a, operation_a, state_b, operation_b, combine) in zip(
@@ -240,7 +240,7 @@ def canonical_key(genotype: CellGenotype) -> str:
 
 
 def _cell_key(cell: Cell) -> str:
-    sequence, place = _smallest_order(cell.blocks, _alive_blocks(cell), {0: 0, 1: 1})
+    sequence, place = _smallest_order(cell, _alive_blocks(cell), {0: 0, 1: 1})
     parts = [f"{a}.{op_a} {b}.{op_b} {combine}" for a, op_a, b, op_b, combine in sequence]
     concat = sorted([place[state] for state in cell.concat])
     return f"{'; '.join(parts)} > {concat}"
@@ -270,15 +270,18 @@ def _encode(block: Block, place: Mapping[int, int]) -> _Code:
 
 
 def _smallest_order(
-    blocks: tuple[Block, ...], waiting: list[int], place: dict[int, int]
+    cell: Cell, waiting: list[int], place: dict[int, int]
 ) -> tuple[list[_Code], dict[int, int]]:
     """The lexicographically smallest list of block codes over all topological orders.
 
     Greedy, because an earlier place decides; only blocks with equal codes need both tries.
+    Blocks of equal codes that are read alike may still differ in whether they go to the output:
+    the smallest concatenation decides then.
 
     Returns:
         The codes, and the canonical number of each hidden state, in canonical order.
     """
+    blocks, concat = cell
     sequence: list[_Code] = []
     ready: list[tuple[_Code, int]] = []  # blocks whose inputs have their numbers
     while True:
@@ -298,10 +301,12 @@ def _smallest_order(
         if ready and ready[0][0] == code:
             left = [first, *(b for _, b in ready), *waiting]
             tries = [
-                _smallest_order(blocks, [w for w in left if w != b], place | {b + 2: len(place)})
+                _smallest_order(cell, [w for w in left if w != b], place | {b + 2: len(place)})
                 for b in [first, *(b for tied, b in ready if tied == code)]
             ]
-            rest, place = min(tries, key=lambda tried: tried[0])
+            rest, place = min(
+                tries, key=lambda tried: (tried[0], sorted(tried[1][s] for s in concat))
+            )
             return sequence + rest, place
         place[first + 2] = len(place)
 
@@ -417,7 +422,8 @@ AMOEBANET_A = _published(
     "conv_1x7_7x1(0)+sep_conv_3x3(5)",
     (3, 4, 6),
 )
-# Liu et al. 2018, first order, as the authors' genotypes.py has it.
+# Liu et al. 2018 (DARTS), first and second order, as the authors' genotypes.py has them. Built by
+# NASNet's rules here: an identity of stride 2 is one 1x1 convolution, not two.
 DARTS_V1 = _published(
     "sep_conv_3x3(1)+sep_conv_3x3(0); identity(0)+sep_conv_3x3(1);"
     "identity(0)+sep_conv_3x3(1); sep_conv_3x3(0)+identity(2)",
@@ -426,8 +432,21 @@ DARTS_V1 = _published(
     "max_pool_3x3(0)+identity(2); identity(2)+avg_pool_3x3(0)",
     (2, 3, 4, 5),
 )
+DARTS_V2 = _published(
+    "sep_conv_3x3(0)+sep_conv_3x3(1); sep_conv_3x3(0)+sep_conv_3x3(1);"
+    "sep_conv_3x3(1)+identity(0); identity(0)+dilated_sep_conv_3x3(2)",
+    (2, 3, 4, 5),
+    "max_pool_3x3(0)+max_pool_3x3(1); identity(2)+max_pool_3x3(1);"
+    "max_pool_3x3(0)+identity(2); identity(2)+max_pool_3x3(1)",
+    (2, 3, 4, 5),
+)
 
-PUBLISHED = {"nasnet-a": NASNET_A, "amoebanet-a": AMOEBANET_A, "darts-v1": DARTS_V1}
+PUBLISHED = {
+    "nasnet-a": NASNET_A,
+    "amoebanet-a": AMOEBANET_A,
+    "darts-v1": DARTS_V1,
+    "darts-v2": DARTS_V2,
+}
 
 # The spaces of two papers that search NASNet's cells with fewer choices.
 AMOEBANET_CELL = NASNetCell(operations=AMOEBANET_OPERATIONS, combines=("add",))

@@ -51,16 +51,18 @@ class LayerChain:
     """A conditional space: the depth is chosen, and a pool has fewer choices than a convolution.
 
     Args:
-        max_depth: Most layers, >= 1. Depth 1 to 3 give 5, 50 and 635 architectures.
+        max_depth: Most layers. Depths up to 1, 2 and 3 give 5, 50 and 635 architectures.
         widths: Filters that a convolution may have.
+        min_depth: Fewest layers, >= 1.
     """
 
     max_depth: int = 3
     widths: tuple[int, ...] = (8, 16, 32, 64)
+    min_depth: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_depth < 1 or not self.widths:
-            raise InvalidOption(f"{self}: give max_depth of 1 or more and at least one width")
+        if not 1 <= self.min_depth <= self.max_depth or not self.widths:
+            raise InvalidOption(f"{self}: give 1 <= min_depth <= max_depth and at least one width")
 
     @property
     def max_length(self) -> int:
@@ -74,7 +76,7 @@ class LayerChain:
 
     def choose(self, pick: Pick) -> tuple[Layer, ...]:
         """Depth first, then layer by layer."""
-        depth = pick("depth", tuple(range(1, self.max_depth + 1)))
+        depth = pick("depth", tuple(range(self.min_depth, self.max_depth + 1)))
         return tuple(self._choose_layer(pick, i) for i in range(depth))
 
     def _choose_layer(self, pick: Pick, i: int) -> Layer:

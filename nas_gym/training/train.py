@@ -39,9 +39,9 @@ def train(
     """Train ``network`` in place and say how it does on the validation part.
 
     Images and labels live on the device; batches are cut, augmented and shuffled there, without
-    worker processes. On a GPU the network computes in bfloat16 where that is safe (autocast). The
-    result depends on the arguments and the number of torch threads alone: torch's global random
-    state is neither read nor changed. The test part is never looked at.
+    worker processes. On a GPU the network computes in bfloat16 where that is safe (autocast). On
+    the CPU the result depends on the arguments and the number of torch threads alone, bit for bit;
+    torch's global random state is neither read nor changed. The test part is never looked at.
 
     Args:
         network: (batch, channels, height, width) -> logits (batch, classes); in training mode it

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_gym.episode import Episode
@@ -35,6 +35,7 @@ spaces = st.sampled_from(SPACES)
 seeds = st.integers(0, 2**32 - 1)
 
 
+@settings(deadline=None)
 @given(spaces, st.data())
 def test_masked_rollouts_are_valid(space, data):
     episode = Episode(ChoiceTable(space))
@@ -47,6 +48,7 @@ def test_masked_rollouts_are_valid(space, data):
     assert (episode.observation[: len(choices)] == np.array(episode.tokens) + 1).all()
 
 
+@settings(deadline=None)
 @given(spaces, seeds)
 def test_tokens_and_genotypes_round_trip(space, seed):
     tokens = random_tokens(space, np.random.default_rng(seed))
@@ -55,6 +57,7 @@ def test_tokens_and_genotypes_round_trip(space, seed):
     assert decode(space, tokens_of(space, genotype)) == genotype
 
 
+@settings(deadline=None)
 @given(spaces, seeds)
 def test_next_choice_trace_and_table_agree(space, seed):
     tokens = random_tokens(space, np.random.default_rng(seed))
@@ -66,6 +69,7 @@ def test_next_choice_trace_and_table_agree(space, seed):
         assert next_choice(space, tokens) is table.after(tokens) is None
 
 
+@settings(deadline=None)
 @given(spaces, seeds)
 def test_broken_token_lists_are_refused(space, seed):
     tokens = random_tokens(space, np.random.default_rng(seed))

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_gym.errors import InvalidSpace
@@ -28,6 +28,7 @@ def picks(space, tokens):
     return {c.name: c.options[t] for c, t in zip(trace(space, tokens)[1], tokens, strict=True)}
 
 
+@settings(deadline=None)
 @given(spaces, seeds)
 def test_a_mutant_is_legal_and_one_choice_differs(space, seed):
     rng = np.random.default_rng(seed)
@@ -38,6 +39,7 @@ def test_a_mutant_is_legal_and_one_choice_differs(space, seed):
     assert len(changed) == 1
 
 
+@settings(deadline=None)
 @given(seeds)
 def test_mutation_keeps_to_its_kinds(seed):
     rng = np.random.default_rng(seed)
@@ -65,6 +67,7 @@ def test_mutation_reaches_every_other_option_equally():
     assert counts[(0, 0, 0, 0)] == pytest.approx(667, abs=120)
 
 
+@settings(deadline=None)
 @given(spaces, seeds)
 def test_a_child_of_two_is_legal_and_takes_from_either(space, seed):
     rng = np.random.default_rng(seed)

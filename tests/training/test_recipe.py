@@ -5,7 +5,7 @@ import pytest
 
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.grammar import Task
-from nas_gym.training.recipe import RECIPES, Recipe, recipe_named
+from nas_gym.training.recipe import RECIPES, Recipe, recipe_of
 
 
 def test_search_recipe_has_the_papers_values():
@@ -63,8 +63,20 @@ def test_values_out_of_range_are_refused_by_name(field, value):
         replace(RECIPES["quick"], **{field: value})
 
 
+def test_recipes_come_by_name_with_changes_or_as_they_are():
+    assert recipe_of("quick") == RECIPES["quick"]
+    assert recipe_of({"name": "nasnet-search", "epochs": 3}) == replace(
+        RECIPES["nasnet-search"], epochs=3
+    )
+    assert recipe_of({"epochs": 3}) == replace(RECIPES["quick"], epochs=3)
+    mine = replace(RECIPES["quick"], filters=6)
+    assert recipe_of(mine) is mine
+
+
 def test_unknown_names():
     with pytest.raises(UnknownName, match="did you mean 'quick'"):
-        recipe_named("quik")
+        recipe_of("quik")
+    with pytest.raises(UnknownName, match="did you mean 'epochs'"):
+        recipe_of({"epoch": 3})
     with pytest.raises(UnknownName, match="did you mean 'imagenet'"):
         replace(RECIPES["quick"], stem="imagnet")

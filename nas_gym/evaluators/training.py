@@ -2,12 +2,12 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Evaluation
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
 from nas_gym.training.recipe import Recipe, recipe_of
@@ -39,7 +39,8 @@ class TrainingEvaluator:
 
     Raises:
         InvalidOption: ``threads`` is no whole number above 0.
-        UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is found at its first use.)
+        UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is
+            found at its first use.)
     """
 
     space: NetworkSpace[Any]
@@ -60,14 +61,7 @@ class TrainingEvaluator:
     @property
     def named_recipe(self) -> Recipe:
         """The recipe itself."""
-        if isinstance(self.recipe, Recipe):
-            return self.recipe
-        options = {"name": self.recipe} if isinstance(self.recipe, str) else dict(self.recipe)
-        named = recipe_of(options.pop("name", "quick"))
-        for option in options:
-            if option not in named.to_json():
-                raise unknown_name("option of a recipe", option, named.to_json())
-        return replace(named, **options)
+        return recipe_of(self.recipe)
 
     @cached_property
     def data(self) -> "Dataset":

@@ -54,7 +54,7 @@ class NASNetBlock(nn.Module):
         reduction: Whether the cell's two inputs are taken with stride 2.
     """
 
-    def __init__(self, block: Block, channels: list[int], filters: int, reduction: bool) -> None:
+    def __init__(self, block: Block, channels: dict[int, int], filters: int, reduction: bool) -> None:
         super().__init__()
         self.block = block
         self.operation_a, self.operation_b = (
@@ -63,7 +63,7 @@ class NASNetBlock(nn.Module):
         )
         self.channels = filters if block.combine == "add" else 2 * filters
 
-    def forward(self, states: list[HiddenState], drop: float) -> Tensor:
+    def forward(self, states: dict[int, HiddenState], drop: float) -> Tensor:
         """Apply the block to its two states; ``drop`` is the probability of losing a path."""
         block = self.block
         a = self.operation_a(states[block.input_a])
@@ -76,6 +76,8 @@ class NASNetBlock(nn.Module):
 
 class NASNetCell(nn.Module):
     """One cell: brings its two inputs to its own shape, runs its blocks, concatenates.
+
+    Inputs and blocks that the output does not depend on are left out.
 
     Args:
         cell: Blocks and concatenation.
@@ -100,18 +102,20 @@ class NASNetCell(nn.Module):
     ) -> None:
         super().__init__()
         self.concat = cell.concat
-        self.current = projection(current.channels, filters)
+        needed = needed_states(cell)
         self.previous: nn.Module = PassThrough()
-        if not previous.same_size(current):
+        if 0 in needed and not previous.same_size(current):
             self.previous = FactorizedReduction(previous.channels, filters)
-        elif not first and previous.channels != filters:
+        elif 0 in needed and not first and previous.channels != filters:
             self.previous = projection(previous.channels, filters)
-        channels = [previous.channels if first else filters, filters]
-        blocks = []
-        for block in cell.blocks:
-            blocks.append(NASNetBlock(block, channels, filters, reduction))
-            channels.append(blocks[-1].channels)
-        self.blocks = nn.ModuleList(blocks)
+        self.current = projection(current.channels, filters) if 1 in needed else PassThrough()
+        channels = {0: previous.channels if first else filters, 1: filters}
+        self.blocks = nn.ModuleDict()  # "b": block b, unless nothing reads it
+        for b, block in enumerate(cell.blocks):
+            if b + 2 in needed:
+                module = NASNetBlock(block, channels, filters, reduction)
+                self.blocks[str(b)] = module
+                channels[b + 2] = module.channels
         inside = Shape(filters, *current[1:])
         outside = inside.halved(filters) if reduction else inside
         # A cell input that goes straight to the output gets the cell's own shape.
@@ -126,9 +130,12 @@ class NASNetCell(nn.Module):
 
     def forward(self, previous: HiddenState, current: HiddenState, drop: float) -> Tensor:
         """The cell's output; ``drop`` is the probability of losing a path."""
-        states = [HiddenState(self.previous(previous)), HiddenState(self.current(current))]
-        for block in self.blocks:
-            states.append(HiddenState(block(states, drop)))
+        states = {
+            0: HiddenState(self.previous(previous)),
+            1: HiddenState(self.current(current)),
+        }
+        for name, block in self.blocks.items():
+            states[int(name) + 2] = HiddenState(block(states, drop))
         parts = [
             self.shortcuts[str(state)](states[state])
             if str(state) in self.shortcuts
@@ -259,6 +266,15 @@ class NASNet(nn.Module):
             return 0.0
         depth = (place + 1) / len(self.cells) if self.drop_path_by_depth else 1.0
         return self.task.drop_path * self.progress * depth
+
+
+def needed_states(cell: Cell) -> set[int]:
+    """The hidden states that the output of ``cell`` depends on."""
+    needed = set(cell.concat)
+    for b in reversed(range(len(cell.blocks))):
+        if b + 2 in needed:
+            needed.update(cell.blocks[b][:2])
+    return needed
 
 
 def drop_path(x: Tensor, probability: float) -> Tensor:

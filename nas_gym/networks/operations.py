@@ -72,7 +72,7 @@ class SamePaddedConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
         if x.device.type == "cpu":
-            if self.kernel_size == self.stride == (1, 1):
+            if self.groups == 1 and self.kernel_size == self.stride == (1, 1):
                 return pointwise(x, self.weight)
             if self.groups > 1:
                 if worth_depthwise(x, self.weight):

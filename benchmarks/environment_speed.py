@@ -96,22 +96,36 @@ def main() -> None:
         for name, measure in sides.items():
             measured[name].append(measure())
     ratios = [a / b for a, b in zip(measured["ours"], measured["cart_pole"], strict=True)]
-    medians = {name: statistics.median(values) for name, values in measured.items()}
+    rows = [
+        row("steps/s of `NASNetCell-v0` / `CartPole-v1`, by `gym.make`", ratios, "at least 0.5"),
+        row("steps/s of `NASNetCell-v0`, evaluator that costs nothing", measured["ours"]),
+        row("steps/s of `CartPole-v1`", measured["cart_pole"]),
+        row(
+            f"tokens/s of the vector environment, {NUM_ENVS} at once, evaluations included",
+            measured["vector"],
+            "at least 1,000,000",
+        ),
+        row(
+            "seconds for `import nas_gym` and `gym.make`, without torch and SB3",
+            measured["import"],
+            "below 0.5",
+        ),
+    ]
     report(
         "environment_speed",
-        f"""# Speed of the environments
-
-Medians of {REPEATS} turns ({machine()}); printed by `python benchmarks/environment_speed.py`.
-
-| what | median | range | target |
-| --- | --- | --- | --- |
-| steps/s of `NASNetCell-v0` over `CartPole-v1`, both by `gym.make` | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f} | at least 0.5 |
-| steps/s of `NASNetCell-v0`, evaluator that costs nothing | {medians["ours"]:,.0f} | {min(measured["ours"]):,.0f} to {max(measured["ours"]):,.0f} | |
-| steps/s of `CartPole-v1` | {medians["cart_pole"]:,.0f} | {min(measured["cart_pole"]):,.0f} to {max(measured["cart_pole"]):,.0f} | |
-| tokens/s of the vector environment, {NUM_ENVS} at once, evaluations included | {medians["vector"]:,.0f} | {min(measured["vector"]):,.0f} to {max(measured["vector"]):,.0f} | at least 1,000,000 |
-| seconds for `import nas_gym` and `gym.make`; neither torch nor SB3 is imported | {medians["import"]:.2f} | {min(measured["import"]):.2f} to {max(measured["import"]):.2f} | below 0.5 |
-""",
+        f"# Speed of the environments\n\nMedians of {REPEATS} turns ({machine()}); printed by "
+        "`python benchmarks/environment_speed.py`.\n\n"
+        "| what | median | range | target |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n",
     )
+
+
+def row(what: str, values: list[float], target: str = "") -> str:
+    """One line of the table."""
+    median, low, high = (
+        f"{value:,.0f}" if value > 100 else f"{value:.2f}"
+        for value in (statistics.median(values), min(values), max(values))
+    )
+    return f"| {what} | {median} | {low} to {high} | {target} |"
 
 
 if __name__ == "__main__":

@@ -33,7 +33,9 @@ SPACES: dict[str, SearchSpace[Any]] = {
     "NASNet cells of 2 blocks, 20 tokens": NASNetCell(blocks=2),
     "30 bits": BitString(30),
     "conditional chain, 7 to 25 tokens": LayerChain(8, min_depth=6),
+    "conditional chain, 2 to 25 tokens": LayerChain(8),
 }
+MARKS = ("<!-- results, generated -->", "<!-- end of results -->")  # in agents/README.md
 DEFAULT = reinforce.PRESETS["default"]
 AGENTS: dict[str, Agent] = {
     "random search": random_search.PRESETS["default"],
@@ -87,45 +89,45 @@ def table(
     seeds: Sequence[int],
     budgets: Sequence[int],
 ) -> list[str]:
-    """Markdown: mean, standard error, and on how many seeds it beats the first agent."""
+    """Markdown: mean, standard error, and seeds won and lost against the first agent."""
     lines = [f"| agent | {' | '.join(map(str, budgets))} |", "| --- |" + " --- |" * len(budgets)]
     yardstick: Best | None = None
     for name, agent in agents.items():
         best = best_found(agent, space, seeds, budgets)
         yardstick = best if yardstick is None else yardstick
         errors = best.std(axis=0, ddof=1) / len(seeds) ** 0.5
-        wins = (best > yardstick).sum(axis=0)
+        won, lost = (best > yardstick).sum(axis=0), (best < yardstick).sum(axis=0)
         cells = [
-            f"{mean:.4f} ± {error:.4f}" + ("" if best is yardstick else f" ({won}/{len(seeds)})")
-            for mean, error, won in zip(best.mean(axis=0), errors, wins, strict=True)
+            f"{mean:.4f} ± {error:.4f}" + ("" if best is yardstick else f" ({more}:{less})")
+            for mean, error, more, less in zip(best.mean(axis=0), errors, won, lost, strict=True)
         ]
         lines.append(f"| {name} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return lines
 
 
-def report(seeds: int, tuning_seeds: int) -> str:
-    """The whole result page."""
+def reported(seeds: int) -> str:
+    """What every agent reaches on landscapes that nothing was tuned on."""
     parts = [
-        "# Agents at small budgets, on synthetic landscapes",
-        f"Written by `python benchmarks/reinforce_defaults.py`. Accuracy of the child "
-        "with the best reward so far (mean over seeds ± standard error; in brackets the seeds on "
-        f"which it beats random search). Rewards carry normal noise of {NOISE}, the accuracies in "
-        "the tables do not; 0.98 is the best possible, 0.88 a typical random architecture.",
-        f"## Reported landscapes: seeds 0 to {seeds - 1}",
+        "Written by `python benchmarks/reinforce_defaults.py`. Accuracy of the child with the best "
+        "reward so far (mean over seeds ± standard error; in brackets the seeds won and lost "
+        f"against random search). Rewards carry normal noise of {NOISE}, the accuracies in the "
+        "tables do not; 0.98 is the best possible, 0.88 a typical random architecture.",
     ]
     for name, space in SPACES.items():
         agents = AGENTS | (PAPERS if name == next(iter(SPACES)) else {})
         parts += [f"### {name}", "\n".join(table(agents, space, range(seeds), BUDGETS))]
-    last = TUNING_SEED + tuning_seeds
-    parts += [
-        f"## Tuning landscapes: seeds {TUNING_SEED} to {last - 1}",
-        "REINFORCE's defaults, and one change at a time.",
-    ]
+    return "\n\n".join(parts)
+
+
+def tuning(seeds: int) -> str:
+    """REINFORCE's defaults and one change at a time, on the landscapes of the tuning."""
+    last = TUNING_SEED + seeds
+    parts = [f"## Tuning landscapes: seeds {TUNING_SEED} to {last - 1}"]
     for name in list(SPACES)[:2]:
         lines = table(VARIANTS, SPACES[name], range(TUNING_SEED, last), TUNING_BUDGETS)
         parts += [f"### {name}, tuning", "\n".join(lines)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def main() -> None:
@@ -134,10 +136,15 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20, help="landscapes of the first table")
     parser.add_argument("--tuning-seeds", type=int, default=12, help="of the second")
     given = parser.parse_args()
+    results = reported(given.seeds)
     page = Path(__file__).parent / "results" / "reinforce_defaults.md"
     page.parent.mkdir(exist_ok=True)
-    page.write_text(report(given.seeds, given.tuning_seeds))
-    print(f"wrote {page.relative_to(Path(__file__).parent.parent)}")
+    heading = f"# Agents at small budgets\n\n## Reported landscapes: seeds 0 to {given.seeds - 1}"
+    page.write_text(f"{heading}\n\n{results}\n\n{tuning(given.tuning_seeds)}\n")
+    agents = Path(__file__).parent.parent / "agents" / "README.md"
+    before, _, rest = agents.read_text().partition(MARKS[0])
+    after = rest.partition(MARKS[1])[2]
+    agents.write_text(f"{before}{MARKS[0]}\n\n{results}\n\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

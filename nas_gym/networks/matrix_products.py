@@ -159,11 +159,13 @@ def _same_padding(size: int, axis: Axis) -> tuple[int, int]:
 
 def _with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
     """``x`` itself; its gradient is brought into ``memory_format`` before it flows on."""
+
+    def convert(gradient: Tensor | None) -> Tensor | None:  # None where it is not needed
+        return None if gradient is None else gradient.contiguous(memory_format=memory_format)
+
     if x.requires_grad:
         x = x.view_as(x)
-        x.register_hook(  # type: ignore[no-untyped-call]
-            lambda gradient: gradient.contiguous(memory_format=memory_format)
-        )
+        x.register_hook(convert)  # type: ignore[no-untyped-call]
     return x
 
 

@@ -54,7 +54,9 @@ class NASNetBlock(nn.Module):
         reduction: Whether the cell's two inputs are taken with stride 2.
     """
 
-    def __init__(self, block: Block, channels: dict[int, int], filters: int, reduction: bool) -> None:
+    def __init__(
+        self, block: Block, channels: dict[int, int], filters: int, reduction: bool
+    ) -> None:
         super().__init__()
         self.block = block
         self.operation_a, self.operation_b = (
@@ -101,7 +103,7 @@ class NASNetCell(nn.Module):
         first: bool = False,
     ) -> None:
         super().__init__()
-        self.concat = cell.concat
+        self.concat, self.filters = cell.concat, filters
         needed = needed_states(cell)
         self.previous: nn.Module = PassThrough()
         if 0 in needed and not previous.same_size(current):

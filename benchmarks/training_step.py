@@ -42,7 +42,7 @@ def plain_convolution(
     (top, bottom), (left, right) = pads
     even = top == bottom and left == right
     padding = (top, left) if even else (0, 0)
-    layer = nn.Conv2d(channels, filters, kernel, strides, padding, bias=False, **more)
+    layer = nn.Conv2d(channels, filters, kernel, strides, padding, bias=False, **more)  # type: ignore[arg-type]
     return [layer] if even else [nn.ZeroPad2d((left, right, top, bottom)), layer]
 
 
@@ -231,7 +231,7 @@ class Pair:
         results = []
         for network, images in self.sides:
             logits = network.double()(images[:64].double())
-            F.cross_entropy(logits, self.labels[:64]).backward()
+            F.cross_entropy(logits, self.labels[:64]).backward()  # type: ignore[no-untyped-call]
             gradients = [p.grad for p in network.parameters() if p.grad is not None]
             results.append([logits, *gradients])
             network.zero_grad()
@@ -242,7 +242,7 @@ class Pair:
     def step(self, side: int) -> None:
         """One training step of the plain network (0) or ours (1)."""
         network, images = self.sides[side]
-        F.cross_entropy(network(images), self.labels).backward()
+        F.cross_entropy(network(images), self.labels).backward()  # type: ignore[no-untyped-call]
         self.optimizers[side].step()
         self.optimizers[side].zero_grad()
 

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -17,6 +17,14 @@ class Answer(NamedTuple):
 
     evaluation: Evaluation
     reward: float
+
+
+class _Known(NamedTuple):
+    """What the memo keeps of an evaluation: all but its architecture."""
+
+    metrics: Mapping[str, float]
+    seconds: float
+    failure: str | None
 
 
 class Record(Protocol):
@@ -62,7 +70,7 @@ class Ledger:
         self.failure_reward = float(failure_reward)
         self.record = record
         self.requests = 0
-        self._memo: dict[str, Evaluation] = {}
+        self._memo: dict[str, _Known] = {}  # by canonical key
         self._trainings: dict[str, int] = {}  # key -> how often it was evaluated anew
 
     @property
@@ -94,22 +102,15 @@ class Ledger:
     def _evaluations(self, architectures: Sequence[Architecture[Any]]) -> list[Evaluation]:
         if self.evaluator.stateful:
             return self._evaluate(architectures)
-        memo = self._memo
-        new = {a.key: a for a in architectures if a.key not in memo}
-        if len(new) == len(architectures):  # the usual case: nothing repeats
-            fresh = self._evaluate(architectures)
-            memo.update(zip(new, fresh, strict=True))
-            return fresh
-        memo.update(zip(new, self._evaluate(list(new.values())), strict=True))
-        evaluations = []
-        for architecture in architectures:
-            evaluation = memo[architecture.key]
-            if new.pop(architecture.key, None) is None:
-                evaluation = replace(evaluation, architecture=architecture, source="memo")
-            else:
-                evaluation = replace(evaluation, architecture=architecture)
-            evaluations.append(evaluation)
-        return evaluations
+        new = {a.key: a for a in architectures if a.key not in self._memo}
+        fresh = {e.architecture.key: e for e in self._evaluate(list(new.values()))}
+        for key, evaluation in fresh.items():
+            self._memo[key] = _Known(evaluation.metrics, evaluation.seconds, evaluation.failure)
+        return [fresh.pop(a.key, None) or self._recall(a) for a in architectures]
+
+    def _recall(self, architecture: Architecture[Any]) -> Evaluation:
+        metrics, seconds, failure = self._memo[architecture.key]
+        return Evaluation(architecture, metrics, seconds, "memo", failure)
 
     def _evaluate(self, architectures: Sequence[Architecture[Any]]) -> list[Evaluation]:
         """Ask the evaluator; answers arrive in any order and are put into the order asked."""

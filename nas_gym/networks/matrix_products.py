@@ -86,9 +86,9 @@ def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     taps, pixels, pixels_out = table.shape
     matrices = (weight.reshape(channels, taps) @ table.flatten(1)).view(-1, pixels, pixels_out)
     # torch would multiply permuted batches one matrix at a time.
-    x = _with_gradient_in(torch.channels_last, x)
+    x = with_gradient_in(torch.channels_last, x)
     images = x.permute(1, 0, 2, 3).contiguous().view(channels, batch, pixels)
-    y = _with_gradient_in(torch.contiguous_format, torch.bmm(images, matrices))
+    y = with_gradient_in(torch.contiguous_format, torch.bmm(images, matrices))
     y = y.permute(1, 2, 0).reshape(-1, channels)
     return _from_pixels(y, batch, -(-height // axes[0][1]), -(-width // axes[1][1]))
 
@@ -157,8 +157,12 @@ def _same_padding(size: int, axis: Axis) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def _with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
-    """``x`` itself; its gradient is brought into ``memory_format`` before it flows on."""
+def with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
+    """``x`` itself; its gradient is brought into ``memory_format`` before it flows on.
+
+    Many of torch's backward functions take several times as long when the gradient has another
+    format than the input had.
+    """
 
     def convert(gradient: Tensor | None) -> Tensor | None:  # None where it is not needed
         return None if gradient is None else gradient.contiguous(memory_format=memory_format)

@@ -15,14 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.networks.matrix_products import (
-    by_rows,
-    depthwise,
-    diagonal_halving,
-    pointwise,
-    worth_by_rows,
-    worth_depthwise,
-)
+from nas_gym.networks.convolutions import Convolution, SamePaddedConv2d, SeparableConvolution
+from nas_gym.networks.matrix_products import diagonal_halving
 
 
 class HiddenState:
@@ -39,98 +33,6 @@ class HiddenState:
     def rectified(self) -> Tensor:
         """ReLU of the feature map."""
         return F.relu(self.tensor)
-
-
-class SamePaddedConv2d(nn.Conv2d):
-    """A convolution without bias, "SAME" padded: ceil(size / stride) outputs a side.
-
-    On the CPU, where torch is slow at small images and few channels, some run as matrix
-    products that give the same numbers (``matrix_products``).
-
-    Args:
-        in_channels: Channels of the input.
-        out_channels: Channels of the output.
-        kernel: Height and width, odd.
-        stride: Vertical and horizontal, 1 or 2.
-        dilation: Distance of the kernel's taps in pixels.
-        groups: 1, or ``in_channels`` (and as many ``out_channels``): depthwise.
-    """
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: tuple[int, int],
-        stride: tuple[int, int] = (1, 1),
-        dilation: int = 1,
-        groups: int = 1,
-    ) -> None:
-        super().__init__(in_channels, out_channels, kernel, stride, 0, dilation, groups, bias=False)
-        self.reach = (dilation * (kernel[0] - 1) // 2, dilation * (kernel[1] - 1) // 2)
-        self.axes = tuple(zip(kernel, stride, (dilation, dilation), strict=True))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x``."""
-        if x.device.type == "cpu":
-            if self.groups == 1 and self.kernel_size == self.stride == (1, 1):
-                return pointwise(x, self.weight)
-            if self.groups > 1:
-                if worth_depthwise(x, self.weight):
-                    return depthwise(x, self.weight, self.axes)
-            elif worth_by_rows(x, self.weight, self.axes):
-                return by_rows(x, self.weight, self.axes)
-        # An even side at stride 2 has reach - 1 zeros before it and reach after it.
-        less = [
-            int(step == 2 and reach > 0 and size % 2 == 0)
-            for step, reach, size in zip(self.stride, self.reach, x.shape[2:], strict=True)
-        ]
-        if any(less):
-            x = F.pad(x, (0, less[1], 0, less[0]))
-        padding = (self.reach[0] - less[0], self.reach[1] - less[1])
-        return F.conv2d(x, self.weight, None, self.stride, padding, self.dilation, self.groups)
-
-
-class Convolution(nn.Module):
-    """A convolution and its batch normalisation; takes a tensor that is already rectified."""
-
-    def __init__(
-        self,
-        in_channels: int,
-        out_channels: int,
-        kernel: tuple[int, int],
-        stride: tuple[int, int] = (1, 1),
-        dilation: int = 1,
-    ) -> None:
-        super().__init__()
-        self.convolution = SamePaddedConv2d(in_channels, out_channels, kernel, stride, dilation)
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve and normalise."""
-        return self.norm(self.convolution(x))  # type: ignore[no-any-return]
-
-
-class SeparableConvolution(nn.Module):
-    """A depthwise and a pointwise convolution with nothing in between, batch normalised."""
-
-    def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, stride: int = 1, dilation: int = 1
-    ) -> None:
-        super().__init__()
-        self.depthwise = SamePaddedConv2d(
-            in_channels,
-            in_channels,
-            (kernel, kernel),
-            (stride, stride),
-            dilation,
-            groups=in_channels,
-        )
-        self.pointwise = SamePaddedConv2d(in_channels, out_channels, (1, 1))
-        self.norm = nn.BatchNorm2d(out_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve and normalise."""
-        return self.norm(self.pointwise(self.depthwise(x)))  # type: ignore[no-any-return]
 
 
 class ReLUConvolutions(nn.Module):

@@ -241,7 +241,7 @@ def canonical_key(genotype: CellGenotype) -> str:
 
 def _cell_key(cell: Cell) -> str:
     sequence, place = _smallest_order(cell, _alive_blocks(cell), {0: 0, 1: 1})
-    parts = [f"{a}.{op_a} {b}.{op_b} {combine}" for a, op_a, b, op_b, combine in sequence]
+    parts = ["%d.%s %d.%s %s" % code for code in sequence]  # noqa: UP031 (the fastest way)
     concat = sorted([place[state] for state in cell.concat])
     return f"{'; '.join(parts)} > {concat}"
 
@@ -353,7 +353,17 @@ def check_cell(name: str, cell: Cell) -> None:
 
 
 def _cell_to_json(cell: Cell) -> dict[str, Any]:
-    return {"blocks": [block._asdict() for block in cell.blocks], "concat": list(cell.concat)}
+    blocks = [  # written out: twice as fast as _asdict, and every episode ends with it
+        {
+            "input_a": block[0],
+            "input_b": block[1],
+            "operation_a": block[2],
+            "operation_b": block[3],
+            "combine": block[4],
+        }
+        for block in cell.blocks
+    ]
+    return {"blocks": blocks, "concat": list(cell.concat)}
 
 
 def _cell_from_json(name: str, data: object) -> Cell:

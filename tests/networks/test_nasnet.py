@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from nas_gym.errors import InvalidGenotype, InvalidOption, UnknownName
-from nas_gym.networks.nasnet import NASNet, drop_path, needed_states
+from nas_gym.networks.cells import drop_path, needed_states
+from nas_gym.networks.nasnet import NASNet
 from nas_gym.search_spaces.grammar import Task, decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import (

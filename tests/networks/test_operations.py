@@ -4,12 +4,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.networks.convolutions import SamePaddedConv2d
 from nas_gym.networks.operations import (
     OPERATION_NAMES,
     FactorizedReduction,
     HiddenState,
     Pool,
-    SamePaddedConv2d,
     operation,
 )
 from nas_gym.search_spaces.nasnet_cell import OPERATIONS

@@ -9,16 +9,15 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidGenotype, InvalidOption, UnknownName
+from nas_gym.networks.cells import NASNetCell as CellModule
+from nas_gym.networks.convolutions import Convolution, SeparableConvolution
 from nas_gym.networks.nasnet import NASNet
-from nas_gym.networks.nasnet import NASNetCell as CellModule
 from nas_gym.networks.operations import (
-    Convolution,
     FactorizedReduction,
     LinearProjection,
     PassThrough,
     Pool,
     ReLUConvolutions,
-    SeparableConvolution,
 )
 from nas_gym.search_spaces.grammar import Task, decode, tokens_of
 from nas_gym.search_spaces.moves import random_tokens, space_size

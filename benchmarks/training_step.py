@@ -18,9 +18,11 @@ import torch.nn.functional as F
 from measure import machine, report
 from torch import Tensor, nn
 
+from nas_gym.search_spaces.cell_genotype import Cell, CellGenotype
 from nas_gym.search_spaces.grammar import Task, decode
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import NASNET_A, Cell, CellGenotype, NASNetCell
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.published_cells import NASNET_A
 
 CHILDREN = 12
 REPEATS = 9

@@ -19,8 +19,9 @@ import numpy as np
 from nas_gym.architecture import Architecture, architecture_of
 from nas_gym.evaluators.parallel import ParallelEvaluator
 from nas_gym.evaluators.training import TrainingEvaluator
+from nas_gym.search_spaces.cell_genotype import CellGenotype
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import CellGenotype, NASNetCell
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 
 RESULTS = Path(__file__).parent / "results" / "worker_scaling.md"
 

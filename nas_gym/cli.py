@@ -214,8 +214,8 @@ class Describe:
         """Print the description."""
         from nas_gym.describe import describe
         from nas_gym.drawing import cells_as_text, draw_cells, save
+        from nas_gym.search_spaces.cell_genotype import CONCATS, with_concat
         from nas_gym.search_spaces.grammar import Task
-        from nas_gym.search_spaces.nasnet_cell import CONCATS, with_concat
 
         genotype = _genotype(self.architecture, self.space)
         if self.concat is not None:
@@ -291,7 +291,7 @@ def _listing(store: Path) -> dict[str, Any]:
     import gymnasium
 
     from nas_gym.registry import names
-    from nas_gym.search_spaces.nasnet_cell import PUBLISHED
+    from nas_gym.search_spaces.published_cells import PUBLISHED
     from nas_gym.store import Store
     from nas_gym.training.datasets import DATASETS
     from nas_gym.training.recipe import RECIPES
@@ -313,8 +313,9 @@ def _listing(store: Path) -> dict[str, Any]:
 def _genotype(text: str, space_name: str) -> Any:
     """The genotype that a published name, a JSON file or a token list stands for."""
     from nas_gym.registry import make
+    from nas_gym.search_spaces.cell_genotype import CellGenotype, genotype_from_json
     from nas_gym.search_spaces.grammar import decode
-    from nas_gym.search_spaces.nasnet_cell import PUBLISHED, CellGenotype, genotype_from_json
+    from nas_gym.search_spaces.published_cells import PUBLISHED
 
     if text in PUBLISHED:
         return PUBLISHED[text]

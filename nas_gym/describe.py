@@ -38,7 +38,7 @@ class Description:
 def describe(genotype: Any, task: Task, space: NetworkSpace[Any] | None = None) -> Description:
     """Count the parameters and multiply-adds of the network of ``genotype``, in all and by part.
 
-    Takes under a second and no memory for networks of any size.
+    Takes about a second and no memory for networks of any size.
 
     Args:
         genotype: A genotype of ``space``.

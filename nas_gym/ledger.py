@@ -106,7 +106,7 @@ class Ledger:
         fresh = {e.architecture.key: e for e in self._evaluate(list(new.values()))}
         for key, evaluation in fresh.items():
             self._memo[key] = _Known(evaluation.metrics, evaluation.seconds, evaluation.failure)
-        return [fresh.pop(a.key, None) or self._recall(a) for a in architectures]
+        return [fresh.pop(a.key) if a.key in fresh else self._recall(a) for a in architectures]
 
     def _recall(self, architecture: Architecture[Any]) -> Evaluation:
         metrics, seconds, failure = self._memo[architecture.key]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nas_gym.cli import main
-from nas_gym.search_spaces.nasnet_cell import NASNET_A
+from nas_gym.search_spaces.published_cells import NASNET_A
 from nas_gym.store import Store
 
 CHEAP = ["--evaluator", "landscape", "--workers", "1", "--agent", "random-search"]

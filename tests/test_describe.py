@@ -4,7 +4,7 @@ import pytest
 
 from nas_gym.describe import describe
 from nas_gym.search_spaces.grammar import Task
-from nas_gym.search_spaces.nasnet_cell import NASNET_A
+from nas_gym.search_spaces.published_cells import NASNET_A
 
 # Name, parameters, output channels, output side.
 CIFAR = [

@@ -32,17 +32,11 @@ from nas_gym.drawing.curves import running_mean
 from nas_gym.drawing.layout import BLOCK_GAP, LANE, block_layers, lay_out
 from nas_gym.drawing.words import LABELS, operation_in_words
 from nas_gym.errors import InvalidOption, InvalidTokens, StoreError, UnknownName
+from nas_gym.search_spaces.cell_genotype import OPERATIONS, Block, Cell, CellGenotype
 from nas_gym.search_spaces.grammar import Choice, ChoiceTable, Pick, decode
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import (
-    NASNET_A,
-    OPERATIONS,
-    PUBLISHED,
-    Block,
-    Cell,
-    CellGenotype,
-    NASNetCell,
-)
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.published_cells import NASNET_A, PUBLISHED
 
 NASNET_A_IN_WORDS = """\
 normal cell
@@ -349,7 +343,7 @@ def test_needs_no_display_no_pyplot_and_no_matplotlib_before_the_first_drawing()
     program = (
         "import sys, nas_gym.drawing as d\n"
         "assert not {'matplotlib', 'torch'} & set(sys.modules)\n"
-        "from nas_gym.search_spaces.nasnet_cell import NASNET_A\n"
+        "from nas_gym.search_spaces.published_cells import NASNET_A\n"
         "d.rgb_array(d.draw_cells(NASNET_A)); d.rgb_array(d.draw_learning_curve([0.5]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )

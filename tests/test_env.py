@@ -14,8 +14,9 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Time
 import nas_gym
 from nas_gym.env import NASEnv
 from nas_gym.errors import BudgetExceeded, InvalidOption, InvalidTokens, UnknownName
+from nas_gym.search_spaces.cell_genotype import genotype_from_json
 from nas_gym.search_spaces.grammar import decode
-from nas_gym.search_spaces.nasnet_cell import NASNetCell, genotype_from_json
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
 

@@ -8,8 +8,9 @@ from rich.console import Console
 import nas_gym
 from nas_gym.errors import NASGymError
 from nas_gym.report import best_rows, print_summary, summary, write_files
+from nas_gym.search_spaces.cell_genotype import genotype_from_json
 from nas_gym.search_spaces.grammar import decode
-from nas_gym.search_spaces.nasnet_cell import NASNetCell, genotype_from_json
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.store import RunData, Store
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import Landscape

@@ -15,15 +15,9 @@ from nas_gym.drawing import cells, tables
 from nas_gym.drawing.figures import DPI, rgb_array
 from nas_gym.drawing.words import cells_as_text, choices_in_words
 from nas_gym.errors import unknown_name
+from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype, concat_by_rule
 from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace, trace
-from nas_gym.search_spaces.nasnet_cell import (
-    CELLS,
-    Block,
-    Cell,
-    CellGenotype,
-    NASNetCell,
-    concat_by_rule,
-)
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

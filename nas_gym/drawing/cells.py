@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.drawing.figures import add_box, add_edges, blank_figure
 from nas_gym.drawing.layout import Item, lay_out
 from nas_gym.drawing.words import LABELS
-from nas_gym.search_spaces.nasnet_cell import CELLS, Cell, CellGenotype
+from nas_gym.search_spaces.cell_genotype import CELLS, Cell, CellGenotype
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

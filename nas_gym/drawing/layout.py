@@ -11,7 +11,7 @@ from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple
 
-from nas_gym.search_spaces.nasnet_cell import Cell
+from nas_gym.search_spaces.cell_genotype import Cell
 
 BLOCKS_IN_A_ROW = 5
 SWEEPS = 8  # over the rows, for the order and again for the places

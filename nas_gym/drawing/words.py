@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from nas_gym.errors import InvalidTokens
+from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype
 from nas_gym.search_spaces.grammar import Choice
-from nas_gym.search_spaces.nasnet_cell import CELLS, Block, Cell, CellGenotype
 
 # Kind and size: the two lines of an operation's box.
 LABELS = {

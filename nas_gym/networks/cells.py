@@ -14,7 +14,7 @@ from nas_gym.networks.operations import (
     operation,
     projection,
 )
-from nas_gym.search_spaces.nasnet_cell import Block, Cell
+from nas_gym.search_spaces.cell_genotype import Block, Cell
 
 
 class Shape(NamedTuple):

@@ -11,8 +11,8 @@ from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.cells import NASNetCell, Shape
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
+from nas_gym.search_spaces.cell_genotype import CELLS, Cell, CellGenotype, check_cell
 from nas_gym.search_spaces.grammar import Task
-from nas_gym.search_spaces.nasnet_cell import CELLS, Cell, CellGenotype, check_cell
 
 STEMS = ("cifar", "imagenet")
 AUXILIARY_FILTERS = (128, 768)

@@ -154,7 +154,7 @@ def projection(in_channels: int, out_channels: int, stride: int = 1) -> nn.Modul
 
 
 def operation(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The operation ``name`` of ``nas_gym.search_spaces.nasnet_cell.OPERATIONS``.
+    """The operation ``name`` of ``nas_gym.search_spaces.cell_genotype.OPERATIONS``.
 
     Args:
         name: E.g. ``"sep_conv_5x5"``.

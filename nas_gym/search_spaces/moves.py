@@ -129,9 +129,7 @@ def _keep(
     return index
 
 
-def _choose_tokens(
-    space: SearchSpace[Any], index: Callable[[str, Sequence[Any]], int]
-) -> Tokens:
+def _choose_tokens(space: SearchSpace[Any], index: Callable[[str, Sequence[Any]], int]) -> Tokens:
     tokens: list[int] = []
 
     def pick(name: str, options: Sequence[T], /) -> T:

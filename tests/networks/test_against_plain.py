@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from nas_gym.search_spaces.grammar import Task
-from nas_gym.search_spaces.nasnet_cell import NASNET_A
+from nas_gym.search_spaces.published_cells import NASNET_A
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 

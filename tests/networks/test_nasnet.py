@@ -8,17 +8,11 @@ from torch import Tensor
 from nas_gym.errors import InvalidGenotype, InvalidOption, UnknownName
 from nas_gym.networks.cells import drop_path, needed_states
 from nas_gym.networks.nasnet import NASNet
+from nas_gym.search_spaces.cell_genotype import OPERATIONS, Block, Cell, CellGenotype, with_concat
 from nas_gym.search_spaces.grammar import Task, decode
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import (
-    NASNET_A,
-    OPERATIONS,
-    Block,
-    Cell,
-    CellGenotype,
-    NASNetCell,
-    with_concat,
-)
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.published_cells import NASNET_A
 from nas_gym.training.cost import count_parameters
 
 DIGITS = Task(1, 8, 8, 10, repeats=1, filters=4)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from nas_gym.episode import Episode
 from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
 from nas_gym.search_spaces import grammar
+from nas_gym.search_spaces.cell_genotype import ENAS_OPERATIONS
 from nas_gym.search_spaces.grammar import (
     Choice,
     ChoiceTable,
@@ -20,7 +21,7 @@ from nas_gym.search_spaces.grammar import (
     trace,
 )
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import ENAS_OPERATIONS, NASNetCell
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitString, LayerChain
 from nas_gym.testing.spaces import Layer
 

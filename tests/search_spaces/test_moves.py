@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.search_spaces import moves
+from nas_gym.search_spaces.cell_genotype import AMOEBANET_OPERATIONS
 from nas_gym.search_spaces.grammar import decode, trace
 from nas_gym.search_spaces.moves import (
     crossover,
@@ -16,7 +17,7 @@ from nas_gym.search_spaces.moves import (
     random_tokens,
     space_size,
 )
-from nas_gym.search_spaces.nasnet_cell import AMOEBANET_OPERATIONS, NASNetCell
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitString, LayerChain
 
 SPACES = [NASNetCell(), NASNetCell(3, AMOEBANET_OPERATIONS, ("add",)), BitString(9), LayerChain(4)]

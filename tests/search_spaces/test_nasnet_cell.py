@@ -19,23 +19,21 @@ from nas_gym.networks.operations import (
     Pool,
     ReLUConvolutions,
 )
-from nas_gym.search_spaces.grammar import Task, decode, tokens_of
-from nas_gym.search_spaces.moves import random_tokens, space_size
-from nas_gym.search_spaces.nasnet_cell import (
+from nas_gym.search_spaces.canonical_cell import canonical_cell, canonical_key
+from nas_gym.search_spaces.cell_genotype import (
     AMOEBANET_OPERATIONS,
     ENAS_OPERATIONS,
-    NASNET_A,
     OPERATIONS,
-    PUBLISHED,
     Block,
     Cell,
     CellGenotype,
-    NASNetCell,
-    canonical_cell,
-    canonical_key,
     genotype_from_json,
     with_concat,
 )
+from nas_gym.search_spaces.grammar import Task, decode, tokens_of
+from nas_gym.search_spaces.moves import random_tokens, space_size
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.published_cells import NASNET_A, PUBLISHED
 
 
 class TestSize:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from nas_gym.errors import InvalidSpace
-from nas_gym.search_spaces.nasnet_cell import AMOEBANET_OPERATIONS, NASNetCell
+from nas_gym.search_spaces.cell_genotype import AMOEBANET_OPERATIONS
+from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import (
     BitCount,
     BitString,

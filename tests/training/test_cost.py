@@ -4,7 +4,7 @@ from torch import nn
 
 from nas_gym.networks.nasnet import NASNet
 from nas_gym.search_spaces.grammar import Task
-from nas_gym.search_spaces.nasnet_cell import NASNET_A
+from nas_gym.search_spaces.published_cells import NASNET_A
 from nas_gym.training.cost import cost_on_meta, count_multiply_adds, count_parameters
 
 

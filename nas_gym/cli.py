@@ -45,7 +45,7 @@ class Search:
     """How a child is evaluated: by training, or module:Class of your own."""
     reward: str = "accuracy"
     """What the agent maximises (`nas-gym list`)."""
-    budget: int = 100
+    budget: int = 150
     """Evaluations, repeats included."""
     workers: int | None = None
     """Processes that train children; all cores by default."""

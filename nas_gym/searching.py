@@ -63,7 +63,7 @@ def search(
     evaluator: Part = "training",
     agent: Part = "reinforce",
     *,
-    budget: int = 100,
+    budget: int = 150,
     num_envs: int | None = None,
     reward: Part = "accuracy",
     seed: int = 0,

@@ -40,6 +40,10 @@ class StoreError(NASGymError, RuntimeError):
     """The results database cannot be opened, read or written, or has no such run."""
 
 
+class Interrupted(NASGymError):
+    """Ctrl-C; nothing recorded is lost. The command ends with exit status 130."""
+
+
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
     """The error for a name that is not known, with the nearest known ones.
 

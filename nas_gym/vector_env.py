@@ -1,7 +1,7 @@
 """``NASVectorEnv``: rounds of episodes whose architectures are evaluated as one batch."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -11,16 +11,15 @@ from gymnasium.vector.utils import batch_space
 
 from nas_gym.architecture import architecture_of_valid
 from nas_gym.env import RENDER_MODES, check_render_mode, final_info, spaces_of
-from nas_gym.episode import Episode, fold_tokens
+from nas_gym.episode import fold_tokens
 from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluation import Evaluation, Evaluator
 from nas_gym.ledger import Ledger, Record
 from nas_gym.rewards import Accuracy, Reward
+from nas_gym.rounds import Observations, start_round
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 
 G = TypeVar("G")
-Observations = npt.NDArray[np.int64]
-Masks = npt.NDArray[np.int8]
 
 
 class Played(NamedTuple):
@@ -94,8 +93,7 @@ class NASVectorEnv(
         self.single_action_space, self.single_observation_space = spaces_of(space)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self.observation_space = batch_space(self.single_observation_space, num_envs)
-        round_type = _StaticRound if self.choices.static is not None else _ConditionalRound
-        self._round: _Round = round_type(self.choices, num_envs)
+        self._round = start_round(self.choices, num_envs)
         self._started = False
 
     @property
@@ -229,85 +227,3 @@ class NASVectorEnv(
             "action_mask": self._round.masks(),
             "_action_mask": np.ones(self.num_envs, np.bool_),
         }
-
-
-class _Round(Protocol):
-    """A round of episodes that take their tokens together."""
-
-    steps: int
-
-    def restart(self) -> None:
-        """Start new episodes."""
-
-    def take(self, actions: npt.NDArray[np.int64]) -> None:
-        """Take one token an episode."""
-
-    def observations(self) -> Observations:
-        """(num_envs, max_length), token + 1; a fresh array."""
-
-    def masks(self) -> Masks:
-        """(num_envs, max_options), 1 = open; a fresh array."""
-
-    def tokens(self) -> list[tuple[int, ...]]:
-        """The tokens of each episode so far."""
-
-
-class _StaticRound:
-    """All episodes face the same choice: masks from a table, tokens by numpy."""
-
-    def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
-        assert choices.static is not None
-        space = choices.space
-        self.counts = [len(choice.options) for choice in choices.static]
-        rows = np.arange(space.max_options) < np.array([*self.counts, 1])[:, None]
-        self.table = rows.astype(np.int8)  # (len(counts) + 1, max_options)
-        self.ones = np.ones((num_envs, 1), np.int8)
-        self.prefixes = np.zeros((num_envs, space.max_length), np.int64)
-        self.steps = 0
-
-    def restart(self) -> None:
-        self.steps = 0
-        self.prefixes[:] = 0
-
-    def take(self, actions: npt.NDArray[np.int64]) -> None:
-        if self.steps < len(self.counts):  # a static space may declare a larger max_length
-            self.prefixes[:, self.steps] = actions % self.counts[self.steps] + 1
-        self.steps += 1
-
-    def observations(self) -> Observations:
-        return self.prefixes.copy()
-
-    def masks(self) -> Masks:
-        masks: Masks = self.ones * self.table[min(self.steps, len(self.counts))]
-        return masks
-
-    def tokens(self) -> list[tuple[int, ...]]:
-        taken = self.prefixes[:, : min(self.steps, len(self.counts))] - 1
-        return list(map(tuple, taken.tolist()))
-
-
-class _ConditionalRound:
-    """Every episode faces its own choice."""
-
-    def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
-        self.episodes = [Episode(choices) for _ in range(num_envs)]
-        self.steps = 0
-
-    def restart(self) -> None:
-        self.steps = 0
-        for episode in self.episodes:
-            episode.restart()
-
-    def take(self, actions: npt.NDArray[np.int64]) -> None:
-        for episode, action in zip(self.episodes, actions.tolist(), strict=True):
-            episode.take(action)
-        self.steps += 1
-
-    def observations(self) -> Observations:
-        return np.stack([episode.observation for episode in self.episodes])
-
-    def masks(self) -> Masks:
-        return np.stack([episode.mask() for episode in self.episodes])
-
-    def tokens(self) -> list[tuple[int, ...]]:
-        return [tuple(episode.tokens) for episode in self.episodes]

@@ -1,0 +1,61 @@
+"""``nas-gym list``."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+
+from nas_gym.commands.output import print_json
+from nas_gym.registry import names
+from nas_gym.search_spaces.published_cells import PUBLISHED
+from nas_gym.searching import DEFAULT_STORE
+from nas_gym.store import Store
+from nas_gym.training.recipe import RECIPES
+
+
+@dataclass(frozen=True)
+class List:
+    """List the environments, spaces, agents, data sets, recipes, rewards and recorded runs."""
+
+    store: Path = DEFAULT_STORE
+    """The results database whose runs are listed."""
+    json: bool = False
+    """Print the lists as JSON."""
+
+    def __call__(self) -> int:
+        """Print the lists."""
+        listing = _listing(self.store)
+        if self.json:
+            print_json(listing)
+            return 0
+        for kind, entries in listing.items():
+            if kind == "runs":
+                print("runs:" if entries else "runs: none yet")
+                for run in entries:
+                    best = run["best_reward"]
+                    shown = "-" if best is None else f"{best:.4f}"
+                    print(
+                        f"  {run['name']}: {run['status']}, {run['requests']} evaluations, "
+                        f"best reward {shown}, started {run['started']}"
+                    )
+            else:
+                print(f"{kind}: {', '.join(entries)}")
+        return 0
+
+
+def _listing(store: Path) -> dict[str, Any]:
+    from nas_gym.training.datasets import DATASETS  # imports torch
+
+    entry = "nas_gym.registry:make_env"
+    return {
+        "environments": [i for i, s in gymnasium.registry.items() if s.entry_point == entry],
+        "spaces": names("space"),
+        "agents": names("agent"),
+        "evaluators": names("evaluator"),
+        "rewards": names("reward"),
+        "datasets": [*sorted(DATASETS), "a folder of images", "a .npz file"],
+        "recipes": sorted(RECIPES),
+        "architectures": sorted(PUBLISHED),
+        "runs": Store(store).runs() if store.is_file() else [],
+    }

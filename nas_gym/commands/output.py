@@ -1,0 +1,28 @@
+"""How commands present a run: results on stdout, where the files are on stderr."""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from nas_gym.report import print_summary, summary, write_files
+from nas_gym.store import RunData
+
+
+def present(run: RunData, store: Path, out: Path | None, top: int, as_json: bool) -> None:
+    """Print a run on stdout, write its files, say on stderr where they are."""
+    if as_json:
+        print_json(summary(run, top))
+    else:
+        print_summary(run, Console(soft_wrap=False), top)
+    if run.rows:
+        folder = store.parent / run.name if out is None else out
+        files = write_files(run, folder)
+        names = ", ".join(file.name for file in files)
+        print(f"written to {folder}: {names}", file=sys.stderr)
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document for machines."""
+    print(json.dumps(data, indent=2, allow_nan=False))

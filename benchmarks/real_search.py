@@ -46,8 +46,8 @@ def main() -> None:
         print(rows[-1], flush=True)
     report(
         "real_search",
-        f"# Agents on really trained cells\n\n{given.budget} children a search, default space, data "
-        f"set and recipe, seeds 0 to {given.seeds - 1} ({machine()}); printed by `python "
+        f"# Agents on really trained cells\n\n{given.budget} children a search, default space, "
+        f"data set and recipe, seeds 0 to {given.seeds - 1} ({machine()}); printed by `python "
         "benchmarks/real_search.py`. Validation accuracies, mean and single seeds.\n\n"
         "| agent | best child | mean of the last quarter |\n| --- | --- | --- |\n"
         + "\n".join(rows)

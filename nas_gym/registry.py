@@ -7,9 +7,11 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 
 import importlib
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_type_hints
 
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
@@ -32,6 +34,14 @@ PLUGINS: dict[str, dict[str, str]] = {
         "accuracy-cubed": "nas_gym.rewards:AccuracyCubed",
         "accuracy-under-target": "nas_gym.rewards:AccuracyUnderTarget",
     },
+}
+
+_PLAIN: dict[Any, str] = {
+    int: "a whole number",
+    float: "a finite number",
+    bool: "true or false",
+    str: "a word",
+    NoneType: "null",
 }
 
 Part = str | Mapping[str, Any] | object
@@ -69,9 +79,10 @@ def make(kind: str, part: Part, **context: Any) -> Any:
         raise InvalidOption(f"{kind} is {dict(part)!r}: give its name as {{'name': …}}")
     found = _load(kind, name)
     known = _option_names(found)
-    for option in options:
+    for option, value in options.items():
         if option not in known:
             raise unknown_name(f"option of {kind} {name!r}", option, known)
+        check_type(f"{option} of {kind} {name!r}", value, _annotations(found).get(option, Any))
     options = {o: v for o, v in context.items() if o in known and o not in options} | options
     try:
         if isinstance(found, type):
@@ -79,6 +90,21 @@ def make(kind: str, part: Part, **context: Any) -> Any:
         return replace(found, **options) if options else found
     except TypeError as error:
         raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
+
+
+def check_type(what: str, value: object, annotation: Any) -> None:
+    """Raise InvalidOption where a plain ``value`` is not what a field's annotation asks for.
+
+    Knows numbers, truth values, words and unions of them; everything else is left to the class.
+    """
+    allowed = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
+    if not set(allowed) <= _PLAIN.keys():
+        return
+    fits = type(value) in allowed or (float in allowed and type(value) is int)
+    if fits and (not isinstance(value, float) or math.isfinite(value)):
+        return
+    expected = " or ".join(_PLAIN[kind] for kind in allowed)
+    raise InvalidOption(f"{what} is {value!r}: give {expected}")
 
 
 def spec_of(kind: str, part: Any) -> dict[str, Any]:
@@ -194,6 +220,13 @@ def _option_names(found: Any) -> list[str]:
     if is_dataclass(found):
         return [field.name for field in fields(found) if field.init]
     return list(inspect.signature(found).parameters) if isinstance(found, type) else []
+
+
+def _annotations(found: Any) -> dict[str, Any]:
+    try:
+        return get_type_hints(found if isinstance(found, type) else type(found))
+    except (NameError, TypeError):  # a name that is imported for type checkers alone
+        return {}
 
 
 def _is_json(value: object) -> bool:

@@ -112,6 +112,11 @@ class Store:
             sa.event.listen(self._engine, "connect", _make_durable)
             with self._engine.begin() as connection:
                 version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                if version == 0 and sa.inspect(connection).get_table_names():
+                    raise StoreError(
+                        f"{self.path} is a database of something else: "
+                        "name another file with --store"
+                    )
                 if version == 0:
                     _tables.create_all(connection)
                     connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -1,6 +1,7 @@
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -173,6 +174,13 @@ BAD_INPUT = [
     ("search --set space.blocks=0", "blocks is 0"),
     ("search --set agnt.x=1", "did you mean 'agent'"),
     ("search --set learning_rate", "PART.OPTION=VALUE"),
+    ("search --set agent.hidden_size=8.5", "hidden_size of agent 'reinforce' is 8.5: give a whole"),
+    ("search --set agent.learning_rate=Infinity", "give a finite number"),
+    ("search --set agent.normalize_advantages=maybe", "give true or false"),
+    ("search --set space.blocks=true", "give a whole number"),
+    ("search --set evaluator.dataset=digits", "give --dataset"),
+    ("search --store foreign.sqlite", "a database of something else"),
+    ("search --store text.npz", "cannot be used"),
     ("search --reward accuracy-under-target", "target"),
     ("search --dataset nowhere/", "nowhere"),
     ("search --dataset empty", "empty"),
@@ -187,6 +195,8 @@ BAD_INPUT = [
     ("describe 1,0", "2 tokens were given"),
     ("describe nothing.json", "nothing.json is not a readable JSON file"),
     ("describe text.json", "text.json is not a readable JSON file"),
+    ("describe deep.json", "deep.json is not a readable JSON file"),
+    ("describe nested.json", "normal concat has state [2]"),
     ("describe list.json", "a genotype is a JSON object"),
     ("describe unknown-op.json", "unknown operation in normal block 0 'sep_conv_9x9'"),
     ("describe forward.json", "normal block 1 takes hidden state 4"),
@@ -211,6 +221,13 @@ def _write_bad_files() -> None:
     Path("text.npz").write_text("hello")
     Path("text.json").write_text("hello")
     Path("list.json").write_text("[]")
+    Path("deep.json").write_text("[" * 100_000)
+    connection = sqlite3.connect("foreign.sqlite")
+    connection.execute("create table notes (text)")
+    connection.close()
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["concat"] = [[2]]
+    Path("nested.json").write_text(json.dumps(genotype))
     genotype = NASNET_A.to_json()
     genotype["normal"]["blocks"][0]["operation_a"] = "sep_conv_9x9"
     Path("unknown-op.json").write_text(json.dumps(genotype))

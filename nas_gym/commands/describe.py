@@ -100,7 +100,7 @@ def _genotype(text: str, space_name: str) -> Any:
 def _read_architecture(path: Path) -> object:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidGenotype(f"{path} is not a readable JSON file ({error})") from error
     return data.get("architecture", data) if isinstance(data, dict) else data
 

@@ -101,6 +101,9 @@ class Search:
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
         evaluator = {"name": self.evaluator, **options["evaluator"]}
         if self.evaluator == "training":
+            for option in ("dataset", "recipe", "folder", "download"):
+                if option in evaluator:
+                    raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
             evaluator |= {
                 "dataset": self.dataset,
                 "recipe": {"name": self.recipe, **options["recipe"]},

@@ -123,11 +123,11 @@ def check_cell(name: str, cell: Cell) -> None:
         if block.combine not in COMBINES:
             raise unknown_name(f"combine in {where}", block.combine, COMBINES)
     states = range(2 + len(cell.blocks))
-    if not cell.concat or len(set(cell.concat)) < len(cell.concat):
-        raise InvalidGenotype(f"{name} concat is {cell.concat}: give at least one state, each once")
     for state in cell.concat:
         if isinstance(state, bool) or not isinstance(state, int) or state not in states:
             raise InvalidGenotype(f"{name} concat has state {state!r}: expected 0 to {states[-1]}")
+    if not cell.concat or len(set(cell.concat)) < len(cell.concat):
+        raise InvalidGenotype(f"{name} concat is {cell.concat}: give at least one state, each once")
 
 
 def _cell_to_json(cell: Cell) -> dict[str, Any]:

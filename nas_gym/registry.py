@@ -14,7 +14,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
 from nas_gym.env import NASEnv
-from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.errors import InvalidOption, NASGymError, UnknownName, unknown_name
 from nas_gym.vector_env import NASVectorEnv
 
 _CELL = "nas_gym.search_spaces.nasnet_cell"
@@ -44,6 +44,13 @@ _PLAIN: dict[Any, str] = {
     NoneType: "null",
 }
 
+_CONTRACTS = {
+    "space": ("choose", "max_length", "max_options"),
+    "evaluator": ("evaluate", "stateful", "close"),
+    "reward": ("__call__",),
+    "agent": ("search", "batch_size"),
+}
+
 Part = str | Mapping[str, Any] | object
 
 
@@ -71,8 +78,17 @@ def make(kind: str, part: Part, **context: Any) -> Any:
     """
     if isinstance(part, str):
         part = {"name": part}
-    if not isinstance(part, Mapping):
-        return part
+    made = _make_named(kind, part, context) if isinstance(part, Mapping) else part
+    missing = [name for name in _CONTRACTS[kind] if not hasattr(made, name)]
+    if missing:
+        raise InvalidOption(
+            f"{_shown(part)} is no {kind}: it lacks {', '.join(missing)}; "
+            f"{'an' if kind[0] in 'ae' else 'a'} {kind} has {', '.join(_CONTRACTS[kind])}"
+        )
+    return made
+
+
+def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
     options = dict(part)
     name = options.pop("name", None)
     if not isinstance(name, str):
@@ -88,6 +104,8 @@ def make(kind: str, part: Part, **context: Any) -> Any:
         if isinstance(found, type):
             return found(**options)
         return replace(found, **options) if options else found
+    except NASGymError:
+        raise
     except TypeError as error:
         raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
 
@@ -177,6 +195,10 @@ def _parts(space: Part, evaluator: Part, reward: Part) -> tuple[object, object, 
     return made, make("evaluator", evaluator, space=made), make("reward", reward)
 
 
+def _shown(part: Any) -> str:
+    return repr(part["name"]) if isinstance(part, Mapping) else repr(part)[:60]
+
+
 def _table(kind: str) -> dict[str, str]:
     if kind == "agent":
         return dict(_load_attribute("nas_agents:AGENTS"))
@@ -230,6 +252,8 @@ def _annotations(found: Any) -> dict[str, Any]:
 
 
 def _is_json(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return all(_is_json(item) for item in value)
     return value is None or isinstance(value, str | bool | int | float)

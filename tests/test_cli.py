@@ -271,6 +271,17 @@ def test_a_taken_run_name_is_refused_and_nothing_is_lost(
     assert len(Store("runs/store.sqlite").load_run("mine").rows) == 3
 
 
+def test_a_search_in_which_every_child_fails_is_not_done(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code = run(
+        *("search", "--budget", "2", "--workers", "1", "--agent", "random-search", "--set"),
+        *("recipe.learning_rate=1e30", "recipe.epochs=1"),
+    )
+    assert code == 1
+    assert "2 x diverged" in capsys.readouterr().out
+
+
 def test_ctrl_c_keeps_the_record() -> None:
     process = command(
         *("search", "--budget", "500", "--run", "cut", "--workers", "2"),

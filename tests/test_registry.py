@@ -3,16 +3,22 @@ from dataclasses import dataclass
 
 import pytest
 
-from nas_gym.errors import InvalidOption, UnknownName
+from nas_agents.reinforce import Reinforce
+from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
+from nas_gym.evaluation import Evaluation
 from nas_gym.registry import make, names, spec_of
 from nas_gym.rewards import AccuracyUnderTarget
 from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
 from nas_gym.testing.landscapes import Landscape
+from nas_gym.testing.spaces import LayerChain
 
 
 @dataclass(frozen=True)
 class OwnReward:
     scale: float = 1.0
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        return self.scale * evaluation.metrics["accuracy"]
 
 
 @pytest.mark.parametrize("kind", ["space", "reward", "agent", "evaluator"])
@@ -38,6 +44,7 @@ def test_parts_by_name_by_json_by_path_and_alive() -> None:
         ("space", NASNetCell(blocks=3, combines=("add",))),
         ("reward", AccuracyUnderTarget(5000.0, exponent=-0.5)),
         ("reward", OwnReward(2.0)),
+        ("agent", Reinforce(learning_rate=0.01)),
     ],
 )
 def test_specs_round_trip_through_json(kind: str, part: object) -> None:
@@ -57,5 +64,11 @@ def test_mistakes_get_one_clear_sentence() -> None:
         make("space", "nas_gym.search_spaces.nasnet_cell:Nothing")
     with pytest.raises(InvalidOption, match=r"cannot be made.*target"):
         make("reward", "accuracy-under-target")
+    with pytest.raises(InvalidOption, match="'json:dumps' is no space: it lacks choose"):
+        make("space", "json:dumps")
+    with pytest.raises(InvalidOption, match="is no agent: it lacks search, batch_size"):
+        make("agent", 7)
+    with pytest.raises(InvalidSpace, match="give it a method build"):
+        make("evaluator", "training", space=LayerChain())
     with pytest.raises(InvalidOption, match="give its name"):
         make("reward", {"target": 1})

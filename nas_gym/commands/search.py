@@ -60,7 +60,7 @@ class Search:
     """Print the result as JSON."""
 
     def __call__(self) -> int:
-        """Run the search; 0 when the budget was spent."""
+        """Run the search; 0 when the budget was spent, 1 if no child could be evaluated."""
         workers = _cores() if self.workers is None else self.workers
         for name, value in (("budget", self.budget), ("workers", workers), ("top", self.top)):
             if value < 1:
@@ -75,7 +75,7 @@ class Search:
         )
         with progress:
             try:
-                search(
+                result = search(
                     {"name": self.space, **options["space"]},
                     self._evaluator(options),
                     {"name": self.agent, **options["agent"]},
@@ -96,7 +96,7 @@ class Search:
         present(
             Store(self.store, must_exist=True).load_run(run), self.store, None, self.top, self.json
         )
-        return 0
+        return 0 if result.best() else 1
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
         evaluator = {"name": self.evaluator, **options["evaluator"]}

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluation import Evaluation
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
 from nas_gym.training.recipe import Recipe, recipe_of
@@ -38,6 +38,7 @@ class TrainingEvaluator:
             children when there is a process a core.
 
     Raises:
+        InvalidSpace: ``space`` has no ``build``.
         InvalidOption: ``threads`` is no whole number above 0.
         UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is
             found at its first use.)
@@ -54,6 +55,11 @@ class TrainingEvaluator:
     stateful = False
 
     def __post_init__(self) -> None:
+        if not callable(getattr(self.space, "build", None)):
+            raise InvalidSpace(
+                f"{type(self.space).__name__} cannot be trained: give it a method "
+                "build(genotype, task) that returns the network"
+            )
         if not isinstance(self.threads, int) or isinstance(self.threads, bool) or self.threads < 1:
             raise InvalidOption(f"threads is {self.threads!r}: give a whole number of 1 or more")
         _ = self.named_recipe

@@ -150,6 +150,7 @@ def _run(env: NASVectorEnv[Any], agent: Agent, record: RunRecord | None) -> None
     finally:
         if record is not None:
             record.finish(status)
+            record.store.close()
         env.close()
 
 

@@ -3,7 +3,6 @@
 SQLite in WAL mode through SQLAlchemy Core. A row is on disk when the call that writes it returns.
 """
 
-import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from nas_gym.evaluation import Evaluation
 from nas_gym.ledger import Answer
 
 SCHEMA_VERSION = 1
+LOCK_SECONDS = 30.0  # how long to wait while another process writes
 _tables = sa.MetaData()
 
 RUNS = sa.Table(
@@ -108,23 +108,42 @@ class Store:
             )
         with self._errors():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._engine = sa.create_engine(f"sqlite:///{self.path}")
-            sa.event.listen(self._engine, "connect", _make_durable)
-            with self._engine.begin() as connection:
-                version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-                if version == 0 and sa.inspect(connection).get_table_names():
-                    raise StoreError(
-                        f"{self.path} is a database of something else: "
-                        "name another file with --store"
-                    )
-                if version == 0:
-                    _tables.create_all(connection)
-                    connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        if version > SCHEMA_VERSION:
-            raise StoreError(
-                f"{self.path} was written by a newer nas-gym (schema {version}, this one reads "
-                f"up to {SCHEMA_VERSION}): upgrade nas-gym, or name another file with --store"
+            self._engine = sa.create_engine(
+                f"sqlite:///{self.path}", connect_args={"timeout": LOCK_SECONDS}
             )
+            sa.event.listen(self._engine, "connect", _make_durable)
+            sa.event.listen(self._engine, "begin", _begin)
+            try:
+                self._prepare()
+            except BaseException:
+                self.close()
+                raise
+
+    def __enter__(self) -> "Store":
+        """The store itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        self.close()
+
+    def _prepare(self) -> None:
+        """Make the tables where there are none; two processes may try at once."""
+        writer = self._engine.connect().execution_options(sqlite_begin="IMMEDIATE")
+        with writer as connection, connection.begin():
+            version = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+            if version > SCHEMA_VERSION:
+                raise StoreError(
+                    f"{self.path} was written by a newer nas-gym (schema {version}, this one reads "
+                    f"up to {SCHEMA_VERSION}): upgrade nas-gym, or name another file with --store"
+                )
+            if version == 0 and sa.inspect(connection).get_table_names():
+                raise StoreError(
+                    f"{self.path} is a database of something else: name another file with --store"
+                )
+            if version == 0:
+                _tables.create_all(connection)
+                connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
     def start_run(self, name: str, config: dict[str, Any]) -> "RunRecord":
         """Begin a run; raises StoreError where the name is taken."""
@@ -207,6 +226,12 @@ class Store:
         return StoreError(f"there is no run {name!r} in {self.path}: {hint}")
 
 
+def load_run(path: str | Path, name: str) -> RunData:
+    """A recorded run; raises StoreError where there is no such database or run."""
+    with Store(path, must_exist=True) as store:
+        return store.load_run(name)
+
+
 class RunRecord:
     """Writes one run; a ``nas_gym.ledger.Record``."""
 
@@ -273,12 +298,14 @@ def _new_id(result: sa.CursorResult[Any]) -> int:
     return int(key[0])
 
 
-def to_json(data: object) -> str:
-    """JSON text for machines: one document, sorted as made, no NaN."""
-    return json.dumps(data, indent=2, allow_nan=False)
+def _begin(connection: sa.Connection) -> None:
+    """Begin in SQL: Python's sqlite3 would commit a table before its version is written."""
+    mode = connection.get_execution_options().get("sqlite_begin", "DEFERRED")
+    connection.exec_driver_sql(f"BEGIN {mode}")
 
 
 def _make_durable(connection: Any, _: object) -> None:
+    connection.isolation_level = None  # transactions are ours: see _begin
     cursor = connection.cursor()
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = FULL")

@@ -13,7 +13,7 @@ import pytest
 
 from nas_gym.cli import main
 from nas_gym.search_spaces.published_cells import NASNET_A
-from nas_gym.store import Store
+from nas_gym.store import Store, load_run
 
 CHEAP = ["--evaluator", "landscape", "--workers", "1", "--agent", "random-search"]
 
@@ -28,6 +28,13 @@ def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as exit_:
         main(arguments)
     return int(exit_.value.code or 0)
+
+
+def recorded_runs(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with Store(path) as store:
+        return store.runs()
 
 
 def command(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
@@ -70,7 +77,7 @@ def test_search_report_list_and_describe(capsys: pytest.CaptureFixture[str]) -> 
     assert "12/12 evaluations" in shown.err
     assert run("report", "mine", "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    rewards = [row.reward for row in Store("runs/store.sqlite").load_run("mine").rows]
+    rewards = [row.reward for row in load_run("runs/store.sqlite", "mine").rows]
     assert report["best"][0]["reward"] == max(rewards)
     assert run("list", "--json") == 0
     listing = json.loads(capsys.readouterr().out)
@@ -108,7 +115,7 @@ def test_the_same_seed_gives_the_same_search(capsys: pytest.CaptureFixture[str])
     histories = []
     for name in ("one", "two"):
         assert run("search", *CHEAP, "--budget", "9", "--run", name, "--seed", "7") == 0
-        rows = Store("runs/store.sqlite").load_run(name).rows
+        rows = load_run("runs/store.sqlite", name).rows
         histories.append([(row.tokens, row.reward) for row in rows])
     assert histories[0] == histories[1]
 
@@ -248,7 +255,7 @@ def test_bad_input_gets_one_clear_sentence(
     assert message in sentence
     assert "Traceback" not in shown.err
     store = Path("runs/store.sqlite")
-    assert not store.exists() or Store(store).runs() == []
+    assert not store.exists() or recorded_runs(store) == []
 
 
 @pytest.mark.parametrize(
@@ -268,7 +275,7 @@ def test_a_taken_run_name_is_refused_and_nothing_is_lost(
     assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 0
     assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 2
     assert "there is a run 'mine'" in capsys.readouterr().err
-    assert len(Store("runs/store.sqlite").load_run("mine").rows) == 3
+    assert len(load_run("runs/store.sqlite", "mine").rows) == 3
 
 
 def test_a_search_in_which_every_child_fails_is_not_done(
@@ -289,7 +296,7 @@ def test_ctrl_c_keeps_the_record() -> None:
         start_new_session=True,
     )
     store, deadline = Path("runs/store.sqlite"), time.monotonic() + 120
-    while not (store.is_file() and Store(store).runs() and Store(store).runs()[0]["requests"]):
+    while not any(run["requests"] for run in recorded_runs(store)):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.2)
@@ -298,7 +305,7 @@ def test_ctrl_c_keeps_the_record() -> None:
     assert process.returncode == 130, err
     assert "interrupted: what was evaluated is recorded" in err
     assert "Traceback" not in err
-    run_data = Store(store).load_run("cut")
+    run_data = load_run(store, "cut")
     assert run_data.status == "interrupted"
     assert run_data.rows
     deadline = time.monotonic() + 20

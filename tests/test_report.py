@@ -11,7 +11,7 @@ from nas_gym.report import best_rows, print_summary, summary, write_files
 from nas_gym.search_spaces.cell_genotype import genotype_from_json
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.store import RunData, Store
+from nas_gym.store import RunData, load_run
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
@@ -26,7 +26,7 @@ def recorded(folder: Path, space: Any, rate: float = 0.3, budget: int = 40) -> R
         run="a-run",
         store=folder / "store.sqlite",
     )
-    return Store(folder / "store.sqlite").load_run("a-run")
+    return load_run(folder / "store.sqlite", "a-run")
 
 
 def test_the_summary_adds_up(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 import nas_gym
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.store import Store
+from nas_gym.store import load_run
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
@@ -25,7 +25,7 @@ def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path
         store=tmp_path / "store.sqlite",
     )
     assert len(result.answers) == 33
-    run = Store(tmp_path / "store.sqlite").load_run("all")
+    run = load_run(tmp_path / "store.sqlite", "all")
     assert run.status == "finished"
     assert [row.reward for row in run.rows] == [answer.reward for answer in result.answers]
     best = result.best(3)
@@ -75,7 +75,7 @@ def test_an_agent_that_raises_leaves_a_failed_run(tmp_path: Path) -> None:
         nas_gym.search(
             space, Landscape(space), Raises(), budget=5, run="bug", store=tmp_path / "s.sqlite"
         )
-    run = Store(tmp_path / "s.sqlite").load_run("bug")
+    run = load_run(tmp_path / "s.sqlite", "bug")
     assert (run.status, len(run.rows)) == ("failed", 1)
 
 

@@ -1,4 +1,7 @@
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ from nas_gym.errors import StoreError
 from nas_gym.ledger import Ledger
 from nas_gym.rewards import Accuracy
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.store import SCHEMA_VERSION, Store
+from nas_gym.store import SCHEMA_VERSION, Store, load_run
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import BitCount, Landscape
 from nas_gym.testing.spaces import BitString
@@ -19,8 +22,9 @@ CONFIG = {"budget": 20}
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "folder" / "store.sqlite")
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(tmp_path / "folder" / "store.sqlite") as opened:
+        yield opened
 
 
 def recorded(store: Store, space: Any, evaluator: Any, name: str = "a-run") -> list[Any]:
@@ -37,7 +41,7 @@ def recorded(store: Store, space: Any, evaluator: Any, name: str = "a-run") -> l
 def test_what_was_asked_comes_back(store: Store) -> None:
     space = NASNetCell(blocks=2)
     played = recorded(store, space, FailingEvaluator(Landscape(space), rate=0.4))
-    run = Store(store.path, must_exist=True).load_run("a-run")
+    run = load_run(store.path, "a-run")
     assert (run.status, run.config) == ("running", CONFIG)
     assert [row.number for row in run.rows] == list(range(20))
     for row, answer in zip(run.rows, played, strict=True):
@@ -120,3 +124,22 @@ def test_files_that_are_no_store_are_refused(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="newer nas-gym"):
         Store(newer.path)
+
+
+def test_processes_may_open_a_new_store_at_once(tmp_path: Path) -> None:
+    code = """
+import sys
+from nas_gym.store import Store
+for i in range(20):
+    with Store(f"{sys.argv[1]}/{i}.sqlite") as store:
+        store.start_run(sys.argv[2], {}).finish("finished")
+"""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", code, tmp_path, f"run{n}"], stderr=subprocess.PIPE)
+        for n in range(4)
+    ]
+    errors = [process.communicate(timeout=120)[1].decode() for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, errors
+    for i in range(20):
+        with Store(tmp_path / f"{i}.sqlite") as store:
+            assert sorted(run["name"] for run in store.runs()) == [f"run{n}" for n in range(4)]

@@ -44,6 +44,13 @@ class List:
         return 0
 
 
+def _runs(store: Path) -> list[dict[str, Any]]:
+    if not store.is_file():
+        return []
+    with Store(store) as opened:
+        return opened.runs()
+
+
 def _listing(store: Path) -> dict[str, Any]:
     from nas_gym.training.datasets import DATASETS  # imports torch
 
@@ -57,5 +64,5 @@ def _listing(store: Path) -> dict[str, Any]:
         "datasets": [*sorted(DATASETS), "a folder of images", "a .npz file"],
         "recipes": sorted(RECIPES),
         "architectures": sorted(PUBLISHED),
-        "runs": Store(store).runs() if store.is_file() else [],
+        "runs": _runs(store),
     }

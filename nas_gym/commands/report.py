@@ -8,7 +8,7 @@ import tyro
 from nas_gym.commands.output import present
 from nas_gym.errors import InvalidOption
 from nas_gym.searching import DEFAULT_STORE
-from nas_gym.store import Store
+from nas_gym.store import load_run
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Report:
         if self.top < 1:
             raise InvalidOption(f"--top is {self.top}: give 1 or more")
         present(
-            Store(self.store, must_exist=True).load_run(self.run),
+            load_run(self.store, self.run),
             self.store,
             self.out,
             self.top,

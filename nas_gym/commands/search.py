@@ -13,7 +13,7 @@ from nas_gym.commands.output import present
 from nas_gym.errors import Interrupted, InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import DEFAULT_STORE, new_run_name, search
-from nas_gym.store import Store
+from nas_gym.store import load_run
 
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
@@ -93,9 +93,7 @@ class Search:
                     f"interrupted: what was evaluated is recorded; see it with "
                     f"`nas-gym report {run}{_store_option(self.store)}`"
                 ) from None
-        present(
-            Store(self.store, must_exist=True).load_run(run), self.store, None, self.top, self.json
-        )
+        present(load_run(self.store, run), self.store, None, self.top, self.json)
         return 0 if result.best() else 1
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:

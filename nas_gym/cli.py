@@ -4,11 +4,13 @@ Exit status 0 when the job was done, 2 for bad input (one sentence on stderr), 1
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
 import tyro
 
+from nas_gym import __version__
 from nas_gym.commands.describe import Describe
 from nas_gym.commands.list import List
 from nas_gym.commands.report import Report
@@ -19,11 +21,16 @@ from nas_gym.errors import Interrupted, NASGymError
 def main(arguments: Sequence[str] | None = None) -> None:
     """The command's entry point; exits."""
     sys.path.insert(0, os.getcwd())  # so that module:attribute finds the user's own files
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given == ["--version"]:
+        print(f"nas-gym {__version__}")
+        sys.exit(0)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: recorded
     command = tyro.extras.subcommand_cli_from_dict(
         {"search": Search, "report": Report, "list": List, "describe": Describe},
         prog="nas-gym",
         description="Neural architecture search as reinforcement learning.",
-        args=list(sys.argv[1:] if arguments is None else arguments),
+        args=given,
         config=(tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes),
     )
     try:

@@ -1,5 +1,6 @@
 """``NASEnv``: one architecture an episode, one token a step."""
 
+import operator
 from typing import Any, Generic, TypeVar
 
 import gymnasium as gym
@@ -9,6 +10,7 @@ from gymnasium.error import ResetNeeded
 
 from nas_gym.architecture import architecture_of_valid, genotype_to_json
 from nas_gym.episode import Episode, Mask, Observation
+from nas_gym.errors import InvalidTokens
 from nas_gym.evaluation import Evaluation, Evaluator
 from nas_gym.ledger import Ledger, Record
 from nas_gym.rewards import Accuracy, Reward
@@ -130,7 +132,10 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         episode = self._episode
         if episode is None or self._ended:
             raise ResetNeeded("the episode has ended: call reset() before step()")
-        episode.take(int(action))
+        try:
+            episode.take(operator.index(action))
+        except TypeError:
+            raise InvalidTokens(f"action {action!r} is not an integer: give a token") from None
         reward = 0.0
         info: dict[str, Any] = {"action_mask": episode.mask()}
         if episode.open is None:

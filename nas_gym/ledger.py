@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
@@ -25,12 +25,13 @@ class _Known(NamedTuple):
     metrics: Mapping[str, float]
     seconds: float
     failure: str | None
+    reward: float
 
 
 class Record(Protocol):
     """Where a run is written down; durable when a call returns."""
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+    def evaluated(self, answer: Answer, seed: int) -> None:
         """A child has just been evaluated (not: answered from the memo)."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
@@ -89,7 +90,7 @@ class Ledger:
                 f"{len(architectures)} evaluations were asked for, but only {self.remaining} of "
                 f"the budget of {self.budget} are left: stop when `remaining` is 0"
             )
-        answers = [self._answer(e) for e in self._evaluations(architectures)]
+        answers = self._answers(architectures)
         if self.record is not None:
             self.record.requested(self.requests, answers)
         self.requests += len(answers)
@@ -99,48 +100,63 @@ class Ledger:
         """Close the evaluator."""
         self.evaluator.close()
 
-    def _evaluations(self, architectures: Sequence[Architecture[Any]]) -> list[Evaluation]:
+    def _answers(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
         if self.evaluator.stateful:
             return self._evaluate(architectures)
         new = {a.key: a for a in architectures if a.key not in self._memo}
-        fresh = {e.architecture.key: e for e in self._evaluate(list(new.values()))}
-        for key, evaluation in fresh.items():
-            self._memo[key] = _Known(evaluation.metrics, evaluation.seconds, evaluation.failure)
+        answers = self._evaluate(list(new.values()))
+        fresh = dict(zip(new, answers, strict=True))
+        for key, (evaluation, reward) in fresh.items():
+            self._memo[key] = _Known(
+                evaluation.metrics, evaluation.seconds, evaluation.failure, reward
+            )
         return [fresh.pop(a.key) if a.key in fresh else self._recall(a) for a in architectures]
 
-    def _recall(self, architecture: Architecture[Any]) -> Evaluation:
-        metrics, seconds, failure = self._memo[architecture.key]
-        return Evaluation(architecture, metrics, seconds, "memo", failure)
+    def _recall(self, architecture: Architecture[Any]) -> Answer:
+        metrics, seconds, failure, reward = self._memo[architecture.key]
+        return Answer(Evaluation(architecture, metrics, seconds, "memo", failure), reward)
 
-    def _evaluate(self, architectures: Sequence[Architecture[Any]]) -> list[Evaluation]:
-        """Ask the evaluator; answers arrive in any order and are put into the order asked."""
+    def _evaluate(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+        """Ask the evaluator; its answers arrive in any order and are put into the order asked."""
         if not architectures:
             return []
         seeds = [self._next_seed(a.key) for a in architectures]
         waiting: dict[tuple[int, ...], list[int]] = {}
         for position, architecture in enumerate(architectures):
             waiting.setdefault(architecture.tokens, []).append(position)
-        evaluations: list[Evaluation | None] = [None] * len(architectures)
+        answers: dict[int, Answer] = {}
         for evaluation in self.evaluator.evaluate(architectures, seeds):
+            if not isinstance(evaluation, Evaluation):
+                raise InvalidOption(
+                    f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
+                )
             position = waiting[evaluation.architecture.tokens].pop(0)
-            evaluations[position] = evaluation
-            if self.record is not None:
-                self.record.evaluated(evaluation, seeds[position])
-        return list(_complete(evaluations, architectures))
+            answers[position] = self._answer(evaluation, seeds[position])
+        for position, architecture in enumerate(architectures):
+            if position not in answers:
+                silent = Evaluation(architecture, failure="error: the evaluator gave no answer")
+                answers[position] = self._answer(silent, seeds[position])
+        return [answers[position] for position in range(len(architectures))]
+
+    def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
+        """The evaluation with its reward, recorded; a failure where a number is not finite."""
+        reward = self.failure_reward
+        failure = evaluation.failure or _not_finite(evaluation.metrics)
+        if failure is None:
+            reward = float(self.reward(evaluation))
+            failure = None if math.isfinite(reward) else f"the reward is {reward}"
+        if failure is not None:
+            reward = self.failure_reward
+            evaluation = replace(evaluation, metrics={}, failure=failure)
+        answer = Answer(evaluation, reward)
+        if self.record is not None:
+            self.record.evaluated(answer, seed)
+        return answer
 
     def _next_seed(self, key: str) -> int:
         times = self._trainings.get(key, 0)
         self._trainings[key] = times + 1
         return child_seed(self.seed, key, times)
-
-    def _answer(self, evaluation: Evaluation) -> Answer:
-        if evaluation.failure is not None:
-            return Answer(evaluation, self.failure_reward)
-        reward = float(self.reward(evaluation))
-        if not math.isfinite(reward):
-            failed = replace(evaluation, failure=f"the reward is {reward}")
-            return Answer(failed, self.failure_reward)
-        return Answer(evaluation, reward)
 
 
 def child_seed(run_seed: int, key: str, times: int) -> int:
@@ -152,9 +168,13 @@ def child_seed(run_seed: int, key: str, times: int) -> int:
     return int.from_bytes(digest, "little") >> 33
 
 
-def _complete(
-    evaluations: Sequence[Evaluation | None], architectures: Sequence[Architecture[Any]]
-) -> Iterator[Evaluation]:
-    """``evaluations``, where one that the evaluator never gave is a failure."""
-    for evaluation, architecture in zip(evaluations, architectures, strict=True):
-        yield evaluation or Evaluation(architecture, failure="error: the evaluator gave no answer")
+def _not_finite(metrics: Mapping[str, float]) -> str | None:
+    """What is wrong with the metrics, if anything is."""
+    for name, value in metrics.items():
+        try:
+            finite = math.isfinite(value)
+        except TypeError:
+            finite = False
+        if not finite:
+            return f"error: the metric {name} is {value!r}"
+    return None

@@ -7,7 +7,6 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nas_gym.evaluation import Evaluation
 from nas_gym.ledger import Answer
 
 PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
@@ -18,12 +17,15 @@ class SearchProgress:
 
     Args:
         budget: Requests the search will make.
+        announcement: What to say when the search begins.
         console: Where to write; stderr by default.
     """
 
-    def __init__(self, budget: int, console: Console | None = None) -> None:
+    def __init__(self, budget: int, announcement: str = "", console: Console | None = None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self.budget = budget
+        self.announcement = announcement
+        self.running = False
         self.best: float | None = None
         self.trained = self.failed = self.memo = self.requests = 0
         self._waiting = 0  # evaluated, but not yet handed to the agent
@@ -41,8 +43,7 @@ class SearchProgress:
         self._task = self._bar.add_task("search", total=budget, status=self.status())
 
     def __enter__(self) -> "SearchProgress":
-        """Start to draw."""
-        self._bar.start()
+        """Wait for ``started``."""
         return self
 
     def __exit__(
@@ -52,6 +53,8 @@ class SearchProgress:
         traceback: TracebackType | None,
     ) -> None:
         """Stop drawing; leaves one last line."""
+        if not self.running:
+            return
         self._bar.stop()
         self.console.print(f"{self.done}/{self.budget} evaluations, {self.status()}")
 
@@ -60,8 +63,16 @@ class SearchProgress:
         """Requests answered, and evaluations that are about to answer one."""
         return min(self.budget, self.requests + self._waiting)
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+    def started(self) -> None:
+        """Say what begins, and draw."""
+        self.running = True
+        self.console.print(self.announcement, soft_wrap=True)
+        self._started = self._said = time.monotonic()
+        self._bar.start()
+
+    def evaluated(self, answer: Answer, seed: int) -> None:
         """Count a new evaluation."""
+        evaluation = answer.evaluation
         self.trained += 1
         self._waiting += 1
         self.failed += evaluation.failure is not None

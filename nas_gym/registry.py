@@ -9,7 +9,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import MISSING, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
@@ -100,6 +100,12 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
             raise unknown_name(f"option of {kind} {name!r}", option, known)
         check_type(f"{option} of {kind} {name!r}", value, _annotations(found).get(option, Any))
     options = {o: v for o, v in context.items() if o in known and o not in options} | options
+    needed = [option for option in _required(found) if option not in options]
+    if needed:
+        raise InvalidOption(
+            f"{kind} {name!r} needs a value for {', '.join(needed)}: give {{'name': {name!r}, "
+            f"{needed[0]!r}: …}}, or --set {kind}.{needed[0]}=… on the command line"
+        )
     try:
         if isinstance(found, type):
             return found(**options)
@@ -249,6 +255,16 @@ def _annotations(found: Any) -> dict[str, Any]:
         return get_type_hints(found if isinstance(found, type) else type(found))
     except (NameError, TypeError):  # a name that is imported for type checkers alone
         return {}
+
+
+def _required(found: Any) -> list[str]:
+    if not (isinstance(found, type) and is_dataclass(found)):
+        return []
+    return [
+        field.name
+        for field in fields(found)
+        if field.init and field.default is MISSING and field.default_factory is MISSING
+    ]
 
 
 def _is_json(value: object) -> bool:

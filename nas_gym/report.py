@@ -18,7 +18,8 @@ DRAWN = 3  # of the best architectures
 def best_rows(run: RunData, count: int) -> list[Row]:
     """The ``count`` different architectures with the highest rewards, best first; no failures."""
     unique: dict[str, Row] = {}
-    for row in sorted(run.rows, key=lambda row: -row.reward):  # stable: the first of equals
+    # Stable: the first of equals stays first.
+    for row in sorted([*run.rows, *run.unanswered], key=lambda row: -row.reward):
         if row.failure is None:
             unique.setdefault(row.key, row)
     return list(unique.values())[:count]
@@ -26,7 +27,7 @@ def best_rows(run: RunData, count: int) -> list[Row]:
 
 def summary(run: RunData, top: int = 5) -> dict[str, Any]:
     """The run as JSON data: what was asked, what it cost, what was best."""
-    paid = [row for row in run.rows if row.source != "memo"]
+    paid = [row for row in run.rows if row.source != "memo"] + list(run.unanswered)
     memo = [row for row in run.rows if row.source == "memo"]
     return {
         "run": run.name,
@@ -88,15 +89,18 @@ def write_files(run: RunData, folder: Path, top: int = DRAWN) -> list[Path]:
     Raises:
         StoreError: The run has no requests yet, or the folder cannot be written to.
     """
-    if not run.rows:
+    if not run.rows and not run.unanswered:
         raise StoreError(f"run {run.name!r} has no evaluations yet: nothing to draw")
     from nas_gym.drawing import draw_learning_curve, save
 
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StoreError(f"cannot write to {folder} ({error}): give another with --out") from error
-    rewards = [None if row.failure else row.reward for row in run.rows]
+        raise StoreError(
+            f"cannot write to {folder} ({error}), but the run is recorded: give another folder "
+            f"with `nas-gym report {run.name} --out FOLDER`"
+        ) from error
+    rewards = [None if row.failure else row.reward for row in (*run.rows, *run.unanswered)]
     curve = draw_learning_curve(rewards, title=run.name, ylabel=run.config["reward"]["name"])
     files = [save(curve, folder / "learning_curve.png")]
     for rank, row in enumerate(best_rows(run, top), start=1):
@@ -108,7 +112,13 @@ def _write_architecture(run: RunData, row: Row, stem: Path) -> list[Path]:
     from nas_gym.drawing import draw_genotype, save
 
     figure = draw_genotype(make("space", run.config["space"]), row.tokens)
-    data = {"space": run.config["space"], "tokens": list(row.tokens), "architecture": row.genotype}
+    protocol = run.config.get("protocol") or {}
+    data = {
+        "space": run.config["space"],
+        "tokens": list(row.tokens),
+        "architecture": row.genotype,
+        "task": protocol.get("task"),  # the size of its children, where it was trained
+    }
     as_json = stem.with_suffix(".json")
     as_json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
     return [save(figure, stem.with_suffix(".png")), save(figure, stem.with_suffix(".svg")), as_json]

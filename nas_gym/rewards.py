@@ -19,7 +19,7 @@ class Accuracy:
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""
-        return float(evaluation.metrics["accuracy"])
+        return metric_of(evaluation, "accuracy")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class AccuracyCubed:
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""
-        return float(evaluation.metrics["accuracy"]) ** 3
+        return metric_of(evaluation, "accuracy") ** 3
 
 
 @dataclass(frozen=True)
@@ -55,10 +55,16 @@ class AccuracyUnderTarget:
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""
-        if self.metric not in evaluation.metrics:
-            raise InvalidOption(
-                f"the reward needs the metric {self.metric!r}, but the evaluator gives "
-                f"{', '.join(evaluation.metrics)}"
-            )
-        excess = max(1.0, evaluation.metrics[self.metric] / self.target)
-        return float(evaluation.metrics["accuracy"]) * float(excess**self.exponent)
+        excess = max(1.0, metric_of(evaluation, self.metric) / self.target)
+        return metric_of(evaluation, "accuracy") * float(excess**self.exponent)
+
+
+def metric_of(evaluation: Evaluation, name: str) -> float:
+    """A metric of an evaluation; raises InvalidOption where the evaluator does not give it."""
+    if name not in evaluation.metrics:
+        given = ", ".join(evaluation.metrics) or "none"
+        raise InvalidOption(
+            f"the reward needs the metric {name!r}, but the evaluator gives {given}: "
+            "choose another reward or evaluator"
+        )
+    return float(evaluation.metrics[name])

@@ -4,15 +4,14 @@ import os
 import platform
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nas_gym.agent import Agent
 from nas_gym.errors import InvalidOption
-from nas_gym.evaluation import Evaluation
 from nas_gym.ledger import Answer, Record
 from nas_gym.registry import Part, in_workers, make, spec_of
 from nas_gym.store import RunRecord, Store
@@ -28,7 +27,7 @@ class SearchResult:
     """What a search found; every request in the agent's order."""
 
     run: str | None  # name in the store, if it was recorded
-    answers: tuple[Answer, ...]
+    answers: tuple[Answer, ...] = field(repr=False)
 
     def best(self, count: int = 1) -> list[Answer]:
         """The ``count`` different architectures with the highest rewards, best first."""
@@ -39,6 +38,13 @@ class SearchResult:
         return list(unique.values())[:count]
 
 
+class Watcher(Record, Protocol):
+    """A record that is told when the search begins."""
+
+    def started(self) -> None:
+        """All parts are made and the run is recorded; the agent is about to ask."""
+
+
 class Records:
     """Several records as one; also keeps the answers."""
 
@@ -46,10 +52,10 @@ class Records:
         self.records = [record for record in records if record is not None]
         self.answers: list[Answer] = []
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+    def evaluated(self, answer: Answer, seed: int) -> None:
         """Pass it on."""
         for record in self.records:
-            record.evaluated(evaluation, seed)
+            record.evaluated(answer, seed)
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Pass it on, and keep it."""
@@ -71,7 +77,7 @@ def search(
     workers: int = 0,
     failure_reward: float = 0.0,
     store: str | Path = DEFAULT_STORE,
-    watcher: Record | None = None,
+    watcher: Watcher | None = None,
 ) -> SearchResult:
     """Search ``space`` for architectures that ``evaluator`` finds good.
 
@@ -118,6 +124,8 @@ def search(
         record = Store(store).start_run(checked_run_name(run), config)
     records = Records([record, watcher])
     env.ledger.record = records
+    if watcher is not None:
+        watcher.started()
     _run(env, made_agent, record)
     return SearchResult(run, tuple(records.answers))
 
@@ -143,9 +151,13 @@ def _run(env: NASVectorEnv[Any], agent: Agent, record: RunRecord | None) -> None
     try:
         env.reset(seed=env.ledger.seed)
         agent.search(env)
-        status = "finished"
-    except KeyboardInterrupt:
+        status = "unfinished" if env.remaining else "finished"
+    except (KeyboardInterrupt, SystemExit):
         status = "interrupted"
+        raise
+    except Exception as error:
+        if record is not None:
+            error.add_note(f"run {record.name!r} is recorded up to here in {record.store.path}")
         raise
     finally:
         if record is not None:

@@ -44,6 +44,7 @@ EVALUATIONS = sa.Table(
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("source", sa.String, nullable=False),
     sa.Column("failure", sa.String),
+    sa.Column("reward", sa.Float, nullable=False),
 )
 REQUESTS = sa.Table(
     "requests",
@@ -85,7 +86,8 @@ class RunData:
     started: str
     status: str
     config: dict[str, Any]
-    rows: tuple[Row, ...]
+    rows: tuple[Row, ...]  # requests in the agent's order
+    unanswered: tuple[Row, ...] = ()  # evaluated when the run was cut, before the agent saw it
 
 
 class Store:
@@ -165,7 +167,12 @@ class Store:
     def runs(self) -> list[dict[str, Any]]:
         """Name, start, status and number of requests of each run, oldest first."""
         count = sa.func.count(REQUESTS.c.number).label("requests")
-        best = sa.func.max(REQUESTS.c.reward).label("best_reward")
+        best = (
+            sa.select(sa.func.max(EVALUATIONS.c.reward))
+            .where(EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None))
+            .scalar_subquery()
+            .label("best_reward")
+        )
         query = (
             sa.select(RUNS.c.name, RUNS.c.started, RUNS.c.status, count, best)
             .outerjoin(REQUESTS, REQUESTS.c.run_id == RUNS.c.id)
@@ -197,11 +204,16 @@ class Store:
                 .where(REQUESTS.c.run_id == run["id"])
                 .order_by(REQUESTS.c.number)
             )
-            rows = tuple(
-                Row(**{**row, "tokens": tuple(row["tokens"])})
-                for row in connection.execute(query).mappings()
+            rows = _rows(connection.execute(query))
+            unanswered = sa.select(
+                (EVALUATIONS.c.id * 0 + len(rows)).label("number"),
+                *(EVALUATIONS.c[name] for name in _EVALUATED),
+            ).where(
+                EVALUATIONS.c.run_id == run["id"],
+                EVALUATIONS.c.id.not_in(sa.select(REQUESTS.c.evaluation_id)),
             )
-        return RunData(run["name"], run["started"], run["status"], run["config"], rows)
+            left = _rows(connection.execute(unanswered.order_by(EVALUATIONS.c.id)))
+        return RunData(run["name"], run["started"], run["status"], run["config"], rows, left)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -242,9 +254,10 @@ class RunRecord:
         self._fresh: dict[str, list[int]] = {}  # key -> evaluations that no request used yet
         self._known: dict[str, int] = {}  # key -> the evaluation that answers repeats
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+    def evaluated(self, answer: Answer, seed: int) -> None:
         """Write a new evaluation; on disk when this returns."""
-        architecture = evaluation.architecture
+        evaluation = answer.evaluation
+        architecture, metrics = evaluation.architecture, evaluation.metrics.items()
         with self.store._errors(), self.store._engine.begin() as connection:
             result = connection.execute(
                 EVALUATIONS.insert().values(
@@ -253,10 +266,11 @@ class RunRecord:
                     tokens=list(architecture.tokens),
                     genotype=genotype_to_json(architecture.genotype),
                     seed=seed,
-                    metrics=dict(evaluation.metrics),
+                    metrics={n: v if isinstance(v, int) else float(v) for n, v in metrics},
                     seconds=evaluation.seconds,
                     source=evaluation.source,
                     failure=evaluation.failure,
+                    reward=answer.reward,
                 )
             )
         row_id = _new_id(result)
@@ -290,6 +304,15 @@ class RunRecord:
         if evaluation.source != "memo" and fresh:
             return fresh.pop(0)
         return self._known[key]
+
+
+_EVALUATED = (
+    "tokens", "genotype", "key", "metrics", "seconds", "source", "reward", "failure",
+)  # fmt: skip
+
+
+def _rows(result: sa.Result[Any]) -> tuple[Row, ...]:
+    return tuple(Row(**{**row, "tokens": tuple(row["tokens"])}) for row in result.mappings())
 
 
 def _new_id(result: sa.CursorResult[Any]) -> int:

@@ -26,8 +26,8 @@ class Events:
     def __init__(self) -> None:
         self.events: list[tuple[Any, ...]] = []
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
-        self.events.append(("evaluated", evaluation.architecture.key, seed))
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        self.events.append(("evaluated", answer.evaluation.architecture.key, seed))
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         sources = [answer.evaluation.source for answer in answers]
@@ -129,7 +129,7 @@ def test_a_failed_child_gets_the_declared_reward() -> None:
     assert [a.evaluation.failure for a in answers] == [
         "diverged",
         "error: the evaluator gave no answer",
-        "the reward is nan",
+        "error: the metric accuracy is nan",
     ]
 
 

@@ -15,7 +15,8 @@ def test_progress_counts_what_happens() -> None:
     out = io.StringIO()
     console = Console(file=out, force_terminal=True, width=140)
     evaluator = FailingEvaluator(Landscape(space), rate=0.5)
-    with SearchProgress(20, console) as progress:
+    with SearchProgress(20, "a search begins", console) as progress:
+        progress.started()
         env = NASVectorEnv(space, evaluator, record=progress, budget=20)
         rng = np.random.default_rng(0)
         lists = [rng.integers(2, size=10).tolist() for _ in range(9)]
@@ -27,4 +28,5 @@ def test_progress_counts_what_happens() -> None:
         assert f"{failed} failed, {repeats} from memo" in status
         assert f"best {max(a.reward for a in answers):.4f}" in status
         assert "ETA 0:" in status
+    assert "a search begins" in out.getvalue()
     assert "10/20 evaluations" in out.getvalue().replace("\x1b[1;36m", "").replace("\x1b[0m", "")

@@ -62,7 +62,7 @@ def test_mistakes_get_one_clear_sentence() -> None:
         make("space", "nowhere:Space")
     with pytest.raises(UnknownName, match="has no 'Nothing'"):
         make("space", "nas_gym.search_spaces.nasnet_cell:Nothing")
-    with pytest.raises(InvalidOption, match=r"cannot be made.*target"):
+    with pytest.raises(InvalidOption, match="needs a value for target"):
         make("reward", "accuracy-under-target")
     with pytest.raises(InvalidOption, match="'json:dumps' is no space: it lacks choose"):
         make("space", "json:dumps")

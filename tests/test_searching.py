@@ -5,6 +5,7 @@ import pytest
 
 import nas_gym
 from nas_gym.errors import InvalidOption
+from nas_gym.report import summary
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.store import load_run
 from nas_gym.testing.evaluators import FailingEvaluator
@@ -77,6 +78,40 @@ def test_an_agent_that_raises_leaves_a_failed_run(tmp_path: Path) -> None:
         )
     run = load_run(tmp_path / "s.sqlite", "bug")
     assert (run.status, len(run.rows)) == ("failed", 1)
+
+
+def test_an_agent_that_stops_early_is_unfinished(tmp_path: Path) -> None:
+    class Stops:
+        batch_size = 2
+
+        def search(self, env: Any) -> None:
+            env.play([[0] * 10])
+
+    space = NASNetCell(blocks=1)
+    nas_gym.search(
+        space, Landscape(space), Stops(), budget=5, run="early", store=tmp_path / "s.sqlite"
+    )
+    assert load_run(tmp_path / "s.sqlite", "early").status == "unfinished"
+
+
+def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None:
+    class Cut(Landscape):
+        def evaluate(self, architectures: Any, seeds: Any) -> Any:
+            for count, evaluation in enumerate(super().evaluate(architectures, seeds)):
+                if count == 3:
+                    raise KeyboardInterrupt
+                yield evaluation
+
+    space = NASNetCell(blocks=1)
+    with pytest.raises(KeyboardInterrupt):
+        nas_gym.search(
+            space, Cut(space), "random-search", budget=8, run="cut", store=tmp_path / "s.sqlite"
+        )
+    run = load_run(tmp_path / "s.sqlite", "cut")
+    assert (run.status, len(run.rows), len(run.unanswered)) == ("interrupted", 0, 3)
+    data = summary(run)
+    assert data["evaluated"] == 3
+    assert data["best"][0]["reward"] == max(row.reward for row in run.unanswered)
 
 
 def test_a_bad_seed_is_refused() -> None:

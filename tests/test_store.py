@@ -66,8 +66,8 @@ def test_an_evaluation_is_on_disk_before_its_answer(store: Store) -> None:
     counts = []
 
     class Watcher:
-        def evaluated(self, evaluation: Any, seed: int) -> None:
-            record.evaluated(evaluation, seed)
+        def evaluated(self, answer: Any, seed: int) -> None:
+            record.evaluated(answer, seed)
             with sqlite3.connect(store.path) as other:  # another connection sees commits alone
                 counts.append(other.execute("select count(*) from evaluations").fetchone()[0])
             other.close()

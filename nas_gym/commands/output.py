@@ -16,7 +16,7 @@ def present(run: RunData, store: Path, out: Path | None, top: int, as_json: bool
         print_json(summary(run, top))
     else:
         print_summary(run, Console(soft_wrap=False), top)
-    if run.rows:
+    if run.rows or run.unanswered:
         folder = store.parent / run.name if out is None else out
         files = write_files(run, folder)
         names = ", ".join(file.name for file in files)

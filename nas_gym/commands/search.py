@@ -66,12 +66,11 @@ class Search:
             if value < 1:
                 raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         options = _settings(self.set)
-        run = self.run or new_run_name(self.space, self.agent)
-        progress = SearchProgress(self.budget)
-        progress.console.print(
+        run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        progress = SearchProgress(
+            self.budget,
             f"run {run}: {self.agent} searches {self.space}, {self.budget} evaluations, "
             f"{workers} workers; recorded in {self.store}",
-            soft_wrap=True,
         )
         with progress:
             try:
@@ -89,12 +88,14 @@ class Search:
                     watcher=progress,
                 )
             except KeyboardInterrupt:
+                if not progress.running:
+                    raise Interrupted("interrupted before the run began") from None
                 raise Interrupted(
                     f"interrupted: what was evaluated is recorded; see it with "
                     f"`nas-gym report {run}{_store_option(self.store)}`"
                 ) from None
         present(load_run(self.store, run), self.store, None, self.top, self.json)
-        return 0 if result.best() else 1
+        return 0 if result.best() and len(result.answers) == self.budget else 1
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
         evaluator = {"name": self.evaluator, **options["evaluator"]}
@@ -108,6 +109,11 @@ class Search:
                 "folder": self.folder,
                 "download": self.download,
             }
+        elif options["recipe"] or self.download or self.folder is not None:
+            raise InvalidOption(
+                f"evaluator {self.evaluator!r} does not train: leave out --folder, --download and "
+                "--set recipe.…"
+            )
         return evaluator
 
 

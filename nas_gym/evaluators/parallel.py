@@ -198,6 +198,12 @@ def _check_main_script(context: BaseContext) -> None:
             "a daemonic process cannot start workers: let the main process evaluate, with "
             'gym.make_vec(id, vectorization_mode="vector_entry_point")'
         )
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if script is not None and not os.path.exists(script):
+        raise InvalidOption(
+            f"worker processes import the main script, and there is no file {script}: save it as a "
+            "file, or evaluate in this process with workers=0"
+        )
     probe = context.Process(target=_started)  # type: ignore[attr-defined]
     probe.start()
     probe.join()

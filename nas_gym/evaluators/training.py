@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +93,7 @@ class TrainingEvaluator:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "recipe": self.named_recipe.to_json(),
+            "task": asdict(self.task),
         }
 
     def evaluate(

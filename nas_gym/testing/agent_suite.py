@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_gym.agent import Agent
-from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.evaluation import Evaluator
 from nas_gym.ledger import Answer
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
@@ -31,7 +31,7 @@ class History:
     def __init__(self) -> None:
         self.requests: list[tuple[tuple[int, ...], float]] = []
 
-    def evaluated(self, evaluation: Evaluation, seed: int) -> None:
+    def evaluated(self, answer: Answer, seed: int) -> None:
         """Requests tell all that is needed here."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:

@@ -63,6 +63,12 @@ def test_a_real_search_from_the_command_line() -> None:
     assert all(0.05 < row["accuracy"] <= 1 for row in result["best"])
     assert result["best"][0]["parameters"] > 1000
     folder = Path("runs/first")
+    described = subprocess.run(
+        [sys.executable, "-m", "nas_gym", "describe", folder / "best-1.json", "--json"],
+        check=True,
+        capture_output=True,
+    )
+    assert json.loads(described.stdout)["parameters"] == result["best"][0]["parameters"]
     assert {"learning_curve.png", "best-1.png", "best-1.svg", "best-1.json"} <= {
         file.name for file in folder.iterdir()
     }
@@ -86,6 +92,8 @@ def test_search_report_list_and_describe(capsys: pytest.CaptureFixture[str]) -> 
     assert run("describe", "runs/mine/best-1.json", "--json", "--repeats", "1") == 0
     described = json.loads(capsys.readouterr().out)
     assert described["architecture"] == report["best"][0]["architecture"]
+    assert run("describe", "runs/mine/best-1.json", "--filters", "8") == 0
+    assert "N = 6, F = 8" in capsys.readouterr().out
     assert run("list") == 0
     assert "mine: finished" in capsys.readouterr().out
 
@@ -210,6 +218,7 @@ BAD_INPUT = [
     ("describe forward.json", "normal block 1 takes hidden state 4"),
     ("describe nasnet-a --concat al", "did you mean 'all'"),
     ("describe nasnet-a --repeats 0", "repeats"),
+    ("describe nasnet-a --filters 100000000000", "no network can have this size"),
     ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),
 ]
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
@@ -15,7 +16,7 @@ from nas_gym.store import load_run
 class Report:
     """Show a recorded run: the best architectures, the learning curve, what it cost."""
 
-    run: tyro.conf.Positional[str]
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
     """Name of the run (`nas-gym list`)."""
     store: Path = DEFAULT_STORE
     """The results database."""

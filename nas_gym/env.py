@@ -66,7 +66,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         record: Where evaluations and requests are written down; None to keep nothing.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
-    a name, or ``{"name": …}`` with options; see ``nas_gym.registry``.
+    a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
+    ``env.spec.to_json()`` whole; a spec with live objects cannot be read back.
 
     ## References
     Zoph & Le 2016, arXiv 1611.01578; Zoph et al. 2017, arXiv 1707.07012.

@@ -103,7 +103,10 @@ class Ledger:
     def _answers(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
         if self.evaluator.stateful:
             return self._evaluate(architectures)
-        new = {a.key: a for a in architectures if a.key not in self._memo}
+        new: dict[str, Architecture[Any]] = {}
+        for architecture in architectures:
+            if architecture.key not in self._memo:
+                new.setdefault(architecture.key, architecture)  # of equals the first is evaluated
         answers = self._evaluate(list(new.values()))
         fresh = dict(zip(new, answers, strict=True))
         for key, (evaluation, reward) in fresh.items():
@@ -130,7 +133,13 @@ class Ledger:
                 raise InvalidOption(
                     f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
                 )
-            position = waiting[evaluation.architecture.tokens].pop(0)
+            asked = waiting.get(evaluation.architecture.tokens)
+            if not asked:
+                raise InvalidOption(
+                    f"the evaluator answered {evaluation.architecture.tokens} once more than it "
+                    "was asked: an evaluator yields one Evaluation an architecture"
+                )
+            position = asked.pop(0)
             answers[position] = self._answer(evaluation, seeds[position])
         for position, architecture in enumerate(architectures):
             if position not in answers:
@@ -140,15 +149,21 @@ class Ledger:
 
     def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
         """The evaluation with its reward, recorded; a failure where a number is not finite."""
-        reward = self.failure_reward
         failure = evaluation.failure or _not_finite(evaluation.metrics)
-        if failure is None:
-            reward = float(self.reward(evaluation))
-            failure = None if math.isfinite(reward) else f"the reward is {reward}"
         if failure is not None:
-            reward = self.failure_reward
-            evaluation = replace(evaluation, metrics={}, failure=failure)
-        answer = Answer(evaluation, reward)
+            failed = replace(evaluation, metrics={}, failure=failure)
+            return self._recorded(Answer(failed, self.failure_reward), seed)
+        try:
+            reward = float(self.reward(evaluation))
+        except Exception:
+            self._recorded(Answer(evaluation, self.failure_reward), seed)  # the child was paid for
+            raise
+        if not math.isfinite(reward):
+            failed = replace(evaluation, failure=f"the reward is {reward}")
+            return self._recorded(Answer(failed, self.failure_reward), seed)
+        return self._recorded(Answer(evaluation, reward), seed)
+
+    def _recorded(self, answer: Answer, seed: int) -> Answer:
         if self.record is not None:
             self.record.evaluated(answer, seed)
         return answer

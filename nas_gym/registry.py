@@ -155,6 +155,7 @@ def make_env(
 ) -> NASEnv[Any]:
     """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object."""
     space, evaluator, reward = _parts(space, evaluator, reward)
+    _check_options(NASEnv, options)
     return NASEnv(space, evaluator, reward, **options)  # type: ignore[arg-type]
 
 
@@ -172,6 +173,7 @@ def make_vector_env(
     needs ``if __name__ == "__main__":``); 0 evaluates in this process.
     """
     space, evaluator, reward = _parts(space, evaluator, reward)
+    _check_options(NASVectorEnv, options)
     return NASVectorEnv(
         space,  # type: ignore[arg-type]
         in_workers(evaluator, workers),
@@ -194,6 +196,13 @@ def in_workers(evaluator: Any, workers: int) -> Any:
     from nas_gym.evaluators.parallel import ParallelEvaluator
 
     return ParallelEvaluator(evaluator, workers)
+
+
+def _check_options(environment: Any, options: Mapping[str, Any]) -> None:
+    known = [name for name in inspect.signature(environment).parameters if name != "self"]
+    for option in options:
+        if option not in known:
+            raise unknown_name("option of the environment", option, known)
 
 
 def _parts(space: Part, evaluator: Part, reward: Part) -> tuple[object, object, object]:
@@ -234,6 +243,8 @@ def _presets(kind: str, name: str) -> Mapping[str, Any]:
 
 def _load_attribute(path: str) -> Any:
     module, _, attribute = path.partition(":")
+    if not module or not attribute:
+        raise UnknownName(f"{path!r} is not module:attribute: write it as my_module:MyClass")
     try:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:

@@ -194,9 +194,13 @@ class NASVectorEnv(
         everything = self._round.tokens()
         # At least one, so that asking beyond the budget raises.
         count = int(min(self.num_envs, max(1, self.remaining)))
-        answers = self.ledger.request(
-            [architecture_of_valid(self.space, tokens) for tokens in everything[:count]]
-        )
+        try:
+            answers = self.ledger.request(
+                [architecture_of_valid(self.space, tokens) for tokens in everything[:count]]
+            )
+        except BaseException:
+            self._started = False  # the round is over: only reset() starts another
+            raise
         rewards[:count] = [answer.reward for answer in answers]
         terminated[:count] = True
         final_obs = np.empty(self.num_envs, dtype=object)

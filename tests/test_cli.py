@@ -205,6 +205,9 @@ BAD_INPUT = [
     ("search --dataset wrong.npz", "labels"),
     ("search --dataset flat.npz", "images"),
     ("search --dataset text.npz", "text.npz"),
+    ("search --dataset huge-label.npz", "label 19000000000 among 20 images"),
+    ("search --dataset channels.npz", "expected 1, 3 or 4"),
+    ("search --agent :x", "is not module:attribute"),
     ("search --dataset cifar10 --folder nothing", "--download"),
     ("report none", "there is no results database"),
     ("describe nasnet-b", "did you mean 'nasnet-a'"),
@@ -235,6 +238,9 @@ def _write_bad_files() -> None:
     Path("empty").mkdir()
     np.savez("wrong.npz", images=np.zeros((20, 8, 8), np.uint8), labels=np.zeros(7, np.int64))
     np.savez("flat.npz", images=np.zeros(20, np.uint8), labels=np.zeros(20, np.int64))
+    labels = np.arange(20) % 2
+    np.savez("huge-label.npz", images=np.zeros((20, 8, 8), np.uint8), labels=labels * 19 * 10**9)
+    np.savez("channels.npz", images=np.zeros((20, 8, 8, 5), np.uint8), labels=labels)
     Path("text.npz").write_text("hello")
     Path("text.json").write_text("hello")
     Path("list.json").write_text("[]")

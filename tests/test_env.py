@@ -19,6 +19,7 @@ from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
+from nas_gym.wrappers import MaskInObservation
 
 ID = "NASNetCell-v0"
 LANDSCAPE = {"name": "landscape", "seed": 3}
@@ -125,6 +126,16 @@ def test_works_under_wrappers() -> None:
     assert flat.reset(seed=0)[0].shape == (50 * 14,)
 
 
+def test_the_mask_can_be_put_into_the_observation() -> None:
+    made = MaskInObservation(gym.make(ID, evaluator=LANDSCAPE))
+    observation, info = made.reset(seed=0)
+    assert made.observation_space.contains(observation)
+    np.testing.assert_array_equal(observation["action_mask"], info["action_mask"])
+    observation, _, _, _, info = made.step(1)
+    np.testing.assert_array_equal(observation["action_mask"], info["action_mask"])
+    assert observation["observations"][0] == 2
+
+
 def test_an_action_outside_the_space_is_refused(env: NASEnv[Any]) -> None:
     env.reset(seed=0)
     for action in (-1, env.space.max_options):
@@ -152,6 +163,8 @@ def test_bad_parts_get_one_clear_sentence() -> None:
         gym.make(ID, space={"name": "nasnet-cell", "block": 4})
     with pytest.raises(UnknownName, match="did you mean 'training'"):
         gym.make(ID, evaluator="trainin")
+    with pytest.raises(UnknownName, match="did you mean 'seed'"):
+        gym.make(ID, evaluator=LANDSCAPE, sed=1)
     with pytest.raises(InvalidOption, match="budget is 0"):
         gym.make(ID, evaluator=LANDSCAPE, budget=0)
     with pytest.raises(UnknownName, match="render_mode"):

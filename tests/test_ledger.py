@@ -59,7 +59,9 @@ def test_designs_that_compute_the_same_share_an_evaluation(counting: Any) -> Non
     other = architecture_of(swapped, (1, 0, 8, 4, 0, 0, 1, 4, 8, 0))
     answers = Ledger(counting, Accuracy()).request([one, other])
     assert [a.evaluation.source for a in answers] == ["trained", "memo"]
+    assert answers[0].evaluation.architecture is one
     assert answers[1].evaluation.architecture is other
+    assert counting.batches == [[one.tokens]]
 
 
 def test_the_budget_is_never_exceeded(counting: Any) -> None:
@@ -146,3 +148,35 @@ def test_rewards() -> None:
     for bad in (0, -1):
         with pytest.raises(InvalidOption, match="above 0"):
             AccuracyUnderTarget(bad)
+
+
+def test_a_child_is_recorded_even_if_its_reward_raises(counting: Any) -> None:
+    events = Events()
+
+    def raises(_: Evaluation) -> float:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Ledger(counting, raises, record=events).request(architectures(1))
+    assert [event[0] for event in events.events] == ["evaluated"]
+
+
+def test_a_reward_that_is_not_finite_keeps_the_metrics(counting: Any) -> None:
+    ledger = Ledger(counting, lambda _: float("inf"), failure_reward=-1.0)
+    evaluation, reward = ledger.request(architectures(1))[0]
+    assert (reward, evaluation.failure) == (-1.0, "the reward is inf")
+    assert evaluation.accuracy is not None
+
+
+def test_an_evaluator_that_answers_twice_is_refused() -> None:
+    class Twice:
+        stateful = False
+
+        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+            yield from [Evaluation(architectures[0], {"accuracy": 0.5})] * 2
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(InvalidOption, match="once more than it was asked"):
+        Ledger(Twice(), Accuracy()).request(architectures(1))

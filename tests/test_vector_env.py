@@ -4,6 +4,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 from hypothesis import given, settings
@@ -44,6 +45,16 @@ def test_stepping_and_playing_are_the_same(space: Any) -> None:
         assert [a.evaluation.to_info() for a in answers] == list(final["evaluation"])
 
 
+def test_equal_designs_of_a_round_keep_their_own_tokens(counting: Any) -> None:
+    env = NASVectorEnv(NASNetCell(blocks=1), counting, num_envs=2)
+    env.reset(seed=0)
+    rounds = [(0, 1), (1, 0), (4, 8), (8, 4), (0, 0), (0, 0), (1, 1), (4, 4), (8, 8), (0, 0)]
+    for actions in rounds:
+        _, rewards, _, _, infos = env.step(np.array(actions))
+    assert list(infos["final_info"]["tokens"]) == list(zip(*rounds, strict=True))
+    assert rewards[0] == rewards[1]
+
+
 def test_a_round_reaches_the_evaluator_as_one_batch(counting: Any) -> None:
     env = NASVectorEnv(NASNetCell(), counting, num_envs=5)
     env.reset(seed=0)
@@ -70,6 +81,8 @@ def test_the_last_round_spends_the_budget_exactly(space: Any, budget: int, num_e
     assert evaluated == budget
     with pytest.raises(BudgetExceeded):
         random_round(env, rng)
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros(num_envs, np.int64))
     with pytest.raises(BudgetExceeded):
         env.play([random_tokens(space, rng)])
 

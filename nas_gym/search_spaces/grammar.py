@@ -124,10 +124,14 @@ def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice
     """
     given = checked_tokens(tokens)
     choices: list[Choice] = []
+    names: set[str] = set()
 
     def pick(name: str, options: Sequence[T], /) -> T:
         position = len(choices)
         choice = checked_choice(space, name, options, position)
+        if name in names:
+            raise InvalidSpace(f"choice {name} comes twice on one path: give each its own name")
+        names.add(name)
         choices.append(choice)
         if position >= len(given):
             raise _OpenChoice(choice)

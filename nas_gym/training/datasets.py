@@ -165,12 +165,19 @@ def npz_file(path: Path) -> Dataset:
         )
     if images.shape[1] not in (1, 3, 4) and images.shape[3] in (1, 3, 4):
         images = images.transpose(0, 3, 1, 2)
+    if images.shape[1] not in (1, 3, 4):
+        raise InvalidDataset(f"{path}: images have {images.shape[1]} channels: expected 1, 3 or 4")
     if images.dtype != np.uint8:
         images = _as_float(images, path)
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise InvalidDataset(
             f"{path}: labels is {labels.dtype} {labels.shape}: expected {len(images)} whole "
             "numbers, one an image"
+        )
+    if int(labels.max()) >= len(labels):
+        raise InvalidDataset(
+            f"{path}: label {labels.max()} among {len(labels)} images: number classes from 0 "
+            "without gaps"
         )
     return split_dataset(path.stem, np.ascontiguousarray(images), labels.astype(np.int64))
 

@@ -321,8 +321,8 @@ def main() -> None:
 
 `python benchmarks/training_step.py --write`, on {machine()}, one thread; children with N = 1 on
 8 x 8 images, batch {BATCH}. Milliseconds of processor time a step, medians of {REPEATS} in turns.
-Logits and gradients of both sides were equal. The target is a ratio of 2; the lowest of all children
-is {min(everything):.2f}.
+Logits and gradients of both sides were equal. The target is a ratio of 2; the lowest of all
+children is {min(everything):.2f}.
 
 | network | plain | nas-gym | ratio |
 | --- | ---: | ---: | ---: |

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
@@ -185,7 +185,16 @@ def test_picture_of_a_published_cell_shows_all_its_parts(name: str) -> None:
     assert sum(arrows) == sum(2 * len(c.blocks) + len(c.concat) + 1 for c in genotype)
 
 
+# As wide as a cell gets: the edges that pass its rows reach both margins.
+WIDE_INPUTS = ((0, 1), (2, 2), (1, 1), (4, 0), (2, 1), (0, 6), (1, 2))
+WIDE_CELL = Cell(
+    tuple(Block(a, b, "sep_conv_7x7", "identity", "concat") for a, b in WIDE_INPUTS),
+    tuple(range(2, 9)),
+)
+
+
 @given(genotypes())
+@example(CellGenotype(WIDE_CELL, WIDE_CELL))
 @settings(max_examples=15, deadline=None)
 def test_random_cells_are_drawn_at_a_size_that_depends_on_blocks_alone(
     genotype: CellGenotype,

@@ -163,7 +163,7 @@ class _CellPainter:
     def _output(self) -> None:
         row = self.last_row
         ends = [self.layout.x[row, i] for i in self.layout.rows[row] if i.state in self.cell.concat]
-        width = max(ends) - min(ends) + 0.9
+        width = min(max(ends) - min(ends) + 0.9, self.right - self.left)
         x = (min(ends) + max(ends)) / 2
         x = min(max(x, self.left + width / 2), self.right - width / 2)
         y = self._concat_from + LABEL_HEIGHT / 2

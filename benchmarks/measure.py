@@ -1,5 +1,6 @@
 """What the benchmarks share: which machine this was, and where results go."""
 
+import os
 import platform
 import sys
 from importlib.metadata import version
@@ -10,8 +11,6 @@ RESULTS = Path(__file__).parent / "results"
 
 def machine() -> str:
     """Processor, cores and versions, in a few words."""
-    import os
-
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

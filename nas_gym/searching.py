@@ -14,7 +14,7 @@ from nas_gym.agent import Agent
 from nas_gym.errors import InvalidOption
 from nas_gym.ledger import Answer, Record
 from nas_gym.registry import Part, in_workers, make, spec_of
-from nas_gym.store import RunRecord, Store
+from nas_gym.store import RunRecord, start_run
 from nas_gym.vector_env import NASVectorEnv
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
@@ -121,7 +121,7 @@ def search(
     record = None
     if run is not None:
         config = _configuration(made_space, made_evaluator, made_agent, made_reward, env, workers)
-        record = Store(store).start_run(checked_run_name(run), config)
+        record = start_run(store, checked_run_name(run), config)
     records = Records([record, watcher])
     env.ledger.record = records
     if watcher is not None:

@@ -238,6 +238,20 @@ class Store:
         return StoreError(f"there is no run {name!r} in {self.path}: {hint}")
 
 
+def start_run(path: str | Path, name: str, config: dict[str, Any]) -> "RunRecord":
+    """Begin a run in the database at ``path``; close its ``store`` when it has ended.
+
+    Raises:
+        StoreError: The database cannot be used, or has a run of that name.
+    """
+    store = Store(path)
+    try:
+        return store.start_run(name, config)
+    except BaseException:
+        store.close()
+        raise
+
+
 def load_run(path: str | Path, name: str) -> RunData:
     """A recorded run; raises StoreError where there is no such database or run."""
     with Store(path, must_exist=True) as store:

@@ -17,7 +17,10 @@ class Evaluation:
             ``multiply_adds`` (of one example), and any others; empty after a failure.
         seconds: Wall time that the evaluation took, >= 0.
         source: ``"trained"``, ``"table"``, ``"memo"`` (answered without the evaluator), …
-        failure: Why there is no accuracy (``"diverged"``, ``"error: …"``), else None.
+        failure: Why there is no accuracy: ``"diverged"``, ``"timeout"``, ``"out of memory"``,
+            ``"crashed"`` or ``"error: …"``; else None.
+        detail: More about a failure, for people: the last lines of a traceback, the signal that
+            ended a process; None where there is nothing to add.
     """
 
     architecture: Architecture[Any]
@@ -25,6 +28,7 @@ class Evaluation:
     seconds: float = 0.0
     source: str = "trained"
     failure: str | None = None
+    detail: str | None = None
 
     @property
     def accuracy(self) -> float | None:
@@ -42,6 +46,33 @@ class Evaluation:
             "source": self.source,
             "failure": self.failure,
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One more training of an architecture that a search found, measured on the test part as well.
+
+    The only result that carries a test figure: it exists after the search, and no agent sees it.
+
+    Args:
+        key: Canonical key of the architecture.
+        tokens: The architecture's tokens.
+        seed: Of this training; none that the search used.
+        accuracy: Validation accuracy, a fraction in [0, 1]; None after a failure.
+        test_accuracy: Accuracy on the test part, a fraction in [0, 1]; None after a failure.
+        seconds: Wall time of the training, >= 0.
+        failure: Why there is no accuracy, else None.
+        protocol: What it was trained on and how: JSON data, as ``TrainingEvaluator.protocol``.
+    """
+
+    key: str
+    tokens: tuple[int, ...]
+    seed: int
+    accuracy: float | None
+    test_accuracy: float | None
+    seconds: float
+    failure: str | None
+    protocol: Mapping[str, Any]
 
 
 @runtime_checkable

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from nas_gym.evaluation import Evaluation, Evaluator
     from nas_gym.search_spaces.grammar import Pick, SearchSpace
     from nas_gym.search_spaces.nasnet_cell import NASNetCell
-    from nas_gym.searching import search
+    from nas_gym.searching import resume, search
+    from nas_gym.store import load_run
     from nas_gym.vector_env import NASVectorEnv
 
 __version__ = "0.1.0"
@@ -38,6 +39,8 @@ __all__ = [
     "NASVectorEnv",
     "Pick",
     "SearchSpace",
+    "load_run",
+    "resume",
     "search",
 ]
 
@@ -51,6 +54,8 @@ _HOME = {
     "NASVectorEnv": "vector_env",
     "Pick": "search_spaces.grammar",
     "SearchSpace": "search_spaces.grammar",
+    "load_run": "store",
+    "resume": "searching",
     "search": "searching",
 }
 

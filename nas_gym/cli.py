@@ -14,6 +14,7 @@ from nas_gym import __version__
 from nas_gym.commands.describe import Describe
 from nas_gym.commands.list import List
 from nas_gym.commands.report import Report
+from nas_gym.commands.resume import Resume
 from nas_gym.commands.search import Search
 from nas_gym.errors import Interrupted, NASGymError
 
@@ -27,7 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: recorded
     command = tyro.extras.subcommand_cli_from_dict(
-        {"search": Search, "report": Report, "list": List, "describe": Describe},
+        {
+            "search": Search,
+            "resume": Resume,
+            "report": Report,
+            "list": List,
+            "describe": Describe,
+        },
         prog="nas-gym",
         description="Neural architecture search as reinforcement learning.",
         args=given,

@@ -36,6 +36,26 @@ class BudgetExceeded(NASGymError, RuntimeError):
     """An evaluation was asked for when the budget was spent."""
 
 
+class RunDiverged(NASGymError, RuntimeError):
+    """A resumed run asks for other architectures than it did before it was cut.
+
+    ``number`` is the first request that differs (from 0), ``recorded`` and ``asked`` its tokens.
+    """
+
+    def __init__(self, number: int, recorded: tuple[int, ...], asked: tuple[int, ...]) -> None:
+        self.number, self.recorded, self.asked = number, recorded, asked
+        super().__init__(
+            f"request {number} was {','.join(map(str, recorded))} when this run was recorded, and "
+            f"is {','.join(map(str, asked))} now: the agent, the search space or a package has "
+            "changed since; restore them (`nas-gym report RUN --json` lists the versions), or "
+            "start a new run, which takes over what this one trained"
+        )
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """As it was made: pickle would pass the message alone."""
+        return type(self), (self.number, self.recorded, self.asked)
+
+
 class StoreError(NASGymError, RuntimeError):
     """The results database cannot be opened, read or written, or has no such run."""
 

@@ -1,13 +1,18 @@
-"""The one door to an evaluator: counts the budget, answers repeats, seeds children, records."""
+"""The one door to an evaluator: counts the budget, answers repeats, seeds children, records.
 
+A resumed run is the same search again, whose first requests are answered from its record.
+"""
+
+import enum
 import hashlib
 import math
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import BudgetExceeded, InvalidOption
+from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged
 from nas_gym.evaluation import Evaluation, Evaluator
 from nas_gym.rewards import Reward
 
@@ -19,23 +24,56 @@ class Answer(NamedTuple):
     reward: float
 
 
-class _Known(NamedTuple):
-    """What the memo keeps of an evaluation: all but its architecture."""
+class Job(NamedTuple):
+    """A training that is needed: of which architecture, under which child seed."""
+
+    architecture: Architecture[Any]
+    seed: int
+
+
+class Known(NamedTuple):
+    """What is kept of an evaluation: all but its architecture, and its reward."""
 
     metrics: Mapping[str, float]
     seconds: float
     failure: str | None
+    detail: str | None
     reward: float
 
 
-class Record(Protocol):
-    """Where a run is written down; durable when a call returns."""
+class Claim(enum.Enum):
+    """Who trains a job that nobody has trained yet."""
+
+    OURS = "ours"
+    THEIRS = "theirs"  # another live run has begun with it
+
+
+class Record:
+    """Where a run is written down; this one keeps nothing. Override what you need."""
+
+    def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
+        """Tokens and answer of each request that the run made before it was cut, in order."""
+        return ()
+
+    def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
+        """An evaluation for each job that was trained before, by whom ever; else who trains it."""
+        return [Claim.OURS] * len(jobs)
+
+    def wait(self, job: Job) -> Evaluation | Claim:
+        """The evaluation of a job that was ``THEIRS``, or ``OURS`` where they gave up."""
+        raise NotImplementedError("a record whose `claim` never says THEIRS is never asked to wait")
+
+    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
+        """Requests ``first``, ``first + 1``, … were answered from ``history``."""
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """A child has just been evaluated (not: answered from the memo)."""
+        """A child has just been evaluated (not: answered from memo, record or another run)."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """Requests number ``first``, ``first + 1``, … were answered, in this order."""
+        """Requests ``first``, ``first + 1``, … were answered, in this order.
+
+        When this returns they are durable, and so is every evaluation before them.
+        """
 
 
 class Ledger:
@@ -69,10 +107,15 @@ class Ledger:
         self.budget = budget
         self.seed = seed
         self.failure_reward = float(failure_reward)
-        self.record = record
         self.requests = 0
-        self._memo: dict[str, _Known] = {}  # by canonical key
-        self._trainings: dict[str, int] = {}  # key -> how often it was evaluated anew
+        self._memo: dict[str, Known] = {}  # by canonical key
+        self._trainings: dict[str, int] = {}  # key -> how often it was needed anew
+        self.attach(record)
+
+    def attach(self, record: Record | None) -> None:
+        """Write to ``record`` from now on, after answering again what it has already."""
+        self.record = Record() if record is None else record
+        self._history = deque(self.record.history())
 
     @property
     def remaining(self) -> float:
@@ -84,21 +127,38 @@ class Ledger:
 
         Raises:
             BudgetExceeded: More architectures than ``remaining``; none of them is evaluated.
+            RunDiverged: The record answers another architecture than is asked for here.
         """
         if len(architectures) > self.remaining:
             raise BudgetExceeded(
                 f"{len(architectures)} evaluations were asked for, but only {self.remaining} of "
                 f"the budget of {self.budget} are left: stop when `remaining` is 0"
             )
-        answers = self._answers(architectures)
-        if self.record is not None:
-            self.record.requested(self.requests, answers)
-        self.requests += len(answers)
-        return answers
+        replayed = self._replay(architectures)
+        answers = self._answers(architectures[len(replayed) :])
+        if answers:
+            self.record.requested(self.requests + len(replayed), answers)
+        self.requests += len(architectures)
+        return replayed + answers
 
     def close(self) -> None:
         """Close the evaluator."""
         self.evaluator.close()
+
+    def _replay(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+        """The first of these answers, as far as the record has them."""
+        answers = []
+        for number, architecture in enumerate(architectures[: len(self._history)], self.requests):
+            tokens, known = self._history.popleft()
+            if tokens != architecture.tokens:
+                raise RunDiverged(number, tokens, architecture.tokens)
+            if self.evaluator.stateful or architecture.key not in self._memo:
+                self._next_seed(architecture.key)
+            self._memo.setdefault(architecture.key, known)
+            answers.append(_recalled(architecture, known, "replay"))
+        if answers:
+            self.record.replayed(self.requests, answers)
+        return answers
 
     def _answers(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
         if self.evaluator.stateful:
@@ -107,27 +167,53 @@ class Ledger:
         for architecture in architectures:
             if architecture.key not in self._memo:
                 new.setdefault(architecture.key, architecture)  # of equals the first is evaluated
-        answers = self._evaluate(list(new.values()))
-        fresh = dict(zip(new, answers, strict=True))
+        fresh = dict(zip(new, self._evaluate(list(new.values())), strict=True))
         for key, (evaluation, reward) in fresh.items():
-            self._memo[key] = _Known(
-                evaluation.metrics, evaluation.seconds, evaluation.failure, reward
+            self._memo[key] = Known(
+                evaluation.metrics,
+                evaluation.seconds,
+                evaluation.failure,
+                evaluation.detail,
+                reward,
             )
-        return [fresh.pop(a.key) if a.key in fresh else self._recall(a) for a in architectures]
-
-    def _recall(self, architecture: Architecture[Any]) -> Answer:
-        metrics, seconds, failure, reward = self._memo[architecture.key]
-        return Answer(Evaluation(architecture, metrics, seconds, "memo", failure), reward)
+        return [
+            fresh.pop(a.key) if a.key in fresh else _recalled(a, self._memo[a.key], "memo")
+            for a in architectures
+        ]
 
     def _evaluate(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
-        """Ask the evaluator; its answers arrive in any order and are put into the order asked."""
+        """Answers from whoever has trained these under the same seeds, else from the evaluator."""
         if not architectures:
             return []
-        seeds = [self._next_seed(a.key) for a in architectures]
-        waiting: dict[tuple[int, ...], list[int]] = {}
-        for position, architecture in enumerate(architectures):
-            waiting.setdefault(architecture.tokens, []).append(position)
+        jobs = [Job(a, self._next_seed(a.key)) for a in architectures]
         answers: dict[int, Answer] = {}
+        ours: list[int] = []
+        theirs: list[int] = []
+        for position, found in enumerate(self.record.claim(jobs)):
+            if isinstance(found, Evaluation):
+                answers[position] = self._rewarded(found)
+            else:
+                (ours if found is Claim.OURS else theirs).append(position)
+        self._train(jobs, ours, answers)
+        # Only now: whoever waits holds nothing that others could be waiting for.
+        for position in theirs:
+            found = self.record.wait(jobs[position])
+            if isinstance(found, Evaluation):
+                answers[position] = self._rewarded(found)
+            else:
+                self._train(jobs, [position], answers)
+        return [answers[position] for position in range(len(jobs))]
+
+    def _train(
+        self, jobs: Sequence[Job], positions: Sequence[int], answers: dict[int, Answer]
+    ) -> None:
+        """Ask the evaluator; its answers arrive in any order, and are recorded as they do."""
+        if not positions:
+            return
+        waiting: dict[tuple[int, ...], list[int]] = {}
+        for position in positions:
+            waiting.setdefault(jobs[position].architecture.tokens, []).append(position)
+        architectures, seeds = zip(*(jobs[position] for position in positions), strict=True)
         for evaluation in self.evaluator.evaluate(architectures, seeds):
             if not isinstance(evaluation, Evaluation):
                 raise InvalidOption(
@@ -140,38 +226,45 @@ class Ledger:
                     "was asked: an evaluator yields one Evaluation an architecture"
                 )
             position = asked.pop(0)
-            answers[position] = self._answer(evaluation, seeds[position])
-        for position, architecture in enumerate(architectures):
+            answers[position] = self._answer(evaluation, jobs[position].seed)
+        for position in positions:
             if position not in answers:
+                architecture, seed = jobs[position]
                 silent = Evaluation(architecture, failure="error: the evaluator gave no answer")
-                answers[position] = self._answer(silent, seeds[position])
-        return [answers[position] for position in range(len(architectures))]
+                answers[position] = self._answer(silent, seed)
 
     def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
-        """The evaluation with its reward, recorded; a failure where a number is not finite."""
+        """The evaluation with its reward, recorded."""
+        try:
+            answer = self._rewarded(evaluation)
+        except Exception:  # the child was paid for
+            self.record.evaluated(Answer(evaluation, self.failure_reward), seed)
+            raise
+        self.record.evaluated(answer, seed)
+        return answer
+
+    def _rewarded(self, evaluation: Evaluation) -> Answer:
+        """The evaluation with its reward; a failure where a number is not finite."""
         failure = evaluation.failure or _not_finite(evaluation.metrics)
         if failure is not None:
-            failed = replace(evaluation, metrics={}, failure=failure)
-            return self._recorded(Answer(failed, self.failure_reward), seed)
-        try:
-            reward = float(self.reward(evaluation))
-        except Exception:
-            self._recorded(Answer(evaluation, self.failure_reward), seed)  # the child was paid for
-            raise
+            return Answer(replace(evaluation, metrics={}, failure=failure), self.failure_reward)
+        reward = float(self.reward(evaluation))
         if not math.isfinite(reward):
             failed = replace(evaluation, failure=f"the reward is {reward}")
-            return self._recorded(Answer(failed, self.failure_reward), seed)
-        return self._recorded(Answer(evaluation, reward), seed)
-
-    def _recorded(self, answer: Answer, seed: int) -> Answer:
-        if self.record is not None:
-            self.record.evaluated(answer, seed)
-        return answer
+            return Answer(failed, self.failure_reward)
+        return Answer(evaluation, reward)
 
     def _next_seed(self, key: str) -> int:
         times = self._trainings.get(key, 0)
         self._trainings[key] = times + 1
         return child_seed(self.seed, key, times)
+
+
+def _recalled(architecture: Architecture[Any], known: Known, source: str) -> Answer:
+    evaluation = Evaluation(
+        architecture, known.metrics, known.seconds, source, known.failure, known.detail
+    )
+    return Answer(evaluation, known.reward)
 
 
 def child_seed(run_seed: int, key: str, times: int) -> int:

@@ -7,12 +7,12 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nas_gym.ledger import Answer
+from nas_gym.ledger import Answer, Record
 
 PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
 
 
-class SearchProgress:
+class SearchProgress(Record):
     """A ``nas_gym.ledger.Record`` that shows what it is told.
 
     Args:
@@ -27,7 +27,7 @@ class SearchProgress:
         self.announcement = announcement
         self.running = False
         self.best: float | None = None
-        self.trained = self.failed = self.memo = self.requests = 0
+        self.trained = self.failed = self.memo = self.requests = self.recorded = 0
         self._waiting = 0  # evaluated, but not yet handed to the agent
         self._started = self._said = time.monotonic()
         self._bar = Progress(
@@ -70,15 +70,20 @@ class SearchProgress:
         self._started = self._said = time.monotonic()
         self._bar.start()
 
+    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
+        """Count requests that the record of a resumed run answered."""
+        self.requests = self.recorded = first + len(answers)
+        for answer in answers:
+            self._note_best(answer)
+        self._started = time.monotonic()  # the pace is that of new evaluations
+        self._show()
+
     def evaluated(self, answer: Answer, seed: int) -> None:
         """Count a new evaluation."""
-        evaluation = answer.evaluation
         self.trained += 1
         self._waiting += 1
-        self.failed += evaluation.failure is not None
-        accuracy = evaluation.accuracy
-        if accuracy is not None and (self.best is None or accuracy > self.best):
-            self.best = accuracy
+        self.failed += answer.evaluation.failure is not None
+        self._note_best(answer)
         self._show()
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
@@ -86,13 +91,16 @@ class SearchProgress:
         self.requests = first + len(answers)
         self._waiting = 0
         self.memo += sum(answer.evaluation.source == "memo" for answer in answers)
+        for answer in answers:  # of what other runs have trained
+            self._note_best(answer)
         self._show()
 
     def status(self) -> str:
         """Best accuracy, pace, time left, failures and memo hits, in words."""
         minutes = max(time.monotonic() - self._started, 1e-9) / 60
-        pace = self.done / minutes
+        pace = (self.done - self.recorded) / minutes
         left = (self.budget - self.done) / pace * 60 if pace else None
+        recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [
                 "best -" if self.best is None else f"best {self.best:.4f}",
@@ -100,8 +108,14 @@ class SearchProgress:
                 "ETA -" if left is None else f"ETA {int(left) // 60}:{int(left) % 60:02d}",
                 f"{self.failed} failed",
                 f"{self.memo} from memo",
+                *recorded,
             ]
         )
+
+    def _note_best(self, answer: Answer) -> None:
+        accuracy = answer.evaluation.accuracy
+        if accuracy is not None and (self.best is None or accuracy > self.best):
+            self.best = accuracy
 
     def _show(self) -> None:
         self._bar.update(self._task, completed=self.done, status=self.status())

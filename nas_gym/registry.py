@@ -13,6 +13,8 @@ from dataclasses import MISSING, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
+import gymnasium
+
 from nas_gym.env import NASEnv
 from nas_gym.errors import InvalidOption, NASGymError, UnknownName, unknown_name
 from nas_gym.vector_env import NASVectorEnv
@@ -147,6 +149,37 @@ def spec_of(kind: str, part: Any) -> dict[str, Any]:
     return spec
 
 
+def restorable(kind: str, part: Any, **context: Any) -> bool:
+    """Whether ``make(kind, spec_of(kind, part), **context)`` gives an equal part in any process."""
+    if type(part).__module__ == "__main__":
+        return False
+    try:
+        again = make(kind, spec_of(kind, part), **context)
+    except NASGymError:
+        return False
+    if is_dataclass(part):
+        return bool(again == part)
+    return type(again) is type(part) and not getattr(part, "__dict__", None)
+
+
+def env_spec_of(config: Mapping[str, Any]) -> str:
+    """JSON of gymnasium's ``EnvSpec`` for the environment that a run's configuration describes.
+
+    ``gym.make(EnvSpec.from_json(…))`` makes it again.
+    """
+    names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
+    kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
+    entry = f"{__name__}:make_env"
+    known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
+    defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
+    return gymnasium.envs.registration.EnvSpec(
+        id=defaults.get(config["space"]["name"], "NAS-v0"),
+        entry_point=entry,
+        vector_entry_point=f"{__name__}:make_vector_env",
+        kwargs=kwargs,
+    ).to_json()
+
+
 def make_env(
     space: Part,
     evaluator: Part = "training",
@@ -187,7 +220,7 @@ def make_vector_env(
 make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
 
 
-def in_workers(evaluator: Any, workers: int) -> Any:
+def in_workers(evaluator: Any, workers: int, **limits: Any) -> Any:
     """``evaluator``, spread over ``workers`` processes; as it is for 0."""
     if not isinstance(workers, int) or workers < 0:
         raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")

@@ -1,25 +1,25 @@
-"""``search``: an agent, an environment and a record put together; what the command runs."""
+"""``search`` and ``resume``: an agent, an environment and a record put together."""
 
-import os
-import platform
+import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Protocol
 
 from nas_gym.agent import Agent
-from nas_gym.errors import InvalidOption
-from nas_gym.ledger import Answer, Record
-from nas_gym.registry import Part, in_workers, make, spec_of
-from nas_gym.store import RunRecord, start_run
+from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.evaluation import Evaluation
+from nas_gym.ledger import Answer, Claim, Job, Known, Record
+from nas_gym.provenance import session
+from nas_gym.registry import Part, env_spec_of, in_workers, make, restorable, spec_of
+from nas_gym.store import DEFAULT_STORE, RunRecord, load_run, start_run
 from nas_gym.vector_env import NASVectorEnv
 
-DEFAULT_STORE = Path("runs") / "store.sqlite"
-RECORDED_VERSIONS = ("nas-gym", "gymnasium", "numpy", "torch", "torchvision", "scikit-learn")
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
 
 
 @dataclass(frozen=True)
@@ -38,29 +38,59 @@ class SearchResult:
         return list(unique.values())[:count]
 
 
-class Watcher(Record, Protocol):
-    """A record that is told when the search begins."""
+class Watcher(Protocol):
+    """Is told how a search goes on, after it is recorded."""
 
     def started(self) -> None:
         """All parts are made and the run is recorded; the agent is about to ask."""
 
+    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
+        """As ``Record.replayed``."""
 
-class Records:
-    """Several records as one; also keeps the answers."""
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        """As ``Record.evaluated``."""
 
-    def __init__(self, records: Iterable[Record | None]) -> None:
-        self.records = [record for record in records if record is not None]
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """As ``Record.requested``."""
+
+
+class Records(Record):
+    """A record and a watcher as one; also keeps the answers."""
+
+    def __init__(self, record: Record | None, watcher: Watcher | None) -> None:
+        self.record = Record() if record is None else record
+        self.watchers = [] if watcher is None else [watcher]
         self.answers: list[Answer] = []
+
+    def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
+        """The record's."""
+        return self.record.history()
+
+    def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
+        """The record's."""
+        return self.record.claim(jobs)
+
+    def wait(self, job: Job) -> Evaluation | Claim:
+        """The record's."""
+        return self.record.wait(job)
+
+    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
+        """Pass it on, and keep it."""
+        self.answers.extend(answers)
+        for watcher in self.watchers:
+            watcher.replayed(first, answers)
 
     def evaluated(self, answer: Answer, seed: int) -> None:
         """Pass it on."""
-        for record in self.records:
-            record.evaluated(answer, seed)
+        self.record.evaluated(answer, seed)
+        for watcher in self.watchers:
+            watcher.evaluated(answer, seed)
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Pass it on, and keep it."""
-        for record in self.records:
-            record.requested(first, answers)
+        self.record.requested(first, answers)
+        for watcher in self.watchers:
+            watcher.requested(first, answers)
         self.answers.extend(answers)
 
 
@@ -73,8 +103,13 @@ def search(
     num_envs: int | None = None,
     reward: Part = "accuracy",
     seed: int = 0,
+    child_seed: int | None = None,
     run: str | None = None,
+    resume: bool = False,
     workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
     failure_reward: float = 0.0,
     store: str | Path = DEFAULT_STORE,
     watcher: Watcher | None = None,
@@ -89,12 +124,20 @@ def search(
         budget: Evaluations the agent asks for, repeats included; >= 1.
         num_envs: Architectures a batch; the agent's ``batch_size`` by default.
         reward: What the agent maximises.
-        seed: Seeds the agent and, through the architecture's key, every child.
+        seed: Seeds the agent, >= 0.
+        child_seed: From it and an architecture's key every child's seed follows, >= 0; ``seed`` by
+            default. Runs of one store, space, data set and recipe share what they train where
+            this seed is the same.
         run: Name under which the run is recorded in ``store``; None keeps nothing on disk.
+        resume: Go on with the run of this name where it was cut, if there is one: it asks for the
+            same architectures again, and what was answered is answered from the record.
         workers: Processes that evaluate children; 0 evaluates in this process. The calling script
             then needs ``if __name__ == "__main__":``.
+        timeout: Seconds that a child may take in a worker, > 0; None for no limit.
+        memory_limit: GiB that a child may allocate in a worker, > 0; None for no limit.
+        executor: Evaluates the children instead of ``workers``; stays open.
         failure_reward: Reward of a child that failed.
-        store: The results database.
+        store: The results database: a SQLite file, or the URL of a PostgreSQL server.
         watcher: Told of every evaluation and request, after they are recorded.
 
     Returns:
@@ -102,32 +145,115 @@ def search(
 
     Raises:
         NASGymError: Any part, name or number that cannot be used; before anything is trained.
+        RunDiverged: The resumed run asks for other architectures than it did.
+        StoreError: The store failed; what was recorded is kept.
     """
     made_space = make("space", space)
     made_evaluator = make("evaluator", evaluator, space=made_space)
     made_reward = make("reward", reward)
     made_agent: Agent = make("agent", agent)
-    if not isinstance(seed, int) or seed < 0:
-        raise InvalidOption(f"the seed is {seed!r}: give a whole number of 0 or more")
+    child_seed = seed if child_seed is None else child_seed
+    for name, value in (("seed", seed), ("child_seed", child_seed)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidOption(f"the {name} is {value!r}: give a whole number of 0 or more")
     env = NASVectorEnv(
         made_space,
-        in_workers(made_evaluator, workers),
+        in_workers(
+            made_evaluator,
+            workers,
+            timeout=timeout,
+            memory_limit=memory_limit,
+            executor=executor,
+        ),
         num_envs=made_agent.batch_size if num_envs is None else num_envs,
         reward=made_reward,
         budget=budget,
-        seed=seed,
+        seed=child_seed,
         failure_reward=failure_reward,
     )
     record = None
     if run is not None:
-        config = _configuration(made_space, made_evaluator, made_agent, made_reward, env, workers)
-        record = start_run(store, checked_run_name(run), config)
-    records = Records([record, watcher])
-    env.ledger.record = records
+        config = _configuration(made_space, made_evaluator, made_agent, made_reward, env)
+        record = start_run(
+            store,
+            checked_run_name(run),
+            config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
+            resume=resume,
+            protocol=_protocol(config, made_evaluator),
+            env_spec=env_spec_of(config) if config["restorable"] else None,
+            session=session() | {"workers": workers},
+        )
+    elif resume:
+        raise InvalidOption("resume=True needs the name of the run: give run=NAME")
+    records = Records(record, watcher)
+    env.ledger.attach(records)
     if watcher is not None:
         watcher.started()
-    _run(env, made_agent, record)
+    _run(env, made_agent, seed, record)
     return SearchResult(run, tuple(records.answers))
+
+
+def resume(
+    run: str,
+    store: str | Path = DEFAULT_STORE,
+    *,
+    budget: int | None = None,
+    workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
+    watcher: Watcher | None = None,
+) -> SearchResult:
+    """Go on with a recorded run where it was cut; its history is that of a run never cut.
+
+    Args:
+        run: Its name.
+        store: The results database that has it.
+        budget: A larger budget than it was begun with; None keeps it.
+        workers: As in ``search``.
+        timeout: As in ``search``; None keeps the run's own, ``math.inf`` lifts it.
+        memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it.
+        executor: As in ``search``.
+        watcher: As in ``search``.
+
+    Raises:
+        StoreError: There is no such run, a live process is writing it, or it was begun with
+            objects that a record cannot hold.
+        RunDiverged: It asks for other architectures than it did.
+    """
+    data = load_run(run, store)
+    config = data.config
+    if not config["restorable"]:
+        raise StoreError(
+            f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
+            f"script again with search(..., run={run!r}, resume=True)"
+        )
+    own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them
+    return search(
+        config["space"],
+        config["evaluator"],
+        config["agent"],
+        budget=config["budget"] if budget is None else budget,
+        num_envs=config["num_envs"],
+        reward=config["reward"],
+        seed=config["seed"],
+        child_seed=config["child_seed"],
+        run=run,
+        resume=True,
+        workers=workers,
+        timeout=_limit(timeout, own.get("timeout")),
+        memory_limit=_limit(memory_limit, own.get("memory_limit")),
+        executor=executor,
+        failure_reward=config["failure_reward"],
+        store=store,
+        watcher=watcher,
+    )
+
+
+def _limit(given: float | None, own: float | None) -> float | None:
+    if given is None:
+        return own
+    return None if given == math.inf else given
 
 
 def new_run_name(space: str, agent: str) -> str:
@@ -146,42 +272,54 @@ def checked_run_name(name: str) -> str:
     return name
 
 
-def _run(env: NASVectorEnv[Any], agent: Agent, record: RunRecord | None) -> None:
-    status = "failed"
+def _run(env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None) -> None:
+    status: str | None = "failed"
     try:
-        env.reset(seed=env.ledger.seed)
+        env.reset(seed=seed)
         agent.search(env)
         status = "unfinished" if env.remaining else "finished"
     except (KeyboardInterrupt, SystemExit):
         status = "interrupted"
         raise
+    except StoreError:
+        status = None  # nothing more can be written there
+        raise
     except Exception as error:
         if record is not None:
-            error.add_note(f"run {record.name!r} is recorded up to here in {record.store.path}")
+            error.add_note(
+                f"run {record.name!r} is recorded up to here in {record.store.database.shown}: go "
+                f"on with `nas-gym resume {record.name}` when the cause is mended"
+            )
         raise
     finally:
-        if record is not None:
-            record.finish(status)
-            record.store.close()
-        env.close()
+        try:
+            if record is not None and status is not None:
+                record.finish(status)
+        finally:
+            if record is not None:
+                record.close()
+            env.close()
 
 
 def _configuration(
-    space: Any, evaluator: Any, agent: Any, reward: Any, env: NASVectorEnv[Any], workers: int
+    space: Any, evaluator: Any, agent: Any, reward: Any, env: NASVectorEnv[Any]
 ) -> dict[str, Any]:
-    """All that is needed to run it again, as JSON data."""
+    """What runs it again, as JSON data."""
+    parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}
     return {
-        "space": spec_of("space", space),
-        "evaluator": spec_of("evaluator", evaluator),
+        **{kind: spec_of(kind, part) for kind, part in parts.items()},
+        "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
-        "agent": spec_of("agent", agent),
-        "reward": spec_of("reward", reward),
         "budget": env.ledger.budget,
         "num_envs": env.num_envs,
-        "seed": env.ledger.seed,
+        "child_seed": env.ledger.seed,
         "failure_reward": env.ledger.failure_reward,
-        "workers": workers,
-        "versions": {"python": platform.python_version()}
-        | {name: version(name) for name in RECORDED_VERSIONS},
-        "machine": {"platform": platform.platform(), "cpus": os.cpu_count()},
     }
+
+
+def _protocol(config: dict[str, Any], evaluator: Any) -> dict[str, Any] | None:
+    """What evaluations depend on beside architecture and seed; None where that cannot be said."""
+    if evaluator.stateful or not config["restorable"]:
+        return None
+    told = config["protocol"] or {"evaluator": config["evaluator"]}
+    return {"space": config["space"], **told}

@@ -83,7 +83,7 @@ def test_search_report_list_and_describe(capsys: pytest.CaptureFixture[str]) -> 
     assert "12/12 evaluations" in shown.err
     assert run("report", "mine", "--json") == 0
     report = json.loads(capsys.readouterr().out)
-    rewards = [row.reward for row in load_run("runs/store.sqlite", "mine").rows]
+    rewards = [row.reward for row in load_run("mine", "runs/store.sqlite").rows]
     assert report["best"][0]["reward"] == max(rewards)
     assert run("list", "--json") == 0
     listing = json.loads(capsys.readouterr().out)
@@ -123,7 +123,7 @@ def test_the_same_seed_gives_the_same_search(capsys: pytest.CaptureFixture[str])
     histories = []
     for name in ("one", "two"):
         assert run("search", *CHEAP, "--budget", "9", "--run", name, "--seed", "7") == 0
-        rows = load_run("runs/store.sqlite", name).rows
+        rows = load_run(name, "runs/store.sqlite").rows
         histories.append([(row.tokens, row.reward) for row in rows])
     assert histories[0] == histories[1]
 
@@ -195,7 +195,7 @@ BAD_INPUT = [
     ("search --set space.blocks=true", "give a whole number"),
     ("search --set evaluator.dataset=digits", "give --dataset"),
     ("search --store foreign.sqlite", "a database of something else"),
-    ("search --store text.npz", "cannot be used"),
+    ("search --store text.npz", "is a file of something else"),
     ("search --reward accuracy-under-target", "needs a value for target"),
     ("search --evaluator landscape --set recipe.epochs=4", "does not train"),
     ("search --dataset nowhere/", "nowhere"),
@@ -291,7 +291,7 @@ def test_a_taken_run_name_is_refused_and_nothing_is_lost(
     assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 0
     assert run("search", *CHEAP, "--budget", "3", "--run", "mine") == 2
     assert "there is a run 'mine'" in capsys.readouterr().err
-    assert len(load_run("runs/store.sqlite", "mine").rows) == 3
+    assert len(load_run("mine", "runs/store.sqlite").rows) == 3
 
 
 def test_a_search_in_which_every_child_fails_is_not_done(
@@ -321,7 +321,7 @@ def test_ctrl_c_keeps_the_record() -> None:
     assert process.returncode == 130, err
     assert "interrupted: what was evaluated is recorded" in err
     assert "Traceback" not in err
-    run_data = load_run(store, "cut")
+    run_data = load_run("cut", store)
     assert run_data.status == "interrupted"
     assert run_data.rows
     progress = int(err.rpartition("/500 evaluations")[0].split()[-1])

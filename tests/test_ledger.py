@@ -7,7 +7,7 @@ import pytest
 from nas_gym.architecture import Architecture, architecture_of
 from nas_gym.errors import BudgetExceeded, InvalidOption
 from nas_gym.evaluation import Evaluation
-from nas_gym.ledger import Answer, Ledger, child_seed
+from nas_gym.ledger import Answer, Ledger, Record, child_seed
 from nas_gym.rewards import Accuracy, AccuracyCubed, AccuracyUnderTarget
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
@@ -20,7 +20,7 @@ def architectures(count: int, seed: int = 0) -> list[Architecture[Any]]:
     return [architecture_of(SPACE, random_tokens(SPACE, rng)) for _ in range(count)]
 
 
-class Events:
+class Events(Record):
     """A record that notes what it is told."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ def recorded(folder: Path, space: Any, rate: float = 0.3, budget: int = 40) -> R
         run="a-run",
         store=folder / "store.sqlite",
     )
-    return load_run(folder / "store.sqlite", "a-run")
+    return load_run("a-run", folder / "store.sqlite")
 
 
 def test_the_summary_adds_up(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path
         store=tmp_path / "store.sqlite",
     )
     assert len(result.answers) == 33
-    run = load_run(tmp_path / "store.sqlite", "all")
+    run = load_run("all", tmp_path / "store.sqlite")
     assert run.status == "finished"
     assert [row.reward for row in run.rows] == [answer.reward for answer in result.answers]
     best = result.best(3)
@@ -76,7 +76,7 @@ def test_an_agent_that_raises_leaves_a_failed_run(tmp_path: Path) -> None:
         nas_gym.search(
             space, Landscape(space), Raises(), budget=5, run="bug", store=tmp_path / "s.sqlite"
         )
-    run = load_run(tmp_path / "s.sqlite", "bug")
+    run = load_run("bug", tmp_path / "s.sqlite")
     assert (run.status, len(run.rows)) == ("failed", 1)
 
 
@@ -91,7 +91,7 @@ def test_an_agent_that_stops_early_is_unfinished(tmp_path: Path) -> None:
     nas_gym.search(
         space, Landscape(space), Stops(), budget=5, run="early", store=tmp_path / "s.sqlite"
     )
-    assert load_run(tmp_path / "s.sqlite", "early").status == "unfinished"
+    assert load_run("early", tmp_path / "s.sqlite").status == "unfinished"
 
 
 def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None
         nas_gym.search(
             space, Cut(space), "random-search", budget=8, run="cut", store=tmp_path / "s.sqlite"
         )
-    run = load_run(tmp_path / "s.sqlite", "cut")
+    run = load_run("cut", tmp_path / "s.sqlite")
     assert (run.status, len(run.rows), len(run.unanswered)) == ("interrupted", 0, 3)
     data = summary(run)
     assert data["evaluated"] == 3

@@ -9,8 +9,8 @@ import gymnasium
 from nas_gym.commands.output import print_json
 from nas_gym.registry import names
 from nas_gym.search_spaces.published_cells import PUBLISHED
-from nas_gym.searching import DEFAULT_STORE
-from nas_gym.store import Store
+from nas_gym.store import DEFAULT_STORE, Store
+from nas_gym.store.database import is_url
 from nas_gym.training.recipe import RECIPES
 
 
@@ -18,8 +18,8 @@ from nas_gym.training.recipe import RECIPES
 class List:
     """List the environments, spaces, agents, data sets, recipes, rewards and recorded runs."""
 
-    store: Path = DEFAULT_STORE
-    """The results database whose runs are listed."""
+    store: str = str(DEFAULT_STORE)
+    """The results database whose runs are listed: a SQLite file, or postgresql://host/name."""
     json: bool = False
     """Print the lists as JSON."""
 
@@ -44,14 +44,14 @@ class List:
         return 0
 
 
-def _runs(store: Path) -> list[dict[str, Any]]:
-    if not store.is_file():
+def _runs(store: str) -> list[dict[str, Any]]:
+    if not is_url(store) and not Path(store).is_file():
         return []
     with Store(store) as opened:
         return opened.runs()
 
 
-def _listing(store: Path) -> dict[str, Any]:
+def _listing(store: str) -> dict[str, Any]:
     from nas_gym.training.datasets import DATASETS  # imports torch
 
     entry = "nas_gym.registry:make_env"

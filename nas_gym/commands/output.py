@@ -7,17 +7,17 @@ from pathlib import Path
 from rich.console import Console
 
 from nas_gym.report import print_summary, summary, write_files
-from nas_gym.store import RunData
+from nas_gym.store import RunData, folder_beside
 
 
-def present(run: RunData, store: Path, out: Path | None, top: int, as_json: bool) -> None:
+def present(run: RunData, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
     """Print a run on stdout, write its files, say on stderr where they are."""
     if as_json:
         print_json(summary(run, top))
     else:
         print_summary(run, Console(soft_wrap=False), top)
     if run.rows or run.unanswered:
-        folder = store.parent / run.name if out is None else out
+        folder = folder_beside(store) / run.name if out is None else out
         files = write_files(run, folder)
         names = ", ".join(file.name for file in files)
         print(f"written to {folder}: {names}", file=sys.stderr)

@@ -8,8 +8,7 @@ import tyro
 
 from nas_gym.commands.output import present
 from nas_gym.errors import InvalidOption
-from nas_gym.searching import DEFAULT_STORE
-from nas_gym.store import load_run
+from nas_gym.store import DEFAULT_STORE, load_run
 
 
 @dataclass(frozen=True)
@@ -18,8 +17,8 @@ class Report:
 
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
     """Name of the run (`nas-gym list`)."""
-    store: Path = DEFAULT_STORE
-    """The results database."""
+    store: str = str(DEFAULT_STORE)
+    """The results database: a SQLite file, or postgresql://host/name."""
     out: Path | None = None
     """Folder for the pictures; the run's name beside the store by default."""
     top: int = 5
@@ -32,7 +31,7 @@ class Report:
         if self.top < 1:
             raise InvalidOption(f"--top is {self.top}: give 1 or more")
         present(
-            load_run(self.store, self.run),
+            load_run(self.run, self.store),
             self.store,
             self.out,
             self.top,

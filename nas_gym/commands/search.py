@@ -1,19 +1,18 @@
 """``nas-gym search``."""
 
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from nas_gym.commands.output import present
-from nas_gym.errors import Interrupted, InvalidOption, unknown_name
+from nas_gym.commands.running import cores, finite, memory_share, shown_store, watched
+from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
-from nas_gym.searching import DEFAULT_STORE, new_run_name, search
-from nas_gym.store import load_run
+from nas_gym.searching import TIMEOUT, new_run_name, search
+from nas_gym.store import DEFAULT_STORE, load_run
 
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
@@ -43,14 +42,25 @@ class Search:
     """Evaluations, repeats included."""
     workers: int | None = None
     """Processes that train children; all cores by default."""
+    timeout: float = TIMEOUT
+    """Seconds that a child may take before it counts as failed; inf for no limit."""
+    memory_limit: float | None = None
+    """GiB that a child may allocate before it counts as failed; by default the machine's memory
+    divided by the workers; inf for no limit."""
+    failure_reward: float = 0.0
+    """Reward of a child that failed."""
     num_envs: int | None = None
     """Architectures a batch; the agent's own batch size by default."""
     seed: int = 0
     """Seeds the agent and every child."""
+    child_seed: int | None = None
+    """Seeds the children alone; runs of one store with the same one share what they train."""
     run: str | None = None
     """Name of the run; made from what it does and when by default."""
-    store: Path = DEFAULT_STORE
-    """The results database; reports are written beside it."""
+    resume: bool = False
+    """Go on with the run of this name, if there is one under the same options."""
+    store: str = str(DEFAULT_STORE)
+    """The results database: a SQLite file, with reports beside it, or postgresql://host/name."""
     set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART.OPTION=VALUE")] = ()
     """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
     agent, reward, recipe, evaluator."""
@@ -61,40 +71,41 @@ class Search:
 
     def __call__(self) -> int:
         """Run the search; 0 when the budget was spent, 1 if no child could be evaluated."""
-        workers = _cores() if self.workers is None else self.workers
+        workers = cores() if self.workers is None else self.workers
         for name, value in (("budget", self.budget), ("workers", workers), ("top", self.top)):
             if value < 1:
                 raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         options = _settings(self.set)
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        if self.resume and self.run is None:
+            raise InvalidOption("--resume needs the name of the run: give --run NAME")
         progress = SearchProgress(
             self.budget,
             f"run {run}: {self.agent} searches {self.space}, {self.budget} evaluations, "
-            f"{workers} workers; recorded in {self.store}",
+            f"{workers} workers; recorded in {shown_store(self.store)}",
         )
-        with progress:
-            try:
-                result = search(
-                    {"name": self.space, **options["space"]},
-                    self._evaluator(options),
-                    {"name": self.agent, **options["agent"]},
-                    budget=self.budget,
-                    num_envs=self.num_envs,
-                    reward={"name": self.reward, **options["reward"]},
-                    seed=self.seed,
-                    run=run,
-                    workers=workers,
-                    store=self.store,
-                    watcher=progress,
-                )
-            except KeyboardInterrupt:
-                if not progress.running:
-                    raise Interrupted("interrupted before the run began") from None
-                raise Interrupted(
-                    f"interrupted: what was evaluated is recorded; see it with "
-                    f"`nas-gym report {run}{_store_option(self.store)}`"
-                ) from None
-        present(load_run(self.store, run), self.store, None, self.top, self.json)
+        with watched(progress, run, self.store):
+            result = search(
+                {"name": self.space, **options["space"]},
+                self._evaluator(options),
+                {"name": self.agent, **options["agent"]},
+                budget=self.budget,
+                num_envs=self.num_envs,
+                reward={"name": self.reward, **options["reward"]},
+                seed=self.seed,
+                child_seed=self.child_seed,
+                run=run,
+                resume=self.resume,
+                workers=workers,
+                timeout=finite(self.timeout),
+                memory_limit=finite(
+                    memory_share(workers) if self.memory_limit is None else self.memory_limit
+                ),
+                failure_reward=self.failure_reward,
+                store=self.store,
+                watcher=progress,
+            )
+        present(load_run(run, self.store), self.store, None, self.top, self.json)
         return 0 if result.best() and len(result.answers) == self.budget else 1
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -135,11 +146,3 @@ def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         except json.JSONDecodeError:
             settings[part][option] = value  # a plain word
     return settings
-
-
-def _store_option(store: Path) -> str:
-    return "" if store == DEFAULT_STORE else f" --store {store}"
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -11,7 +11,7 @@ import pytest
 
 from nas_gym.agent import Agent
 from nas_gym.evaluation import Evaluator
-from nas_gym.ledger import Answer
+from nas_gym.ledger import Answer, Record
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing.evaluators import FailingEvaluator
@@ -25,14 +25,11 @@ SPACES: dict[str, SearchSpace[Any]] = {
 }
 
 
-class History:
+class History(Record):
     """A record that keeps (tokens, reward) of every request."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[tuple[int, ...], float]] = []
-
-    def evaluated(self, answer: Answer, seed: int) -> None:
-        """Requests tell all that is needed here."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Keep a batch."""

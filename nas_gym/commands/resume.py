@@ -1,0 +1,67 @@
+"""``nas-gym resume``."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+import tyro
+
+from nas_gym.commands.output import present
+from nas_gym.commands.running import cores, shown_store, watched
+from nas_gym.errors import InvalidOption
+from nas_gym.progress import SearchProgress
+from nas_gym.searching import resume
+from nas_gym.store import DEFAULT_STORE, load_run
+
+
+@dataclass(frozen=True)
+class Resume:
+    """Go on with a run that was cut, exactly where it was; all its options are in the record."""
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
+    """Name of the run (`nas-gym list`)."""
+    store: str = str(DEFAULT_STORE)
+    """The results database that has it: a SQLite file, or postgresql://host/name."""
+    budget: int | None = None
+    """A larger budget than it was begun with, to search on."""
+    workers: int | None = None
+    """Processes that train children; all cores by default. Any number gives the same results."""
+    timeout: float | None = None
+    """Seconds that a child may take; the run's own limit by default, inf for none."""
+    memory_limit: float | None = None
+    """GiB that a child may allocate; the run's own limit by default, inf for none."""
+    top: int = 5
+    """Architectures in the result."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __call__(self) -> int:
+        """Finish the run; 0 when its budget was spent, 1 if no child could be evaluated."""
+        workers = cores() if self.workers is None else self.workers
+        for name, value in (("workers", workers), ("top", self.top)):
+            if value < 1:
+                raise InvalidOption(f"--{name} is {value}: give 1 or more")
+        data = load_run(self.run, self.store)
+        budget = data.config["budget"] if self.budget is None else self.budget
+        if not (data.status == "finished" and len(data.rows) == budget):
+            self._go_on(budget, workers, len(data.rows))
+            data = load_run(self.run, self.store)
+        present(data, self.store, None, self.top, self.json)
+        answered = any(row.failure is None for row in data.rows)
+        return 0 if answered and len(data.rows) == budget else 1
+
+    def _go_on(self, budget: int, workers: int, recorded: int) -> None:
+        progress = SearchProgress(
+            budget,
+            f"run {self.run} goes on after {recorded} of {budget} evaluations, {workers} workers; "
+            f"recorded in {shown_store(self.store)}",
+        )
+        with watched(progress, self.run, self.store):
+            resume(
+                self.run,
+                self.store,
+                budget=budget,
+                workers=workers,
+                timeout=self.timeout,
+                memory_limit=self.memory_limit,
+                watcher=progress,
+            )

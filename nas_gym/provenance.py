@@ -1,0 +1,66 @@
+"""Where and with what a session of a run was started: versions, git state, machine."""
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import nas_gym
+
+RECORDED_VERSIONS = (
+    "nas-gym", "gymnasium", "numpy", "torch", "torchvision", "scikit-learn", "stable-baselines3",
+    "sb3-contrib",
+)  # fmt: skip
+
+
+def session() -> dict[str, Any]:
+    """What a record keeps of this process's surroundings, as JSON data."""
+    return {"versions": _versions(), "git": _git_states(), "machine": _machine()}
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version()}
+    for name in RECORDED_VERSIONS:
+        try:
+            versions[name] = version(name)
+        except PackageNotFoundError:  # run from its source without being installed
+            continue
+    return versions
+
+
+def _machine() -> dict[str, Any]:
+    machine: dict[str, Any] = {"platform": platform.platform(), "cpus": os.cpu_count()}
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        machine["memory_bytes"] = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    torch = sys.modules.get("torch")  # not imported for this
+    if torch is not None and torch.cuda.is_available():
+        machine["gpus"] = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return machine
+
+
+def _git_states() -> dict[str, Any]:
+    """Of the working folder, where the user's own parts are, and of a checked out nas-gym."""
+    folders = {"working_folder": Path.cwd(), "nas_gym": Path(nas_gym.__file__).parent}
+    return {name: _git_state(folder) for name, folder in folders.items()}
+
+
+def _git_state(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether tracked files differ from it; None outside a git checkout."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no", ".")
+    if not commit or changes is None:
+        return None
+    return {"commit": commit, "changed": bool(changes)}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=5, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,324 @@
+"""``RunRecord``: writes one run, and shares trainings with all runs of the store."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from nas_gym.architecture import Architecture, genotype_to_json
+from nas_gym.errors import StoreError
+from nas_gym.evaluation import Evaluation
+from nas_gym.ledger import Answer, Claim, Job, Known, Record
+from nas_gym.store.locks import RunLock
+from nas_gym.store.rows import Row, evaluation_row
+from nas_gym.store.schema import CLAIMS, EVALUATIONS, REQUESTS, RUNS, summed, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nas_gym.store.store import Store
+
+SHARED_FAILURES = (None, "diverged")  # others depend on the machine and its limits
+COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
+CHUNK = 500  # keys in one query
+POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
+Ref = tuple[int, int]  # (run_id, serial) of an evaluation
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """What a run that goes on has in the store already."""
+
+    rows: tuple[Row, ...] = ()
+    refs: tuple[Ref, ...] = ()  # of the evaluation behind each row
+    unanswered: tuple[tuple[Ref, Row], ...] = ()
+    serials: int = 0  # evaluations that this run paid for
+
+
+class RunRecord(Record):
+    """Writes one run of a store.
+
+    Every evaluation is on disk before ``evaluated`` returns, unless results come faster than one
+    a millisecond (a table, a synthetic landscape): those are committed together, at the latest
+    with the requests that they answer.
+
+    Args:
+        store: Where to; closed by ``close``.
+        run_id: The run's row.
+        name: The run's name.
+        protocol_id: What its evaluations depend on beside architecture and seed.
+        shared: Whether its evaluations may answer other runs, and theirs this one.
+        lock: Held while the run is written.
+        earlier: What a resumed run has already.
+    """
+
+    def __init__(
+        self,
+        store: "Store",
+        run_id: int,
+        name: str,
+        *,
+        protocol_id: int,
+        shared: bool,
+        lock: RunLock,
+        earlier: Earlier,
+    ) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.name = name
+        self.protocol_id = protocol_id
+        self.shared = shared
+        self.earlier = earlier
+        self._lock = lock
+        self._serial = earlier.serials
+        self._fresh: dict[str, list[Ref]] = {}  # key -> evaluations that no request used yet
+        self._known: dict[str, Ref] = {}  # key -> the evaluation that answers repeats
+        self._paid: dict[tuple[str, int], tuple[Ref, Row]] = {}  # (key, seed) -> not yet answered
+        self._waiting: list[dict[str, Any]] = []  # rows of evaluations, not yet written
+        self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
+        self._began = time.perf_counter()
+        self._evaluated = 0  # since then
+        for row, ref in zip(earlier.rows, earlier.refs, strict=True):
+            self._known.setdefault(row.key, ref)
+        for ref, row in earlier.unanswered:
+            self._paid[row.key, row.seed] = ref, row
+
+    def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
+        """The requests that were answered before the run was cut."""
+        return [
+            (row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward))
+            for row in self.earlier.rows
+        ]
+
+    def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
+        """What this run or another has trained; says to the others what we train now."""
+        self._began, self._evaluated = time.perf_counter(), 0
+        found: dict[tuple[str, int], Evaluation | Claim] = {}
+        for architecture, seed in jobs:
+            if (architecture.key, seed) in self._paid:
+                ref, row = self._paid.pop((architecture.key, seed))
+                found[architecture.key, seed] = self._own(architecture, ref, row)
+        new = [job for job in jobs if (job.architecture.key, job.seed) not in found]
+        if new and self.shared:
+            with self._advice():
+                # A claim that a power failure undoes costs nothing but a training.
+                found |= self.store.database.write(lambda c: self._claim(c, new), durable=False)
+        answers = [found.get((a.key, seed), Claim.OURS) for a, seed in jobs]
+        self._claimed = sum(answer is Claim.OURS for answer in answers)
+        return answers
+
+    def wait(self, job: Job) -> Evaluation | Claim:
+        """Until the other run has written its evaluation, or gave up or died."""
+        self._flush()
+        pause, longest = POLL_SECONDS
+        while True:
+            with self._advice():
+                claim = self.store.database.write(lambda c: self._claim(c, [job]), durable=False)
+                (found,) = claim.values()
+                if found is Claim.THEIRS and self._take_over(job):
+                    found = Claim.OURS
+            if found is not Claim.THEIRS:
+                self._claimed = int(found is Claim.OURS)
+                return found
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        """Keep a new evaluation; see the class for when it is written."""
+        evaluation = answer.evaluation
+        architecture = evaluation.architecture
+        metrics = evaluation.metrics.items()
+        row = {
+            "run_id": self.run_id,
+            "serial": self._serial,
+            "protocol_id": self.protocol_id,
+            "key": architecture.key,
+            "seed": seed,
+            "tokens": to_text(architecture.tokens),
+            "genotype": to_text(genotype_to_json(architecture.genotype)),
+            "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
+            "seconds": float(evaluation.seconds),
+            "source": evaluation.source,
+            "failure": evaluation.failure,
+            "detail": evaluation.detail,
+            "reward": float(answer.reward),
+        }
+        self._waiting.append(summed(EVALUATIONS, row))
+        ref = self.run_id, self._serial
+        self._fresh.setdefault(architecture.key, []).append(ref)
+        self._known[architecture.key] = ref
+        self._serial += 1
+        self._claimed -= 1
+        self._evaluated += 1
+        slow = time.perf_counter() - self._began > COMMIT_SECONDS * self._evaluated
+        if slow and self._claimed > 0:  # the last of a batch goes with the requests, at once
+            self._flush()
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """Write a batch of requests, in order, and what they still wait for."""
+        requests = [
+            self._request(first + i, answer.evaluation, answer.reward)
+            for i, answer in enumerate(answers)
+        ]
+        self._flush(requests)
+
+    def finish(self, status: str) -> None:
+        """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
+
+        def work(connection: sa.Connection) -> None:
+            mine = CLAIMS.c.run_id == self.run_id
+            connection.execute(CLAIMS.delete().where(mine))
+            connection.execute(RUNS.update().where(RUNS.c.id == self.run_id).values(status=status))
+
+        self._flush()
+        with self._advice():
+            self.store.database.write(work)
+
+    def close(self) -> None:
+        """Let go of the run and the store."""
+        self._lock.release()
+        self.store.close()
+
+    def _request(self, number: int, evaluation: Evaluation, reward: float) -> dict[str, Any]:
+        run_id, serial = self._ref(evaluation)
+        row = {
+            "run_id": self.run_id,
+            "number": number,
+            "evaluation_run": run_id,
+            "evaluation_serial": serial,
+            "tokens": to_text(evaluation.architecture.tokens),
+            "source": evaluation.source,
+            "reward": float(reward),
+        }
+        return summed(REQUESTS, row)
+
+    def _ref(self, evaluation: Evaluation) -> Ref:
+        key = evaluation.architecture.key
+        fresh = self._fresh.get(key)
+        if evaluation.source != "memo" and fresh:
+            return fresh.pop(0)
+        return self._known[key]
+
+    def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:
+        """Write the waiting evaluations and these requests in one transaction."""
+        evaluations = self._waiting
+        if not evaluations and not requests:
+            return
+
+        def work(connection: sa.Connection) -> None:
+            if evaluations:
+                connection.execute(self.store.database.insert(EVALUATIONS), evaluations)
+                if self.shared:
+                    done = [{"k": row["key"], "s": row["seed"]} for row in evaluations]
+                    self._unclaim(connection, done)
+            if requests:
+                connection.execute(self.store.database.insert(REQUESTS), requests)
+
+        with self._advice():
+            self._check_lock()
+            self.store.database.write(work)
+        self._waiting = []
+
+    def _claim(
+        self, connection: sa.Connection, jobs: Sequence[Job]
+    ) -> dict[tuple[str, int], Evaluation | Claim]:
+        wanted = {(job.architecture.key, job.seed): job.architecture for job in jobs}
+        claims = [
+            {"protocol_id": self.protocol_id, "key": key, "seed": seed, "run_id": self.run_id}
+            for key, seed in sorted(wanted)  # in one order for all, or two runs could block
+        ]
+        # First, so that whoever writes an evaluation at this moment is waited for.
+        inserted = connection.execute(self.store.database.insert(CLAIMS), claims).rowcount
+        found: dict[tuple[str, int], Evaluation | Claim] = {}
+        for row in self._by_key(connection, EVALUATIONS, wanted):
+            job = row["key"], row["seed"]
+            if job in wanted and job not in found and row["failure"] in SHARED_FAILURES:
+                found[job] = self._shared(wanted[job], row)
+        if found:
+            self._unclaim(connection, [{"k": key, "s": seed} for key, seed in found])
+        if inserted < len(claims):
+            for row in self._by_key(connection, CLAIMS, wanted):
+                if row["run_id"] != self.run_id:
+                    found.setdefault((row["key"], row["seed"]), Claim.THEIRS)
+        return {job: found.get(job, Claim.OURS) for job in wanted}
+
+    def _by_key(
+        self, connection: sa.Connection, table: sa.Table, jobs: Iterable[tuple[str, int]]
+    ) -> "Iterator[dict[str, Any]]":
+        keys = sorted({key for key, _ in jobs})
+        for first in range(0, len(keys), CHUNK):
+            query = sa.select(table).where(
+                table.c.protocol_id == self.protocol_id,
+                table.c.key.in_(keys[first : first + CHUNK]),
+            )
+            yield from (row._asdict() for row in connection.execute(query))
+
+    def _unclaim(self, connection: sa.Connection, jobs: Sequence[dict[str, Any]]) -> None:
+        connection.execute(
+            CLAIMS.delete().where(
+                CLAIMS.c.run_id == self.run_id,
+                CLAIMS.c.protocol_id == self.protocol_id,
+                CLAIMS.c.key == sa.bindparam("k"),
+                CLAIMS.c.seed == sa.bindparam("s"),
+            ),
+            list(jobs),
+        )
+
+    def _take_over(self, job: Job) -> bool:
+        """Whether the run that has claimed ``job`` is dead, so that it is ours now."""
+        where = (
+            CLAIMS.c.protocol_id == self.protocol_id,
+            CLAIMS.c.key == job.architecture.key,
+            CLAIMS.c.seed == job.seed,
+        )
+        query = sa.select(CLAIMS.c.run_id).where(*where)
+        owner = self.store.database.read(lambda c: c.execute(query).scalar())
+        if owner is None or owner == self.run_id or self.store.locks.is_alive(owner):
+            return False
+        change = CLAIMS.update().where(*where, CLAIMS.c.run_id == owner)
+        taken = change.values(run_id=self.run_id)
+        return self.store.database.write(lambda c: c.execute(taken).rowcount) == 1
+
+    def _shared(self, architecture: Architecture[Any], row: Mapping[str, Any]) -> Evaluation:
+        """What another run has trained."""
+        self._known[architecture.key] = row["run_id"], row["serial"]
+        return _evaluation(architecture, evaluation_row(row), "memo")
+
+    def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
+        """What this run had trained when it was cut, before its agent saw it."""
+        self._fresh.setdefault(architecture.key, []).append(ref)
+        self._known[architecture.key] = ref
+        return _evaluation(architecture, vars(row), row.source)
+
+    def _check_lock(self) -> None:
+        if not self._lock.is_held():
+            raise StoreError(
+                f"run {self.name!r} was taken over by another process after the connection to "
+                f"{self.store.database.shown} was lost: let that process go on"
+            )
+
+    @contextmanager
+    def _advice(self) -> "Iterator[None]":
+        """Say with every failure to write that the run is not lost."""
+        try:
+            yield
+        except StoreError as error:
+            raise StoreError(
+                f"{error}; what was recorded is kept: go on with `nas-gym resume {self.name}`"
+            ) from error
+
+
+def _evaluation(
+    architecture: Architecture[Any], values: Mapping[str, Any], source: str
+) -> Evaluation:
+    return Evaluation(
+        architecture,
+        values["metrics"],
+        values["seconds"],
+        source,
+        values["failure"],
+        values["detail"],
+    )

@@ -1,0 +1,429 @@
+"""``Store``: a results database, its runs, and how one begins, goes on and is read again."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from hashlib import blake2b
+from json import loads
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.evaluation import Validation
+from nas_gym.store.database import check_integrity, connect, is_url
+from nas_gym.store.journal import CHUNK, Earlier, RunRecord
+from nas_gym.store.locks import RunLock, locks_of
+from nas_gym.store.migrations import prepare
+from nas_gym.store.rows import (
+    Row,
+    RunData,
+    check,
+    evaluation_row,
+    read_validation,
+    request_rows,
+    row_of,
+    validation_row,
+)
+from nas_gym.store.schema import (
+    CLAIMS,
+    EVALUATIONS,
+    PROTOCOLS,
+    REQUESTS,
+    RUNS,
+    STATUSES,
+    VALIDATIONS,
+    summed,
+    to_text,
+)
+
+DEFAULT_STORE = Path("runs") / "store.sqlite"
+MAY_CHANGE = ("budget", "limits")  # of a configuration, when its run goes on
+
+
+class Store:
+    """A results database.
+
+    Args:
+        store: A SQLite file, made with its folder where there is none, or the URL of a server:
+            ``postgresql://user@host/database``.
+        must_exist: Refuse to make a new one.
+        read_only: Only read; a read-only disk will do. Implies ``must_exist``.
+
+    Raises:
+        StoreError: It cannot be opened, is no such database, is damaged, or was written by a
+            newer version.
+    """
+
+    def __init__(
+        self,
+        store: str | Path = DEFAULT_STORE,
+        *,
+        must_exist: bool = False,
+        read_only: bool = False,
+    ) -> None:
+        self.database = connect(store, read_only=read_only)
+        self.locks = locks_of(self.database)
+        try:
+            if self.database.is_file:
+                self._open_file(Path(self.database.shown), must_exist or read_only)
+            prepare(self.database, read_only=read_only)
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Store":
+        """The store itself; closed at the end of the block."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of it."""
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file or the connections."""
+        self.database.close()
+
+    def start_run(
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        *,
+        protocol: Mapping[str, Any] | None = None,
+        env_spec: str | None = None,
+        session: Mapping[str, Any] | None = None,
+    ) -> RunRecord:
+        """Begin a run.
+
+        Args:
+            name: Of the run; one run in a store has it.
+            config: What runs it again, as JSON data.
+            protocol: What its evaluations depend on beside architecture and seed: runs of one
+                protocol share their trainings. None shares with no other run.
+            env_spec: JSON of a gymnasium ``EnvSpec``.
+            session: Where and with what it starts, as JSON data.
+
+        Raises:
+            StoreError: The name is taken.
+        """
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        row = {
+            "name": name,
+            "started": started,
+            "status": "running",
+            "config": to_text(config),
+            "env_spec": env_spec or "null",
+            "sessions": to_text([{"started": started, **(session or {})}]),
+        }
+
+        def work(connection: sa.Connection) -> tuple[int, int]:
+            if connection.execute(_run_named(name)).first() is not None:
+                raise StoreError(
+                    f"there is a run {name!r} in {self.database.shown} already: go on with it with "
+                    f"`nas-gym resume {name}`, or give another name with --run"
+                )
+            connection.execute(RUNS.insert(), summed(RUNS, row))
+            run_id = int(connection.execute(_run_named(name)).scalar_one())
+            return run_id, self._protocol(connection, protocol or {"run": name})
+
+        run_id, protocol_id = self.database.write(work)
+        return RunRecord(
+            self,
+            run_id,
+            name,
+            protocol_id=protocol_id,
+            shared=protocol is not None,
+            lock=self._lock(run_id, name),
+            earlier=Earlier(),
+        )
+
+    def continue_run(
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        *,
+        protocol: Mapping[str, Any] | None = None,
+        session: Mapping[str, Any] | None = None,
+    ) -> RunRecord:
+        """Go on with a run that was cut, under the same configuration.
+
+        Args:
+            name: Of the run.
+            config: As ``start_run`` got it; the budget may be larger.
+            protocol: As ``start_run`` got it.
+            session: Where and with what it goes on.
+
+        Raises:
+            StoreError: No such run, or a live process is writing it.
+            InvalidOption: The configuration is another one.
+        """
+        lock = self._lock(self._run(name)["id"], name)
+        try:
+            return self._continue(name, config, protocol, session or {}, lock)
+        except BaseException:
+            lock.release()
+            raise
+
+    def runs(self) -> list[dict[str, Any]]:
+        """Name, start, status, number of requests and best reward of each run, oldest first."""
+        count = sa.select(sa.func.count()).where(REQUESTS.c.run_id == RUNS.c.id)
+        best = sa.select(sa.func.max(EVALUATIONS.c.reward)).where(
+            EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None)
+        )
+        query = sa.select(
+            RUNS,
+            count.scalar_subquery().label("requests"),
+            best.scalar_subquery().label("best_reward"),
+        ).order_by(RUNS.c.id)
+        rows = self.database.read(lambda c: [row._asdict() for row in c.execute(query)])
+        return [
+            {
+                "name": row["name"],
+                "started": row["started"],
+                "status": self._status(row),
+                "requests": row["requests"],
+                "best_reward": row["best_reward"],
+            }
+            for row in rows
+        ]
+
+    def load_run(self, name: str) -> RunData:
+        """A run with all its requests; raises StoreError for an unknown name or a damaged row."""
+        run = self._run(name)
+        earlier, validations = self.database.read(
+            lambda c: (_earlier(c, run["id"]), _validations(c, run["id"]))
+        )
+        return RunData(
+            name=run["name"],
+            started=run["started"],
+            status=self._status(run),
+            config=loads(run["config"]),
+            env_spec=None if run["env_spec"] == "null" else run["env_spec"],
+            sessions=tuple(loads(run["sessions"])),
+            rows=earlier.rows,
+            unanswered=tuple(row for _, row in earlier.unanswered),
+            validations=validations,
+        )
+
+    def save_validation(self, name: str, validation: Validation) -> None:
+        """Write one final training of a run; on disk when this returns."""
+        run_id = self._run(name)["id"]
+        count = sa.select(sa.func.count()).where(VALIDATIONS.c.run_id == run_id)
+
+        def work(connection: sa.Connection) -> None:
+            serial = connection.execute(count.select_from(VALIDATIONS)).scalar_one()
+            row = validation_row(run_id, serial, validation)
+            connection.execute(VALIDATIONS.insert(), row)
+
+        self.database.write(work)
+
+    def _open_file(self, path: Path, must_exist: bool) -> None:
+        if path.is_file():
+            if path.stat().st_size:
+                check_integrity(self.database, path)
+        elif must_exist:
+            raise StoreError(
+                f"there is no results database {path}: run a search first, "
+                "or name another with --store"
+            )
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"the results database {path} cannot be made ({error}): name another with --store"
+            ) from error
+
+    def _run(self, name: str) -> dict[str, Any]:
+        query = sa.select(RUNS).where(RUNS.c.name == name)
+        found = self.database.read(lambda c: c.execute(query).first())
+        if found is None:
+            raise self._unknown_run(name)
+        run = found._asdict()
+        check(RUNS, run)
+        return run
+
+    def _unknown_run(self, name: str) -> StoreError:
+        names = sa.select(RUNS.c.name)
+        known = self.database.read(lambda c: list(c.execute(names).scalars()))
+        close = get_close_matches(name, known, n=2)
+        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see `nas-gym list`"
+        return StoreError(f"there is no run {name!r} in {self.database.shown}: {hint}")
+
+    def _status(self, run: Mapping[str, Any]) -> str:
+        """As recorded; ``cut`` where it says running and no process is."""
+        status = str(run["status"])
+        if status not in STATUSES:
+            raise StoreError(f"the results database {self.database.shown} is damaged: restore it")
+        return "cut" if status == "running" and not self.locks.is_alive(run["id"]) else status
+
+    def _lock(self, run_id: int, name: str) -> RunLock:
+        try:
+            lock = self.locks.take(run_id)
+        except OSError as error:
+            raise StoreError(
+                f"run {name!r} cannot be locked ({error}): make the folder of "
+                f"{self.database.shown} writable"
+            ) from error
+        if lock is None:
+            raise StoreError(
+                f"run {name!r} is being written by another process: wait until it ends, or stop it"
+            )
+        return lock
+
+    def _continue(
+        self,
+        name: str,
+        config: Mapping[str, Any],
+        protocol: Mapping[str, Any] | None,
+        session: Mapping[str, Any],
+        lock: RunLock,
+    ) -> RunRecord:
+        run = self._run(name)  # again: now nobody else changes it
+        _check_same(name, loads(run["config"]), loads(to_text(config)))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        sessions = [*loads(run["sessions"]), {"started": now, **session}]
+        changed = {**run, "config": to_text(config), "sessions": to_text(sessions)}
+
+        def work(connection: sa.Connection) -> tuple[int, Earlier]:
+            earlier = _earlier(connection, run["id"])
+            if config["budget"] is not None and len(earlier.rows) > config["budget"]:
+                raise InvalidOption(
+                    f"run {name!r} has {len(earlier.rows)} evaluations already: give a budget of "
+                    "that many or more"
+                )
+            connection.execute(CLAIMS.delete().where(CLAIMS.c.run_id == run["id"]))
+            update = RUNS.update().where(RUNS.c.id == run["id"])
+            connection.execute(update.values(**summed(RUNS, changed) | {"status": "running"}))
+            return self._protocol(connection, protocol or {"run": name}), earlier
+
+        protocol_id, earlier = self.database.write(work)
+        return RunRecord(
+            self,
+            run["id"],
+            name,
+            protocol_id=protocol_id,
+            shared=protocol is not None,
+            lock=lock,
+            earlier=earlier,
+        )
+
+    def _protocol(self, connection: sa.Connection, protocol: Mapping[str, Any]) -> int:
+        description = to_text(protocol)
+        digest = blake2b(description.encode(), digest_size=16).hexdigest()
+        row = {"digest": digest, "description": description}
+        connection.execute(self.database.insert(PROTOCOLS), row)
+        query = sa.select(PROTOCOLS.c.id).where(PROTOCOLS.c.digest == digest)
+        return int(connection.execute(query).scalar_one())
+
+
+def start_run(
+    store: str | Path, name: str, config: Mapping[str, Any], *, resume: bool = False, **options: Any
+) -> RunRecord:
+    """Begin a run in ``store``, or with ``resume`` go on with it if it is there; close it after.
+
+    ``options`` are those of ``Store.start_run``.
+
+    Raises:
+        StoreError: The database cannot be used, has a run of that name (without ``resume``), or
+            another process writes it.
+        InvalidOption: The run was begun with another configuration.
+    """
+    opened = Store(store)
+    try:
+        if resume and any(run["name"] == name for run in opened.runs()):
+            options.pop("env_spec", None)
+            return opened.continue_run(name, config, **options)
+        return opened.start_run(name, config, **options)
+    except BaseException:
+        opened.close()
+        raise
+
+
+def load_run(run: str, store: str | Path = DEFAULT_STORE) -> RunData:
+    """A recorded run, read again.
+
+    Args:
+        run: Its name.
+        store: The results database: a path, or a URL.
+
+    Returns:
+        The run: ``.rows`` are its requests in order.
+
+    Raises:
+        StoreError: There is no such database or run, or it is damaged.
+    """
+    with Store(store, read_only=True) as opened:
+        return opened.load_run(run)
+
+
+def folder_beside(store: str | Path) -> Path:
+    """Where files about runs go: the folder of a database file, or that of the default store."""
+    return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
+
+
+def _run_named(name: str) -> "sa.Select[Any]":
+    return sa.select(RUNS.c.id).where(RUNS.c.name == name)
+
+
+def _check_same(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    for option in sorted(before.keys() | now.keys()):
+        if option not in MAY_CHANGE and before.get(option) != now.get(option):
+            raise InvalidOption(
+                f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
+                f"{to_text(now.get(option))}: go on with `nas-gym resume {name}`, which takes all "
+                "options from the record, or give another name with --run"
+            )
+
+
+def _earlier(connection: sa.Connection, run_id: int) -> Earlier:
+    """All that a run has, its requests joined with the evaluations that answered them."""
+    requests = _all(connection, REQUESTS, REQUESTS.c.run_id == run_id, REQUESTS.c.number)
+    own = _all(connection, EVALUATIONS, EVALUATIONS.c.run_id == run_id, EVALUATIONS.c.serial)
+    evaluations = {(row["run_id"], row["serial"]): evaluation_row(row) for row in own}
+    refs = tuple((row["evaluation_run"], row["evaluation_serial"]) for row in requests)
+    evaluations |= _others(connection, set(refs) - evaluations.keys())
+    answered = set(refs)
+    unanswered = tuple(
+        ((run_id, row["serial"]), _unanswered(row, len(requests)))
+        for row in evaluations.values()
+        if row["run_id"] == run_id and (run_id, row["serial"]) not in answered
+    )
+    serials = 1 + max((row["serial"] for row in own), default=-1)
+    return Earlier(request_rows(requests, evaluations), refs, unanswered, serials)
+
+
+def _unanswered(row: Mapping[str, Any], number: int) -> Row:
+    return row_of(row, number, row["tokens"], row["source"], row["reward"])
+
+
+def _others(
+    connection: sa.Connection, refs: set[tuple[int, int]]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """Evaluations that other runs paid for."""
+    found = {}
+    for owner in sorted({run_id for run_id, _ in refs}):
+        serials = sorted(serial for run_id, serial in refs if run_id == owner)
+        for first in range(0, len(serials), CHUNK):
+            chosen = EVALUATIONS.c.serial.in_(serials[first : first + CHUNK])
+            where = sa.and_(EVALUATIONS.c.run_id == owner, chosen)
+            for row in _all(connection, EVALUATIONS, where, EVALUATIONS.c.serial):
+                found[owner, row["serial"]] = evaluation_row(row)
+    return found
+
+
+def _validations(connection: sa.Connection, run_id: int) -> tuple[Validation, ...]:
+    where = VALIDATIONS.c.run_id == run_id
+    return tuple(
+        read_validation(row) for row in _all(connection, VALIDATIONS, where, VALIDATIONS.c.serial)
+    )
+
+
+def _all(
+    connection: sa.Connection,
+    table: sa.Table,
+    where: "sa.ColumnElement[bool]",
+    order: "sa.Column[Any]",
+) -> list[dict[str, Any]]:
+    query = sa.select(table).where(where).order_by(order)
+    return [row._asdict() for row in connection.execute(query)]

@@ -1,0 +1,85 @@
+"""A search that is killed with SIGKILL at any moment goes on to the identical history."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_gym.registry import names
+
+DRIVER = Path(__file__).with_name("driver.py")
+SPACES: dict[str, Any] = {
+    "static": {"name": "nasnet-cell", "blocks": 1},
+    "conditional": {"name": "nas_gym.testing:LayerChain", "max_depth": 3},
+}
+AGENTS = [name for name in names("agent") if "/" not in name]
+
+
+def killed(folder: Path, **options: Any) -> dict[str, Any]:
+    """What the driver tells of many killed runs."""
+    done = subprocess.run(
+        [sys.executable, str(DRIVER), str(folder), json.dumps(options)],
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    told: dict[str, Any] = json.loads(done.stdout)
+    return told
+
+
+def check(told: dict[str, Any], runs: int) -> None:
+    whole = told["whole"]
+    assert whole["status"] == "finished"
+    assert len(whole["rows"]) == 21
+    assert len(told["killed"]) == runs
+    assert sum(each["kills"] for each in told["killed"]) > runs // 3  # it really was killed
+    for each in told["killed"]:
+        assert each["rows"] == whole["rows"]
+        assert each["status"] == "finished"
+        assert each["evaluations"] == whole["evaluations"]  # nothing was trained twice
+        assert each["claims"] == 0
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_killed_runs_have_the_history_of_a_whole_one(
+    agent: str, space: str, tmp_path: Path
+) -> None:
+    """Between batches, within a batch, within a write; every evaluation in a commit of its own."""
+    told = killed(
+        tmp_path, agent=agent, space=SPACES[space], evaluator="landscape", commit_seconds=0.0,
+        seed=1, runs=6, num_envs=4,
+    )  # fmt: skip
+    check(told, 6)
+
+
+@pytest.mark.parametrize(
+    "evaluator",
+    [
+        {"name": "landscape", "noise": 0.01},  # commits in groups
+        "nas_gym.testing:BitCount",  # stateful: asked again for repeats
+    ],
+)
+def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
+    space = {"name": "nas_gym.testing:BitString", "bits": 4}
+    told = killed(
+        tmp_path, agent="regularized-evolution", space=space, evaluator=evaluator,
+        commit_seconds=0.001, seed=2, runs=8,
+    )  # fmt: skip
+    check(told, 8)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_envs", [1, 8])
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_many_kills(agent: str, space: str, num_envs: int, tmp_path: Path) -> None:
+    told = killed(
+        tmp_path, agent=agent, space=SPACES[space], evaluator="landscape", commit_seconds=0.0,
+        seed=num_envs, runs=40, num_envs=num_envs,
+    )  # fmt: skip
+    check(told, 40)

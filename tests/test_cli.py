@@ -319,7 +319,7 @@ def test_ctrl_c_keeps_the_record() -> None:
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it, too
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert "interrupted: what was evaluated is recorded" in err
+    assert "interrupted: what was evaluated is recorded; go on with `nas-gym resume cut`" in err
     assert "Traceback" not in err
     run_data = load_run("cut", store)
     assert run_data.status == "interrupted"

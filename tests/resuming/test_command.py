@@ -1,0 +1,104 @@
+"""``nas-gym resume`` after a real kill of a search that really trains."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_gym
+from nas_gym.cli import main
+from nas_gym.store import Store, load_run
+
+SEARCH = (
+    *("search", "--budget", "10", "--num-envs", "4", "--agent", "regularized-evolution"),
+    *("--set", "space.blocks=1", "recipe.epochs=1", "agent.population_size=4"),
+)
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def start(*arguments: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [sys.executable, "-m", "nas_gym", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def run(*arguments: str, status: int = 0) -> tuple[str, str]:
+    process = start(*arguments)
+    out, err = process.communicate(timeout=200)
+    assert process.returncode == status, err
+    assert "Traceback" not in err
+    return out, err
+
+
+def history(name: str) -> list[Any]:
+    return [(r.tokens, r.seed, r.metrics, r.reward, r.source) for r in load_run(name).rows]
+
+
+def test_a_killed_search_is_resumed_with_the_identical_history() -> None:
+    process = start(*SEARCH, "--run", "killed", "--workers", "2")
+    deadline = time.monotonic() + 120
+    while not (Path("runs/store.sqlite").exists() and _paid("killed") >= 6):
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert "killed: cut" in run("list")[0]
+    _, err = run(*SEARCH, "--run", "killed", status=2)
+    assert err.strip().splitlines()[-1].startswith("nas-gym: there is a run 'killed'")
+    assert "`nas-gym resume killed`" in err
+    kept = _paid("killed")
+    out, err = run("resume", "killed", "--workers", "1", "--json")
+    assert "from the record" in err
+    report = json.loads(out)
+    assert (report["status"], report["requests"]) == ("finished", 10)
+    run(*SEARCH, "--run", "whole", "--workers", "2", "--store", "other.sqlite")
+    whole = load_run("whole", "other.sqlite").rows
+    assert history("killed") == [(r.tokens, r.seed, r.metrics, r.reward, r.source) for r in whole]
+    assert kept <= _paid("killed") == sum(row.source == "trained" for row in whole)
+    assert "10 from memo" in run(*SEARCH, "--run", "again")[1]  # all of it is in the store
+    assert run("resume", "killed", "--json")[0] == out  # finished: the report again
+
+
+def _paid(name: str) -> int:
+    with Store("runs/store.sqlite") as store:
+        if name not in [row["name"] for row in store.runs()]:
+            return 0
+    run = load_run(name)
+    return len(run.unanswered) + sum(row.source == "trained" for row in run.rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("resume none", "there is no run 'none'"),
+        ("resume mine --workers 0", "--workers is 0"),
+        ("resume mine --budget 2", "has 3 evaluations already"),
+        ("resume mine --store other.sqlite", "there is no results database other.sqlite"),
+        ("search --run mine --resume --budget 3", "begun with"),
+        ("search --resume", "--resume needs the name"),
+    ],
+)
+def test_bad_input_to_resume_is_one_sentence(
+    line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nas_gym.search(evaluator="landscape", agent="random-search", budget=3, run="mine")
+    with pytest.raises(SystemExit) as exit_:
+        main(line.split())
+    assert exit_.value.code == 2
+    err = capsys.readouterr().err.strip()
+    assert err.splitlines()[-1].startswith("nas-gym: ")
+    assert message in err
+    assert len(load_run("mine").rows) == 3

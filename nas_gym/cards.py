@@ -51,7 +51,7 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
         "agent": run.config.get("agent"),
         "evaluator": run.config.get("evaluator"),
         "reward_of_the_search": run.config.get("reward"),
-        "versions": run.config.get("versions"),
+        "versions": run.sessions[-1].get("versions") if run.sessions else None,
     }
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from nas_gym.evaluation import Validation
 from nas_gym.store import Row, RunData
+from nas_gym.training.recipe import RECIPES
 
 AS_SEARCHED = "as in the search"  # the recipe of a final training
 _ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: what was wrong"
@@ -162,8 +163,6 @@ def spread(values: Sequence[float]) -> str:
 
 def recipe_in_words(run: RunData, protocol: Mapping[str, Any]) -> str:
     """How the trainings of ``protocol`` were done, seen from the search; a few words."""
-    from nas_gym.training.recipe import RECIPES
-
     recipe = protocol.get("recipe")
     if recipe == (run.config.get("protocol") or {}).get("recipe"):
         return AS_SEARCHED

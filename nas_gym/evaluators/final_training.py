@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 class FinalTraining(TrainingEvaluator):
     """A ``TrainingEvaluator`` with one more metric, ``test_accuracy``, taken after the training.
 
+    Its evaluations are the only ones with a test figure, and become ``Validation`` objects at once.
     ``nas_gym.validating`` runs it, in worker processes or not. No search can: whoever asks whether
     its answers may be kept, as every search does before it evaluates, gets an InvalidOption.
     ``test_accuracy`` is missing where a logit of the test part is not finite.

@@ -122,18 +122,20 @@ class Validated:
 def validated(run: RunData, validations: Iterable[Validation] | None = None) -> list[Validated]:
     """The run's final trainings by architecture and protocol, in the order of the search's ranks.
 
+    Of a training that was tried again the last try counts.
+
     Args:
         run: Says what the search found.
         validations: Some of its own; all by default.
     """
-    groups: dict[str, dict[str, list[Validation]]] = {}
+    groups: dict[str, dict[str, dict[int, Validation]]] = {}
     for training in run.validations if validations is None else validations:
         protocols = groups.setdefault(training.key, {})
-        protocols.setdefault(protocol_text(training.protocol), []).append(training)
+        protocols.setdefault(protocol_text(training.protocol), {})[training.seed] = training
     return [
-        Validated(rank, row, members[0].protocol, tuple(members))
+        Validated(rank, row, trainings[0].protocol, trainings)
         for rank, row in enumerate(best_rows(run, len(run.rows) + len(run.unanswered)), start=1)
-        for members in groups.get(row.key, {}).values()
+        for trainings in (tuple(group.values()) for group in groups.get(row.key, {}).values())
     ]
 
 

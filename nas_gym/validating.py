@@ -30,6 +30,7 @@ from nas_gym.training.recipe import Recipe, recipe_of
 if TYPE_CHECKING:
     from nas_gym.training.datasets import Dataset
 
+RETRIED = ("timeout", "crashed", "out of memory")  # failures that other limits may spare a child
 KEPT = ("folder", "download", "image_size", "threads")  # options of the run's own evaluator
 
 
@@ -58,7 +59,8 @@ def validate(
     Which ones is settled before anything is trained, and a test accuracy is taken only when its
     training is over. Seeds follow from the run's seed, the architecture and the number of the
     repeat. Trainings that ``run.validations`` has are not done again, so a validation that was cut
-    goes on where it was when it is asked for again; a training that failed stays failed.
+    goes on where it was when it is asked for again; only a training that failed for want of time
+    or memory is tried once more.
 
     Args:
         run: From ``load_run``; its evaluator must have trained its children.
@@ -196,10 +198,10 @@ def _check_data(run: RunData, evaluator: FinalTraining) -> None:
 
 
 def _recorded(run: RunData, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Validation]:
-    """The run's final trainings under ``protocol``, by key and seed."""
+    """The run's final trainings under ``protocol`` that stand, by key and seed."""
     text = protocol_text(protocol)
     same = (v for v in run.validations if protocol_text(v.protocol) == text)
-    return {(v.key, v.seed): v for v in same}
+    return {(v.key, v.seed): v for v in same if v.failure not in RETRIED}
 
 
 def _job(space: SearchSpace[Any], planned: Planned) -> Architecture[Any]:

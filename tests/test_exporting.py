@@ -86,7 +86,7 @@ def test_the_card_has_the_final_validations(validated_run: RunData) -> None:
     assert validation["test_accuracies"] == [v.test_accuracy for v in trainings]
     assert card["seeds"]["validation"] == [v.seed for v in trainings]
     assert card_of(validated_run, second, 2)["validations"] == []
-    failed = replace(trainings[0], accuracy=None, test_accuracy=None, failure="timeout")
+    failed = replace(trainings[0], seed=1, accuracy=None, test_accuracy=None, failure="timeout")
     run = replace(validated_run, validations=(failed, *trainings))
     assert card_of(run, best, 1)["failures"] == ["timeout"]
 

@@ -177,6 +177,22 @@ def test_failed_trainings_are_results(found: RunData) -> None:
     assert group.failures == {"diverged": 1}
 
 
+@pytest.mark.parametrize(("failure", "again"), [("timeout", True), ("diverged", False)])
+def test_what_failed_for_want_of_time_is_tried_again(
+    found: RunData, failure: str, again: bool
+) -> None:
+    (fine,) = validate(found, best=1, repeats=1)
+    failed = replace(fine, accuracy=None, test_accuracy=None, failure=failure)
+    saved: list[Validation] = []
+    run = replace(found, validations=(failed,))
+    (result,) = validate(run, best=1, repeats=1, save=saved.append)
+    assert figures([result]) == figures([fine if again else failed])
+    assert len(saved) == again
+    (group,) = validated(replace(found, validations=(failed, *saved)))
+    assert len(group.trainings) == 1  # the last try counts
+    assert group.trainings[0] == result
+
+
 # ---------------------------------------------------------------- out of reach of a search
 
 

@@ -12,10 +12,12 @@ import tyro
 
 from nas_gym import __version__
 from nas_gym.commands.describe import Describe
+from nas_gym.commands.export import Export
 from nas_gym.commands.list import List
 from nas_gym.commands.report import Report
 from nas_gym.commands.resume import Resume
 from nas_gym.commands.search import Search
+from nas_gym.commands.validate import Validate
 from nas_gym.errors import Interrupted, NASGymError
 
 
@@ -32,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "search": Search,
             "resume": Resume,
             "report": Report,
+            "validate": Validate,
+            "export": Export,
             "list": List,
             "describe": Describe,
         },

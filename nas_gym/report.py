@@ -1,7 +1,6 @@
 """What a run found, read from the store: in words, as JSON data, and as pictures."""
 
-import json
-from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,26 +8,34 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_gym.errors import StoreError
+from nas_gym.exporting import prepared, write_architectures
+from nas_gym.findings import (
+    AS_SEARCHED,
+    FailureGroup,
+    Validated,
+    best_rows,
+    failure_groups,
+    paid_rows,
+    recipe_in_words,
+    spread,
+    validated,
+)
 from nas_gym.registry import make
 from nas_gym.store import Row, RunData
+
+__all__ = ["best_rows", "print_summary", "print_validations", "summary", "write_files"]
 
 DRAWN = 3  # of the best architectures
 
 
-def best_rows(run: RunData, count: int) -> list[Row]:
-    """The ``count`` different architectures with the highest rewards, best first; no failures."""
-    unique: dict[str, Row] = {}
-    # Stable: the first of equals stays first.
-    for row in sorted([*run.rows, *run.unanswered], key=lambda row: -row.reward):
-        if row.failure is None:
-            unique.setdefault(row.key, row)
-    return list(unique.values())[:count]
-
-
 def summary(run: RunData, top: int = 5) -> dict[str, Any]:
-    """The run as JSON data: what was asked, what it cost, what was best."""
-    paid = [row for row in run.rows if row.source != "memo"] + list(run.unanswered)
+    """The run as JSON data: what was asked, what it cost, what was best, what failed.
+
+    ``validations`` are final trainings with new seeds, after the search; the only test figures.
+    """
+    paid = paid_rows(run)
     memo = [row for row in run.rows if row.source == "memo"]
+    failures = failure_groups(paid)
     return {
         "run": run.name,
         "status": run.status,
@@ -37,7 +44,8 @@ def summary(run: RunData, top: int = 5) -> dict[str, Any]:
         "requests": len(run.rows),
         "evaluated": len(paid),
         "memo_hits": len(memo),
-        "failures": dict(Counter(row.failure for row in paid if row.failure is not None)),
+        "failures": {group.reason: len(group.rows) for group in failures},
+        "failure_details": [group.to_json() for group in failures],
         "child_seconds_paid": sum(row.seconds for row in paid),
         "child_seconds_saved": sum(row.seconds for row in memo),
         "best": [
@@ -52,6 +60,7 @@ def summary(run: RunData, top: int = 5) -> dict[str, Any]:
             }
             for rank, row in enumerate(best_rows(run, top), start=1)
         ],
+        "validations": [group.to_json() for group in validated(run)],
     }
 
 
@@ -70,18 +79,31 @@ def print_summary(run: RunData, console: Console, top: int = 5) -> None:
         f"{sum(data['failures'].values())} failed",
         soft_wrap=True,
     )
-    for reason, count in data["failures"].items():
-        console.print(f"  {count} x {reason}", soft_wrap=True)
+    for group in failure_groups(paid_rows(run)):
+        _print_failures(group, console)
     if not data["best"]:
         console.print("no architecture was evaluated without a failure")
         return
     console.print(_best_table(data["best"]))
+    groups = validated(run)
+    if groups:
+        print_validations(run, groups, console)
     console.print("best architecture:")
-    console.print(_in_words(run, best_rows(run, 1)[0]), soft_wrap=True)
+    console.print(_in_words(run, best_rows(run, 1)[0]), soft_wrap=True, markup=False)
+
+
+def print_validations(run: RunData, groups: Sequence[Validated], console: Console) -> None:
+    """A table of final trainings, one line an architecture and recipe, and why some failed."""
+    console.print(_validation_table(run, groups))
+    console.print("(mean ± standard deviation; no search has seen the test part)")
+    for group in groups:
+        for reason, count in group.failures.items():
+            line = f"  rank {group.rank}: {count} x {reason}"
+            console.print(line, soft_wrap=True, markup=False)
 
 
 def write_files(run: RunData, folder: Path, top: int = DRAWN) -> list[Path]:
-    """Write the learning curve (PNG) and the best architectures (PNG, SVG, JSON).
+    """Write the learning curve (PNG, SVG) and the best architectures as ``nas_gym.exporting`` does.
 
     Returns:
         The files written.
@@ -93,35 +115,22 @@ def write_files(run: RunData, folder: Path, top: int = DRAWN) -> list[Path]:
         raise StoreError(f"run {run.name!r} has no evaluations yet: nothing to draw")
     from nas_gym.drawing import draw_learning_curve, save
 
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(
-            f"cannot write to {folder} ({error}), but the run is recorded: give another folder "
-            f"with `nas-gym report {run.name} --out FOLDER`"
-        ) from error
+    prepared(folder)
     rewards = [None if row.failure else row.reward for row in (*run.rows, *run.unanswered)]
     curve = draw_learning_curve(rewards, title=run.name, ylabel=run.config["reward"]["name"])
-    files = [save(curve, folder / "learning_curve.png")]
-    for rank, row in enumerate(best_rows(run, top), start=1):
-        files += _write_architecture(run, row, folder / f"best-{rank}")
-    return files
+    files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
+    return files + write_architectures(run, best_rows(run, top), folder)
 
 
-def _write_architecture(run: RunData, row: Row, stem: Path) -> list[Path]:
-    from nas_gym.drawing import draw_genotype, save
-
-    figure = draw_genotype(make("space", run.config["space"]), row.tokens)
-    protocol = run.config.get("protocol") or {}
-    data = {
-        "space": run.config["space"],
-        "tokens": list(row.tokens),
-        "architecture": row.genotype,
-        "task": protocol.get("task"),  # the size of its children, where it was trained
-    }
-    as_json = stem.with_suffix(".json")
-    as_json.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-    return [save(figure, stem.with_suffix(".png")), save(figure, stem.with_suffix(".svg")), as_json]
+def _print_failures(group: FailureGroup, console: Console) -> None:
+    """How often, why, and what is known of the first one."""
+    lines = [f"  {len(group.rows)} x {group.reason}"]
+    first = group.rows[0]
+    if first.failure != group.reason:
+        lines.append(f"      the first, request {first.number + 1}: {first.failure}")
+    if first.detail:
+        lines += [f"      {line}" for line in first.detail.splitlines()]
+    console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
 def _in_words(run: RunData, row: Row) -> str:
@@ -144,4 +153,24 @@ def _best_table(best: list[dict[str, Any]]) -> Table:
             f"{row['seconds']:.1f}",
             str(row["request"]),
         )
+    return table
+
+
+def _validation_table(run: RunData, groups: Sequence[Validated]) -> Table:
+    recipes = [recipe_in_words(run, group.protocol) for group in groups]
+    table = Table(title="final validation: trained again with new seeds", title_justify="left")
+    for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    if set(recipes) != {AS_SEARCHED}:
+        table.add_column("recipe")
+    for group, recipe in zip(groups, recipes, strict=True):
+        cells = (
+            str(group.rank),
+            "-" if group.row.accuracy is None else f"{group.row.accuracy:.4f}",
+            spread(group.accuracies),
+            spread(group.test_accuracies),
+            str(len(group.trainings)),
+            str(sum(group.failures.values())),
+        )
+        table.add_row(*cells, *([recipe] if len(table.columns) > len(cells) else []))
     return table

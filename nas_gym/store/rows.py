@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluation import Validation
+from nas_gym.records import rows_as_dicts, to_dataframe
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, summed, to_text
 
 
@@ -47,6 +48,14 @@ class RunData:
     rows: tuple[Row, ...]  # requests in the agent's order
     unanswered: tuple[Row, ...] = ()  # evaluated when the run was cut, before the agent saw it
     validations: tuple[Validation, ...] = ()  # final trainings, with test figures
+
+    def records(self) -> list[dict[str, Any]]:
+        """One flat dict a request: see ``nas_gym.records.rows_as_dicts``."""
+        return rows_as_dicts(self)
+
+    def dataframe(self) -> Any:
+        """The records as a ``pandas.DataFrame``; ModuleNotFoundError without pandas."""
+        return to_dataframe(self)
 
 
 def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_gym.errors import InvalidDataset
 from nas_gym.training.datasets import Dataset
 from nas_gym.training.recipe import Recipe
 
@@ -52,7 +53,7 @@ def train(
         seed: Of shuffling, augmentation and the network's own randomness.
         device: The GPU where there is one, by default.
     """
-    device = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    device = _device(device)
     start = time.perf_counter()
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
@@ -120,7 +121,7 @@ class _Training:
             self.set_progress(progress)
         for group in self.optimizer.param_groups:
             group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
-        with self._precision():
+        with _autocast(self.device):
             loss = self.loss(self.network(images), labels)
         value = float(loss.detach())
         if math.isfinite(value):
@@ -143,25 +144,61 @@ class _Training:
 
     def validation_accuracy(self) -> float | None:
         """Fraction of the validation part that is right; None where a logit is not finite."""
-        self.network.eval()
-        right = torch.zeros((), dtype=torch.int64, device=self.device)
-        labels = self.dataset.validation_labels
-        with torch.inference_mode(), self._precision():
-            for first in range(0, len(labels), EVALUATION_BATCH):
-                batch = slice(first, first + EVALUATION_BATCH)
-                images = self.dataset.normalise(
-                    self.dataset.validation_images[batch].to(self.device)
-                )
-                logits = self.network(images.contiguous(memory_format=torch.channels_last))
-                if not bool(logits.isfinite().all()):
-                    return None
-                right += (logits.argmax(1) == labels[batch].to(self.device)).sum()
-        return int(right) / len(labels)
+        images, labels = self.dataset.validation_images, self.dataset.validation_labels
+        return _accuracy(self.network, self.dataset, images, labels, self.device)
 
-    def _precision(self) -> torch.autocast:
-        return torch.autocast(
-            self.device.type, dtype=torch.bfloat16, enabled=self.device.type == "cuda"
+
+def measure_test_accuracy(
+    network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
+) -> float | None:
+    """Fraction of the test part, in [0, 1], that a trained network gets right.
+
+    For what a search has found, once the search is over; ``train`` never calls it, and no
+    evaluator of a search does.
+
+    Args:
+        network: As ``train`` left it; moved to the device and put into evaluation mode.
+        dataset: Whose test part is meant.
+        device: The GPU where there is one, by default.
+
+    Returns:
+        The fraction; None where a logit is not finite.
+
+    Raises:
+        InvalidDataset: The test part is empty.
+    """
+    if not len(dataset.test_labels):
+        raise InvalidDataset(
+            f"{dataset.name} has no test images: give a data set with a test part to measure"
         )
+    device = _device(device)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return _accuracy(network, dataset, dataset.test_images, dataset.test_labels, device)
+
+
+def _accuracy(
+    network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
+) -> float | None:
+    """Fraction of ``images`` that is right; None where a logit is not finite."""
+    network.eval()
+    right = torch.zeros((), dtype=torch.int64, device=device)
+    with torch.inference_mode(), _autocast(device):
+        for first in range(0, len(labels), EVALUATION_BATCH):
+            batch = slice(first, first + EVALUATION_BATCH)
+            normal = dataset.normalise(images[batch].to(device))
+            logits = network(normal.contiguous(memory_format=torch.channels_last))
+            if not bool(logits.isfinite().all()):
+                return None
+            right += (logits.argmax(1) == labels[batch].to(device)).sum()
+    return int(right) / len(labels)
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def _device(given: torch.device | str | None) -> torch.device:
+    return torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:

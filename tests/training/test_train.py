@@ -7,9 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from nas_gym.errors import InvalidDataset
 from nas_gym.training.datasets import load_dataset, split_dataset
 from nas_gym.training.recipe import Recipe
-from nas_gym.training.train import augment, train
+from nas_gym.training.train import augment, measure_test_accuracy, train
 
 FAST = Recipe(epochs=3, batch_size=64, learning_rate=0.1)
 
@@ -182,6 +183,42 @@ def test_test_part_is_out_of_reach(digits):
     blind = replace(digits, test_images=None, test_labels=None)
     seen = train(small_net(), digits, replace(FAST, epochs=1), seed=0)
     assert train(small_net(), blind, replace(FAST, epochs=1), seed=0).accuracy == seen.accuracy
+
+
+def test_test_accuracy_is_that_of_a_slow_loop(digits):
+    network = small_net()
+    train(network, digits, replace(FAST, epochs=1), seed=0, device="cpu")
+    network.train()  # measured in evaluation mode, whatever it is in
+    measured = measure_test_accuracy(network, digits, device="cpu")
+    assert not network.training
+    right = 0
+    with torch.no_grad():
+        for image, label in zip(digits.test_images, digits.test_labels, strict=True):
+            logits = network((image[None].float() - digits.mean) / digits.deviation)[0]
+            right += max(range(10), key=lambda c: float(logits[c])) == int(label)
+    assert measured == right / len(digits.test_labels)
+    assert 0.5 < measured < 1
+
+
+def test_test_accuracy_of_more_images_than_a_batch(digits):
+    """The parts are measured alike: put the training part where the test part is."""
+    large = replace(digits, test_images=digits.train_images, test_labels=digits.train_labels)
+    assert len(large.test_labels) > 512
+    network = Scripted([3, 4])  # one class for the first batch, another for the second
+    labels = large.test_labels
+    expected = int((labels[:512] == 3).sum() + (labels[512:] == 4).sum()) / len(labels)
+    assert measure_test_accuracy(network, large, device="cpu") == expected
+
+
+def test_no_test_accuracy_without_finite_logits_or_images(digits):
+    class Broken(SmallNet):
+        def forward(self, images):
+            return super().forward(images) * math.nan
+
+    assert measure_test_accuracy(Broken(), digits) is None
+    empty = replace(digits, test_images=digits.test_images[:0], test_labels=digits.test_labels[:0])
+    with pytest.raises(InvalidDataset, match="digits has no test images"):
+        measure_test_accuracy(small_net(), empty)
 
 
 # ---------------------------------------------------------------- augmentation

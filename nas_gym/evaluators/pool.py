@@ -10,6 +10,7 @@ Here each worker has its own pipe and the process that asks waits for all of the
 thread, no polling, no shared lock that a killed worker could take along.
 """
 
+import os
 import signal
 import time
 from collections import deque
@@ -26,6 +27,7 @@ from nas_gym.evaluators.worker import DONE, READY, STARTED, serve
 
 FAILED_STARTS = 5  # in a row, after which it is no accident
 GRACE = 5.0  # seconds for a killed process to be gone
+LOST_TRACK = 255  # exit status that is told where the fork server died, not the worker
 LONGEST_WAIT = 60.0  # seconds; the system's own limit is in milliseconds of 32 bits
 
 
@@ -85,10 +87,11 @@ class WorkerPool:
         waiting = deque(range(len(jobs)))
         left = len(jobs)
         try:
+            self._wait(waiting, 0.0)  # some may have died since the last batch
             while left:
                 self._fill()
                 self._hand_out(waiting, jobs)
-                outcomes = self._wait(waiting, timeout)
+                outcomes = self._wait(waiting, self._patience(timeout), timeout)
                 left -= len(outcomes)
                 self._fill()
                 self._hand_out(waiting, jobs)  # before the caller takes its time
@@ -120,10 +123,12 @@ class WorkerPool:
             if waiting and worker.ready and worker.job is None:
                 worker.give(waiting.popleft(), jobs)
 
-    def _wait(self, waiting: deque[int], timeout: float | None) -> list[Outcome]:
+    def _wait(
+        self, waiting: deque[int], patience: float, timeout: float | None = None
+    ) -> list[Outcome]:
         """What came back, if anything, at the next event; jobs that never began wait again."""
         watched = {handle: worker for worker in self._workers for handle in worker.handles}
-        happened = wait(list(watched), self._patience(timeout))
+        happened = wait(list(watched), patience)
         outcomes: list[Outcome] = []
         for worker in dict.fromkeys(watched[handle] for handle in happened):
             alive = worker.listen()
@@ -176,7 +181,7 @@ class _Worker:
         self.process.start()
         theirs.close()  # so that its end is seen here
         self.handles = (self.connection, self.process.sentinel)
-        self.ready = False
+        self.ready = self.gone = False
         self.job: int | None = None  # position of the job that it has
         self.started = False  # the job
         self.began = float("inf")  # time.monotonic() when the job started
@@ -202,6 +207,7 @@ class _Worker:
                     self.done.append((self.job, outcome))
                     self.job = None
         except (EOFError, OSError):
+            self.gone = True
             return False
         return alive
 
@@ -214,6 +220,9 @@ class _Worker:
         """Kill it, if it still lives; its exit status, negative for a signal."""
         self.process.kill()
         self.process.join(GRACE)
+        if self.process.exitcode == LOST_TRACK and not self.gone:
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, signal.SIGKILL)
         self.connection.close()
         exit_status: int | None = self.process.exitcode
         return exit_status

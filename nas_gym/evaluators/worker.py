@@ -8,8 +8,8 @@ import re
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from nas_gym.evaluators.jobs import dump_outcome, evaluate_job, load_evaluator
 
 READY, STARTED, DONE = "ready", "started", "done"  # kinds of messages to the pool
 GIB = 2**30  # bytes
+MAY_BE_LOST = 1 / 8  # of a memory limit, to fragmentation
 
 
 def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: float | None) -> None:
@@ -27,7 +28,7 @@ def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: floa
     Messages to the pool are pairs: (READY, None) once; for each job (STARTED, None) and
     (DONE, outcome).
     """
-    prepare_process()
+    prepare_process(memory_limit)
     broken: NASGymError | None = None
     try:
         evaluator = load_evaluator(pickled)
@@ -49,13 +50,16 @@ def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: floa
             return  # this process can use its GPU no more: the pool starts another
         if memory_limit is not None or failure == "out of memory":
             release_memory()
+        if memory_limit is not None and freed_but_counted() > memory_limit * GIB * MAY_BE_LOST:
+            return  # the next child would find too little: the pool starts another process
 
 
-def prepare_process() -> None:
+def prepare_process(memory_limit: float | None) -> None:
     """Make this process one that works for another one, on one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the main process
     _die_with_parent()
-    keep_freed_memory()
+    keep_freed_memory(up_to=1 << 30 if memory_limit is None else 1 << 25)
+    gc.freeze()  # what is loaded by now stays: collecting garbage need not look at it, 0.1 s a time
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
@@ -89,8 +93,39 @@ def release_memory() -> None:
         trim(0)
 
 
-def keep_freed_memory() -> None:
-    """Tell glibc to keep freed memory instead of giving it back to the kernel.
+def freed_but_counted() -> int:
+    """Bytes that are free in glibc's heap and cannot leave it, as something lies behind them."""
+    mallinfo = _c_function("mallinfo2")
+    if mallinfo is None:
+        return 0
+    mallinfo.restype = _Mallinfo
+    return int(mallinfo().fordblks)
+
+
+class _Mallinfo(ctypes.Structure):
+    """``struct mallinfo2`` of malloc.h."""
+
+    _fields_ = [
+        (name, ctypes.c_size_t)
+        for name in (
+            [
+                "arena",
+                "ordblks",
+                "smblks",
+                "hblks",
+                "hblkhd",
+                "usmblks",
+                "fsmblks",
+                "uordblks",
+                "fordblks",
+                "keepcost",
+            ]
+        )
+    ]
+
+
+def keep_freed_memory(up_to: int = 1 << 30) -> None:
+    """Tell glibc to keep freed blocks of ``up_to`` bytes instead of giving them to the kernel.
 
     Without it a small network spends up to 43 % of its training in page faults. Does nothing where
     the C library is another.
@@ -99,35 +134,37 @@ def keep_freed_memory() -> None:
     if mallopt is None:
         return
     trim_threshold, top_pad, mmap_threshold = -1, -2, -3  # malloc.h
-    mallopt(mmap_threshold, 1 << 30)
+    mallopt(mmap_threshold, up_to)
     mallopt(trim_threshold, 2**31 - 1)
     mallopt(top_pad, 1 << 24)  # a limit is exact to this many bytes
 
 
-def _c_function(name: str) -> Callable[..., int] | None:
+def _c_function(name: str) -> Any:
     """A function of glibc; None where there is no such thing."""
     if not sys.platform.startswith("linux"):
         return None
-    function: Callable[..., int] | None = getattr(ctypes.CDLL(None), name, None)
-    return function
+    return getattr(ctypes.CDLL(None), name, None)
 
 
 def _die_with_parent() -> None:
     """Leave nothing running when the main process was killed.
 
-    A thread sees to it everywhere; on Linux the kernel does, also where a child blocks all threads
-    of Python. That follows the fork server, which ends with the main process.
+    A thread sees to it everywhere. On Linux the kernel does so too, for a child that blocks all
+    threads of Python: it sends SIGIO, which ends a process, when the pipe from the main process is
+    closed. (Its signal for a dead parent is about the fork server, which outlives the main one.)
     """
-    threading.Thread(target=_exit_after_parent, daemon=True).start()
-    prctl = _c_function("prctl")
     parent = multiprocessing.parent_process()
-    if prctl is not None and parent is not None and parent.pid != os.getppid():
-        set_parent_death_signal = 1  # sys/prctl.h
-        prctl(set_parent_death_signal, signal.SIGKILL)
+    if parent is None:
+        return
+    threading.Thread(target=_exit_after, args=(parent,), daemon=True).start()
+    if sys.platform.startswith("linux"):
+        import fcntl
+
+        pipe = parent.sentinel
+        fcntl.fcntl(pipe, fcntl.F_SETOWN, os.getpid())
+        fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | os.O_ASYNC)
 
 
-def _exit_after_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+def _exit_after(parent: BaseProcess) -> None:
+    parent.join()
+    os._exit(1)

@@ -51,7 +51,7 @@ class UnrulyEvaluator:
                 import torch
 
                 pieces = [torch.zeros(2**24, dtype=torch.uint8) for _ in range(24)]
-                stays.append(bytearray(1000))
+                stays.append(bytearray(2**22))
                 del pieces
             if order == "wrong answer":
                 yield 0.5

@@ -133,6 +133,8 @@ class WorkerPool:
         for worker in dict.fromkeys(watched[handle] for handle in happened):
             alive = worker.listen()
             outcomes += worker.take()
+            if worker.ready:
+                self._failed_starts = 0
             if not alive:
                 outcomes += self._bury(worker, waiting)
         now = time.monotonic()
@@ -155,7 +157,8 @@ class WorkerPool:
         """Take a dead worker out; what became of its job."""
         self._workers.remove(worker)
         exit_status = worker.end()
-        self._failed_starts = 0 if worker.ready else self._failed_starts + 1
+        if not worker.ready:
+            self._failed_starts += 1
         if self._failed_starts >= FAILED_STARTS:
             raise NASGymError(
                 f"{FAILED_STARTS} worker processes in a row ended as they started "

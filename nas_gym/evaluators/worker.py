@@ -106,21 +106,9 @@ class _Mallinfo(ctypes.Structure):
     """``struct mallinfo2`` of malloc.h."""
 
     _fields_ = [
-        (name, ctypes.c_size_t)
-        for name in (
-            [
-                "arena",
-                "ordblks",
-                "smblks",
-                "hblks",
-                "hblkhd",
-                "usmblks",
-                "fsmblks",
-                "uordblks",
-                "fordblks",
-                "keepcost",
-            ]
-        )
+        *((f"field{i}", ctypes.c_size_t) for i in range(8)),
+        ("fordblks", ctypes.c_size_t),  # free bytes, of all arenas
+        ("keepcost", ctypes.c_size_t),
     ]
 
 

@@ -86,7 +86,7 @@ def prepare_worker() -> None:
     """One thread, and the malloc settings of the search's own workers."""
     import torch
 
-    from nas_gym.evaluators.parallel import keep_freed_memory
+    from nas_gym.evaluators.worker import keep_freed_memory
 
     torch.set_num_threads(1)
     keep_freed_memory()

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas_gym.search_spaces.nasnet_cell import NASNetCell
     from nas_gym.searching import resume, search
     from nas_gym.store import load_run
+    from nas_gym.validating import validate
     from nas_gym.vector_env import NASVectorEnv
 
 __version__ = "0.1.0"
@@ -42,6 +43,7 @@ __all__ = [
     "load_run",
     "resume",
     "search",
+    "validate",
 ]
 
 _HOME = {
@@ -57,6 +59,7 @@ _HOME = {
     "load_run": "store",
     "resume": "searching",
     "search": "searching",
+    "validate": "validating",
 }
 
 

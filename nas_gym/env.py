@@ -50,7 +50,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     ## Information
     Always ``action_mask``. At the end also ``tokens`` (tuple of int), ``architecture`` (the
     genotype as JSON data) and ``evaluation`` (a dict: ``accuracy``, ``parameters``,
-    ``multiply_adds``, ``seconds``, ``source``, ``failure``).
+    ``multiply_adds``, ``seconds``, ``source``, ``failure``, ``detail`` of the failure).
 
     ## Arguments
     Args:

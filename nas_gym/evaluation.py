@@ -45,6 +45,7 @@ class Evaluation:
             "seconds": self.seconds,
             "source": self.source,
             "failure": self.failure,
+            "detail": self.detail,
         }
 
 
@@ -62,6 +63,7 @@ class Validation:
         test_accuracy: Accuracy on the test part, a fraction in [0, 1]; None after a failure.
         seconds: Wall time of the training, >= 0.
         failure: Why there is no accuracy, else None.
+        detail: More about a failure, for people.
         protocol: What it was trained on and how: JSON data, as ``TrainingEvaluator.protocol``.
     """
 
@@ -72,6 +74,7 @@ class Validation:
     test_accuracy: float | None
     seconds: float
     failure: str | None
+    detail: str | None
     protocol: Mapping[str, Any]
 
 

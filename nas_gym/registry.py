@@ -9,6 +9,7 @@ import importlib
 import inspect
 import math
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import MISSING, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
@@ -198,18 +199,25 @@ def make_vector_env(
     reward: Part = "accuracy",
     num_envs: int = 1,
     workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
     **options: Any,
 ) -> NASVectorEnv[Any]:
     """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, JSON data or object.
 
     ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
-    needs ``if __name__ == "__main__":``); 0 evaluates in this process.
+    needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds a
+    child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
+    ``in_workers``).
     """
     space, evaluator, reward = _parts(space, evaluator, reward)
     _check_options(NASVectorEnv, options)
     return NASVectorEnv(
         space,  # type: ignore[arg-type]
-        in_workers(evaluator, workers),
+        in_workers(
+            evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
+        ),
         num_envs=num_envs,
         reward=reward,  # type: ignore[arg-type]
         **options,
@@ -220,15 +228,48 @@ def make_vector_env(
 make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
 
 
-def in_workers(evaluator: Any, workers: int, **limits: Any) -> Any:
-    """``evaluator``, spread over ``workers`` processes; as it is for 0."""
-    if not isinstance(workers, int) or workers < 0:
+def in_workers(
+    evaluator: Any,
+    workers: int,
+    *,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
+) -> Any:
+    """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
+
+    Args:
+        evaluator: Gives the numbers; must be one that can be pickled, to be spread.
+        workers: Processes on this machine, each replaced when a child ends it; 0 for none.
+        timeout: Seconds that a child may take in a worker.
+        memory_limit: GiB that a child may allocate in a worker; Linux only.
+        executor: A live ``concurrent.futures.Executor`` instead of workers; stays open.
+
+    Raises:
+        InvalidOption: An option out of range, or options that exclude each other.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
         raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
+    limits = {"timeout": timeout, "memory_limit": memory_limit}
+    for name, limit in limits.items():
+        if limit is not None and workers == 0:
+            raise InvalidOption(
+                f"{name} is {limit} and workers is 0: only worker processes can be limited, give "
+                "workers=1 or more"
+            )
+    if executor is not None:
+        if workers > 0:
+            raise InvalidOption(
+                f"workers is {workers} and there is an executor: give one of the two"
+            )
+        from nas_gym.evaluators.executor import ExecutorEvaluator
+
+        return ExecutorEvaluator(evaluator, executor)
     if workers == 0:
         return evaluator
     from nas_gym.evaluators.parallel import ParallelEvaluator
 
-    return ParallelEvaluator(evaluator, workers)
+    return ParallelEvaluator(evaluator, workers, timeout, memory_limit)
 
 
 def _check_options(environment: Any, options: Mapping[str, Any]) -> None:

@@ -51,6 +51,7 @@ def validate(
     folder: str | None = None,
     workers: int = 0,
     timeout: float | None = None,
+    memory_limit: float | None = None,
     save: Callable[[Validation], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Validation]:
@@ -73,6 +74,7 @@ def validate(
         workers: Processes that train; 0 trains in this one. The calling script then needs
             ``if __name__ == "__main__":``.
         timeout: Seconds that a training may take, > 0; needs workers. None for no limit.
+        memory_limit: GiB that a training may allocate, > 0; needs workers. None for no limit.
         save: Told of each training as it finishes, before the next is waited for.
         progress: Told how many of how many trainings are done: first, and after each ``save``.
 
@@ -94,7 +96,9 @@ def validate(
     asked = {job.key: p for job, p in zip(jobs, missing, strict=True)}
     finished = len(planned) - len(missing)
     tell = progress or (lambda finished, total: None)
-    spread_out = _in_workers(evaluator, workers, timeout)
+    spread_out: Evaluator = in_workers(
+        evaluator, workers, timeout=timeout, memory_limit=memory_limit
+    )
     tell(finished, len(planned))
     try:
         for evaluation in spread_out.evaluate(jobs, [p.seed for p in missing]):
@@ -224,19 +228,6 @@ def _text(genotype: Any) -> str:
     return json.dumps(genotype, sort_keys=True)
 
 
-def _in_workers(evaluator: FinalTraining, workers: int, timeout: float | None) -> Evaluator:
-    if timeout is None:
-        spread_out: Evaluator = in_workers(evaluator, workers)
-        return spread_out
-    if workers == 0:
-        raise InvalidOption(
-            f"the timeout of {timeout} s needs a process that can be ended: give 1 worker or more"
-        )
-    from nas_gym.evaluators.parallel import ParallelEvaluator
-
-    return ParallelEvaluator(evaluator, workers, timeout)
-
-
 def _validation(
     evaluation: Evaluation, row: Row, seed: int, protocol: Mapping[str, Any]
 ) -> Validation:
@@ -251,5 +242,6 @@ def _validation(
         test_accuracy=metrics["test_accuracy"] if failure is None else None,
         seconds=evaluation.seconds,
         failure=failure,
+        detail=evaluation.detail,
         protocol=protocol,
     )

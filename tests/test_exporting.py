@@ -107,7 +107,7 @@ def test_the_card_for_people(validated_run: RunData) -> None:
 
 def test_a_failure_cannot_break_the_table(found: RunData) -> None:
     row = best_rows(found, 1)[0]
-    failed = Validation(row.key, row.tokens, 1, None, None, 1.0, "error: E: a|b\n# c", {})
+    failed = Validation(row.key, row.tokens, 1, None, None, 1.0, "error: E: a|b\n# c", None, {})
     page = card_as_markdown(card_of(replace(found, validations=(failed,)), row, 1))
     assert "| failed trainings | error: E: a\\|b # c |" in page
 

@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
@@ -6,7 +7,8 @@ import pytest
 from nas_agents.reinforce import Reinforce
 from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
 from nas_gym.evaluation import Evaluation
-from nas_gym.registry import make, names, spec_of
+from nas_gym.evaluators.parallel import ParallelEvaluator
+from nas_gym.registry import in_workers, make, make_vector_env, names, spec_of
 from nas_gym.rewards import AccuracyUnderTarget
 from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
 from nas_gym.testing.landscapes import Landscape
@@ -72,3 +74,19 @@ def test_mistakes_get_one_clear_sentence() -> None:
         make("evaluator", "training", space=LayerChain())
     with pytest.raises(InvalidOption, match="give its name"):
         make("reward", {"target": 1})
+
+
+def test_where_children_are_evaluated() -> None:
+    evaluator = Landscape(NASNetCell())
+    assert in_workers(evaluator, 0) is evaluator
+    limited = in_workers(evaluator, 2, timeout=60, memory_limit=4)
+    assert limited == ParallelEvaluator(evaluator, 2, timeout=60, memory_limit=4)
+    with pytest.raises(InvalidOption, match="timeout is 60 and workers is 0"):
+        in_workers(evaluator, 0, timeout=60)
+    with pytest.raises(InvalidOption, match="memory_limit is 4 and workers is 0"):
+        make_vector_env("nasnet-cell", "landscape", memory_limit=4)
+    with (
+        ThreadPoolExecutor(1) as executor,
+        pytest.raises(InvalidOption, match="give one of the two"),
+    ):
+        in_workers(evaluator, 2, executor=executor)

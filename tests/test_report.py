@@ -112,7 +112,12 @@ def test_the_cost_is_shown(tmp_path: Path) -> None:
 
 def validation(run: RunData, rank: int, seed: int, **figures: Any) -> Validation:
     row = best_rows(run, rank)[rank - 1]
-    known: dict[str, Any] = {"seconds": 1.0, "failure": None, "protocol": {"recipe": {"epochs": 7}}}
+    known: dict[str, Any] = {
+        "seconds": 1.0,
+        "failure": None,
+        "detail": None,
+        "protocol": {"recipe": {"epochs": 7}},
+    }
     return Validation(key=row.key, tokens=row.tokens, seed=seed, **(known | figures))
 
 

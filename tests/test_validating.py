@@ -255,7 +255,7 @@ def test_the_final_training_is_the_searchs_with_one_more_figure() -> None:
         ({"recipe": "quik"}, "unknown recipe 'quik': did you mean 'quick'"),
         ({"recipe": {**SHORT, "epoch": 3}}, "did you mean 'epochs'"),
         ({"workers": -1}, "workers is -1"),
-        ({"timeout": 5.0}, "needs a process that can be ended"),
+        ({"timeout": 5.0}, "only worker processes can be limited"),
         ({"timeout": -5.0, "workers": 1}, "timeout is -5.0"),
         ({"dataset": "digit"}, "did you mean 'digits'"),
     ],

@@ -10,6 +10,10 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 import torch  # noqa: E402
 
+import nas_gym.evaluators.training  # noqa: E402
+import nas_gym.evaluators.worker  # noqa: E402
+import nas_gym.training.train  # noqa: E402, F401
+
 # The first optimizer imports another second's worth of modules. Nothing here starts a thread or
 # touches a GPU: both would not survive the fork.
 torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=0.1)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluation import Evaluation
+from nas_gym.evaluators.failures import failed
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
 from nas_gym.training.recipe import Recipe, recipe_of
 
@@ -121,21 +122,20 @@ class TrainingEvaluator:
         from nas_gym.training.train import train
 
         start = time.perf_counter()
-        metrics: dict[str, float] = {}
         threads = torch.get_num_threads()
         torch.set_num_threads(self.threads)
+        metrics: dict[str, float] = {}
         try:
             network = self._build(architecture, seed)
             result = train(network, self.data, self.named_recipe, seed)
-            failure = result.failure
-            if failure is None:
+            if result.failure is None:
                 metrics = self._metrics(network, result)
         except Exception as error:  # whatever a child does wrong is its result
-            failure = f"error: {type(error).__name__}: {error}"
+            return failed(architecture, error, time.perf_counter() - start)
         finally:
             torch.set_num_threads(threads)
         seconds = time.perf_counter() - start
-        return Evaluation(architecture, metrics, seconds, source="trained", failure=failure)
+        return Evaluation(architecture, metrics, seconds, "trained", result.failure)
 
     def _build(self, architecture: Architecture[Any], seed: int) -> "nn.Module":
         """The network, its initial weights drawn under the child's seed."""

@@ -179,7 +179,6 @@ class RunRecord(Record):
 
     def close(self) -> None:
         """Let go of the run and the store."""
-        self._lock.release()
         self.store.close()
 
     def _request(self, number: int, evaluation: Evaluation, reward: float) -> dict[str, Any]:

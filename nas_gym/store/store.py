@@ -65,6 +65,7 @@ class Store:
     ) -> None:
         self.database = connect(store, read_only=read_only)
         self.locks = locks_of(self.database)
+        self._held: list[RunLock] = []
         try:
             if self.database.is_file:
                 self._open_file(Path(self.database.shown), must_exist or read_only)
@@ -82,7 +83,9 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file or the connections."""
+        """Let go of its runs, and of the file or the connections."""
+        while self._held:
+            self._held.pop().release()
         self.database.close()
 
     def start_run(
@@ -269,6 +272,7 @@ class Store:
             raise StoreError(
                 f"run {name!r} is being written by another process: wait until it ends, or stop it"
             )
+        self._held.append(lock)
         return lock
 
     def _continue(

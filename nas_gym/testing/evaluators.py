@@ -1,32 +1,59 @@
 """Evaluators that misbehave in a known way, around any other evaluator."""
 
+import ctypes
+import math
+import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.evaluation import Evaluation, Evaluator
+
+CHUNK = 64 * 2**20  # bytes
+HOARD = 100 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
 class FailingEvaluator:
-    """Fails for some children; which ones follows from their seeds.
+    """Fails for some children; which ones, and how, follows from their seeds.
+
+    **All ways but ``"report"`` and ``"nan"`` need worker processes** (``ParallelEvaluator``):
+    ``"raise"`` ends the search, ``"exit"`` and ``"segfault"`` end the process that evaluates,
+    ``"hang"`` blocks it for ever, and ``"allocate"`` fills the machine's memory where no
+    ``memory_limit`` stops it.
 
     Args:
         inner: Evaluates the others.
         rate: Fraction of children that fail, in [0, 1].
-        reason: Their ``failure``.
+        reason: The ``failure`` of those that report it.
+        ways: How children fail, equally often: ``"report"`` an evaluation with its failure,
+            ``"raise"`` a RuntimeError, answer an accuracy that is ``"nan"``, ``"exit"`` with status
+            3, ``"segfault"``, ``"hang"`` in a C call that holds the interpreter's lock and answers
+            no SIGTERM, ``"allocate"`` 100 GiB and write to them.
+
+    Raises:
+        InvalidOption: ``rate`` out of range, or no way at all.
+        UnknownName: No such way.
     """
 
     inner: Evaluator
     rate: float = 0.3
     reason: str = "error: failed on purpose"
+    ways: Sequence[str] = ("report",)
 
     def __post_init__(self) -> None:
         if not 0 <= self.rate <= 1:
             raise InvalidOption(f"rate is {self.rate}: give a fraction from 0 to 1")
+        ways = (self.ways,) if isinstance(self.ways, str) else tuple(self.ways)
+        if not ways:
+            raise InvalidOption(f"ways is empty: give some of {', '.join(WAYS)}")
+        for way in ways:
+            if way not in WAYS:
+                raise unknown_name("way to fail", way, WAYS)
+        object.__setattr__(self, "ways", ways)  # hashable, and equal after a trip through JSON
 
     @property
     def stateful(self) -> bool:
@@ -38,14 +65,63 @@ class FailingEvaluator:
     ) -> Iterator[Evaluation]:
         """The inner evaluations, some of them replaced by failures."""
         for architecture, seed in zip(architectures, seeds, strict=True):
-            if seed % 1000 < 1000 * self.rate:
+            way = self.way(seed)
+            if way is None:
+                yield from self.inner.evaluate([architecture], [seed])
+            elif way == "report":
                 yield Evaluation(architecture, failure=self.reason)
             else:
-                yield from self.inner.evaluate([architecture], [seed])
+                yield Evaluation(architecture, {"accuracy": ACTIONS[way]()})
+
+    def way(self, seed: int) -> str | None:
+        """How the child with this seed fails; None where it does not."""
+        if seed % 1000 >= 1000 * self.rate:
+            return None
+        return self.ways[seed // 1000 % len(self.ways)]
 
     def close(self) -> None:
         """Close the inner evaluator."""
         self.inner.close()
+
+
+def _raise() -> float:
+    raise RuntimeError("failed on purpose")
+
+
+def _exit() -> float:
+    os._exit(3)
+
+
+def _segfault() -> float:
+    ctypes.string_at(0)  # reads where nothing is
+    return math.nan
+
+
+def _hang() -> float:
+    library = ctypes.PyDLL(None)  # its calls keep the interpreter's lock
+    mutex = ctypes.create_string_buffer(256)  # more than any system's pthread_mutex_t
+    library.pthread_mutex_init(mutex, None)
+    for _ in range(2):  # the second time waits for the first, which is its own
+        library.pthread_mutex_lock(mutex)
+    return math.nan
+
+
+def _allocate() -> float:
+    hoard: list[bytes] = []
+    while len(hoard) * CHUNK < HOARD:
+        hoard.append(b"\1" * CHUNK)  # written to, or the system would only promise it
+    return math.nan
+
+
+ACTIONS: dict[str, Callable[[], float]] = {
+    "raise": _raise,
+    "nan": lambda: math.nan,
+    "exit": _exit,
+    "segfault": _segfault,
+    "hang": _hang,
+    "allocate": _allocate,
+}
+WAYS = ("report", *ACTIONS)
 
 
 @dataclass(frozen=True)

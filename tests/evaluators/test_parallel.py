@@ -1,5 +1,6 @@
 import contextlib
 import copy
+import math
 import multiprocessing
 import os
 import pickle
@@ -7,17 +8,20 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing import forkserver
 from pathlib import Path
 
 import pytest
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidDataset, InvalidOption
+from nas_gym.errors import InvalidDataset, InvalidOption, NASGymError
 from nas_gym.evaluation import Evaluator
 from nas_gym.evaluators.parallel import ParallelEvaluator
 
 sys.path.append(str(Path(__file__).parent))  # workers get it as well
 from unruly import NoReturn, UnrulyEvaluator
+
+LINUX = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="asks the Linux kernel")
 
 
 def children(*orders):
@@ -68,6 +72,110 @@ def test_bad_children_are_rows_and_the_pool_goes_on(pool):
     ]
     assert answers[3].seconds == 1.0
     assert all(e.failure is None for e in by_place(pool, *["fine"] * 4))
+
+
+def test_a_failure_says_more_than_its_reason(pool):
+    raised, killed, left, hung = by_place(pool, "raise", "die", "exit", "hang")
+    assert raised.detail.splitlines()[-2:] == [
+        '    raise RuntimeError("on purpose")',
+        "RuntimeError: on purpose",
+    ]
+    assert killed.detail.startswith("killed by signal 9 (SIGKILL)")
+    assert left.detail == "exit status 3"
+    assert hung.detail == "ran longer than 1 s"
+    assert 0 < left.seconds < 1
+
+
+def test_a_child_that_exits_in_peace_is_missed_like_any_other(pool):
+    assert [e.failure for e in by_place(pool, "exit 0", "fine")] == ["crashed", None]
+
+
+def test_a_worker_killed_at_work_costs_its_child(pool):
+    answers = pool.evaluate(children("fine", "hang", "fine"), range(3))
+    pid = int(next(answers).metrics["pid"])
+    for worker in pool._pools[0]._workers:
+        if worker.process.pid != pid:
+            worker.process.kill()  # has "hang", or is about to get it
+    failures = [e.failure for e in answers]
+    assert failures.count(None) == 1
+    assert {*failures} <= {None, "crashed", "timeout"}
+    assert [e.failure for e in by_place(pool, "fine", "fine")] == [None, None]
+
+
+def test_the_fork_server_may_die_as_well(pool):
+    before = {e.metrics["pid"] for e in by_place(pool, *["fine"] * 4)}
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
+    time.sleep(0.2)
+    after = by_place(pool, *["fine"] * 4)
+    assert [e.failure for e in after] == [None] * 4
+    assert not any(alive(int(pid)) for pid in before)
+
+
+def test_a_worker_whose_gpu_is_lost_is_replaced():
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1)
+    try:
+        before, lost, after = by_place(evaluator, "fine", "gpu lost", "fine")
+        assert lost.failure.startswith("error: RuntimeError: CUDA error")
+        assert before.metrics["pid"] != after.metrics["pid"]
+    finally:
+        evaluator.close()
+
+
+def test_an_answer_of_another_type_is_the_evaluators_fault(pool):
+    with pytest.raises(InvalidOption, match=r"the evaluator gave 0\.5"):
+        by_place(pool, "wrong answer")
+
+
+def test_one_batch_at_a_time(pool):
+    answers = pool.evaluate(children("fine", "fine"), range(2))
+    next(answers)
+    with pytest.raises(InvalidOption, match="busy with another batch"):
+        by_place(pool, "fine")
+    answers.close()
+    assert by_place(pool, "fine")[0].failure is None
+
+
+def test_closing_in_the_middle_of_a_batch_leaves_no_worker():
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1)
+    answers = evaluator.evaluate(children("fine", "fine"), range(2))
+    next(answers)
+    evaluator.close()
+    with pytest.raises(NASGymError, match="closed in the middle of a batch"):
+        next(answers)
+    assert evaluator._pools == []
+
+
+@LINUX
+def test_memory_beyond_the_limit_is_a_failure_and_the_worker_goes_on():
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1, memory_limit=1)
+    gib = 2**30
+    try:
+        before, under, over, again, after = by_place(
+            evaluator, "fine", gib * 7 // 10, gib * 11 // 10, gib * 7 // 10, "fine"
+        )
+    finally:
+        evaluator.close()
+    assert over.failure == "out of memory"
+    assert "DefaultCPUAllocator" in over.detail
+    assert [e.failure for e in (before, under, again, after)] == [None] * 4
+    assert len({e.metrics["pid"] for e in (before, under, again, after)}) == 1
+
+
+@LINUX
+def test_a_worker_that_cannot_give_back_its_memory_is_replaced():
+    """Free memory in small pieces counts against the limit, and would fail the next child."""
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1, memory_limit=0.5)
+    try:
+        answers = by_place(evaluator, *["pieces", int(0.45 * 2**30)] * 3)
+    finally:
+        evaluator.close()
+    assert [e.failure for e in answers] == [None] * 6
+
+
+def test_memory_limits_need_linux(monkeypatch):
+    monkeypatch.setattr(sys, "platform", "darwin")
+    with pytest.raises(InvalidOption, match="only Linux can limit"):
+        ParallelEvaluator(UnrulyEvaluator(), 1, memory_limit=1)
 
 
 def test_a_worker_that_dies_between_rounds_costs_nothing(pool):
@@ -135,11 +243,14 @@ def test_daemonic_processes_are_told_what_to_do(monkeypatch):
         by_place(ParallelEvaluator(UnrulyEvaluator(), workers=1), "fine")
 
 
-@pytest.mark.parametrize(("workers", "timeout"), [(0, None), (-1, None), (1.5, None), (True, None),
-                                                  (1, 0), (1, float("nan"))])  # fmt: skip
-def test_options_out_of_range(workers, timeout):
-    with pytest.raises(InvalidOption):
-        ParallelEvaluator(UnrulyEvaluator(), workers, timeout)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("workers", value) for value in (0, -1, 1.5, True)]
+    + [(name, value) for name in ("timeout", "memory_limit") for value in (0, math.nan, "1", True)],
+)
+def test_options_out_of_range(name, value):
+    with pytest.raises(InvalidOption, match=f"^{name} is {value!r}: give"):
+        ParallelEvaluator(UnrulyEvaluator(), **{"workers": 1, name: value})
 
 
 # ---------------------------------------------------------------- scripts
@@ -223,10 +334,10 @@ def test_a_script_without_the_main_guard_gets_one_clear_error(tmp_path):
     assert 'put what it runs under `if __name__ == "__main__":`' in last
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks for processes in /proc")
+@LINUX
 @pytest.mark.parametrize("how", ["ctrl-c", "killed"])
 def test_no_process_outlives_the_script(tmp_path, how):
-    process = start_script(tmp_path, orders=["fine", "fine", "hang", "hang"])
+    process = start_script(tmp_path, orders=["fine", "fine", "hang", "stuck"])
     workers = [int(process.stdout.readline().split()[1]) for _ in range(2)]
     start = time.monotonic()
     if how == "ctrl-c":  # reaches all processes of a terminal's foreground group

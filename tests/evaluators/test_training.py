@@ -32,16 +32,18 @@ class Chain:
     """One convolution of a chosen width, or something that goes wrong."""
 
     max_length = 1
-    max_options = 5
+    max_options = 6
 
     def choose(self, pick):
-        return pick("width", (4, 8, "raise", "diverge", "interrupt"))
+        return pick("width", (4, 8, "raise", "diverge", "interrupt", "huge"))
 
     def build(self, genotype, task):
         if genotype == "raise":
             raise ValueError("no such width")
         if genotype == "interrupt":
             raise KeyboardInterrupt
+        if genotype == "huge":
+            return nn.Linear(2**24, 2**24)  # a petabyte
         width = genotype if isinstance(genotype, int) else 4
         network = nn.Sequential(
             nn.Conv2d(task.channels, width, 3, padding=1),
@@ -76,9 +78,16 @@ def test_bad_children_are_rows():
     evaluator = TrainingEvaluator(Chain(), recipe=SHORT)
     raised, diverged, fine = evaluations(evaluator, Chain(), [(2,), (3,), (0,)], [1, 2, 3])
     assert raised.failure == "error: ValueError: no such width"
+    assert raised.detail.endswith("ValueError: no such width")
     assert diverged.failure == "diverged"
     assert raised.accuracy is diverged.accuracy is None
     assert fine.failure is None
+
+
+def test_a_network_that_does_not_fit_is_out_of_memory():
+    (huge,) = evaluations(TrainingEvaluator(Chain(), recipe=SHORT), Chain(), [(5,)], [1])
+    assert huge.failure == "out of memory"
+    assert "DefaultCPUAllocator" in huge.detail
 
 
 def test_ctrl_c_is_no_bad_child():

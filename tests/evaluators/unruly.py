@@ -1,12 +1,16 @@
 """An evaluator that misbehaves by order, in a module that worker processes can import."""
 
+import ctypes
 import os
 import signal
+import sys
 import time
 from dataclasses import dataclass
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.evaluation import Evaluation
+
+stays = []
 
 
 class NoReturn:
@@ -33,6 +37,25 @@ class UnrulyEvaluator:
                 os.kill(os.getpid(), signal.SIGKILL)
             if order == "exit":
                 os._exit(3)
+            if order == "exit 0":
+                sys.exit(0)
+            if order == "stuck":  # in a C call that lets no thread of Python run
+                ctypes.PyDLL(None).pause()
+            if order == "gpu lost":
+                raise RuntimeError("CUDA error: device-side assert triggered")
+            if isinstance(order, int):  # bytes for torch to allocate
+                import torch
+
+                torch.zeros(order, dtype=torch.uint8)
+            if order == "pieces":  # 384 MiB, of which the last stays where it is
+                import torch
+
+                pieces = [torch.zeros(2**24, dtype=torch.uint8) for _ in range(24)]
+                stays.append(bytearray(2**22))
+                del pieces
+            if order == "wrong answer":
+                yield 0.5
+                continue
             if order == "hang":
                 time.sleep(1000)
             if order == "no data":

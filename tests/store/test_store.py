@@ -179,8 +179,10 @@ def test_failures_of_a_machine_are_not_shared(store: Store, reason: str) -> None
 
 def test_validations_come_back(store: Store) -> None:
     store.start_run("a-run", CONFIG).finish("finished")
-    validation = Validation("key", (0, 1), 7, 0.5, 0.25, 1.5, None, {"dataset": "digits"})
-    failed = replace(validation, seed=8, accuracy=None, test_accuracy=None, failure="diverged")
+    validation = Validation("key", (0, 1), 7, 0.5, 0.25, 1.5, None, None, {"dataset": "digits"})
+    failed = replace(
+        validation, seed=8, accuracy=None, test_accuracy=None, failure="error: E", detail="x"
+    )
     for each in (validation, failed):
         store.save_validation("a-run", each)
     assert store.load_run("a-run").validations == (validation, failed)

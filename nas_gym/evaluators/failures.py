@@ -1,0 +1,43 @@
+"""What becomes of an exception that a child raised: a failed evaluation."""
+
+import traceback
+from typing import Any
+
+from nas_gym.architecture import Architecture
+from nas_gym.evaluation import Evaluation
+
+LINES = 5  # of a traceback that are kept
+OUT_OF_MEMORY = (
+    "out of memory",  # CUDA, in torch.OutOfMemoryError and in other errors
+    "DefaultCPUAllocator",  # torch on the CPU: can't allocate memory
+    "not enough memory",
+    "Cannot allocate memory",  # the C library's word for it
+    "bad_alloc",
+    "ALLOC_FAILED",  # cuBLAS, cuDNN
+)
+
+
+def failed(architecture: Architecture[Any], error: BaseException, seconds: float) -> Evaluation:
+    """The evaluation of a child that raised ``error`` after ``seconds``.
+
+    The last lines of the traceback become its ``detail``. What the traceback's frames held is let
+    go of, so that after an error about memory there is memory again.
+    """
+    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    traceback.clear_frames(error.__traceback__)
+    told = [line for line in lines if line.strip(" ^~")]  # not those that point at columns
+    detail = "\n".join(told[-LINES:])
+    return Evaluation(architecture, seconds=seconds, failure=failure_of(error), detail=detail)
+
+
+def failure_of(error: BaseException) -> str:
+    """``"out of memory"``, or ``"error: …"`` with the error's type and message.
+
+    Python's MemoryError (numpy's is one) is easily told. Torch says the same in a RuntimeError of
+    its own or in a plain one, whose message alone tells.
+    """
+    if isinstance(error, MemoryError):
+        return "out of memory"
+    if isinstance(error, RuntimeError | OSError) and any(m in str(error) for m in OUT_OF_MEMORY):
+        return "out of memory"
+    return f"error: {type(error).__name__}: {error}"

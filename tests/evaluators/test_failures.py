@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import torch
+
+from nas_gym.architecture import Architecture
+from nas_gym.evaluators.failures import LINES, failed, failure_of
+
+CHILD = Architecture((0,), "child", "0")
+TOO_MUCH = 2**50  # bytes
+
+
+def error_of(action):
+    try:
+        action()
+    except Exception as error:
+        return error
+    raise AssertionError("it raised nothing")
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        lambda: bytearray(TOO_MUCH),
+        lambda: np.ones(TOO_MUCH, np.uint8),
+        lambda: torch.zeros(TOO_MUCH, dtype=torch.uint8),
+    ],
+    ids=["python", "numpy", "torch"],
+)
+def test_real_errors_about_memory(action):
+    assert failure_of(error_of(action)) == "out of memory"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
+        RuntimeError("std::bad_alloc"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_what_others_say_about_memory(error):
+    assert failure_of(error) == "out of memory"
+
+
+def test_other_errors_keep_their_words():
+    assert failure_of(ValueError("out of memory lane")) == "error: ValueError: out of memory lane"
+
+
+def test_detail_is_the_end_of_the_traceback():
+    def first(depth):
+        return second(depth - 1)
+
+    def second(depth):
+        return first(depth) if depth else 1 / 0
+
+    evaluation = failed(CHILD, error_of(lambda: first(20)), 2.5)
+    lines = evaluation.detail.splitlines()
+    assert len(lines) == LINES
+    assert lines[-1] == "ZeroDivisionError: division by zero"
+    assert lines[-2].strip() == "return first(depth) if depth else 1 / 0"
+    assert (evaluation.failure, evaluation.seconds) == (f"error: {lines[-1]}", 2.5)
+
+
+def test_what_the_child_held_is_let_go():
+    class Weights:
+        alive = 0
+
+        def __init__(self):
+            Weights.alive += 1
+
+        def __del__(self):
+            Weights.alive -= 1
+
+    def child():
+        weights = Weights()
+        raise MemoryError(weights.alive)
+
+    error = error_of(child)
+    assert Weights.alive == 1
+    failed(CHILD, error, 0.0)
+    assert Weights.alive == 0

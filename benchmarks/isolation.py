@@ -300,9 +300,10 @@ def main() -> None:
     starts = fresh_starts()
     print(f"a fresh worker: {ms(starts)} ms", flush=True)
     speed = speed_rows(sides)
+    load = os.getloadavg()[0]
     sizes = memory_rows({name: SIDES[name] for name in REMEMBERED}, options.children)
     report("isolation", PAGE.format(
-        machine=machine(), load=os.getloadavg()[0], starts=ms(starts),
+        machine=machine(), load=load, starts=ms(starts),
         speed="\n".join(speed), sizes="\n".join(sizes),
         deaths=DEATHS, limit=LIMIT, trivial=TRIVIAL, workers=WORKERS, early=EARLY,
         children=options.children,
@@ -311,11 +312,13 @@ def main() -> None:
 
 PAGE = """# Isolation: worker processes that may die
 
-`python benchmarks/isolation.py --write`, on {machine}, load average {load:.1f} at the end. Medians,
-with the range in brackets. All sides fork their workers from the same server, which has torch
-loaded.
+`python benchmarks/isolation.py --write`, on {machine}. Medians, with the range in brackets. All
+sides fork their workers from the same server, which has torch loaded.
 
 ## Time
+
+The load average after these measurements was {load:.1f}: above the number of cores, others were at
+work on this machine and the figures are too high for all sides.
 
 A fresh worker of nas-gym is ready after {starts} ms (target: 50).
 

@@ -84,6 +84,10 @@ class Evaluator(Protocol):
 
     ``stateful`` is True where a later answer may differ from an earlier one (a noisy landscape,
     shared weights): its answers are then never answered from the memo.
+
+    An evaluator may also have a property ``protocol``: JSON data that names all that its answers
+    depend on beside space, architecture and seed (data set, recipe, …). Runs of one store share
+    what they evaluate where it is equal; without it a run shares with no other.
     """
 
     @property

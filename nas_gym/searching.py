@@ -179,7 +179,7 @@ def search(
             checked_run_name(run),
             config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
             resume=resume,
-            protocol=_protocol(config, made_evaluator),
+            protocol=_protocol(config, made_space, made_evaluator),
             env_spec=env_spec_of(config) if config["restorable"] else None,
             session=session() | {"workers": workers},
         )
@@ -317,9 +317,12 @@ def _configuration(
     }
 
 
-def _protocol(config: dict[str, Any], evaluator: Any) -> dict[str, Any] | None:
-    """What evaluations depend on beside architecture and seed; None where that cannot be said."""
-    if evaluator.stateful or not config["restorable"]:
+def _protocol(config: dict[str, Any], space: Any, evaluator: Any) -> dict[str, Any] | None:
+    """What evaluations depend on beside architecture and seed; None where that is not told."""
+    told = config["protocol"]
+    # "__main__" is another module in each script.
+    if evaluator.stateful or not told or type(evaluator).__module__ == "__main__":
         return None
-    told = config["protocol"] or {"evaluator": config["evaluator"]}
-    return {"space": config["space"], **told}
+    if not restorable("space", space):
+        return None
+    return {"space": config["space"], "evaluated_by": config["evaluator"]["name"], **told}

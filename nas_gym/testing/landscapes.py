@@ -63,6 +63,12 @@ class Landscape:
 
     stateful = False
 
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the accuracies depend on beside space, architecture and seed, as JSON data."""
+        names = ("seed", "interactions", "noise", "best", "middling")
+        return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
+
     def __post_init__(self) -> None:
         if self.interactions < 0 or self.noise < 0 or not 0 <= self.middling < self.best <= 1:
             raise InvalidOption(

@@ -140,11 +140,11 @@ class RunRecord(Record):
             "tokens": to_text(architecture.tokens),
             "genotype": to_text(genotype_to_json(architecture.genotype)),
             "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
-            "seconds": float(evaluation.seconds),
+            "seconds": _stored(evaluation.seconds),
             "source": evaluation.source,
-            "failure": evaluation.failure,
-            "detail": evaluation.detail,
-            "reward": float(answer.reward),
+            "failure": _storable(evaluation.failure),
+            "detail": _storable(evaluation.detail),
+            "reward": _stored(answer.reward),
         }
         self._waiting.append(summed(EVALUATIONS, row))
         ref = self.run_id, self._serial
@@ -191,7 +191,7 @@ class RunRecord(Record):
             "evaluation_serial": serial,
             "tokens": to_text(evaluation.architecture.tokens),
             "source": evaluation.source,
-            "reward": float(reward),
+            "reward": _stored(reward),
         }
         return summed(REQUESTS, row)
 
@@ -309,6 +309,18 @@ class RunRecord(Record):
             raise StoreError(
                 f"{error}; what was recorded is kept: go on with `nas-gym resume {self.name}`"
             ) from error
+
+
+def _stored(number: float) -> float:
+    """As it comes back: SQLite has no negative zero."""
+    return float(number) + 0.0
+
+
+def _storable(text: str | None) -> str | None:
+    """Without what a database refuses: half characters, and a server's end of a text."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _evaluation(

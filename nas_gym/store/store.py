@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Validation
-from nas_gym.store.database import check_integrity, connect, is_url
+from nas_gym.store.database import check_integrity, connect, damaged, is_url
 from nas_gym.store.journal import CHUNK, Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
@@ -39,7 +39,8 @@ from nas_gym.store.schema import (
 )
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
-MAY_CHANGE = ("budget", "limits")  # of a configuration, when its run goes on
+# Of a configuration, when its run goes on. Whether it can be restored follows from its parts.
+MAY_CHANGE = ("budget", "limits", "restorable")
 
 
 class Store:
@@ -82,7 +83,8 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of the file or the connections."""
+        """Let go of the file or the connections, and of the runs that were being written."""
+        self.locks.close()
         self.database.close()
 
     def start_run(
@@ -158,6 +160,7 @@ class Store:
             StoreError: No such run, or a live process is writing it.
             InvalidOption: The configuration is another one.
         """
+        self.database.check_writable()
         lock = self._lock(self._run(name)["id"], name)
         try:
             return self._continue(name, config, protocol, session or {}, lock)
@@ -177,6 +180,10 @@ class Store:
             best.scalar_subquery().label("best_reward"),
         ).order_by(RUNS.c.id)
         rows = self.database.read(lambda c: [row._asdict() for row in c.execute(query)])
+        for row in rows:
+            check(RUNS, row)
+            if not isinstance(row["best_reward"], float | int | None):
+                raise damaged(self.database.shown)
         return [
             {
                 "name": row["name"],
@@ -219,19 +226,23 @@ class Store:
         self.database.write(work)
 
     def _open_file(self, path: Path, must_exist: bool) -> None:
-        if path.is_file():
-            if path.stat().st_size:
-                check_integrity(self.database, path)
-        elif must_exist:
-            raise StoreError(
-                f"there is no results database {path}: run a search first, "
-                "or name another with --store"
-            )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                if path.stat().st_size:
+                    check_integrity(self.database, path)
+            elif path.exists():
+                raise StoreError(f"{path} is not a file: name a file with --store")
+            elif must_exist:
+                raise StoreError(
+                    f"there is no results database {path}: run a search first, "
+                    "or name another with --store"
+                )
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(
-                f"the results database {path} cannot be made ({error}): name another with --store"
+                f"the results database {path} cannot be opened ({error.strerror}): check the path "
+                "and its permissions, or name another with --store"
             ) from error
 
     def _run(self, name: str) -> dict[str, Any]:
@@ -254,7 +265,7 @@ class Store:
         """As recorded; ``cut`` where it says running and no process is."""
         status = str(run["status"])
         if status not in STATUSES:
-            raise StoreError(f"the results database {self.database.shown} is damaged: restore it")
+            raise damaged(self.database.shown)
         return "cut" if status == "running" and not self.locks.is_alive(run["id"]) else status
 
     def _lock(self, run_id: int, name: str) -> RunLock:
@@ -262,8 +273,8 @@ class Store:
             lock = self.locks.take(run_id)
         except OSError as error:
             raise StoreError(
-                f"run {name!r} cannot be locked ({error}): make the folder of "
-                f"{self.database.shown} writable"
+                f"run {name!r} cannot be locked ({error.strerror or error}): make the folder of "
+                f"{self.database.shown} writable, with room for small files"
             ) from error
         if lock is None:
             raise StoreError(

@@ -81,6 +81,7 @@ class RunRecord(Record):
         self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
         self._evaluated = 0  # since then
+        self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for row, ref in zip(earlier.rows, earlier.refs, strict=True):
             self._known.setdefault(row.key, ref)
         for ref, row in earlier.unanswered:
@@ -169,6 +170,7 @@ class RunRecord(Record):
         """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
 
         def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
             mine = CLAIMS.c.run_id == self.run_id
             connection.execute(CLAIMS.delete().where(mine))
             connection.execute(RUNS.update().where(RUNS.c.id == self.run_id).values(status=status))
@@ -209,6 +211,7 @@ class RunRecord(Record):
             return
 
         def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
             if evaluations:
                 connection.execute(self.store.database.insert(EVALUATIONS), evaluations)
                 if self.shared:
@@ -295,10 +298,23 @@ class RunRecord(Record):
 
     def _check_lock(self) -> None:
         if not self._lock.is_held():
-            raise StoreError(
-                f"run {self.name!r} was taken over by another process after the connection to "
-                f"{self.store.database.shown} was lost: let that process go on"
-            )
+            raise self._taken_over()
+
+    def _check_owner(self, connection: sa.Connection) -> None:
+        """Whoever went on with the run, while its lock was lost with a connection, changed it."""
+        if self.store.database.is_file:
+            return
+        query = sa.select(RUNS.c.checksum).where(RUNS.c.id == self.run_id)
+        mark = connection.execute(query).scalar()
+        self._mark = mark if self._mark is None else self._mark
+        if mark != self._mark:
+            raise self._taken_over()
+
+    def _taken_over(self) -> StoreError:
+        return StoreError(
+            f"run {self.name!r} was taken over by another process after the connection to "
+            f"{self.store.database.shown} was lost: let that process go on"
+        )
 
     @contextmanager
     def _advice(self) -> "Iterator[None]":

@@ -82,7 +82,7 @@ def _bring_up_to_date(database: Database, connection: sa.Connection) -> None:
     for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
         try:
             _MIGRATIONS[step](connection)
-        except (LookupError, TypeError, ValueError, RecursionError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
             raise damaged(database.shown) from error
     if database.is_file:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")

@@ -119,13 +119,22 @@ class Store:
             "sessions": to_text([{"started": started, **(session or {})}]),
         }
 
+        new = summed(RUNS, row)
+        tries = 0
+
         def work(connection: sa.Connection) -> tuple[int, int]:
-            if connection.execute(_run_named(name)).first() is not None:
+            nonlocal tries
+            tries += 1
+            query = sa.select(RUNS.c.checksum).where(RUNS.c.name == name)
+            found = connection.execute(query).scalar()
+            # On a second try it may be ours: a server can go away after it has written.
+            ours = tries > 1 and found == new["checksum"]
+            if found is not None and not ours:
                 raise StoreError(
                     f"there is a run {name!r} in {self.database.shown} already: go on with it with "
                     f"`nas-gym resume {name}`, or give another name with --run"
                 )
-            connection.execute(RUNS.insert(), summed(RUNS, row))
+            connection.execute(self.database.insert(RUNS), new)
             run_id = int(connection.execute(_run_named(name)).scalar_one())
             return run_id, self._protocol(connection, protocol or {"run": name})
 
@@ -216,12 +225,18 @@ class Store:
     def save_validation(self, name: str, validation: Validation) -> None:
         """Write one final training of a run; on disk when this returns."""
         run_id = self._run(name)["id"]
-        count = sa.select(sa.func.count()).where(VALIDATIONS.c.run_id == run_id)
+        written = sa.select(VALIDATIONS.c.checksum).where(VALIDATIONS.c.run_id == run_id)
+        first: int | None = None
 
         def work(connection: sa.Connection) -> None:
-            serial = connection.execute(count.select_from(VALIDATIONS)).scalar_one()
-            row = validation_row(run_id, serial, validation)
-            connection.execute(VALIDATIONS.insert(), row)
+            nonlocal first
+            sums = list(connection.execute(written.order_by(VALIDATIONS.c.serial)).scalars())
+            first = len(sums) if first is None else first
+            # On a second try it may be there: a server can go away after it has written.
+            again = validation_row(run_id, first, validation)["checksum"]
+            if again not in sums[first : first + 1]:
+                row = validation_row(run_id, len(sums), validation)
+                connection.execute(VALIDATIONS.insert(), row)
 
         self.database.write(work)
 

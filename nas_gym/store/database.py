@@ -115,6 +115,8 @@ class Database:
                     self.shown, pause,
                 )  # fmt: skip
                 time.sleep(pause)
+            except UnicodeDecodeError as error:  # a message of SQLite's, about a changed name
+                raise damaged(self.shown) from error
             else:
                 self._reached = True
                 return result
@@ -149,6 +151,8 @@ _DAMAGED = (
     "is damaged (its bytes are not what was written): nothing was changed in it; restore a copy, "
     "or save what can be read with `sqlite3 FILE .recover`, and name another file with --store"
 )
+_MAGIC = b"SQLite format 3\0"
+_FOREIGN = "is a file of something else: name another file with --store"
 _FULL = "cannot grow, the disk is full: make room"
 _READ_ONLY = "is read-only: make it and its folder writable, or name another file with --store"
 _UNREADABLE = (
@@ -156,7 +160,7 @@ _UNREADABLE = (
     "-wal), which cannot be read on a read-only disk: copy both files to a writable folder"
 )
 _SQLITE_SENTENCES = {
-    "file is not a database": "is a file of something else: name another file with --store",
+    "file is not a database": _DAMAGED,  # it begins as one: see check_integrity
     "malformed": _DAMAGED,
     "Could not decode": _DAMAGED,
     "no such table": _DAMAGED,
@@ -244,7 +248,10 @@ def _without_secrets(url: sa.URL) -> str:
 
 
 def check_integrity(database: Database, path: Path) -> None:
-    """Raise StoreError where SQLite finds that bytes of the file have changed."""
+    """Raise StoreError where a file is none of SQLite's, or its bytes have changed."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:  # SQLite takes a file of one byte for a new one
+            raise StoreError(f"the results database {path} {_FOREIGN}")
     whole = path.stat().st_size <= WHOLE_CHECK_BYTES
     pragma = "integrity_check(1)" if whole else "quick_check(1)"
     found = database.read(lambda c: c.exec_driver_sql(f"PRAGMA {pragma}").scalar())

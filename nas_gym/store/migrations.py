@@ -70,6 +70,8 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
         raise StoreError(
             f"{database.shown} is a database of something else: name another with --store"
         )
+    if version == SCHEMA_VERSION and not set(TABLES.tables) <= set(tables):
+        raise damaged(database.shown)
     return version
 
 

@@ -254,6 +254,10 @@ class Store:
                 )
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise StoreError(
+                f"{error.filename} is not a folder: name a file with --store"
+            ) from None
         except OSError as error:
             raise StoreError(
                 f"the results database {path} cannot be opened ({error.strerror}): check the path "

@@ -22,8 +22,10 @@ from nas_gym.errors import StoreError
 T = TypeVar("T")
 LOCK_SECONDS = 30.0  # how long to wait while another process writes
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again
-# How soon libpq says that a server cannot be reached, or went away without a word; seconds.
-SERVER_TIMEOUTS = {
+# For libpq, where the URL does not say else. How soon, in seconds, it says that a server cannot be
+# reached or went away without a word.
+SERVER_OPTIONS: dict[str, int | str] = {
+    "client_encoding": "utf8",
     "connect_timeout": 10,
     "keepalives_idle": 30,
     "keepalives_interval": 10,
@@ -214,10 +216,10 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
             f"the results database {shown} is of a kind that nas-gym does not know: give a SQLite "
             "file or a postgresql:// URL"
         )
-    timeouts = {name: t for name, t in SERVER_TIMEOUTS.items() if name not in url.query}
+    options = {name: value for name, value in SERVER_OPTIONS.items() if name not in url.query}
     try:
         engine = sa.create_engine(
-            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=timeouts
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options
         )
     except ImportError as error:
         raise StoreError(

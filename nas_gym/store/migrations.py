@@ -21,6 +21,7 @@ from nas_gym.store.schema import (
 )
 
 PARTS = ("space", "evaluator", "agent", "reward")
+ENCODINGS = ("UTF8", "SQL_ASCII")  # the latter keeps the bytes that it is given
 _MAKING = 0x6E6173  # advisory lock of whoever makes the tables in a server
 _VERSION = sa.Table(  # in servers; a SQLite file has its version in its header
     "nas_gym_store", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False)
@@ -57,6 +58,12 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
         version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
         foreign = version == 0 and bool(tables)
     else:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding not in ENCODINGS:
+            raise StoreError(
+                f"the results database {database.shown} cannot hold every text, its encoding is "
+                f"{encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
         ours = _VERSION.name in tables
         version = int(connection.execute(sa.select(_VERSION.c.version)).scalar_one()) if ours else 0
         foreign = not ours and bool(set(tables) & set(TABLES.tables))

@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import json
 import os
 import random
 import re
@@ -18,8 +19,11 @@ from typing import Any
 import pytest
 
 import nas_gym
+from nas_gym.architecture import architecture_of
 from nas_gym.cli import main
 from nas_gym.errors import NASGymError, StoreError
+from nas_gym.evaluation import Evaluation, Validation
+from nas_gym.ledger import Ledger
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.store import RunData, Store, database, load_run
 from nas_gym.testing.evaluators import FailingEvaluator
@@ -210,22 +214,29 @@ def test_a_read_only_disk(
         assert files_of(disk) == before
 
 
+END = "--- end ---"
 # A user who may not write; what another user perhaps cannot import is imported before.
-AS_NOBODY = """
-import concurrent.futures.process, os, sys
+AS_NOBODY = f"""
+import concurrent.futures.process, json, os, sys
 import sqlalchemy.dialects.sqlite
 import nas_agents, nas_gym.evaluators.parallel, nas_gym.testing.landscapes
 from nas_gym.cli import main
-from nas_gym.commands import search
-try:
-    main(["list", "--store", "none"])
-except SystemExit:
-    pass
+
+def run(command):
+    try:
+        main(command)
+    except SystemExit:
+        for stream in (sys.stdout, sys.stderr):
+            print({END!r}, end="", file=stream, flush=True)
+
+os.chdir("/")
+run(["list", "--store", "none"])
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)
     os.setuid(65534)
-main(sys.argv[1:])
+for command in json.loads(sys.argv[1]):
+    run(command)
 """
 
 
@@ -239,25 +250,43 @@ def test_files_of_another_user(what: str) -> None:
     before = store.read_bytes()
     root.chmod({"file": 0o777, "folder": 0o555, "hidden": 0o000}[what])
     try:
-        searched = as_another_user(*SEARCH, str(store))
-        listed = as_another_user(*LIST, str(store))
+        second = REPORT if what == "hidden" else LIST
+        searched, told = as_another_user([*SEARCH, str(store)], [*second, str(store)])
     finally:
         root.chmod(0o777)
     expected = "cannot be opened (Permission denied)" if what == "hidden" else "read-only: make it"
     assert expected in one_sentence(searched.stderr)
-    assert searched.returncode == 2
-    if what != "hidden":
-        assert "first: finished, 20 evaluations" in listed.stdout, listed.stderr
-        assert "cut: interrupted, 8 evaluations" in listed.stdout
+    if what == "hidden":
+        assert expected in one_sentence(told.stderr)
+    else:
+        assert "first: finished, 20 evaluations" in told.stdout, told.stderr
+        assert "cut: interrupted, 8 evaluations" in told.stdout
     assert store.read_bytes() == before
     shutil.rmtree(root)
 
 
-def as_another_user(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    """Runs the command as a user who may not do everything; this one, unless it is root."""
-    return subprocess.run(
-        [sys.executable, "-c", AS_NOBODY, *arguments], check=False, capture_output=True, text=True
-    )
+def as_another_user(*commands: Sequence[str]) -> "list[subprocess.CompletedProcess[str]]":
+    """Run commands as a user who may not do everything; this one, unless it is root."""
+    done = subprocess.run(
+        [sys.executable, "-c", AS_NOBODY, json.dumps(commands)],
+        check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    parts = zip(done.stdout.split(END), done.stderr.split(END), strict=True)
+    return [subprocess.CompletedProcess([], 0, *shown) for shown in parts][1:-1]
+
+
+def test_a_live_run_is_seen_by_those_who_may_only_read() -> None:
+    root = Path(tempfile.mkdtemp())
+    root.chmod(0o755)
+    store = fill(root / "store.sqlite")
+    with Store(store) as opened:
+        live = opened.start_run("live", {"budget": 3})
+        (listed,) = as_another_user([*LIST, str(store)])
+        live.close()
+    (ended,) = as_another_user([*LIST, str(store)])
+    assert "live: running, 0 evaluations" in listed.stdout, listed.stderr
+    assert "live: cut, 0 evaluations" in ended.stdout, ended.stderr
+    shutil.rmtree(root)
 
 
 def test_a_disk_that_fills_up_in_the_middle(
@@ -350,8 +379,8 @@ def test_a_store_that_another_program_has_locked(
         else:
             assert "locked by another program" in refused(capsys, *REPORT, filled)
         process.communicate()
-    succeeded(*SEARCH, filled)
-    succeeded(*RESUME, filled)
+    nas_gym.resume("cut", filled)
+    assert len(load_run("cut", filled).rows) == 16
     assert load_run("first", filled) == before
 
 
@@ -408,6 +437,33 @@ def test_another_configuration_is_refused(
     assert load_run("cut", filled) == before
 
 
+# --- What a database changes, or does not take
+
+
+def test_texts_and_numbers_that_no_database_keeps(store: Store) -> None:
+    """SQLite has no negative zero, PostgreSQL no text with a zero, neither half a character."""
+
+    class Odd:
+        stateful = False
+
+        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+            for i, each in enumerate(architectures):
+                if i:
+                    yield Evaluation(each, {"accuracy": -0.0}, seconds=-0.0)
+                else:
+                    yield Evaluation(each, failure="error: \0", detail="a \udc80 b \0 ü")
+
+        def close(self) -> None:
+            pass
+
+    record = store.start_run("mine", {"budget": 2})
+    ledger = Ledger(Odd(), lambda evaluation: -0.0, record=record)
+    ledger.request([architecture_of(BitString(2), tokens) for tokens in ((0, 1), (1, 0))])
+    failed, fine = store.load_run("mine").rows
+    assert (failed.failure, failed.detail) == ("error: ?", "a ? b ? ü")
+    assert (fine.reward, fine.seconds, fine.metrics) == (0.0, 0.0, {"accuracy": 0.0})
+
+
 # --- What is damaged
 
 KILLED = """
@@ -439,8 +495,6 @@ def killed(path: Path) -> Path:
 
 def rich(path: Path) -> dict[str, RunData]:
     """A store with all kinds of rows; what is in it."""
-    from nas_gym.evaluation import Validation
-
     space, bits = NASNetCell(blocks=1), BitString(5)
     failing = FailingEvaluator(Landscape(space), rate=0.2)
     nas_gym.search(space, failing, "random-search", budget=150, run="first", store=path)

@@ -367,6 +367,23 @@ def test_a_wrong_password(server: Any, capsys: pytest.CaptureFixture[str]) -> No
 
 
 @pytest.mark.slow
+def test_databases_of_other_encodings(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    address = sa.make_url(server.url()).set(drivername="postgresql+psycopg")
+    engine = sa.create_engine(address, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in ("sql_ascii", "latin1"):
+            made = f"CREATE DATABASE {name} ENCODING '{name}' TEMPLATE template0"
+            connection.execute(sa.text(f"{made} LC_COLLATE 'C' LC_CTYPE 'C'"))
+    engine.dispose()
+    place = server.url(database="sql_ascii")
+    with Store(place) as store:
+        store.start_run("mine", CONFIG | {"text": "π"}, env_spec='"π"')
+        assert store.load_run("mine").env_spec == '"π"'
+    sentence = shown_by(capsys, "search", *CHEAP, "--store", server.url(database="latin1"))
+    assert "its encoding is LATIN1: make one with CREATE DATABASE" in sentence
+
+
+@pytest.mark.slow
 def test_a_server_that_goes_away_again_and_again(
     server: Any, whole: RunData, monkeypatch: pytest.MonkeyPatch
 ) -> None:

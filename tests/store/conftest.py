@@ -135,3 +135,33 @@ def server(own_server: Server) -> Iterator[Server]:
     with engine.begin() as connection:
         connection.execute(sa.text("DROP SCHEMA public CASCADE; CREATE SCHEMA public"))
     engine.dispose()
+
+
+class Disk:
+    """A small file system of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __truediv__(self, name: str) -> Path:
+        return self.folder / name
+
+    def remount(self, option: str) -> None:
+        subprocess.run(["mount", "-o", f"remount,{option}", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    """Of 4 MiB; ``remount`` makes it read-only (``ro``) or another ``size``."""
+    folder = Path(tempfile.mkdtemp())
+    options = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(options, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        mounted = False
+    if not mounted:
+        folder.rmdir()
+        pytest.skip("this user may not mount a file system")
+    yield Disk(folder)
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+    folder.rmdir()

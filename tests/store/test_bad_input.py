@@ -13,10 +13,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 import nas_gym
 from nas_gym.architecture import architecture_of
@@ -24,11 +26,14 @@ from nas_gym.cli import main
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluation import Evaluation, Validation
 from nas_gym.ledger import Ledger
+from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.store import RunData, Store, database, load_run
+from nas_gym.store.schema import EVALUATIONS
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import BitString
+from nas_gym.vector_env import NASVectorEnv
 
 CHEAP = ("--evaluator", "landscape", "--agent", "random-search", "--set", "space.blocks=2",
          "--workers", "1")  # fmt: skip
@@ -93,27 +98,6 @@ def fill(path: Path, budget: int = 20) -> Path:
 @pytest.fixture
 def filled(tmp_path: Path) -> Path:
     return fill(tmp_path / "store.sqlite")
-
-
-@pytest.fixture
-def disk() -> Iterator[Path]:
-    """A small file system of its own."""
-    folder = Path(tempfile.mkdtemp())
-    options = ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(options, check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        folder.rmdir()
-        pytest.skip("this user may not mount a file system")
-    yield folder
-    subprocess.run(["umount", "-l", str(folder)], check=True)
-    folder.rmdir()
-
-
-def remount(disk: Path, option: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{option}", str(disk)], check=True)
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -185,7 +169,7 @@ def test_what_is_not_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     [("closed", "interrupted"), ("killed", "cut"), ("killed, its shared memory lost", "")],
 )
 def test_a_read_only_disk(
-    disk: Path, ended: str, ended_as: str, capsys: pytest.CaptureFixture[str]
+    disk: Any, ended: str, ended_as: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = disk / "store.sqlite"
     if ended == "closed":
@@ -196,8 +180,8 @@ def test_a_read_only_disk(
         killed(store)
         if ended.endswith("lost"):
             Path(f"{store}-shm").unlink()
-    remount(disk, "ro")
-    before = files_of(disk)
+    disk.remount("ro")
+    before = files_of(disk.folder)
     out = Path(tempfile.mkdtemp())
     try:
         if ended.endswith("lost"):
@@ -211,7 +195,7 @@ def test_a_read_only_disk(
             assert f"{store} is read-only: make it" in refused(capsys, *command, store)
     finally:
         shutil.rmtree(out)
-        assert files_of(disk) == before
+        assert files_of(disk.folder) == before
 
 
 END = "--- end ---"
@@ -225,7 +209,8 @@ from nas_gym.cli import main
 def run(command):
     try:
         main(command)
-    except SystemExit:
+    except SystemExit as exit_:
+        print("exit", exit_.code or 0)
         for stream in (sys.stdout, sys.stderr):
             print({END!r}, end="", file=stream, flush=True)
 
@@ -256,8 +241,10 @@ def test_files_of_another_user(what: str) -> None:
         root.chmod(0o777)
     expected = "cannot be opened (Permission denied)" if what == "hidden" else "read-only: make it"
     assert expected in one_sentence(searched.stderr)
+    assert searched.stdout == "exit 2\n"
     if what == "hidden":
         assert expected in one_sentence(told.stderr)
+        assert told.stdout == "exit 2\n"
     else:
         assert "first: finished, 20 evaluations" in told.stdout, told.stderr
         assert "cut: interrupted, 8 evaluations" in told.stdout
@@ -290,16 +277,16 @@ def test_a_live_run_is_seen_by_those_who_may_only_read() -> None:
 
 
 def test_a_disk_that_fills_up_in_the_middle(
-    disk: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    disk: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remount(disk, "size=384k")
+    disk.remount("size=384k")
     search = ("search", *CHEAP, "--budget", "400", "--run", "cut", "--json", "--store")
     sentence = refused(capsys, *search, disk / "store.sqlite")
     assert "cannot grow, the disk is full: make room" in sentence
     assert "what was recorded is kept: go on with `nas-gym resume cut`" in sentence
     again = refused(capsys, *search, disk / "store.sqlite")
     assert "there is a run 'cut'" in again or "the disk is full" in again
-    remount(disk, "size=8m")
+    disk.remount("size=8m")
     cut = load_run("cut", disk / "store.sqlite")
     assert cut.status == "cut"
     assert 0 < len(cut.rows) < 400
@@ -316,15 +303,15 @@ def test_a_disk_that_fills_up_in_the_middle(
     assert history(resumed) == history(load_run("whole", tmp_path / "store.sqlite"))
 
 
-def test_a_disk_that_was_full_before(disk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    remount(disk, "size=256k")
+def test_a_disk_that_was_full_before(disk: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    disk.remount("size=256k")
     with (disk / "full").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(bytes(4096))
     sentence = refused(capsys, *SEARCH, disk / "store.sqlite")
     assert "the disk is full" in sentence
     (disk / "full").unlink()
-    remount(disk, "size=4m")
+    disk.remount("size=4m")
     succeeded(*SEARCH, disk / "store.sqlite")
     assert len(load_run("new", disk / "store.sqlite").rows) == 8
 
@@ -462,6 +449,37 @@ def test_texts_and_numbers_that_no_database_keeps(store: Store) -> None:
     failed, fine = store.load_run("mine").rows
     assert (failed.failure, failed.detail) == ("error: ?", "a ? b ? ü")
     assert (fine.reward, fine.seconds, fine.metrics) == (0.0, 0.0, {"accuracy": 0.0})
+
+
+def test_what_was_written_may_be_written_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server can go away between its writing and its saying so; the work is then tried again."""
+    write = store.database.write
+
+    def twice(work: Any, **options: Any) -> Any:
+        write(work, **options)
+        return write(work, **options)
+
+    monkeypatch.setattr(store.database, "write", twice)
+    space = BitString(4)
+    record = store.start_run("mine", {"budget": 20}, protocol={"space": "bits"})
+    with pytest.raises(StoreError, match="there is a run 'mine'"):
+        store.start_run("mine", {"budget": 20, "seed": 1})
+    env = NASVectorEnv(space, Landscape(space), record=record)
+    env.reset(seed=0)
+    rounds = [[random_tokens(space, env.np_random) for _ in range(4)] for _ in range(5)]
+    played = [answer for each in rounds for answer in env.play(each)]
+    validation = Validation("key", (0, 1), 7, 0.5, 0.25, 1.5, None, {"dataset": "digits"})
+    for seed in (7, 8):
+        store.save_validation("mine", replace(validation, seed=seed))
+    record.finish("finished")
+    run = store.load_run("mine")
+    assert [(r.tokens, r.reward) for r in run.rows] == [(a.tokens, a.reward) for a in played]
+    assert [each.seed for each in run.validations] == [7, 8]
+    count = sa.select(sa.func.count()).select_from(EVALUATIONS)
+    keys = {row.key for row in run.rows}
+    assert store.database.read(lambda c: c.execute(count).scalar()) == len(keys)
 
 
 # --- What is damaged

@@ -1,10 +1,10 @@
 """A store of version 1, as the code of its time wrote it, brought up to date."""
 
-import os
 import signal
 import sqlite3
 import subprocess
 import sys
+from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +65,6 @@ def told(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def plain(row: Any) -> tuple[Any, ...]:
-    from json import dumps
-
     return (
         row.number, dumps(list(row.tokens)), dumps(row.genotype), row.key, row.seed,
         dumps(row.metrics), row.seconds, row.source, row.reward, row.failure,
@@ -81,8 +79,6 @@ def as_told(run: RunData) -> dict[str, Any]:
 
 def sorted_text(tokens: Any) -> Any:
     """Genotypes are written with sorted keys now."""
-    from json import dumps, loads
-
     number, tokens_, genotype, *rest = tokens
     return number, tokens_, dumps(loads(genotype), sort_keys=True), *rest
 
@@ -246,11 +242,11 @@ def test_a_damaged_old_store_is_refused_as_it_is(old: Path, damage: str) -> None
     connection.close()
 
 
-def test_an_old_store_that_cannot_be_written_stays_as_it_is(old: Path) -> None:
+def test_an_old_store_that_cannot_be_written_stays_as_it_is(disk: Any) -> None:
+    old = make_old(disk / "store.sqlite")
+    disk.remount("ro")
     before = old.read_bytes()
-    old.chmod(0o444)
-    if os.access(old, os.W_OK):
-        pytest.skip("this user may write everything")
-    with pytest.raises(StoreError, match="bring it up to date, where it can be written"):
-        Store(old)
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match="bring it up to date, where it can be written"):
+            Store(old, read_only=read_only)
     assert old.read_bytes() == before

@@ -3,6 +3,11 @@
 ``store`` opens one, ``journal`` writes a run, ``rows`` is what comes back; ``schema`` has the
 tables, ``database`` the connection, ``locks`` says which runs are alive, ``migrations`` brings
 older files up to date.
+
+What protects a record: SQLite's integrity check when a file is opened, and a checksum in every row
+of a run, which is checked whenever the run is read. A changed byte is therefore an error and never
+a result. One place is different: in the log of a process that was killed (``-wal``), SQLite drops
+what follows a changed byte, so that the run ends earlier, as if it had been cut there.
 """
 
 from nas_gym.store.journal import RunRecord

@@ -5,6 +5,8 @@ whatever goes wrong into one sentence.
 """
 
 import logging
+import os
+import shutil
 import sqlite3
 import time
 from collections.abc import Callable
@@ -20,6 +22,17 @@ from nas_gym.errors import StoreError
 T = TypeVar("T")
 LOCK_SECONDS = 30.0  # how long to wait while another process writes
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again
+# For libpq, where the URL does not say else. How soon, in seconds, it says that a server cannot be
+# reached or went away without a word.
+SERVER_OPTIONS: dict[str, int | str] = {
+    "client_encoding": "utf8",
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+}
+SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
+FULL_BYTES = 64 * 2**10  # a disk with less room than this is full
 WHOLE_CHECK_BYTES = 256 * 2**20  # larger files get SQLite's quick check, without their indexes
 _log = logging.getLogger("nas_gym")
 
@@ -30,11 +43,14 @@ class Database:
     Args:
         engine: Reads; ``engine`` with the option ``nas_gym_write`` writes.
         shown: The database in messages: a path, or a URL without its password.
+        read_only: Refuse to write.
     """
 
-    def __init__(self, engine: sa.Engine, shown: str) -> None:
+    def __init__(self, engine: sa.Engine, shown: str, *, read_only: bool = False) -> None:
         self.engine = engine
         self.shown = shown
+        self.read_only = read_only
+        self._reached = False  # a wrong host, port or password is no server that went away
         self._writer = engine.execution_options(nas_gym_write=True)
         self._hasty = engine.execution_options(nas_gym_write=True, nas_gym_hasty=True)
 
@@ -53,7 +69,13 @@ class Database:
         ``work`` may run again after a server went away, so it must not mind its own rows. Without
         ``durable`` a power failure (not: a kill) may lose it, which saves the wait for the disk.
         """
+        self.check_writable()
         return self._transact(self._writer if durable else self._hasty, work)
+
+    def check_writable(self) -> None:
+        """Raise StoreError where only reading is possible."""
+        if self.read_only:
+            raise StoreError(f"the results database {self.shown} {_READ_ONLY}")
 
     def insert(self, table: sa.Table) -> Any:
         """An INSERT that leaves rows alone which are there already."""
@@ -64,12 +86,28 @@ class Database:
         """Let go of the file or the connections."""
         self.engine.dispose()
 
-    def _transact(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
-        pauses = () if self.is_file else RETRY_PAUSES
+    def use_wal(self) -> None:
+        """Let readers and a writer of a file work side by side; stays so in the file."""
+
+        def work() -> None:
+            connection = self.engine.raw_connection()
+            try:
+                _use_wal(connection)
+            finally:
+                connection.close()
+
+        self.reach(work)
+
+    def reach(self, work: Callable[[], T]) -> T:
+        """What ``work`` returns, which is tried again while a server that was there is away.
+
+        Raises:
+            StoreError: In one sentence whatever the database said.
+        """
+        pauses = RETRY_PAUSES if self._reached and not self.is_file else ()
         for pause in (*pauses, None):
             try:
-                with engine.begin() as connection:
-                    return work(connection)
+                result = work()
             except (sa.exc.DBAPIError, OSError, sqlite3.Error) as error:
                 lost = isinstance(error, sa.exc.OperationalError | sa.exc.InterfaceError)
                 if pause is None or not lost:
@@ -79,7 +117,19 @@ class Database:
                     self.shown, pause,
                 )  # fmt: skip
                 time.sleep(pause)
+            except UnicodeDecodeError as error:  # a message of SQLite's, about a changed name
+                raise damaged(self.shown) from error
+            else:
+                self._reached = True
+                return result
         raise AssertionError  # the last pause is None
+
+    def _transact(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
+        def once() -> T:
+            with engine.begin() as connection:
+                return work(connection)
+
+        return self.reach(once)
 
     def _sentence(self, error: Exception) -> str:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
@@ -91,6 +141,8 @@ class Database:
         for words, sentence in _SQLITE_SENTENCES.items():
             if words in reason:
                 return f"the results database {self.shown} {sentence}"
+        if "disk I/O error" in reason and _is_full(Path(self.shown)):
+            return f"the results database {self.shown} {_FULL}"
         return (
             f"the results database {self.shown} cannot be used ({reason}): "
             "check the path and its permissions, or name another file with --store"
@@ -101,16 +153,31 @@ _DAMAGED = (
     "is damaged (its bytes are not what was written): nothing was changed in it; restore a copy, "
     "or save what can be read with `sqlite3 FILE .recover`, and name another file with --store"
 )
+_MAGIC = b"SQLite format 3\0"
+_FOREIGN = "is a file of something else: name another file with --store"
 _FULL = "cannot grow, the disk is full: make room"
+_READ_ONLY = "is read-only: make it and its folder writable, or name another file with --store"
+_UNREADABLE = (
+    "holds the last writes of a process that was killed (in the file beside it that ends in "
+    "-wal), which cannot be read on a read-only disk: copy both files to a writable folder"
+)
 _SQLITE_SENTENCES = {
-    "file is not a database": "is a file of something else: name another file with --store",
+    "file is not a database": _DAMAGED,  # it begins as one: see check_integrity
     "malformed": _DAMAGED,
+    "Could not decode": _DAMAGED,
+    "no such table": _DAMAGED,
+    "no such column": _DAMAGED,
     "disk is full": _FULL,
     "database is locked": (
         "has been locked by another program for too long: close that program and try again"
     ),
-    "readonly database": "is read-only: make it writable, or name another file with --store",
+    "readonly database": _READ_ONLY,
 }
+
+
+def damaged(shown: str | Path) -> StoreError:
+    """The error for a file whose bytes have changed."""
+    return StoreError(f"the results database {shown} {_DAMAGED}")
 
 
 def is_url(store: str | Path) -> bool:
@@ -118,74 +185,121 @@ def is_url(store: str | Path) -> bool:
     return isinstance(store, str) and "://" in store
 
 
+def shown_store(store: str | Path) -> str:
+    """A path or URL as messages may show it: without a password.
+
+    Raises:
+        StoreError: The URL cannot be read.
+    """
+    return _without_secrets(_url_of(str(store))) if is_url(store) else str(store)
+
+
 def connect(store: str | Path, *, read_only: bool = False) -> Database:
     """The database that a path or a URL names.
 
     Args:
         store: A SQLite file, or a URL such as ``postgresql://host/name``.
-        read_only: Open a file for reading alone, so that a read-only disk will do.
+        read_only: Open a file for reading alone, so that a read-only disk will do. A file that
+            this process may not write is always opened so.
 
     Raises:
         StoreError: The URL cannot be read, or its driver is not installed.
     """
     if not is_url(store):
         return _connect_file(Path(store), read_only)
-    try:
-        url = sa.make_url(str(store))
-    except sa.exc.ArgumentError as error:
-        raise StoreError(
-            f"{store!r} is not a database URL: write it as postgresql://user@host/database"
-        ) from error
-    backend = url.get_backend_name()
-    if backend == "sqlite" and url.database:
+    url = _url_of(str(store))
+    if url.drivername == "sqlite" and url.database:
         return _connect_file(Path(url.database), read_only)
-    if backend != "postgresql":
+    shown = _without_secrets(url)
+    if url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise StoreError(
-            f"the results database {url.render_as_string()} is of a kind that nas-gym does not "
-            "know: give a SQLite file or a postgresql:// URL"
+            f"the results database {shown} is of a kind that nas-gym does not know: give a SQLite "
+            "file or a postgresql:// URL"
         )
-    shown = url.render_as_string()
-    if url.drivername == "postgresql":
-        url = url.set(drivername="postgresql+psycopg")
+    options = {name: value for name, value in SERVER_OPTIONS.items() if name not in url.query}
     try:
-        engine = sa.create_engine(url, pool_pre_ping=True)
-        sa.event.listen(engine, "begin", _begin_on_server)
+        engine = sa.create_engine(
+            url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options
+        )
     except ImportError as error:
         raise StoreError(
-            f"the results database {shown} needs the package {error.name!r}: "
+            f"the results database {shown} needs the package psycopg ({error}): "
             'install it with pip install "nas-gym[postgres]"'
         ) from error
+    sa.event.listen(engine, "begin", _begin_on_server)
     return Database(engine, shown)
 
 
+def _url_of(text: str) -> sa.URL:
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or "@" in (url.host or ""):  # not shown: its password cannot be told apart
+        raise StoreError(
+            f"the given {text.partition(':')[0]} URL of a database cannot be read: write it as "
+            "postgresql://user:password@host:5432/database, with any of : / @ in the password as "
+            "%3A %2F %40"
+        ) from None
+    return url
+
+
+def _without_secrets(url: sa.URL) -> str:
+    hidden = {name: "***" for name in SECRETS if name in url.query}
+    return url.update_query_dict(hidden).render_as_string()
+
+
 def check_integrity(database: Database, path: Path) -> None:
-    """Raise StoreError where SQLite finds that bytes of the file have changed."""
+    """Raise StoreError where a file is none of SQLite's, or its bytes have changed."""
+    with path.open("rb") as file:
+        if file.read(len(_MAGIC)) != _MAGIC:  # SQLite takes a file of one byte for a new one
+            raise StoreError(f"the results database {path} {_FOREIGN}")
     whole = path.stat().st_size <= WHOLE_CHECK_BYTES
     pragma = "integrity_check(1)" if whole else "quick_check(1)"
     found = database.read(lambda c: c.exec_driver_sql(f"PRAGMA {pragma}").scalar())
     if found != "ok":
-        raise StoreError(f"the results database {path} {_DAMAGED}")
+        raise damaged(path)
 
 
 def _connect_file(path: Path, read_only: bool) -> Database:
+    read_only = read_only or not _is_writable(path)
+
     def open_file() -> sqlite3.Connection:
-        if not read_only:
-            return _open_sqlite(path, "rwc")
-        try:
-            connection = _open_sqlite(path, "ro")
-            connection.execute("PRAGMA user_version").fetchone()
-        except sqlite3.OperationalError:
-            if path.with_name(path.name + "-wal").exists():
-                raise
-            # On a read-only disk there can be no shared memory beside the file, nor a writer.
-            return _open_sqlite(path, "ro&immutable=1")
-        return connection
+        return _open_to_read(path) if read_only else _open_sqlite(path, "rwc")
 
     engine = sa.create_engine("sqlite://", creator=open_file, poolclass=sa.pool.QueuePool)
     sa.event.listen(engine, "begin", _begin)
-    if not read_only:
-        sa.event.listen(engine, "connect", _use_wal)
-    return Database(engine, str(path))
+    return Database(engine, str(path), read_only=read_only)
+
+
+def _is_writable(path: Path) -> bool:
+    """Whether SQLite may write an existing file and, beside it, what it keeps of a transaction."""
+    if not os.path.exists(path):
+        return True  # making it says what is wrong
+    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+
+
+def _is_full(path: Path) -> bool:
+    try:
+        return shutil.disk_usage(path.parent).free < FULL_BYTES
+    except OSError:
+        return False
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    try:
+        connection = _open_sqlite(path, "ro")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError as error:
+        # On a read-only disk there can be no shared memory beside the file, nor a writer.
+        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+            raise
+    else:
+        return connection
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise StoreError(f"the results database {path} {_UNREADABLE}")
+    return _open_sqlite(path, "ro&immutable=1")
 
 
 def _open_sqlite(path: Path, mode: str) -> sqlite3.Connection:
@@ -200,16 +314,19 @@ def _open_sqlite(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _use_wal(connection: Any, _: object) -> None:
-    """Readers and a writer side by side; a new file may be in the hands of another process."""
+def _use_wal(connection: Any) -> None:
+    """Set the mode; a new file may be in the hands of another process."""
+    cursor = connection.cursor()
     deadline = time.monotonic() + LOCK_SECONDS
-    while connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:  # SQLite does not always wait here
             if "locked" not in str(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.01)
+        else:
+            return  # where the file system has no shared memory, SQLite keeps its other mode
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -81,6 +81,7 @@ class RunRecord(Record):
         self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
         self._evaluated = 0  # since then
+        self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for row, ref in zip(earlier.rows, earlier.refs, strict=True):
             self._known.setdefault(row.key, ref)
         for ref, row in earlier.unanswered:
@@ -140,11 +141,11 @@ class RunRecord(Record):
             "tokens": to_text(architecture.tokens),
             "genotype": to_text(genotype_to_json(architecture.genotype)),
             "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
-            "seconds": float(evaluation.seconds),
+            "seconds": _stored(evaluation.seconds),
             "source": evaluation.source,
-            "failure": evaluation.failure,
-            "detail": evaluation.detail,
-            "reward": float(answer.reward),
+            "failure": _storable(evaluation.failure),
+            "detail": _storable(evaluation.detail),
+            "reward": _stored(answer.reward),
         }
         self._waiting.append(summed(EVALUATIONS, row))
         ref = self.run_id, self._serial
@@ -169,6 +170,7 @@ class RunRecord(Record):
         """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
 
         def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
             mine = CLAIMS.c.run_id == self.run_id
             connection.execute(CLAIMS.delete().where(mine))
             connection.execute(RUNS.update().where(RUNS.c.id == self.run_id).values(status=status))
@@ -190,7 +192,7 @@ class RunRecord(Record):
             "evaluation_serial": serial,
             "tokens": to_text(evaluation.architecture.tokens),
             "source": evaluation.source,
-            "reward": float(reward),
+            "reward": _stored(reward),
         }
         return summed(REQUESTS, row)
 
@@ -208,6 +210,7 @@ class RunRecord(Record):
             return
 
         def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
             if evaluations:
                 connection.execute(self.store.database.insert(EVALUATIONS), evaluations)
                 if self.shared:
@@ -294,10 +297,23 @@ class RunRecord(Record):
 
     def _check_lock(self) -> None:
         if not self._lock.is_held():
-            raise StoreError(
-                f"run {self.name!r} was taken over by another process after the connection to "
-                f"{self.store.database.shown} was lost: let that process go on"
-            )
+            raise self._taken_over()
+
+    def _check_owner(self, connection: sa.Connection) -> None:
+        """Whoever went on with the run, while its lock was lost with a connection, changed it."""
+        if self.store.database.is_file:
+            return
+        query = sa.select(RUNS.c.checksum).where(RUNS.c.id == self.run_id)
+        mark = connection.execute(query).scalar()
+        self._mark = mark if self._mark is None else self._mark
+        if mark != self._mark:
+            raise self._taken_over()
+
+    def _taken_over(self) -> StoreError:
+        return StoreError(
+            f"run {self.name!r} was taken over by another process after the connection to "
+            f"{self.store.database.shown} was lost: let that process go on"
+        )
 
     @contextmanager
     def _advice(self) -> "Iterator[None]":
@@ -308,6 +324,18 @@ class RunRecord(Record):
             raise StoreError(
                 f"{error}; what was recorded is kept: go on with `nas-gym resume {self.name}`"
             ) from error
+
+
+def _stored(number: float) -> float:
+    """As it comes back: SQLite has no negative zero."""
+    return float(number) + 0.0
+
+
+def _storable(text: str | None) -> str | None:
+    """Without what a database refuses: half characters, and a server's end of a text."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
 
 
 def _evaluation(

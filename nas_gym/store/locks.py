@@ -3,14 +3,19 @@
 A lock ends with its process, however that ends, so nothing has to expire.
 """
 
+import os
+import sys
+import time
 from pathlib import Path
 from typing import Protocol
 
 import sqlalchemy as sa
 from filelock import FileLock, Timeout
 
+from nas_gym.store import database as databases
 from nas_gym.store.database import Database
 
+TAKE_SECONDS = 0.5  # whoever asks whether a run is alive holds its lock for a moment
 # The class of our advisory locks in a server: they are one name space for all its schemas.
 _ADVISORY = sa.func.hashtext(sa.func.concat("nas-gym:", sa.func.current_schema()))
 
@@ -29,10 +34,13 @@ class RunLocks(Protocol):
     """The locks of all runs of a store."""
 
     def take(self, run_id: int) -> RunLock | None:
-        """The lock of a run; None where a live process has it."""
+        """The lock of a run; None where a live process has it. OSError where none can be made."""
 
     def is_alive(self, run_id: int) -> bool:
         """Whether a live process writes this run."""
+
+    def close(self) -> None:
+        """Let go of all that were taken."""
 
 
 def locks_of(database: Database) -> RunLocks:
@@ -45,29 +53,58 @@ class _FileLocks:
 
     def __init__(self, path: Path) -> None:
         self.folder = path.with_name(path.name + "-locks")
+        self._held: list[_HeldFile] = []
 
     def take(self, run_id: int) -> RunLock | None:
-        self.folder.mkdir(exist_ok=True)
-        lock = FileLock(self._file(run_id), timeout=0, thread_local=False)
-        try:
-            lock.acquire()
-        except Timeout:
-            return None
-        return _HeldFile(lock)
+        lock = self._take(run_id, TAKE_SECONDS)
+        if lock is not None:
+            self._held.append(lock)
+        return lock
 
     def is_alive(self, run_id: int) -> bool:
-        if not self._file(run_id).exists():
+        if not os.path.exists(self._file(run_id)):
             return False
         try:
-            lock = self.take(run_id)
-        except OSError:  # a read-only disk: nobody can write there
-            return False
+            lock = self._take(run_id, 0)
+        except OSError:  # it may not be written
+            return _is_locked(self._file(run_id))
         if lock is not None:
             lock.release()
         return lock is None
 
+    def close(self) -> None:
+        while self._held:
+            self._held.pop().release()
+
+    def _take(self, run_id: int, seconds: float) -> "_HeldFile | None":
+        self.folder.mkdir(exist_ok=True)
+        lock = FileLock(self._file(run_id), timeout=seconds, thread_local=False)
+        try:
+            lock.acquire()
+        except Timeout:
+            return None
+        except NotImplementedError as error:  # how filelock names a file system without locks
+            raise OSError(str(error)) from error
+        return _HeldFile(lock)
+
     def _file(self, run_id: int) -> Path:
         return self.folder / f"{run_id}.lock"
+
+
+def _is_locked(file: Path) -> bool:
+    """Whether a process holds the lock of a file that this one may only read."""
+    if sys.platform == "win32":
+        return False
+    import fcntl
+
+    try:
+        with file.open("rb") as opened:
+            fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 class _HeldFile:
@@ -86,16 +123,27 @@ class _ServerLocks:
 
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._held: list[_HeldConnection] = []
 
     def take(self, run_id: int) -> RunLock | None:
         lock = _HeldConnection(self.database, run_id)
-        return lock if lock.is_held() else None
+        deadline = time.monotonic() + TAKE_SECONDS
+        while not lock.take():
+            if time.monotonic() > deadline:
+                return None
+            time.sleep(0.05)
+        self._held.append(lock)
+        return lock
 
     def is_alive(self, run_id: int) -> bool:
-        lock = self.take(run_id)
-        if lock is not None:
-            lock.release()
-        return lock is None
+        lock = _HeldConnection(self.database, run_id)
+        taken = lock.take()
+        lock.release()
+        return not taken
+
+    def close(self) -> None:
+        while self._held:
+            self._held.pop().release()
 
 
 class _HeldConnection:
@@ -106,24 +154,40 @@ class _HeldConnection:
         self.connection: sa.Connection | None = None
 
     def is_held(self) -> bool:
-        if self.connection is not None:
-            try:
-                self.connection.execute(sa.select(1))
-            except sa.exc.DBAPIError:
-                self.release()
-            else:
-                return True
-        self.database.read(lambda c: c.execute(sa.select(1)))  # waits for a server that went away
-        connection = self.engine.connect()
-        taken = sa.func.pg_try_advisory_lock(_ADVISORY, sa.cast(self.run_id, sa.Integer))
-        if connection.execute(sa.select(taken)).scalar():
-            self.connection = connection
+        if self.connection is None:
+            return False
+        try:
+            self.connection.execute(sa.select(1))
+        except sa.exc.DBAPIError:
+            self.release()
+        else:
             return True
-        connection.close()
+        # The server may take a while to notice that the lost connection, which has the lock, ended.
+        for pause in (*databases.RETRY_PAUSES, None):
+            if self.take():
+                return True
+            if pause is not None:
+                time.sleep(pause)
         return False
+
+    def take(self) -> bool:
+        """Whether the lock is ours now; waits for a server that went away."""
+        return self.database.reach(self._take)
 
     def release(self) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.invalidate()  # closes it: a pooled connection would keep the lock
             connection.close()
+
+    def _take(self) -> bool:
+        connection = self.engine.connect()
+        taken = sa.func.pg_try_advisory_lock(_ADVISORY, sa.cast(self.run_id, sa.Integer))
+        try:
+            if connection.execute(sa.select(taken)).scalar():
+                self.connection = connection
+                return True
+        finally:
+            if self.connection is None:
+                connection.close()
+        return False

@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
-from nas_gym.store.database import Database
+from nas_gym.store.database import Database, damaged
 from nas_gym.store.schema import (
     EVALUATIONS,
     PROTOCOLS,
@@ -20,6 +20,8 @@ from nas_gym.store.schema import (
     to_text,
 )
 
+PARTS = ("space", "evaluator", "agent", "reward")
+ENCODINGS = ("UTF8", "SQL_ASCII")  # the latter keeps the bytes that it is given
 _MAKING = 0x6E6173  # advisory lock of whoever makes the tables in a server
 _VERSION = sa.Table(  # in servers; a SQLite file has its version in its header
     "nas_gym_store", sa.MetaData(), sa.Column("version", sa.Integer, nullable=False)
@@ -34,21 +36,19 @@ def prepare(database: Database, *, read_only: bool = False) -> None:
             and it would have to be changed.
     """
     version = database.read(lambda c: _checked_version(database, c))
-    if version == SCHEMA_VERSION:
-        return
-    if read_only:
-        _refuse_to_read(database, version)
-    database.write(lambda c: _bring_up_to_date(database, c))
-
-
-def _refuse_to_read(database: Database, version: int) -> None:
-    if version == 0:
+    read_only = read_only or database.read_only
+    if read_only and version == 0:
         raise StoreError(f"the results database {database.shown} is empty: run a search first")
-    raise StoreError(
-        f"the results database {database.shown} was written by an older nas-gym (schema {version}, "
-        f"this one reads {SCHEMA_VERSION}): bring it up to date with `nas-gym list --store "
-        f"{database.shown}`, which keeps all that is in it"
-    )
+    if read_only and version < SCHEMA_VERSION:
+        raise StoreError(
+            f"the results database {database.shown} was written by an older nas-gym (schema "
+            f"{version}, this one reads {SCHEMA_VERSION}): bring it up to date, where it can be "
+            f"written, with `nas-gym list --store {database.shown}`, which keeps all that is in it"
+        )
+    if database.is_file and not read_only:
+        database.use_wal()
+    if version < SCHEMA_VERSION:
+        database.write(lambda c: _bring_up_to_date(database, c))
 
 
 def _checked_version(database: Database, connection: sa.Connection) -> int:
@@ -58,6 +58,12 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
         version = int(connection.exec_driver_sql("PRAGMA user_version").scalar_one())
         foreign = version == 0 and bool(tables)
     else:
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        if encoding not in ENCODINGS:
+            raise StoreError(
+                f"the results database {database.shown} cannot hold every text, its encoding is "
+                f"{encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
         ours = _VERSION.name in tables
         version = int(connection.execute(sa.select(_VERSION.c.version)).scalar_one()) if ours else 0
         foreign = not ours and bool(set(tables) & set(TABLES.tables))
@@ -71,6 +77,9 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
         raise StoreError(
             f"{database.shown} is a database of something else: name another with --store"
         )
+    if version == SCHEMA_VERSION and database.is_file:
+        for table in TABLES.sorted_tables:  # a changed byte may be in the name of a column
+            connection.execute(sa.select(table).limit(0))
     return version
 
 
@@ -81,7 +90,10 @@ def _bring_up_to_date(database: Database, connection: sa.Connection) -> None:
     if version == 0:
         TABLES.create_all(connection)
     for step in range(version or SCHEMA_VERSION, SCHEMA_VERSION):
-        _MIGRATIONS[step](connection)
+        try:
+            _MIGRATIONS[step](connection)
+        except (LookupError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise damaged(database.shown) from error
     if database.is_file:
         connection.exec_driver_sql(f"PRAGMA user_version = {SCHEMA_VERSION}")
     elif version == 0:
@@ -130,7 +142,9 @@ def _insert_run_of_1(connection: sa.Connection, run: Mapping[str, Any]) -> None:
     for name in ("versions", "machine", "workers"):
         if name in config:
             session[name] = config.pop(name)
-    config.setdefault("child_seed", config.get("seed"))
+    config.setdefault("child_seed", config["seed"])
+    # Only our own parts are sure to be all in their JSON: version 1 did not check it.
+    config["restorable"] = all(":" not in config[part]["name"] for part in PARTS)
     row = {
         "id": run["id"],
         "name": run["name"],

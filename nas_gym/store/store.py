@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Validation
-from nas_gym.store.database import check_integrity, connect, is_url
+from nas_gym.store.database import check_integrity, connect, damaged, is_url
 from nas_gym.store.journal import CHUNK, Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
@@ -39,7 +39,8 @@ from nas_gym.store.schema import (
 )
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
-MAY_CHANGE = ("budget", "limits")  # of a configuration, when its run goes on
+# Of a configuration, when its run goes on. Whether it can be restored follows from its parts.
+MAY_CHANGE = ("budget", "limits", "restorable")
 
 
 class Store:
@@ -65,7 +66,6 @@ class Store:
     ) -> None:
         self.database = connect(store, read_only=read_only)
         self.locks = locks_of(self.database)
-        self._held: list[RunLock] = []
         try:
             if self.database.is_file:
                 self._open_file(Path(self.database.shown), must_exist or read_only)
@@ -83,9 +83,8 @@ class Store:
         self.close()
 
     def close(self) -> None:
-        """Let go of its runs, and of the file or the connections."""
-        while self._held:
-            self._held.pop().release()
+        """Let go of the file or the connections, and of the runs that were being written."""
+        self.locks.close()
         self.database.close()
 
     def start_run(
@@ -120,13 +119,22 @@ class Store:
             "sessions": to_text([{"started": started, **(session or {})}]),
         }
 
+        new = summed(RUNS, row)
+        tries = 0
+
         def work(connection: sa.Connection) -> tuple[int, int]:
-            if connection.execute(_run_named(name)).first() is not None:
+            nonlocal tries
+            tries += 1
+            query = sa.select(RUNS.c.checksum).where(RUNS.c.name == name)
+            found = connection.execute(query).scalar()
+            # On a second try it may be ours: a server can go away after it has written.
+            ours = tries > 1 and found == new["checksum"]
+            if found is not None and not ours:
                 raise StoreError(
                     f"there is a run {name!r} in {self.database.shown} already: go on with it with "
                     f"`nas-gym resume {name}`, or give another name with --run"
                 )
-            connection.execute(RUNS.insert(), summed(RUNS, row))
+            connection.execute(self.database.insert(RUNS), new)
             run_id = int(connection.execute(_run_named(name)).scalar_one())
             return run_id, self._protocol(connection, protocol or {"run": name})
 
@@ -161,6 +169,7 @@ class Store:
             StoreError: No such run, or a live process is writing it.
             InvalidOption: The configuration is another one.
         """
+        self.database.check_writable()
         lock = self._lock(self._run(name)["id"], name)
         try:
             return self._continue(name, config, protocol, session or {}, lock)
@@ -180,6 +189,10 @@ class Store:
             best.scalar_subquery().label("best_reward"),
         ).order_by(RUNS.c.id)
         rows = self.database.read(lambda c: [row._asdict() for row in c.execute(query)])
+        for row in rows:
+            check(RUNS, row)
+            if not isinstance(row["best_reward"], float | int | None):
+                raise damaged(self.database.shown)
         return [
             {
                 "name": row["name"],
@@ -212,29 +225,43 @@ class Store:
     def save_validation(self, name: str, validation: Validation) -> None:
         """Write one final training of a run; on disk when this returns."""
         run_id = self._run(name)["id"]
-        count = sa.select(sa.func.count()).where(VALIDATIONS.c.run_id == run_id)
+        written = sa.select(VALIDATIONS.c.checksum).where(VALIDATIONS.c.run_id == run_id)
+        first: int | None = None
 
         def work(connection: sa.Connection) -> None:
-            serial = connection.execute(count.select_from(VALIDATIONS)).scalar_one()
-            row = validation_row(run_id, serial, validation)
-            connection.execute(VALIDATIONS.insert(), row)
+            nonlocal first
+            sums = list(connection.execute(written.order_by(VALIDATIONS.c.serial)).scalars())
+            first = len(sums) if first is None else first
+            # On a second try it may be there: a server can go away after it has written.
+            again = validation_row(run_id, first, validation)["checksum"]
+            if again not in sums[first : first + 1]:
+                row = validation_row(run_id, len(sums), validation)
+                connection.execute(VALIDATIONS.insert(), row)
 
         self.database.write(work)
 
     def _open_file(self, path: Path, must_exist: bool) -> None:
-        if path.is_file():
-            if path.stat().st_size:
-                check_integrity(self.database, path)
-        elif must_exist:
-            raise StoreError(
-                f"there is no results database {path}: run a search first, "
-                "or name another with --store"
-            )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if path.is_file():
+                if path.stat().st_size:
+                    check_integrity(self.database, path)
+            elif path.exists():
+                raise StoreError(f"{path} is not a file: name a file with --store")
+            elif must_exist:
+                raise StoreError(
+                    f"there is no results database {path}: run a search first, "
+                    "or name another with --store"
+                )
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise StoreError(
+                f"{error.filename} is not a folder: name a file with --store"
+            ) from None
         except OSError as error:
             raise StoreError(
-                f"the results database {path} cannot be made ({error}): name another with --store"
+                f"the results database {path} cannot be opened ({error.strerror}): check the path "
+                "and its permissions, or name another with --store"
             ) from error
 
     def _run(self, name: str) -> dict[str, Any]:
@@ -257,7 +284,7 @@ class Store:
         """As recorded; ``cut`` where it says running and no process is."""
         status = str(run["status"])
         if status not in STATUSES:
-            raise StoreError(f"the results database {self.database.shown} is damaged: restore it")
+            raise damaged(self.database.shown)
         return "cut" if status == "running" and not self.locks.is_alive(run["id"]) else status
 
     def _lock(self, run_id: int, name: str) -> RunLock:
@@ -265,14 +292,13 @@ class Store:
             lock = self.locks.take(run_id)
         except OSError as error:
             raise StoreError(
-                f"run {name!r} cannot be locked ({error}): make the folder of "
-                f"{self.database.shown} writable"
+                f"run {name!r} cannot be locked ({error.strerror or error}): make the folder of "
+                f"{self.database.shown} writable, with room for small files"
             ) from error
         if lock is None:
             raise StoreError(
                 f"run {name!r} is being written by another process: wait until it ends, or stop it"
             )
-        self._held.append(lock)
         return lock
 
     def _continue(

@@ -1,6 +1,7 @@
 """The command ``nas-gym``: results on stdout, progress and errors on stderr.
 
-Exit status 0 when the job was done, 2 for bad input (one sentence on stderr), 130 after Ctrl-C.
+Exit status 0 when the job was done, 2 for bad input (one sentence on stderr), 130 after Ctrl-C and
+143 after SIGTERM.
 """
 
 import os
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except NASGymError as error:
         print(f"nas-gym: {error}", file=sys.stderr)
-        sys.exit(130 if isinstance(error, Interrupted) else 2)
+        sys.exit(error.status if isinstance(error, Interrupted) else 2)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:

@@ -61,7 +61,11 @@ class StoreError(NASGymError, RuntimeError):
 
 
 class Interrupted(NASGymError):
-    """Ctrl-C; nothing recorded is lost. The command ends with exit status 130."""
+    """Ctrl-C or SIGTERM; nothing recorded is lost. ``status`` is the command's exit status."""
+
+    def __init__(self, message: str, status: int = 130) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:

@@ -16,6 +16,7 @@ from nas_gym.ledger import Answer, Claim, Job, Known, Record
 from nas_gym.provenance import session
 from nas_gym.registry import Part, env_spec_of, in_workers, make, restorable, spec_of
 from nas_gym.store import DEFAULT_STORE, RunRecord, load_run, start_run
+from nas_gym.store.database import resume_command
 from nas_gym.vector_env import NASVectorEnv
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -287,8 +288,8 @@ def _run(env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | No
     except Exception as error:
         if record is not None:
             error.add_note(
-                f"run {record.name!r} is recorded up to here in {record.store.database.shown}: go "
-                f"on with `nas-gym resume {record.name}` when the cause is mended"
+                f"run {record.name!r} is recorded up to here; when the cause is mended, go on with "
+                f"`{resume_command(record.name, record.store.database.shown)}`"
             )
         raise
     finally:

@@ -305,7 +305,8 @@ def test_a_search_in_which_every_child_fails_is_not_done(
     assert "2 x diverged" in capsys.readouterr().out
 
 
-def test_ctrl_c_keeps_the_record() -> None:
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_keeps_the_record(end: signal.Signals, status: int) -> None:
     process = command(
         *("search", "--budget", "500", "--run", "cut", "--workers", "2"),
         *("--set", "recipe.epochs=1"),
@@ -316,9 +317,9 @@ def test_ctrl_c_keeps_the_record() -> None:
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the workers get it, too
+    os.killpg(process.pid, end)  # as a terminal does: the workers get it, too
     _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
+    assert process.returncode == status, err
     assert "interrupted: what was evaluated is recorded; go on with `nas-gym resume cut`" in err
     assert "Traceback" not in err
     run_data = load_run("cut", store)

@@ -6,11 +6,12 @@ from typing import Annotated
 import tyro
 
 from nas_gym.commands.output import present
-from nas_gym.commands.running import cores, shown_store, watched
+from nas_gym.commands.running import cores, watched
 from nas_gym.errors import InvalidOption
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import resume
 from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store.database import shown_store
 
 
 @dataclass(frozen=True)

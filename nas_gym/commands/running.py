@@ -6,38 +6,26 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import sqlalchemy as sa
-
 from nas_gym.errors import Interrupted
 from nas_gym.progress import SearchProgress
-from nas_gym.store import DEFAULT_STORE
-from nas_gym.store.database import is_url
+from nas_gym.store.database import resume_command
 
 
 @contextmanager
 def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
-    """Show progress; turn Ctrl-C into the sentence that says how to go on."""
+    """Show progress; Ctrl-C and SIGTERM end with the sentence that says how to go on."""
     with progress:
         try:
             yield
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as error:
+            status = 130 if isinstance(error, KeyboardInterrupt) else int(error.code or 0)
             if not progress.running:
-                raise Interrupted("interrupted before the run began") from None
+                raise Interrupted("interrupted before the run began", status) from None
             raise Interrupted(
                 "interrupted: what was evaluated is recorded; go on with "
-                f"`{resume_command(run, store)}`"
+                f"`{resume_command(run, store)}`",
+                status,
             ) from None
-
-
-def resume_command(run: str, store: str) -> str:
-    """The command that goes on with a run; a password in the store's URL is left out."""
-    option = "" if store == str(DEFAULT_STORE) else f" --store {shown_store(store)}"
-    return f"nas-gym resume {run}{option}"
-
-
-def shown_store(store: str) -> str:
-    """The store as messages may show it."""
-    return sa.make_url(store).render_as_string() if is_url(store) else store
 
 
 def cores() -> int:

@@ -8,11 +8,12 @@ from typing import Annotated, Any
 import tyro
 
 from nas_gym.commands.output import present
-from nas_gym.commands.running import cores, finite, memory_share, shown_store, watched
+from nas_gym.commands.running import cores, finite, memory_share, watched
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store.database import shown_store
 
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 

@@ -10,12 +10,13 @@ import tyro
 from rich.console import Console
 
 from nas_gym.commands.output import print_json
-from nas_gym.commands.running import cores, shown_store
+from nas_gym.commands.running import cores
 from nas_gym.errors import Interrupted, InvalidOption
 from nas_gym.evaluation import Validation
 from nas_gym.findings import validated
 from nas_gym.report import print_validations
 from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
+from nas_gym.store.database import shown_store
 from nas_gym.validating import validate
 
 

@@ -56,7 +56,8 @@ def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: floa
 
 def prepare_process(memory_limit: float | None) -> None:
     """Make this process one that works for another one, on one core."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is answered by the main process
+    for interrupt in (signal.SIGINT, signal.SIGTERM):  # the main process answers them
+        signal.signal(interrupt, signal.SIG_IGN)
     _die_with_parent()
     keep_freed_memory(up_to=1 << 30 if memory_limit is None else 1 << 25)
     gc.freeze()  # what is loaded by now stays: collecting garbage need not look at it, 0.1 s a time

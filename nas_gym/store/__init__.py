@@ -10,10 +10,11 @@ a result. One place is different: in the log of a process that was killed (``-wa
 what follows a changed byte, so that the run ends earlier, as if it had been cut there.
 """
 
+from nas_gym.store.database import DEFAULT_STORE
 from nas_gym.store.journal import RunRecord
 from nas_gym.store.rows import Row, RunData
 from nas_gym.store.schema import SCHEMA_VERSION
-from nas_gym.store.store import DEFAULT_STORE, Store, folder_beside, load_run, start_run
+from nas_gym.store.store import Store, folder_beside, load_run, start_run
 
 __all__ = [
     "DEFAULT_STORE",

@@ -6,6 +6,7 @@ whatever goes wrong into one sentence.
 
 import logging
 import os
+import shlex
 import shutil
 import sqlite3
 import time
@@ -20,6 +21,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from nas_gym.errors import StoreError
 
 T = TypeVar("T")
+DEFAULT_STORE = Path("runs") / "store.sqlite"
 LOCK_SECONDS = 30.0  # how long to wait while another process writes
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again
 # For libpq, where the URL does not say else. How soon, in seconds, it says that a server cannot be
@@ -192,6 +194,13 @@ def shown_store(store: str | Path) -> str:
         StoreError: The URL cannot be read.
     """
     return _without_secrets(_url_of(str(store))) if is_url(store) else str(store)
+
+
+def resume_command(run: str, store: str | Path) -> str:
+    """The command that goes on with a run; a password in the store's URL is left out."""
+    shown = shown_store(store)
+    option = "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
+    return f"nas-gym resume {run}{option}"
 
 
 def connect(store: str | Path, *, read_only: bool = False) -> Database:

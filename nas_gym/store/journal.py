@@ -12,6 +12,7 @@ from nas_gym.architecture import Architecture, genotype_to_json
 from nas_gym.errors import StoreError
 from nas_gym.evaluation import Evaluation
 from nas_gym.ledger import Answer, Claim, Job, Known, Record
+from nas_gym.store.database import resume_command
 from nas_gym.store.locks import RunLock
 from nas_gym.store.rows import Row, evaluation_row
 from nas_gym.store.schema import CLAIMS, EVALUATIONS, REQUESTS, RUNS, summed, to_text
@@ -321,8 +322,9 @@ class RunRecord(Record):
         try:
             yield
         except StoreError as error:
+            command = resume_command(self.name, self.store.database.shown)
             raise StoreError(
-                f"{error}; what was recorded is kept: go on with `nas-gym resume {self.name}`"
+                f"{error}; what was recorded is kept: go on with `{command}`"
             ) from error
 
 

@@ -12,7 +12,14 @@ import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Validation
-from nas_gym.store.database import check_integrity, connect, damaged, is_url
+from nas_gym.store.database import (
+    DEFAULT_STORE,
+    check_integrity,
+    connect,
+    damaged,
+    is_url,
+    resume_command,
+)
 from nas_gym.store.journal import CHUNK, Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
@@ -38,7 +45,6 @@ from nas_gym.store.schema import (
     to_text,
 )
 
-DEFAULT_STORE = Path("runs") / "store.sqlite"
 # Of a configuration, when its run goes on. Whether it can be restored follows from its parts.
 MAY_CHANGE = ("budget", "limits", "restorable")
 
@@ -132,7 +138,8 @@ class Store:
             if found is not None and not ours:
                 raise StoreError(
                     f"there is a run {name!r} in {self.database.shown} already: go on with it with "
-                    f"`nas-gym resume {name}`, or give another name with --run"
+                    f"`{resume_command(name, self.database.shown)}`, or give another name with "
+                    "--run"
                 )
             connection.execute(self.database.insert(RUNS), new)
             run_id = int(connection.execute(_run_named(name)).scalar_one())

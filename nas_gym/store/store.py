@@ -405,6 +405,8 @@ def _run_named(name: str) -> "sa.Select[Any]":
 
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
     for option in sorted(before.keys() | now.keys()):
+        if option == "protocol" and before.get(option) is None:
+            continue  # its evaluator could not tell yet
         if option not in MAY_CHANGE and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "

@@ -404,10 +404,11 @@ def _run_named(name: str) -> "sa.Select[Any]":
 
 
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+    may_change = set(MAY_CHANGE)
+    if before.get("protocol") is None:  # an evaluator that did not declare one when it was begun
+        may_change.add("protocol")
     for option in sorted(before.keys() | now.keys()):
-        if option == "protocol" and before.get(option) is None:
-            continue  # its evaluator could not tell yet
-        if option not in MAY_CHANGE and before.get(option) != now.get(option):
+        if option not in may_change and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
                 f"{to_text(now.get(option))}: go on with `nas-gym resume {name}`, which takes all "

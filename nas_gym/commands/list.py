@@ -1,7 +1,7 @@
 """``nas-gym list``."""
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -45,7 +45,7 @@ class List:
 
 
 def _runs(store: str) -> list[dict[str, Any]]:
-    if not is_url(store) and not Path(store).is_file():
+    if not is_url(store) and not os.path.exists(store):
         return []
     with Store(store) as opened:
         return opened.runs()

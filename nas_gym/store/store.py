@@ -317,7 +317,8 @@ class Store:
         lock: RunLock,
     ) -> RunRecord:
         run = self._run(name)  # again: now nobody else changes it
-        _check_same(name, loads(run["config"]), loads(to_text(config)))
+        command = resume_command(name, self.database.shown)
+        _check_same(name, loads(run["config"]), loads(to_text(config)), command)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         sessions = [*loads(run["sessions"]), {"started": now, **session}]
         changed = {**run, "config": to_text(config), "sessions": to_text(sessions)}
@@ -403,7 +404,7 @@ def _run_named(name: str) -> "sa.Select[Any]":
     return sa.select(RUNS.c.id).where(RUNS.c.name == name)
 
 
-def _check_same(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
+def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
     may_change = set(MAY_CHANGE)
     if before.get("protocol") is None:  # an evaluator that did not declare one when it was begun
         may_change.add("protocol")
@@ -411,7 +412,7 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any]) -> None:
         if option not in may_change and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
-                f"{to_text(now.get(option))}: go on with `nas-gym resume {name}`, which takes all "
+                f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
                 "options from the record, or give another name with --run"
             )
 

@@ -397,6 +397,7 @@ def test_bad_input_gets_one_clear_sentence(
     assert load_run("mine", STORE).validations == ()
 
 
+@pytest.mark.slow
 def test_ctrl_c_keeps_what_was_done() -> None:
     search("mine", {"name": "training", "recipe": SHORT}, budget=1)
     asked = ("validate", "mine", "--best", "1", "--workers", "1", "--repeats")

@@ -10,7 +10,7 @@ import shlex
 import shutil
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -37,6 +37,29 @@ SECRETS = ("password", "sslpassword")  # options of a URL that no message may sh
 FULL_BYTES = 64 * 2**10  # a disk with less room than this is full
 WHOLE_CHECK_BYTES = 256 * 2**20  # larger files get SQLite's quick check, without their indexes
 _log = logging.getLogger("nas_gym")
+
+
+class Prepared:
+    """A statement that is compiled once, for rows of plain values.
+
+    SQLAlchemy would do more work at each execution than SQLite does for a row.
+
+    Args:
+        statement: With a parameter for each of ``names``.
+        names: What a row has at least.
+    """
+
+    def __init__(self, statement: Any, dialect: sa.Dialect, names: Sequence[str]) -> None:
+        compiled = statement.compile(dialect=dialect, column_keys=list(names))
+        self._text = compiled.string
+        self._order: list[str] | None = compiled.positiontup  # None where parameters are named
+
+    def execute(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
+        """Run it for all rows; how many it inserted, changed or deleted."""
+        given: list[Any] = list(rows)
+        if self._order is not None:
+            given = [tuple(row[name] for name in self._order) for row in rows]
+        return int(connection.exec_driver_sql(self._text, given).rowcount)
 
 
 class Database:
@@ -83,6 +106,15 @@ class Database:
         """An INSERT that leaves rows alone which are there already."""
         dialect = sqlite if self.is_file else postgresql
         return dialect.insert(table).on_conflict_do_nothing()
+
+    def prepared_insert(self, table: sa.Table) -> Prepared:
+        """The same, for rows with all columns."""
+        return Prepared(self.insert(table), self.engine.dialect, [c.name for c in table.columns])
+
+    def prepared_delete(self, table: sa.Table, names: Sequence[str]) -> Prepared:
+        """A DELETE of what has the values of a row in the columns ``names``."""
+        where = [table.c[name] == sa.bindparam(name) for name in names]
+        return Prepared(table.delete().where(*where), self.engine.dialect, names)
 
     def close(self) -> None:
         """Let go of the file or the connections."""
@@ -344,12 +376,13 @@ def _begin(connection: sa.Connection) -> None:
     Who will write says so at once: a reader that turns writer fails when another was faster.
     """
     options = connection.get_execution_options()
+    driver: Any = connection.connection.driver_connection
+    execute = driver.execute  # SQLAlchemy's own way takes several times as long
     if not options.get("nas_gym_write", False):
-        connection.exec_driver_sql("BEGIN")
+        execute("BEGIN")
         return
-    hasty = options.get("nas_gym_hasty", False)
-    connection.exec_driver_sql(f"PRAGMA synchronous = {'NORMAL' if hasty else 'FULL'}")
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    execute(f"PRAGMA synchronous = {'NORMAL' if options.get('nas_gym_hasty') else 'FULL'}")
+    execute("BEGIN IMMEDIATE")
 
 
 def _begin_on_server(connection: sa.Connection) -> None:

@@ -27,6 +27,13 @@ COMMIT_SECONDS = 0.001  # results that come faster than this are committed toget
 CHUNK = 500  # keys in one query
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
 Ref = tuple[int, int]  # (run_id, serial) of an evaluation
+_BY_KEY = {
+    table: sa.select(table).where(
+        table.c.protocol_id == sa.bindparam("protocol"),
+        table.c.key.in_(sa.bindparam("keys", expanding=True)),
+    )
+    for table in (EVALUATIONS, CLAIMS)
+}
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,11 @@ class RunRecord(Record):
         self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
         self._evaluated = 0  # since then
+        database = store.database
+        self._insert_evaluations = database.prepared_insert(EVALUATIONS)
+        self._insert_requests = database.prepared_insert(REQUESTS)
+        self._insert_claims = database.prepared_insert(CLAIMS)
+        self._delete_claims = database.prepared_delete(CLAIMS, [c.name for c in CLAIMS.columns])
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for row, ref in zip(earlier.rows, earlier.refs, strict=True):
             self._known.setdefault(row.key, ref)
@@ -97,7 +109,6 @@ class RunRecord(Record):
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
         """What this run or another has trained; says to the others what we train now."""
-        self._began, self._evaluated = time.perf_counter(), 0
         found: dict[tuple[str, int], Evaluation | Claim] = {}
         for architecture, seed in jobs:
             if (architecture.key, seed) in self._paid:
@@ -110,6 +121,7 @@ class RunRecord(Record):
                 found |= self.store.database.write(lambda c: self._claim(c, new), durable=False)
         answers = [found.get((a.key, seed), Claim.OURS) for a, seed in jobs]
         self._claimed = sum(answer is Claim.OURS for answer in answers)
+        self._began, self._evaluated = time.perf_counter(), 0
         return answers
 
     def wait(self, job: Job) -> Evaluation | Claim:
@@ -213,12 +225,11 @@ class RunRecord(Record):
         def work(connection: sa.Connection) -> None:
             self._check_owner(connection)
             if evaluations:
-                connection.execute(self.store.database.insert(EVALUATIONS), evaluations)
+                self._insert_evaluations.execute(connection, evaluations)
                 if self.shared:
-                    done = [{"k": row["key"], "s": row["seed"]} for row in evaluations]
-                    self._unclaim(connection, done)
+                    self._delete_claims.execute(connection, evaluations)
             if requests:
-                connection.execute(self.store.database.insert(REQUESTS), requests)
+                self._insert_requests.execute(connection, requests)
 
         with self._advice():
             self._check_lock()
@@ -234,14 +245,15 @@ class RunRecord(Record):
             for key, seed in sorted(wanted)  # in one order for all, or two runs could block
         ]
         # First, so that whoever writes an evaluation at this moment is waited for.
-        inserted = connection.execute(self.store.database.insert(CLAIMS), claims).rowcount
+        inserted = self._insert_claims.execute(connection, claims)
         found: dict[tuple[str, int], Evaluation | Claim] = {}
         for row in self._by_key(connection, EVALUATIONS, wanted):
             job = row["key"], row["seed"]
             if job in wanted and job not in found and row["failure"] in SHARED_FAILURES:
                 found[job] = self._shared(wanted[job], row)
         if found:
-            self._unclaim(connection, [{"k": key, "s": seed} for key, seed in found])
+            known = [claim for claim in claims if (claim["key"], claim["seed"]) in found]
+            self._delete_claims.execute(connection, known)
         if inserted < len(claims):
             for row in self._by_key(connection, CLAIMS, wanted):
                 if row["run_id"] != self.run_id:
@@ -253,22 +265,9 @@ class RunRecord(Record):
     ) -> "Iterator[dict[str, Any]]":
         keys = sorted({key for key, _ in jobs})
         for first in range(0, len(keys), CHUNK):
-            query = sa.select(table).where(
-                table.c.protocol_id == self.protocol_id,
-                table.c.key.in_(keys[first : first + CHUNK]),
-            )
-            yield from (row._asdict() for row in connection.execute(query))
-
-    def _unclaim(self, connection: sa.Connection, jobs: Sequence[dict[str, Any]]) -> None:
-        connection.execute(
-            CLAIMS.delete().where(
-                CLAIMS.c.run_id == self.run_id,
-                CLAIMS.c.protocol_id == self.protocol_id,
-                CLAIMS.c.key == sa.bindparam("k"),
-                CLAIMS.c.seed == sa.bindparam("s"),
-            ),
-            list(jobs),
-        )
+            chosen = {"protocol": self.protocol_id, "keys": keys[first : first + CHUNK]}
+            for row in connection.execute(_BY_KEY[table], chosen):
+                yield row._asdict()
 
     def _take_over(self, job: Job) -> bool:
         """Whether the run that has claimed ``job`` is dead, so that it is ours now."""

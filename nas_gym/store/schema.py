@@ -85,9 +85,12 @@ STATUSES = ("running", "finished", "interrupted", "failed", "unfinished")
 _NOT_SUMMED = {"checksum", "status"}  # a status changes while a run goes on
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+
+
 def to_text(value: object) -> str:
     """JSON in its shortest form, the same text for equal values."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return _ENCODER.encode(value)
 
 
 def checksum(table: sa.Table, row: Mapping[str, Any]) -> int:

@@ -12,7 +12,8 @@ from nas_gym.architecture import architecture_of_valid, genotype_to_json
 from nas_gym.episode import Episode, Mask, Observation
 from nas_gym.errors import InvalidTokens
 from nas_gym.evaluation import Evaluation, Evaluator
-from nas_gym.ledger import Ledger, Record
+from nas_gym.ledger import Ledger
+from nas_gym.record import Record
 from nas_gym.rewards import Accuracy, Reward
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 

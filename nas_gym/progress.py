@@ -7,7 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nas_gym.ledger import Answer, Record
+from nas_gym.record import Answer, Record
 
 PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
 

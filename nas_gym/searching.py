@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from nas_gym.agent import Agent
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Evaluation
-from nas_gym.ledger import Answer, Claim, Job, Known, Record
 from nas_gym.provenance import session
+from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.registry import Part, env_spec_of, in_workers, make, restorable, spec_of
 from nas_gym.store import DEFAULT_STORE, RunRecord, load_run, start_run
 from nas_gym.store.database import resume_command

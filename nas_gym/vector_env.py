@@ -14,7 +14,8 @@ from nas_gym.env import RENDER_MODES, check_render_mode, final_info, spaces_of
 from nas_gym.episode import fold_tokens
 from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluation import Evaluation, Evaluator
-from nas_gym.ledger import Ledger, Record
+from nas_gym.ledger import Ledger
+from nas_gym.record import Record
 from nas_gym.rewards import Accuracy, Reward
 from nas_gym.rounds import Observations, start_round
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace

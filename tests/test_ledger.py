@@ -7,7 +7,8 @@ import pytest
 from nas_gym.architecture import Architecture, architecture_of
 from nas_gym.errors import BudgetExceeded, InvalidOption
 from nas_gym.evaluation import Evaluation
-from nas_gym.ledger import Answer, Ledger, Record, child_seed
+from nas_gym.ledger import Ledger, child_seed
+from nas_gym.record import Answer, Record
 from nas_gym.rewards import Accuracy, AccuracyCubed, AccuracyUnderTarget
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell

@@ -1,7 +1,7 @@
 """``RunRecord``: writes one run, and shares trainings with all runs of the store."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,8 @@ import sqlalchemy as sa
 from nas_gym.architecture import Architecture, genotype_to_json
 from nas_gym.errors import StoreError
 from nas_gym.evaluation import Evaluation
-from nas_gym.ledger import Answer, Claim, Job, Known, Record
+from nas_gym.record import Answer, Claim, Job, Known, Record
+from nas_gym.store.claims import Claims
 from nas_gym.store.database import resume_command
 from nas_gym.store.locks import RunLock
 from nas_gym.store.rows import Row, evaluation_row
@@ -22,18 +23,9 @@ if TYPE_CHECKING:
 
     from nas_gym.store.store import Store
 
-SHARED_FAILURES = (None, "diverged")  # others depend on the machine and its limits
 COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
-CHUNK = 500  # keys in one query
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
 Ref = tuple[int, int]  # (run_id, serial) of an evaluation
-_BY_KEY = {
-    table: sa.select(table).where(
-        table.c.protocol_id == sa.bindparam("protocol"),
-        table.c.key.in_(sa.bindparam("keys", expanding=True)),
-    )
-    for table in (EVALUATIONS, CLAIMS)
-}
 
 
 @dataclass(frozen=True)
@@ -78,7 +70,6 @@ class RunRecord(Record):
         self.run_id = run_id
         self.name = name
         self.protocol_id = protocol_id
-        self.shared = shared
         self.earlier = earlier
         self._lock = lock
         self._serial = earlier.serials
@@ -92,8 +83,7 @@ class RunRecord(Record):
         database = store.database
         self._insert_evaluations = database.prepared_insert(EVALUATIONS)
         self._insert_requests = database.prepared_insert(REQUESTS)
-        self._insert_claims = database.prepared_insert(CLAIMS)
-        self._delete_claims = database.prepared_delete(CLAIMS, [c.name for c in CLAIMS.columns])
+        self._claims = Claims(database, store.locks, run_id, protocol_id) if shared else None
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for row, ref in zip(earlier.rows, earlier.refs, strict=True):
             self._known.setdefault(row.key, ref)
@@ -115,10 +105,11 @@ class RunRecord(Record):
                 ref, row = self._paid.pop((architecture.key, seed))
                 found[architecture.key, seed] = self._own(architecture, ref, row)
         new = [job for job in jobs if (job.architecture.key, job.seed) not in found]
-        if new and self.shared:
+        if new and self._claims is not None:
             with self._advice():
-                # A claim that a power failure undoes costs nothing but a training.
-                found |= self.store.database.write(lambda c: self._claim(c, new), durable=False)
+                taken = self._claims.take(new)
+            for job, whose in zip(new, taken, strict=True):
+                found[job.architecture.key, job.seed] = self._shared(job.architecture, whose)
         answers = [found.get((a.key, seed), Claim.OURS) for a, seed in jobs]
         self._claimed = sum(answer is Claim.OURS for answer in answers)
         self._began, self._evaluated = time.perf_counter(), 0
@@ -126,17 +117,17 @@ class RunRecord(Record):
 
     def wait(self, job: Job) -> Evaluation | Claim:
         """Until the other run has written its evaluation, or gave up or died."""
+        assert self._claims is not None  # only then is a job somebody else's
         self._flush()
         pause, longest = POLL_SECONDS
         while True:
             with self._advice():
-                claim = self.store.database.write(lambda c: self._claim(c, [job]), durable=False)
-                (found,) = claim.values()
-                if found is Claim.THEIRS and self._take_over(job):
-                    found = Claim.OURS
-            if found is not Claim.THEIRS:
-                self._claimed = int(found is Claim.OURS)
-                return found
+                (whose,) = self._claims.take([job])
+                if whose is Claim.THEIRS and self._claims.take_over(job):
+                    whose = Claim.OURS
+            if whose is not Claim.THEIRS:
+                self._claimed = int(whose is Claim.OURS)
+                return self._shared(job.architecture, whose)
             time.sleep(pause)
             pause = min(2 * pause, longest)
 
@@ -226,8 +217,8 @@ class RunRecord(Record):
             self._check_owner(connection)
             if evaluations:
                 self._insert_evaluations.execute(connection, evaluations)
-                if self.shared:
-                    self._delete_claims.execute(connection, evaluations)
+                if self._claims is not None:
+                    self._claims.release(connection, evaluations)
             if requests:
                 self._insert_requests.execute(connection, requests)
 
@@ -236,58 +227,14 @@ class RunRecord(Record):
             self.store.database.write(work)
         self._waiting = []
 
-    def _claim(
-        self, connection: sa.Connection, jobs: Sequence[Job]
-    ) -> dict[tuple[str, int], Evaluation | Claim]:
-        wanted = {(job.architecture.key, job.seed): job.architecture for job in jobs}
-        claims = [
-            {"protocol_id": self.protocol_id, "key": key, "seed": seed, "run_id": self.run_id}
-            for key, seed in sorted(wanted)  # in one order for all, or two runs could block
-        ]
-        # First, so that whoever writes an evaluation at this moment is waited for.
-        inserted = self._insert_claims.execute(connection, claims)
-        found: dict[tuple[str, int], Evaluation | Claim] = {}
-        for row in self._by_key(connection, EVALUATIONS, wanted):
-            job = row["key"], row["seed"]
-            if job in wanted and job not in found and row["failure"] in SHARED_FAILURES:
-                found[job] = self._shared(wanted[job], row)
-        if found:
-            known = [claim for claim in claims if (claim["key"], claim["seed"]) in found]
-            self._delete_claims.execute(connection, known)
-        if inserted < len(claims):
-            for row in self._by_key(connection, CLAIMS, wanted):
-                if row["run_id"] != self.run_id:
-                    found.setdefault((row["key"], row["seed"]), Claim.THEIRS)
-        return {job: found.get(job, Claim.OURS) for job in wanted}
-
-    def _by_key(
-        self, connection: sa.Connection, table: sa.Table, jobs: Iterable[tuple[str, int]]
-    ) -> "Iterator[dict[str, Any]]":
-        keys = sorted({key for key, _ in jobs})
-        for first in range(0, len(keys), CHUNK):
-            chosen = {"protocol": self.protocol_id, "keys": keys[first : first + CHUNK]}
-            for row in connection.execute(_BY_KEY[table], chosen):
-                yield row._asdict()
-
-    def _take_over(self, job: Job) -> bool:
-        """Whether the run that has claimed ``job`` is dead, so that it is ours now."""
-        where = (
-            CLAIMS.c.protocol_id == self.protocol_id,
-            CLAIMS.c.key == job.architecture.key,
-            CLAIMS.c.seed == job.seed,
-        )
-        query = sa.select(CLAIMS.c.run_id).where(*where)
-        owner = self.store.database.read(lambda c: c.execute(query).scalar())
-        if owner is None or owner == self.run_id or self.store.locks.is_alive(owner):
-            return False
-        change = CLAIMS.update().where(*where, CLAIMS.c.run_id == owner)
-        taken = change.values(run_id=self.run_id)
-        return self.store.database.write(lambda c: c.execute(taken).rowcount) == 1
-
-    def _shared(self, architecture: Architecture[Any], row: Mapping[str, Any]) -> Evaluation:
-        """What another run has trained."""
-        self._known[architecture.key] = row["run_id"], row["serial"]
-        return _evaluation(architecture, evaluation_row(row), "memo")
+    def _shared(
+        self, architecture: Architecture[Any], found: dict[str, Any] | Claim
+    ) -> Evaluation | Claim:
+        """The evaluation of what another run has trained."""
+        if isinstance(found, Claim):
+            return found
+        self._known[architecture.key] = found["run_id"], found["serial"]
+        return _evaluation(architecture, evaluation_row(found), "memo")
 
     def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
         """What this run had trained when it was cut, before its agent saw it."""

@@ -20,17 +20,13 @@ from nas_gym.store.database import (
     is_url,
     resume_command,
 )
-from nas_gym.store.journal import CHUNK, Earlier, RunRecord
+from nas_gym.store.journal import Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
+from nas_gym.store.reading import earlier_of, validations_of
 from nas_gym.store.rows import (
-    Row,
     RunData,
     check,
-    evaluation_row,
-    read_validation,
-    request_rows,
-    row_of,
     validation_row,
 )
 from nas_gym.store.schema import (
@@ -215,7 +211,7 @@ class Store:
         """A run with all its requests; raises StoreError for an unknown name or a damaged row."""
         run = self._run(name)
         earlier, validations = self.database.read(
-            lambda c: (_earlier(c, run["id"]), _validations(c, run["id"]))
+            lambda c: (earlier_of(c, run["id"]), validations_of(c, run["id"]))
         )
         return RunData(
             name=run["name"],
@@ -324,7 +320,7 @@ class Store:
         changed = {**run, "config": to_text(config), "sessions": to_text(sessions)}
 
         def work(connection: sa.Connection) -> tuple[int, Earlier]:
-            earlier = _earlier(connection, run["id"])
+            earlier = earlier_of(connection, run["id"])
             if config["budget"] is not None and len(earlier.rows) > config["budget"]:
                 raise InvalidOption(
                     f"run {name!r} has {len(earlier.rows)} evaluations already: give a budget of "
@@ -415,56 +411,3 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command:
                 f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
                 "options from the record, or give another name with --run"
             )
-
-
-def _earlier(connection: sa.Connection, run_id: int) -> Earlier:
-    """All that a run has, its requests joined with the evaluations that answered them."""
-    requests = _all(connection, REQUESTS, REQUESTS.c.run_id == run_id, REQUESTS.c.number)
-    own = _all(connection, EVALUATIONS, EVALUATIONS.c.run_id == run_id, EVALUATIONS.c.serial)
-    evaluations = {(row["run_id"], row["serial"]): evaluation_row(row) for row in own}
-    refs = tuple((row["evaluation_run"], row["evaluation_serial"]) for row in requests)
-    evaluations |= _others(connection, set(refs) - evaluations.keys())
-    answered = set(refs)
-    unanswered = tuple(
-        ((run_id, row["serial"]), _unanswered(row, len(requests)))
-        for row in evaluations.values()
-        if row["run_id"] == run_id and (run_id, row["serial"]) not in answered
-    )
-    serials = 1 + max((row["serial"] for row in own), default=-1)
-    return Earlier(request_rows(requests, evaluations), refs, unanswered, serials)
-
-
-def _unanswered(row: Mapping[str, Any], number: int) -> Row:
-    return row_of(row, number, row["tokens"], row["source"], row["reward"])
-
-
-def _others(
-    connection: sa.Connection, refs: set[tuple[int, int]]
-) -> dict[tuple[int, int], dict[str, Any]]:
-    """Evaluations that other runs paid for."""
-    found = {}
-    for owner in sorted({run_id for run_id, _ in refs}):
-        serials = sorted(serial for run_id, serial in refs if run_id == owner)
-        for first in range(0, len(serials), CHUNK):
-            chosen = EVALUATIONS.c.serial.in_(serials[first : first + CHUNK])
-            where = sa.and_(EVALUATIONS.c.run_id == owner, chosen)
-            for row in _all(connection, EVALUATIONS, where, EVALUATIONS.c.serial):
-                found[owner, row["serial"]] = evaluation_row(row)
-    return found
-
-
-def _validations(connection: sa.Connection, run_id: int) -> tuple[Validation, ...]:
-    where = VALIDATIONS.c.run_id == run_id
-    return tuple(
-        read_validation(row) for row in _all(connection, VALIDATIONS, where, VALIDATIONS.c.serial)
-    )
-
-
-def _all(
-    connection: sa.Connection,
-    table: sa.Table,
-    where: "sa.ColumnElement[bool]",
-    order: "sa.Column[Any]",
-) -> list[dict[str, Any]]:
-    query = sa.select(table).where(where).order_by(order)
-    return [row._asdict() for row in connection.execute(query)]

@@ -11,7 +11,7 @@ import pytest
 
 from nas_gym.agent import Agent
 from nas_gym.evaluation import Evaluator
-from nas_gym.ledger import Answer, Record
+from nas_gym.record import Answer, Record
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing.evaluators import FailingEvaluator

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Validation
-from nas_gym.ledger import Ledger, Record
+from nas_gym.ledger import Ledger
+from nas_gym.record import Record
 from nas_gym.rewards import Accuracy
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.store import Store, load_run

@@ -16,7 +16,7 @@ from nas_gym.provenance import session
 from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.registry import Part, env_spec_of, in_workers, make, restorable, spec_of
 from nas_gym.store import DEFAULT_STORE, RunRecord, load_run, start_run
-from nas_gym.store.database import resume_command
+from nas_gym.store.places import resume_command
 from nas_gym.vector_env import NASVectorEnv
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

@@ -10,7 +10,7 @@ from nas_gym.commands.output import print_json
 from nas_gym.registry import names
 from nas_gym.search_spaces.published_cells import PUBLISHED
 from nas_gym.store import DEFAULT_STORE, Store
-from nas_gym.store.database import is_url
+from nas_gym.store.places import is_url
 from nas_gym.training.recipe import RECIPES
 
 

@@ -11,7 +11,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import resume
 from nas_gym.store import DEFAULT_STORE, load_run
-from nas_gym.store.database import shown_store
+from nas_gym.store.places import shown_store
 
 
 @dataclass(frozen=True)

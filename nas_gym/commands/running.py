@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from nas_gym.errors import Interrupted
 from nas_gym.progress import SearchProgress
-from nas_gym.store.database import resume_command
+from nas_gym.store.places import resume_command
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
-from nas_gym.store.database import shown_store
+from nas_gym.store.places import shown_store
 
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 

@@ -16,7 +16,7 @@ from nas_gym.evaluation import Validation
 from nas_gym.findings import validated
 from nas_gym.report import print_validations
 from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
-from nas_gym.store.database import shown_store
+from nas_gym.store.places import shown_store
 from nas_gym.validating import validate
 
 

@@ -5,24 +5,21 @@ whatever goes wrong into one sentence.
 """
 
 import logging
-import os
-import shlex
 import shutil
 import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.errors import StoreError
+from nas_gym.store.places import is_url, url_of, without_secrets
+from nas_gym.store.sqlite_file import engine_of_file, is_writable, use_wal
 
 T = TypeVar("T")
-DEFAULT_STORE = Path("runs") / "store.sqlite"
-LOCK_SECONDS = 30.0  # how long to wait while another process writes
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again
 # For libpq, where the URL does not say else. How soon, in seconds, it says that a server cannot be
 # reached or went away without a word.
@@ -33,7 +30,6 @@ SERVER_OPTIONS: dict[str, int | str] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
 }
-SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
 FULL_BYTES = 64 * 2**10  # a disk with less room than this is full
 WHOLE_CHECK_BYTES = 256 * 2**20  # larger files get SQLite's quick check, without their indexes
 _log = logging.getLogger("nas_gym")
@@ -126,7 +122,7 @@ class Database:
         def work() -> None:
             connection = self.engine.raw_connection()
             try:
-                _use_wal(connection)
+                use_wal(connection)
             finally:
                 connection.close()
 
@@ -191,10 +187,6 @@ _MAGIC = b"SQLite format 3\0"
 _FOREIGN = "is a file of something else: name another file with --store"
 _FULL = "cannot grow, the disk is full: make room"
 _READ_ONLY = "is read-only: make it and its folder writable, or name another file with --store"
-_UNREADABLE = (
-    "holds the last writes of a process that was killed (in the file beside it that ends in "
-    "-wal), which cannot be read on a read-only disk: copy both files to a writable folder"
-)
 _SQLITE_SENTENCES = {
     "file is not a database": _DAMAGED,  # it begins as one: see check_integrity
     "malformed": _DAMAGED,
@@ -214,27 +206,6 @@ def damaged(shown: str | Path) -> StoreError:
     return StoreError(f"the results database {shown} {_DAMAGED}")
 
 
-def is_url(store: str | Path) -> bool:
-    """Whether ``store`` is a database URL and not a path."""
-    return isinstance(store, str) and "://" in store
-
-
-def shown_store(store: str | Path) -> str:
-    """A path or URL as messages may show it: without a password.
-
-    Raises:
-        StoreError: The URL cannot be read.
-    """
-    return _without_secrets(_url_of(str(store))) if is_url(store) else str(store)
-
-
-def resume_command(run: str, store: str | Path) -> str:
-    """The command that goes on with a run; a password in the store's URL is left out."""
-    shown = shown_store(store)
-    option = "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
-    return f"nas-gym resume {run}{option}"
-
-
 def connect(store: str | Path, *, read_only: bool = False) -> Database:
     """The database that a path or a URL names.
 
@@ -247,11 +218,11 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
         StoreError: The URL cannot be read, or its driver is not installed.
     """
     if not is_url(store):
-        return _connect_file(Path(store), read_only)
-    url = _url_of(str(store))
+        return _file_database(Path(store), read_only)
+    url = url_of(str(store))
     if url.drivername == "sqlite" and url.database:
-        return _connect_file(Path(url.database), read_only)
-    shown = _without_secrets(url)
+        return _file_database(Path(url.database), read_only)
+    shown = without_secrets(url)
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise StoreError(
             f"the results database {shown} is of a kind that nas-gym does not know: give a SQLite "
@@ -271,25 +242,6 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
     return Database(engine, shown)
 
 
-def _url_of(text: str) -> sa.URL:
-    try:
-        url = sa.make_url(text)
-    except (sa.exc.ArgumentError, ValueError):
-        url = None
-    if url is None or "@" in (url.host or ""):  # not shown: its password cannot be told apart
-        raise StoreError(
-            f"the given {text.partition(':')[0]} URL of a database cannot be read: write it as "
-            "postgresql://user:password@host:5432/database, with any of : / @ in the password as "
-            "%3A %2F %40"
-        ) from None
-    return url
-
-
-def _without_secrets(url: sa.URL) -> str:
-    hidden = {name: "***" for name in SECRETS if name in url.query}
-    return url.update_query_dict(hidden).render_as_string()
-
-
 def check_integrity(database: Database, path: Path) -> None:
     """Raise StoreError where a file is none of SQLite's, or its bytes have changed."""
     with path.open("rb") as file:
@@ -302,22 +254,9 @@ def check_integrity(database: Database, path: Path) -> None:
         raise damaged(path)
 
 
-def _connect_file(path: Path, read_only: bool) -> Database:
-    read_only = read_only or not _is_writable(path)
-
-    def open_file() -> sqlite3.Connection:
-        return _open_to_read(path) if read_only else _open_sqlite(path, "rwc")
-
-    engine = sa.create_engine("sqlite://", creator=open_file, poolclass=sa.pool.QueuePool)
-    sa.event.listen(engine, "begin", _begin)
-    return Database(engine, str(path), read_only=read_only)
-
-
-def _is_writable(path: Path) -> bool:
-    """Whether SQLite may write an existing file and, beside it, what it keeps of a transaction."""
-    if not os.path.exists(path):
-        return True  # making it says what is wrong
-    return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
+def _file_database(path: Path, read_only: bool) -> Database:
+    read_only = read_only or not is_writable(path)
+    return Database(engine_of_file(path, read_only), str(path), read_only=read_only)
 
 
 def _is_full(path: Path) -> bool:
@@ -325,64 +264,6 @@ def _is_full(path: Path) -> bool:
         return shutil.disk_usage(path.parent).free < FULL_BYTES
     except OSError:
         return False
-
-
-def _open_to_read(path: Path) -> sqlite3.Connection:
-    try:
-        connection = _open_sqlite(path, "ro")
-        connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.OperationalError as error:
-        # On a read-only disk there can be no shared memory beside the file, nor a writer.
-        if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
-            raise
-    else:
-        return connection
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists() and wal.stat().st_size:
-        raise StoreError(f"the results database {path} {_UNREADABLE}")
-    return _open_sqlite(path, "ro&immutable=1")
-
-
-def _open_sqlite(path: Path, mode: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode={mode}",
-        uri=True,
-        timeout=LOCK_SECONDS,
-        check_same_thread=False,
-        isolation_level=None,  # transactions are ours: see _begin
-    )
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _use_wal(connection: Any) -> None:
-    """Set the mode; a new file may be in the hands of another process."""
-    cursor = connection.cursor()
-    deadline = time.monotonic() + LOCK_SECONDS
-    while cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        try:
-            cursor.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError as error:  # SQLite does not always wait here
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
-        else:
-            return  # where the file system has no shared memory, SQLite keeps its other mode
-
-
-def _begin(connection: sa.Connection) -> None:
-    """Begin in SQL: Python's sqlite3 would commit a table before its version is written.
-
-    Who will write says so at once: a reader that turns writer fails when another was faster.
-    """
-    options = connection.get_execution_options()
-    driver: Any = connection.connection.driver_connection
-    execute = driver.execute  # SQLAlchemy's own way takes several times as long
-    if not options.get("nas_gym_write", False):
-        execute("BEGIN")
-        return
-    execute(f"PRAGMA synchronous = {'NORMAL' if options.get('nas_gym_hasty') else 'FULL'}")
-    execute("BEGIN IMMEDIATE")
 
 
 def _begin_on_server(connection: sa.Connection) -> None:

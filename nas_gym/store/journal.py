@@ -13,8 +13,8 @@ from nas_gym.errors import StoreError
 from nas_gym.evaluation import Evaluation
 from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.store.claims import Claims
-from nas_gym.store.database import resume_command
 from nas_gym.store.locks import RunLock
+from nas_gym.store.places import resume_command
 from nas_gym.store.rows import Row, evaluation_row
 from nas_gym.store.schema import CLAIMS, EVALUATIONS, REQUESTS, RUNS, summed, to_text
 

@@ -12,17 +12,11 @@ import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluation import Validation
-from nas_gym.store.database import (
-    DEFAULT_STORE,
-    check_integrity,
-    connect,
-    damaged,
-    is_url,
-    resume_command,
-)
+from nas_gym.store.database import check_integrity, connect, damaged
 from nas_gym.store.journal import Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
+from nas_gym.store.places import DEFAULT_STORE, resume_command
 from nas_gym.store.reading import earlier_of, validations_of
 from nas_gym.store.rows import (
     RunData,
@@ -389,11 +383,6 @@ def load_run(run: str, store: str | Path = DEFAULT_STORE) -> RunData:
     """
     with Store(store, read_only=True) as opened:
         return opened.load_run(run)
-
-
-def folder_beside(store: str | Path) -> Path:
-    """Where files about runs go: the folder of a database file, or that of the default store."""
-    return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
 
 
 def _run_named(name: str) -> "sa.Select[Any]":

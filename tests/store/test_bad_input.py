@@ -28,7 +28,7 @@ from nas_gym.evaluation import Evaluation, Validation
 from nas_gym.ledger import Ledger
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.store import RunData, Store, database, load_run
+from nas_gym.store import RunData, Store, load_run, sqlite_file
 from nas_gym.store.schema import EVALUATIONS
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.landscapes import Landscape
@@ -330,7 +330,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(database, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite_file, "LOCK_SECONDS", 0.2)
 
 
 def locked(path: Path, *statements: str) -> "subprocess.Popen[str]":

@@ -1,0 +1,58 @@
+"""What names a store, a path or a URL, and how messages show it."""
+
+import shlex
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from nas_gym.errors import StoreError
+
+DEFAULT_STORE = Path("runs") / "store.sqlite"
+SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
+
+
+def is_url(store: str | Path) -> bool:
+    """Whether ``store`` is a database URL and not a path."""
+    return isinstance(store, str) and "://" in store
+
+
+def shown_store(store: str | Path) -> str:
+    """A path or URL as messages may show it: without a password.
+
+    Raises:
+        StoreError: The URL cannot be read.
+    """
+    return without_secrets(url_of(str(store))) if is_url(store) else str(store)
+
+
+def resume_command(run: str, store: str | Path) -> str:
+    """The command that goes on with a run; a password in the store's URL is left out."""
+    shown = shown_store(store)
+    option = "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
+    return f"nas-gym resume {run}{option}"
+
+
+def folder_beside(store: str | Path) -> Path:
+    """Where files about runs go: the folder of a database file, or that of the default store."""
+    return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
+
+
+def url_of(text: str) -> sa.URL:
+    """The URL, read; raises StoreError where that is not possible."""
+    try:
+        url = sa.make_url(text)
+    except (sa.exc.ArgumentError, ValueError):
+        url = None
+    if url is None or "@" in (url.host or ""):  # not shown: its password cannot be told apart
+        raise StoreError(
+            f"the given {text.partition(':')[0]} URL of a database cannot be read: write it as "
+            "postgresql://user:password@host:5432/database, with any of : / @ in the password as "
+            "%3A %2F %40"
+        ) from None
+    return url
+
+
+def without_secrets(url: sa.URL) -> str:
+    """The URL as messages may show it."""
+    hidden = {name: "***" for name in SECRETS if name in url.query}
+    return url.update_query_dict(hidden).render_as_string()

@@ -66,11 +66,11 @@ def search(folder: Path, options: dict[str, Any]) -> None:
 
 def in_a_fork(folder: Path, options: dict[str, Any], deadly: int = 0, delay: float = 0.0) -> int:
     """Events of a search that ended; -1 where it was killed, at an event or after ``delay`` s."""
-    global _deadly
+    global _deadly, _events
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
-        _deadly = deadly
+        _deadly, _events = deadly, 0  # reading histories made events in the parent
         search(folder, options)
         os.write(tell, str(_events).encode())
         os._exit(0)

@@ -36,7 +36,7 @@ def check(told: dict[str, Any], runs: int) -> None:
     assert whole["status"] == "finished"
     assert len(whole["rows"]) == 21
     assert len(told["killed"]) == runs
-    assert sum(each["kills"] for each in told["killed"]) > runs // 3  # it really was killed
+    assert sum(each["kills"] for each in told["killed"]) >= 3 * runs // 4  # it really was killed
     for each in told["killed"]:
         assert each["rows"] == whole["rows"]
         assert each["status"] == "finished"

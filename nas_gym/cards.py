@@ -88,7 +88,7 @@ def _figures(card: Card) -> dict[str, str]:
         )
         figures[f"validation accuracy {trainings}"] = spread(group["accuracies"])
         figures[f"test accuracy {trainings}"] = spread(group["test_accuracies"])
-    if not card["validations"]:
+    if not card["validations"] and card["recipe"] is not None:
         figures["test accuracy"] = f"not measured: `nas-gym validate {card['run']}` does"
     return figures
 
@@ -107,7 +107,7 @@ def _origin(card: Card) -> dict[str, str]:
         "seed of the run": str(seeds["run"]),
         "child seeds in the search": _listed(seeds["search"]),
         "child seeds in the final validation": _listed(seeds["validation"]),
-        "failed trainings": "; ".join(card["failures"]) or "none",
+        "failed trainings of this architecture": "; ".join(card["failures"]) or "none",
         "versions": _words(card["versions"]),
     }
 

@@ -59,12 +59,16 @@ def failure_groups(rows: Iterable[Row]) -> list[FailureGroup]:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         if row.failure is not None:
-            groups.setdefault(_kind(row.failure), []).append(row)
+            groups.setdefault(_kind(row), []).append(row)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
     return [FailureGroup(_reason(kind, members), tuple(members)) for kind, members in ordered]
 
 
-def _kind(failure: str) -> str:
+def _kind(row: Row) -> str:
+    """What makes failures one group; crashes are told apart by the signal or exit status."""
+    failure = str(row.failure)
+    if failure == "crashed" and row.detail:
+        return f"crashed ({row.detail})"
     error = _ERROR.match(failure)
     return failure if error is None else error.group()
 
@@ -72,7 +76,7 @@ def _kind(failure: str) -> str:
 def _reason(kind: str, rows: Sequence[Row]) -> str:
     """The whole text where all have the same one."""
     texts = {str(row.failure) for row in rows}
-    return texts.pop() if len(texts) == 1 else kind
+    return texts.pop() if len(texts) == 1 and not kind.startswith("crashed (") else kind
 
 
 @dataclass(frozen=True)

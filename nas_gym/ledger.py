@@ -149,24 +149,36 @@ class Ledger:
         self, jobs: Sequence[Job], positions: Sequence[int], answers: dict[int, Answer]
     ) -> None:
         """Ask the evaluator; its answers arrive in any order, and are recorded as they do."""
-        if not positions:
-            return
-        waiting: dict[tuple[int, ...], list[int]] = {}
+        # Answers are known by their tokens: what is asked twice (under two seeds) is asked in turn.
+        waiting: dict[tuple[int, ...], int] = {}
+        later = []
         for position in positions:
-            waiting.setdefault(jobs[position].architecture.tokens, []).append(position)
+            tokens = jobs[position].architecture.tokens
+            if waiting.setdefault(tokens, position) != position:
+                later.append(position)
+        if waiting:
+            self._train_different(jobs, waiting, answers)
+            self._train(jobs, later, answers)
+
+    def _train_different(
+        self,
+        jobs: Sequence[Job],
+        waiting: dict[tuple[int, ...], int],
+        answers: dict[int, Answer],
+    ) -> None:
+        positions = list(waiting.values())
         architectures, seeds = zip(*(jobs[position] for position in positions), strict=True)
         for evaluation in self.evaluator.evaluate(architectures, seeds):
             if not isinstance(evaluation, Evaluation):
                 raise InvalidOption(
                     f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
                 )
-            asked = waiting.get(evaluation.architecture.tokens)
-            if not asked:
+            position = waiting.pop(evaluation.architecture.tokens, -1)
+            if position < 0:
                 raise InvalidOption(
                     f"the evaluator answered {evaluation.architecture.tokens} once more than it "
                     "was asked: an evaluator yields one Evaluation an architecture"
                 )
-            position = asked.pop(0)
             answers[position] = self._answer(evaluation, jobs[position].seed)
         for position in positions:
             if position not in answers:
@@ -175,23 +187,25 @@ class Ledger:
                 answers[position] = self._answer(silent, seed)
 
     def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
-        """The evaluation with its reward, recorded."""
+        """The evaluation with its reward; recorded as the evaluator gave it."""
+        failure = evaluation.failure or _not_finite(evaluation.metrics)
+        if failure is not None:
+            evaluation = replace(evaluation, metrics={}, failure=failure)
+        reward = self.failure_reward
         try:
             answer = self._rewarded(evaluation)
-        except Exception:  # the child was paid for
-            self.record.evaluated(Answer(evaluation, self.failure_reward), seed)
-            raise
-        self.record.evaluated(answer, seed)
+            reward = answer.reward
+        finally:  # also where the reward raises: the child was paid for
+            self.record.evaluated(Answer(evaluation, reward), seed)
         return answer
 
     def _rewarded(self, evaluation: Evaluation) -> Answer:
-        """The evaluation with its reward; a failure where a number is not finite."""
-        failure = evaluation.failure or _not_finite(evaluation.metrics)
-        if failure is not None:
-            return Answer(replace(evaluation, metrics={}, failure=failure), self.failure_reward)
+        """The evaluation with its reward; a failure for the agent where that is not finite."""
+        if evaluation.failure is not None:
+            return Answer(evaluation, self.failure_reward)
         reward = float(self.reward(evaluation))
         if not math.isfinite(reward):
-            failed = replace(evaluation, failure=f"the reward is {reward}")
+            failed = replace(evaluation, failure=f"error: the reward is {reward}")
             return Answer(failed, self.failure_reward)
         return Answer(evaluation, reward)
 

@@ -28,6 +28,7 @@ class SearchProgress(Record):
         self.running = False
         self.best: float | None = None
         self.trained = self.failed = self.memo = self.requests = self.recorded = 0
+        self._failed_keys: set[str] = set()  # of recorded failures
         self._waiting = 0  # evaluated, but not yet handed to the agent
         self._started = self._said = time.monotonic()
         self._bar = Progress(
@@ -75,6 +76,9 @@ class SearchProgress(Record):
         self.requests = self.recorded = first + len(answers)
         for answer in answers:
             self._note_best(answer)
+            if answer.evaluation.failure is not None:
+                self._failed_keys.add(answer.evaluation.architecture.key)
+        self.failed = len(self._failed_keys)  # repeats of a failure are answered from the memo
         self._started = time.monotonic()  # the pace is that of new evaluations
         self._show()
 

@@ -8,6 +8,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 import importlib
 import inspect
 import math
+import traceback
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -54,6 +55,9 @@ _CONTRACTS = {
     "agent": ("search", "batch_size"),
 }
 
+# What a class must define before it is made: a name may come from somebody else's record.
+_METHODS = {"space": "choose", "evaluator": "evaluate", "reward": "__call__", "agent": "search"}
+
 Part = str | Mapping[str, Any] | object
 
 
@@ -97,6 +101,10 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
     if not isinstance(name, str):
         raise InvalidOption(f"{kind} is {dict(part)!r}: give its name as {{'name': …}}")
     found = _load(kind, name)
+    if isinstance(found, type) and not any(_METHODS[kind] in vars(c) for c in found.__mro__):
+        raise InvalidOption(
+            f"{name!r} is no {kind}: its class defines no {_METHODS[kind]}(); name another"
+        )
     known = _option_names(found)
     for option, value in options.items():
         if option not in known:
@@ -323,10 +331,23 @@ def _load_attribute(path: str) -> Any:
         return getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
-            raise UnknownName(f"{path!r}: there is no module {error.name!r} to import") from error
-        raise
+            raise UnknownName(
+                f"{path!r}: there is no module {error.name!r} to import, in this folder or where "
+                "Python looks (PYTHONPATH)"
+            ) from error
+        raise _broken_module(module, error) from error
     except AttributeError as error:
         raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
+    except Exception as error:
+        raise _broken_module(module, error) from error
+
+
+def _broken_module(module: str, error: Exception) -> InvalidOption:
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return InvalidOption(
+        f"module {module!r} cannot be imported ({type(error).__name__}: {error}; raised at "
+        f"{line.filename}:{line.lineno}): mend it and try again"
+    )
 
 
 def _option_names(found: Any) -> list[str]:

@@ -125,6 +125,9 @@ def write_files(run: RunData, folder: Path, top: int = DRAWN) -> list[Path]:
 def _print_failures(group: FailureGroup, console: Console) -> None:
     """How often, why, and what is known of the first one."""
     lines = [f"  {len(group.rows)} x {group.reason}"]
+    if group.reason.startswith("crashed ("):  # that is all there is
+        console.print(lines[0], soft_wrap=True, markup=False)
+        return
     first = group.rows[0]
     if first.failure != group.reason:
         lines.append(f"      the first, request {first.number + 1}: {first.failure}")

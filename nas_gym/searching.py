@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
+from uuid import uuid4
 
 from nas_gym.agent import Agent
-from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluation import Evaluation
 from nas_gym.provenance import session
 from nas_gym.record import Answer, Claim, Job, Known, Record
@@ -174,13 +175,14 @@ def search(
     )
     record = None
     if run is not None:
-        config = _configuration(made_space, made_evaluator, made_agent, made_reward, env)
+        told = _unwrapped(made_evaluator)
+        config = _configuration(made_space, told, made_agent, made_reward, env)
         record = start_run(
             store,
             checked_run_name(run),
             config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
             resume=resume,
-            protocol=_protocol(config, made_space, made_evaluator),
+            protocol=_protocol(config, made_space, told),
             env_spec=env_spec_of(config) if config["restorable"] else None,
             session=session() | {"workers": workers},
         )
@@ -199,7 +201,7 @@ def resume(
     store: str | Path = DEFAULT_STORE,
     *,
     budget: int | None = None,
-    workers: int = 0,
+    workers: int | None = None,
     timeout: float | None = None,
     memory_limit: float | None = None,
     executor: Executor | None = None,
@@ -211,9 +213,9 @@ def resume(
         run: Its name.
         store: The results database that has it.
         budget: A larger budget than it was begun with; None keeps it.
-        workers: As in ``search``.
-        timeout: As in ``search``; None keeps the run's own, ``math.inf`` lifts it.
-        memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it.
+        workers: As in ``search``; None takes as many as the run had.
+        timeout: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
+        memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
         executor: As in ``search``.
         watcher: As in ``search``.
 
@@ -229,6 +231,8 @@ def resume(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
             f"script again with search(..., run={run!r}, resume=True)"
         )
+    if workers is None:
+        workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
     own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them
     return search(
         config["space"],
@@ -260,7 +264,8 @@ def _limit(given: float | None, own: float | None) -> float | None:
 def new_run_name(space: str, agent: str) -> str:
     """A name for a run that starts now: what it does, and when."""
     parts = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in (space, agent))
-    return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}"])
+    # The last part is for those that start in the same second, on one machine or on many.
+    return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}", uuid4().hex[:4]])
 
 
 def checked_run_name(name: str) -> str:
@@ -282,6 +287,11 @@ def _run(env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | No
     except (KeyboardInterrupt, SystemExit):
         status = "interrupted"
         raise
+    except RunDiverged:
+        status = None
+        if record is not None:
+            record.undo()
+        raise
     except StoreError:
         status = None  # nothing more can be written there
         raise
@@ -300,6 +310,13 @@ def _run(env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | No
             if record is not None:
                 record.close()
             env.close()
+
+
+def _unwrapped(evaluator: Any) -> Any:
+    """What gives the numbers, without where it runs, which changes none."""
+    while getattr(evaluator, "changes_nothing", False):
+        evaluator = evaluator.inner
+    return evaluator
 
 
 def _configuration(

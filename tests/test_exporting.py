@@ -109,7 +109,7 @@ def test_a_failure_cannot_break_the_table(found: RunData) -> None:
     row = best_rows(found, 1)[0]
     failed = Validation(row.key, row.tokens, 1, None, None, 1.0, "error: E: a|b\n# c", None, {})
     page = card_as_markdown(card_of(replace(found, validations=(failed,)), row, 1))
-    assert "| failed trainings | error: E: a\\|b # c |" in page
+    assert "| failed trainings of this architecture | error: E: a\\|b # c |" in page
 
 
 def test_the_files_are_those_of_the_report(validated_run: RunData, tmp_path: Path) -> None:

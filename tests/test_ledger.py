@@ -165,7 +165,7 @@ def test_a_child_is_recorded_even_if_its_reward_raises(counting: Any) -> None:
 def test_a_reward_that_is_not_finite_keeps_the_metrics(counting: Any) -> None:
     ledger = Ledger(counting, lambda _: float("inf"), failure_reward=-1.0)
     evaluation, reward = ledger.request(architectures(1))[0]
-    assert (reward, evaluation.failure) == (-1.0, "the reward is inf")
+    assert (reward, evaluation.failure) == (-1.0, "error: the reward is inf")
     assert evaluation.accuracy is not None
 
 

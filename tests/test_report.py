@@ -76,7 +76,11 @@ def test_errors_of_one_type_are_one_group(tmp_path: Path) -> None:
         ("error: ValueError: no room for 8", None),
     )
     data = summary(run)
-    assert data["failures"] == {"error: ValueError": 3, "error: KeyError: 'a'": 2, "crashed": 1}
+    assert data["failures"] == {
+        "error: ValueError": 3,
+        "error: KeyError: 'a'": 2,
+        "crashed (killed by signal 9)": 1,
+    }
     assert data["failure_details"][0] == {
         "reason": "error: ValueError",
         "count": 3,

@@ -10,7 +10,6 @@ from nas_gym.commands.output import print_json
 from nas_gym.registry import names
 from nas_gym.search_spaces.published_cells import PUBLISHED
 from nas_gym.store import DEFAULT_STORE, Store
-from nas_gym.store.places import is_url
 from nas_gym.training.recipe import RECIPES
 
 
@@ -35,8 +34,9 @@ class List:
                 for run in entries:
                     best = run["best_reward"]
                     shown = "-" if best is None else f"{best:.4f}"
+                    done = run["requests"] + run["unanswered"]
                     print(
-                        f"  {run['name']}: {run['status']}, {run['requests']} evaluations, "
+                        f"  {run['name']}: {run['status']}, {done} evaluations, "
                         f"best reward {shown}, started {run['started']}"
                     )
             else:
@@ -45,9 +45,9 @@ class List:
 
 
 def _runs(store: str) -> list[dict[str, Any]]:
-    if not is_url(store) and not os.path.exists(store):
-        return []
-    with Store(store) as opened:
+    if store == str(DEFAULT_STORE) and not os.path.exists(store):
+        return []  # nothing was searched here yet
+    with Store(store, must_exist=True) as opened:
         return opened.runs()
 
 

@@ -1,13 +1,25 @@
 """How commands present a run: results on stdout, where the files are on stderr."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
 from rich.console import Console
 
+from nas_gym.errors import InvalidOption
 from nas_gym.report import print_summary, summary, write_files
 from nas_gym.store import RunData, folder_beside
+
+
+def check_folder(store: str | Path, run: str) -> None:
+    """Raise InvalidOption where the folder of a run's files would be the store or another file."""
+    folder = folder_beside(store) / run
+    if folder == Path(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
+        raise InvalidOption(
+            f"the run name {run!r} is that of the file {folder}, and the run's pictures go into a "
+            "folder of that name: give another name with --run"
+        )
 
 
 def present(run: RunData, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:

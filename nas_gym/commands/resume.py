@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from nas_gym.commands.output import present
-from nas_gym.commands.running import cores, watched
+from nas_gym.commands.running import cores, count_of, status_of, watched
 from nas_gym.errors import InvalidOption
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import resume
@@ -44,16 +44,16 @@ class Resume:
         data = load_run(self.run, self.store)
         budget = data.config["budget"] if self.budget is None else self.budget
         if not (data.status == "finished" and len(data.rows) == budget):
-            self._go_on(budget, workers, len(data.rows))
+            self._go_on(budget, workers, len(data.rows) + len(data.unanswered))
             data = load_run(self.run, self.store)
         present(data, self.store, None, self.top, self.json)
-        answered = any(row.failure is None for row in data.rows)
-        return 0 if answered and len(data.rows) == budget else 1
+        return status_of(data)
 
     def _go_on(self, budget: int, workers: int, recorded: int) -> None:
         progress = SearchProgress(
             budget,
-            f"run {self.run} goes on after {recorded} of {budget} evaluations, {workers} workers; "
+            f"run {self.run} goes on after {recorded} of {budget} evaluations, "
+            f"{count_of(workers, 'worker')}; "
             f"recorded in {shown_store(self.store)}",
         )
         with watched(progress, self.run, self.store):

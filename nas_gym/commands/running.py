@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from nas_gym.errors import Interrupted
 from nas_gym.progress import SearchProgress
+from nas_gym.store import RunData
 from nas_gym.store.places import resume_command
 
 
@@ -26,6 +27,19 @@ def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
                 f"`{resume_command(run, store)}`",
                 status,
             ) from None
+
+
+def status_of(run: RunData) -> int:
+    """Exit status of a search: 0 where its budget was spent and a child was evaluated, else 1."""
+    if any(row.failure is None for row in run.rows):
+        return 0 if len(run.rows) == run.config["budget"] else 1
+    print("nas-gym: every child failed, for the reasons above", file=sys.stderr)
+    return 1
+
+
+def count_of(number: int, what: str) -> str:
+    """``1 worker``, ``2 workers``."""
+    return f"{number} {what}{'s'[: number != 1]}"
 
 
 def cores() -> int:

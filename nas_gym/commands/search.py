@@ -7,14 +7,15 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_gym.commands.output import present
-from nas_gym.commands.running import cores, finite, memory_share, watched
+from nas_gym.commands.output import check_folder, present
+from nas_gym.commands.running import cores, count_of, finite, memory_share, status_of, watched
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.places import shown_store
 
+_TRAINED = {"dataset": "digits", "folder": None, "download": False, "recipe": "quick"}
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
 
@@ -83,10 +84,11 @@ class Search:
         progress = SearchProgress(
             self.budget,
             f"run {run}: {self.agent} searches {self.space}, {self.budget} evaluations, "
-            f"{workers} workers; recorded in {shown_store(self.store)}",
+            f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
         )
+        check_folder(self.store, run)
         with watched(progress, run, self.store):
-            result = search(
+            search(
                 {"name": self.space, **options["space"]},
                 self._evaluator(options),
                 {"name": self.agent, **options["agent"]},
@@ -106,8 +108,9 @@ class Search:
                 store=self.store,
                 watcher=progress,
             )
-        present(load_run(run, self.store), self.store, None, self.top, self.json)
-        return 0 if result.best() and len(result.answers) == self.budget else 1
+        data = load_run(run, self.store)
+        present(data, self.store, None, self.top, self.json)
+        return status_of(data)
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
         evaluator = {"name": self.evaluator, **options["evaluator"]}
@@ -121,10 +124,10 @@ class Search:
                 "folder": self.folder,
                 "download": self.download,
             }
-        elif options["recipe"] or self.download or self.folder is not None:
+        elif options["recipe"] or any(getattr(self, name) != of for name, of in _TRAINED.items()):
             raise InvalidOption(
-                f"evaluator {self.evaluator!r} does not train: leave out --folder, --download and "
-                "--set recipe.…"
+                f"evaluator {self.evaluator!r} does not train: leave out --dataset, --folder, "
+                "--download, --recipe and --set recipe.…"
             )
         return evaluator
 

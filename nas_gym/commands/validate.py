@@ -10,13 +10,13 @@ import tyro
 from rich.console import Console
 
 from nas_gym.commands.output import print_json
-from nas_gym.commands.running import cores
+from nas_gym.commands.running import cores, finite, memory_share
 from nas_gym.errors import Interrupted, InvalidOption
 from nas_gym.evaluation import Validation
 from nas_gym.findings import validated
 from nas_gym.report import print_validations
 from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
-from nas_gym.store.places import shown_store
+from nas_gym.store.places import store_option
 from nas_gym.validating import validate
 
 
@@ -40,6 +40,9 @@ class Validate:
     """Processes that train; all cores by default."""
     timeout: float | None = None
     """Seconds that a training may take; no limit by default."""
+    memory_limit: float | None = None
+    """GiB that a training may allocate; by default the machine's memory divided by the workers;
+    inf for no limit."""
     store: str = str(DEFAULT_STORE)
     """The results database: a SQLite file, or postgresql://host/name."""
     json: bool = False
@@ -58,6 +61,7 @@ class Validate:
             save = partial(store.save_validation, self.run)
             validations = self._validate(run, workers, save)
         self._present(run, validations)
+        print(f"`nas-gym export {run.name}` writes cards with these figures", file=sys.stderr)
         return 0 if all(validation.failure is None for validation in validations) else 1
 
     def _validate(
@@ -73,11 +77,14 @@ class Validate:
                 folder=self.folder,
                 workers=workers,
                 timeout=self.timeout,
+                memory_limit=finite(
+                    memory_share(workers) if self.memory_limit is None else self.memory_limit
+                ),
                 save=save,
                 progress=_show_progress,
             )
         except KeyboardInterrupt:
-            option = f" --store {shown_store(self.store)}" * (self.store != str(DEFAULT_STORE))
+            option = store_option(self.store)
             raise Interrupted(
                 "interrupted: the trainings that were done are recorded; go on with the same "
                 f"command, or see them with `nas-gym report {self.run}{option}`"

@@ -47,6 +47,8 @@ class ExecutorEvaluator:
     inner: Evaluator
     executor: Executor
 
+    changes_nothing = True  # about the inner evaluator's numbers
+
     def __post_init__(self) -> None:
         if not isinstance(self.executor, Executor):
             raise InvalidOption(

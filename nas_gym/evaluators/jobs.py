@@ -43,6 +43,8 @@ def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
     answers: list[Any]  # the evaluator is anybody's
     try:
         answers = list(evaluator.evaluate([architecture], [seed]))
+        if not answers:
+            return Evaluation(architecture, failure="error: the evaluator gave no answer")
         (evaluation,) = answers
     except NASGymError as error:
         return error

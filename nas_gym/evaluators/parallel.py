@@ -54,6 +54,8 @@ class ParallelEvaluator:
         default_factory=list, init=False, repr=False, compare=False
     )
 
+    changes_nothing = True  # about the inner evaluator's numbers
+
     def __post_init__(self) -> None:
         if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
             raise InvalidOption(f"workers is {self.workers!r}: give a whole number of 1 or more")

@@ -26,6 +26,7 @@ from nas_gym.evaluators.starting import cannot_start, check_main_process, worker
 from nas_gym.evaluators.worker import DONE, READY, STARTED, serve
 
 FAILED_STARTS = 5  # in a row, after which it is no accident
+START_SECONDS = 300.0  # for the first worker to be ready
 GRACE = 5.0  # seconds for a killed process to be gone
 LOST_TRACK = 255  # exit status that is told where the fork server died, not the worker
 LONGEST_WAIT = 60.0  # seconds; the system's own limit is in milliseconds of 32 bits
@@ -66,7 +67,12 @@ class WorkerPool:
         self._end = Finalize(self, _kill_all, (self._workers,), exitpriority=10)
         self._start_one()
         while not self._workers[0].ready:  # the first alone: it shows whether they can start
-            wait(self._workers[0].handles)
+            if not wait(self._workers[0].handles, START_SECONDS):
+                self._workers.pop().end()
+                raise InvalidOption(
+                    f"a worker process was not ready after {START_SECONDS:g} s: make the evaluator "
+                    "quick to load"
+                )
             if not self._workers[0].listen():
                 raise cannot_start(self._workers.pop().end())
         self._fill()
@@ -220,7 +226,10 @@ class _Worker:
         return done
 
     def end(self) -> int | None:
-        """Kill it, if it still lives; its exit status, negative for a signal."""
+        """Kill it, if it still lives, and what it started; its exit status, negative: a signal."""
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
         self.process.join(GRACE)
         if self.process.exitcode == LOST_TRACK and not self.gone:

@@ -95,6 +95,8 @@ class TrainingEvaluator:
             "fingerprint": self.data.fingerprint,
             "recipe": self.named_recipe.to_json(),
             "task": asdict(self.task),
+            "device": _device(),
+            "threads": self.threads,
         }
 
     def evaluate(
@@ -157,3 +159,10 @@ class TrainingEvaluator:
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, self.data.image_shape),
         }
+
+
+def _device() -> str:
+    """What ``train`` computes on here; a GPU computes in another precision."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

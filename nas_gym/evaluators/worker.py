@@ -56,6 +56,8 @@ def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: floa
 
 def prepare_process(memory_limit: float | None) -> None:
     """Make this process one that works for another one, on one core."""
+    if hasattr(os, "setsid"):
+        os.setsid()  # what a child starts is of this group, and ends with it
     for interrupt in (signal.SIGINT, signal.SIGTERM):  # the main process answers them
         signal.signal(interrupt, signal.SIG_IGN)
     _die_with_parent()

@@ -64,9 +64,15 @@ class Claims:
         owner = self.database.read(lambda c: c.execute(query).scalar())
         if owner is None or owner == self.run_id or self.locks.is_alive(owner):
             return False
+        lock = self.locks.take(owner)  # so that nobody goes on with that run meanwhile
+        if lock is None:
+            return False
         change = CLAIMS.update().where(*where, CLAIMS.c.run_id == owner)
         taken = change.values(run_id=self.run_id)
-        return self.database.write(lambda c: c.execute(taken).rowcount) == 1
+        try:
+            return self.database.write(lambda c: c.execute(taken).rowcount) == 1
+        finally:
+            lock.release()
 
     def _take(self, connection: sa.Connection, jobs: Sequence[Job]) -> list[Row | Claim]:
         wanted = [(job.architecture.key, job.seed) for job in jobs]

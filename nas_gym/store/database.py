@@ -6,9 +6,12 @@ whatever goes wrong into one sentence.
 
 import logging
 import shutil
+import signal
 import sqlite3
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,7 +159,7 @@ class Database:
 
     def _transact(self, engine: sa.Engine, work: Callable[[sa.Connection], T]) -> T:
         def once() -> T:
-            with engine.begin() as connection:
+            with _uninterrupted(), engine.begin() as connection:
                 return work(connection)
 
         return self.reach(once)
@@ -201,6 +204,29 @@ _SQLITE_SENTENCES = {
 }
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and SIGTERM wait for the end of a transaction.
+
+    An exception in the middle of one would make SQLAlchemy drop a connection that SQLite still
+    takes for a writer, and nobody could write the end of the run.
+    """
+    came: list[tuple[int, Any]] = []
+    handlers = {}
+    if threading.current_thread() is threading.main_thread():
+        handlers = {s: signal.getsignal(s) for s in (signal.SIGINT, signal.SIGTERM)}
+    ours = [s for s, handler in handlers.items() if callable(handler)]
+    for number in ours:
+        signal.signal(number, lambda number, frame: came.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, handlers[number])
+        for sent, frame in came:
+            handlers[signal.Signals(sent)](sent, frame)  # type: ignore[operator, misc]
+
+
 def damaged(shown: str | Path) -> StoreError:
     """The error for a file whose bytes have changed."""
     return StoreError(f"the results database {shown} {_DAMAGED}")
@@ -236,7 +262,7 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
     except ImportError as error:
         raise StoreError(
             f"the results database {shown} needs the package psycopg ({error}): "
-            'install it with pip install "nas-gym[postgres]"'
+            'install it with pip install "psycopg[binary]"'
         ) from error
     sa.event.listen(engine, "begin", _begin_on_server)
     return Database(engine, shown)
@@ -255,6 +281,8 @@ def check_integrity(database: Database, path: Path) -> None:
 
 
 def _file_database(path: Path, read_only: bool) -> Database:
+    if not path.name:
+        raise StoreError(f"{str(path)!r} is not a file: name a file with --store")
     read_only = read_only or not is_writable(path)
     return Database(engine_of_file(path, read_only), str(path), read_only=read_only)
 

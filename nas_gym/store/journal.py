@@ -1,5 +1,7 @@
 """``RunRecord``: writes one run, and shares trainings with all runs of the store."""
 
+import logging
+import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +27,10 @@ if TYPE_CHECKING:
 
 COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
+WARN_SECONDS = 10.0  # of waiting for another run, before that is said
 Ref = tuple[int, int]  # (run_id, serial) of an evaluation
+Tokens = tuple[int, ...]
+_log = logging.getLogger("nas_gym")
 
 
 @dataclass(frozen=True)
@@ -53,6 +58,7 @@ class RunRecord(Record):
         shared: Whether its evaluations may answer other runs, and theirs this one.
         lock: Held while the run is written.
         earlier: What a resumed run has already.
+        before: The row of a resumed run as it was.
     """
 
     def __init__(
@@ -65,6 +71,7 @@ class RunRecord(Record):
         shared: bool,
         lock: RunLock,
         earlier: Earlier,
+        before: dict[str, Any] | None = None,
     ) -> None:
         self.store = store
         self.run_id = run_id
@@ -72,8 +79,9 @@ class RunRecord(Record):
         self.protocol_id = protocol_id
         self.earlier = earlier
         self._lock = lock
+        self._before = before
         self._serial = earlier.serials
-        self._fresh: dict[str, list[Ref]] = {}  # key -> evaluations that no request used yet
+        self._fresh: dict[Tokens, list[Ref]] = {}  # evaluations that no request used yet
         self._known: dict[str, Ref] = {}  # key -> the evaluation that answers repeats
         self._paid: dict[tuple[str, int], tuple[Ref, Row]] = {}  # (key, seed) -> not yet answered
         self._waiting: list[dict[str, Any]] = []  # rows of evaluations, not yet written
@@ -120,6 +128,7 @@ class RunRecord(Record):
         assert self._claims is not None  # only then is a job somebody else's
         self._flush()
         pause, longest = POLL_SECONDS
+        warn_at = time.monotonic() + WARN_SECONDS
         while True:
             with self._advice():
                 (whose,) = self._claims.take([job])
@@ -128,6 +137,9 @@ class RunRecord(Record):
             if whose is not Claim.THEIRS:
                 self._claimed = int(whose is Claim.OURS)
                 return self._shared(job.architecture, whose)
+            if time.monotonic() > warn_at:
+                _log.warning("waiting for another run, which is training what this one needs next")
+                warn_at = math.inf
             time.sleep(pause)
             pause = min(2 * pause, longest)
 
@@ -153,7 +165,7 @@ class RunRecord(Record):
         }
         self._waiting.append(summed(EVALUATIONS, row))
         ref = self.run_id, self._serial
-        self._fresh.setdefault(architecture.key, []).append(ref)
+        self._fresh.setdefault(architecture.tokens, []).append(ref)
         self._known[architecture.key] = ref
         self._serial += 1
         self._claimed -= 1
@@ -183,6 +195,13 @@ class RunRecord(Record):
         with self._advice():
             self.store.database.write(work)
 
+    def undo(self) -> None:
+        """Leave a resumed run as it was found, which has written nothing."""
+        before = self._before
+        if before is not None:
+            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**before)
+            self.store.database.write(lambda c: c.execute(update))
+
     def close(self) -> None:
         """Let go of the run and the store."""
         self.store.close()
@@ -197,15 +216,15 @@ class RunRecord(Record):
             "tokens": to_text(evaluation.architecture.tokens),
             "source": evaluation.source,
             "reward": _stored(reward),
+            "failure": _storable(evaluation.failure),
         }
         return summed(REQUESTS, row)
 
     def _ref(self, evaluation: Evaluation) -> Ref:
-        key = evaluation.architecture.key
-        fresh = self._fresh.get(key)
+        fresh = self._fresh.get(evaluation.architecture.tokens)
         if evaluation.source != "memo" and fresh:
             return fresh.pop(0)
-        return self._known[key]
+        return self._known[evaluation.architecture.key]
 
     def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:
         """Write the waiting evaluations and these requests in one transaction."""
@@ -238,7 +257,7 @@ class RunRecord(Record):
 
     def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
         """What this run had trained when it was cut, before its agent saw it."""
-        self._fresh.setdefault(architecture.key, []).append(ref)
+        self._fresh.setdefault(architecture.tokens, []).append(ref)
         self._known[architecture.key] = ref
         return _evaluation(architecture, vars(row), row.source)
 

@@ -45,7 +45,12 @@ class RunLocks(Protocol):
 
 def locks_of(database: Database) -> RunLocks:
     """The locks that belong to a store."""
-    return _FileLocks(Path(database.shown)) if database.is_file else _ServerLocks(database)
+    # The real path: a link to the file must lead to the same locks.
+    return (
+        _FileLocks(Path(os.path.realpath(database.shown)))
+        if database.is_file
+        else _ServerLocks(database)
+    )
 
 
 class _FileLocks:

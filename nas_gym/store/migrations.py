@@ -122,6 +122,7 @@ def _from_1_to_2(connection: sa.Connection) -> None:
         serials[row["run_id"]] = serial + 1
         refs[row["id"]] = row["run_id"], serial
         _insert_evaluation_of_1(connection, row, serial)
+    failures = {row["id"]: row["failure"] for row in old["evaluations"]}
     for row in old["requests"]:
         run_id, serial = refs[row["evaluation_id"]]
         request = {
@@ -132,6 +133,7 @@ def _from_1_to_2(connection: sa.Connection) -> None:
             "tokens": to_text(loads(row["tokens"])),
             "source": row["source"],
             "reward": row["reward"],
+            "failure": failures[row["evaluation_id"]],
         }
         connection.execute(REQUESTS.insert(), summed(REQUESTS, request))
 

@@ -12,8 +12,8 @@ SECRETS = ("password", "sslpassword")  # options of a URL that no message may sh
 
 
 def is_url(store: str | Path) -> bool:
-    """Whether ``store`` is a database URL and not a path."""
-    return isinstance(store, str) and "://" in store
+    """Whether ``store`` is a database URL, well written or not, and not a path."""
+    return isinstance(store, str) and ("://" in store or store.startswith("postgres"))
 
 
 def shown_store(store: str | Path) -> str:
@@ -26,10 +26,20 @@ def shown_store(store: str | Path) -> str:
 
 
 def resume_command(run: str, store: str | Path) -> str:
-    """The command that goes on with a run; a password in the store's URL is left out."""
-    shown = shown_store(store)
-    option = "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
-    return f"nas-gym resume {run}{option}"
+    """The command that goes on with a run."""
+    return f"nas-gym resume {run}{store_option(store)}"
+
+
+def store_option(store: str | Path) -> str:
+    """What a command needs to find the store, with a space before it; no password is shown.
+
+    (``PGPASSWORD`` or ``~/.pgpass`` gives it.)
+    """
+    shown = str(store)
+    if is_url(store):
+        plain = url_of(shown).set(password=None).difference_update_query(SECRETS)
+        shown = plain.render_as_string()
+    return "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
 
 
 def folder_beside(store: str | Path) -> Path:
@@ -43,6 +53,8 @@ def url_of(text: str) -> sa.URL:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
         url = None
+    if url is not None and url.drivername == "postgres":  # as libpq lets people write
+        url = url.set(drivername="postgresql")
     if url is None or "@" in (url.host or ""):  # not shown: its password cannot be told apart
         raise StoreError(
             f"the given {text.partition(':')[0]} URL of a database cannot be read: write it as "

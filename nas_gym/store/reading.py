@@ -30,7 +30,7 @@ def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
 
 
 def _unanswered(row: Mapping[str, Any], number: int) -> Row:
-    return row_of(row, number, row["tokens"], row["source"], row["reward"])
+    return row_of(row, number, row["tokens"])
 
 
 def _others(

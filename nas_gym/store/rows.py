@@ -84,7 +84,8 @@ def request_rows(
         if request["number"] != number or evaluation is None:
             raise StoreError(_damaged("requests"))
         tokens = tuple(json.loads(request["tokens"]))
-        rows.append(row_of(evaluation, number, tokens, request["source"], request["reward"]))
+        asked = {name: request[name] for name in ("source", "reward", "failure")}
+        rows.append(row_of({**evaluation, **asked}, number, tokens))
     return tuple(rows)
 
 
@@ -92,12 +93,9 @@ def row_of(
     evaluation: Mapping[str, Any],
     number: int,
     tokens: tuple[int, ...],
-    source: str,
-    reward: float,
 ) -> Row:
     """The ``Row`` of a request that ``evaluation`` answered."""
-    told = {"number": number, "tokens": tokens, "source": source, "reward": reward}
-    values: dict[str, Any] = {**evaluation, **told}
+    values: dict[str, Any] = {**evaluation, "number": number, "tokens": tokens}
     return Row(**{field.name: values[field.name] for field in fields(Row)})
 
 

@@ -67,6 +67,7 @@ REQUESTS = sa.Table(
     sa.Column("tokens", sa.Text, nullable=False),  # JSON, as asked; a repeat may be written else
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("reward", sa.Float, nullable=False),
+    sa.Column("failure", sa.Text),  # of the evaluation, or of this run's reward
     sa.Column("checksum", sa.BigInteger, nullable=False),
     sa.ForeignKeyConstraint(
         ["evaluation_run", "evaluation_serial"], ["evaluations.run_id", "evaluations.serial"]

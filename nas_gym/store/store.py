@@ -16,7 +16,7 @@ from nas_gym.store.database import check_integrity, connect, damaged
 from nas_gym.store.journal import Earlier, RunRecord
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
-from nas_gym.store.places import DEFAULT_STORE, resume_command
+from nas_gym.store.places import DEFAULT_STORE, resume_command, store_option
 from nas_gym.store.reading import earlier_of, validations_of
 from nas_gym.store.rows import (
     RunData,
@@ -152,14 +152,17 @@ class Store:
         config: Mapping[str, Any],
         *,
         protocol: Mapping[str, Any] | None = None,
+        env_spec: str | None = None,
         session: Mapping[str, Any] | None = None,
     ) -> RunRecord:
         """Go on with a run that was cut, under the same configuration.
 
         Args:
             name: Of the run.
-            config: As ``start_run`` got it; the budget may be larger.
+            config: As ``start_run`` got it; the budget may be larger, and limits that are None
+                stay as they were.
             protocol: As ``start_run`` got it.
+            env_spec: With the larger budget.
             session: Where and with what it goes on.
 
         Raises:
@@ -169,21 +172,35 @@ class Store:
         self.database.check_writable()
         lock = self._lock(self._run(name)["id"], name)
         try:
-            return self._continue(name, config, protocol, session or {}, lock)
+            return self._continue(name, config, protocol, env_spec, session or {}, lock)
         except BaseException:
             lock.release()
             raise
 
     def runs(self) -> list[dict[str, Any]]:
-        """Name, start, status, number of requests and best reward of each run, oldest first."""
+        """Name, start, status, counts and best reward of each run, oldest first.
+
+        ``requests`` were answered; ``unanswered`` children were evaluated when the run was cut, or
+        are waiting for the others of their batch.
+        """
         count = sa.select(sa.func.count()).where(REQUESTS.c.run_id == RUNS.c.id)
-        best = sa.select(sa.func.max(EVALUATIONS.c.reward)).where(
+        paid = sa.select(sa.func.count()).where(EVALUATIONS.c.run_id == RUNS.c.id)
+        used = sa.select(sa.func.count(sa.distinct(REQUESTS.c.evaluation_serial))).where(
+            REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.evaluation_run == RUNS.c.id
+        )
+        best = sa.select(sa.func.max(REQUESTS.c.reward)).where(
+            REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.failure.is_(None)
+        )
+        before_any = sa.select(sa.func.max(EVALUATIONS.c.reward)).where(
             EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None)
         )
         query = sa.select(
             RUNS,
             count.scalar_subquery().label("requests"),
-            best.scalar_subquery().label("best_reward"),
+            (paid.scalar_subquery() - used.scalar_subquery()).label("unanswered"),
+            sa.func.coalesce(best.scalar_subquery(), before_any.scalar_subquery()).label(
+                "best_reward"
+            ),
         ).order_by(RUNS.c.id)
         rows = self.database.read(lambda c: [row._asdict() for row in c.execute(query)])
         for row in rows:
@@ -196,10 +213,15 @@ class Store:
                 "started": row["started"],
                 "status": self._status(row),
                 "requests": row["requests"],
+                "unanswered": row["unanswered"],
                 "best_reward": row["best_reward"],
             }
             for row in rows
         ]
+
+    def has_run(self, name: str) -> bool:
+        """Whether there is a run of that name."""
+        return self.database.read(lambda c: c.execute(_run_named(name)).first()) is not None
 
     def load_run(self, name: str) -> RunData:
         """A run with all its requests; raises StoreError for an unknown name or a damaged row."""
@@ -227,6 +249,7 @@ class Store:
 
         def work(connection: sa.Connection) -> None:
             nonlocal first
+            connection.execute(_run_named(name).with_for_update())  # one after the other
             sums = list(connection.execute(written.order_by(VALIDATIONS.c.serial)).scalars())
             first = len(sums) if first is None else first
             # On a second try it may be there: a server can go away after it has written.
@@ -274,7 +297,11 @@ class Store:
         names = sa.select(RUNS.c.name)
         known = self.database.read(lambda c: list(c.execute(names).scalars()))
         close = get_close_matches(name, known, n=2)
-        hint = f"did you mean {' or '.join(map(repr, close))}?" if close else "see `nas-gym list`"
+        hint = (
+            f"did you mean {' or '.join(map(repr, close))}?"
+            if close
+            else f"see `nas-gym list{store_option(self.database.shown)}`"
+        )
         return StoreError(f"there is no run {name!r} in {self.database.shown}: {hint}")
 
     def _status(self, run: Mapping[str, Any]) -> str:
@@ -303,15 +330,23 @@ class Store:
         name: str,
         config: Mapping[str, Any],
         protocol: Mapping[str, Any] | None,
+        env_spec: str | None,
         session: Mapping[str, Any],
         lock: RunLock,
     ) -> RunRecord:
         run = self._run(name)  # again: now nobody else changes it
         command = resume_command(name, self.database.shown)
         _check_same(name, loads(run["config"]), loads(to_text(config)), command)
+        limits = {n: v for n, v in (config.get("limits") or {}).items() if v is not None}
+        config = {**config, "limits": {**(loads(run["config"]).get("limits") or {}), **limits}}
         now = datetime.now(UTC).isoformat(timespec="seconds")
         sessions = [*loads(run["sessions"]), {"started": now, **session}]
-        changed = {**run, "config": to_text(config), "sessions": to_text(sessions)}
+        changed = {
+            **run,
+            "config": to_text(config),
+            "env_spec": env_spec or run["env_spec"],
+            "sessions": to_text(sessions),
+        }
 
         def work(connection: sa.Connection) -> tuple[int, Earlier]:
             earlier = earlier_of(connection, run["id"])
@@ -334,6 +369,7 @@ class Store:
             shared=protocol is not None,
             lock=lock,
             earlier=earlier,
+            before=run,
         )
 
     def _protocol(self, connection: sa.Connection, protocol: Mapping[str, Any]) -> int:
@@ -359,8 +395,7 @@ def start_run(
     """
     opened = Store(store)
     try:
-        if resume and any(run["name"] == name for run in opened.runs()):
-            options.pop("env_spec", None)
+        if resume and opened.has_run(name):
             return opened.continue_run(name, config, **options)
         return opened.start_run(name, config, **options)
     except BaseException:
@@ -389,11 +424,23 @@ def _run_named(name: str) -> "sa.Select[Any]":
     return sa.select(RUNS.c.id).where(RUNS.c.name == name)
 
 
+def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:
+    """With ``protocol.recipe`` and so on, so that a message can name what differs."""
+    protocol = config.get("protocol")
+    if not isinstance(protocol, dict):
+        return config
+    rest = {name: value for name, value in config.items() if name != "protocol"}
+    return rest | {f"protocol.{name}": value for name, value in protocol.items()}
+
+
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
     may_change = set(MAY_CHANGE)
     if before.get("protocol") is None:  # an evaluator that did not declare one when it was begun
         may_change.add("protocol")
+    before, now = _with_protocol_options(before), _with_protocol_options(now)
     for option in sorted(before.keys() | now.keys()):
+        if option.startswith("protocol.") and option not in before:
+            continue  # an older version did not write it down
         if option not in may_change and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "

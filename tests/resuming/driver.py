@@ -1,4 +1,4 @@
-"""Searches that end by SIGKILL at a chosen event, each in a forked process; run by test_kills.py.
+"""Searches that end by a signal at a chosen event, each in a forked process; run by test_kills.py.
 
 An event is whatever a kill could fall between: the evaluator's work on each child, every statement
 that the store sends to its database, every commit. Prints, as JSON, the history of an uninterrupted
@@ -27,13 +27,16 @@ from nas_gym.testing import Landscape
 BUDGET = 21
 _events = 0
 _deadly = 0  # the number of the event that kills; 0: none
+_signal = signal.SIGKILL
+INTERRUPTED, BEFORE = 7, 8  # exit status of a fork that got SIGINT: in a search, or before one
+_interrupted: list[int] = []  # these statuses
 
 
 def happens(*_: object, **__: object) -> None:
     global _events
     _events += 1
     if _events == _deadly:
-        os.kill(os.getpid(), signal.SIGKILL)
+        os.kill(os.getpid(), _signal)
 
 
 def watch_events() -> None:
@@ -71,7 +74,12 @@ def in_a_fork(folder: Path, options: dict[str, Any], deadly: int = 0, delay: flo
     child = os.fork()
     if child == 0:
         _deadly, _events = deadly, 0  # reading histories made events in the parent
-        search(folder, options)
+        try:
+            search(folder, options)
+        except KeyboardInterrupt:
+            with Store(folder / "store.sqlite") as store:
+                ended = [run["status"] for run in store.runs()]
+            os._exit(INTERRUPTED if ended in (["interrupted"], ["finished"]) else BEFORE)
         os.write(tell, str(_events).encode())
         os._exit(0)
     os.close(tell)
@@ -82,6 +90,9 @@ def in_a_fork(folder: Path, options: dict[str, Any], deadly: int = 0, delay: flo
     with os.fdopen(told) as reader:
         events = reader.read()
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return -1
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) in (INTERRUPTED, BEFORE):
+        _interrupted.append(os.WEXITSTATUS(status))
         return -1
     assert status == 0, f"the search failed with wait status {status}"
     return int(events)
@@ -105,6 +116,8 @@ def history(folder: Path) -> dict[str, Any]:
 
 
 def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
+    global _signal
+    _signal = signal.Signals[options.get("signal", "SIGKILL")]
     watch_events()
     make("agent", options["agent"])
     if "torch" in sys.modules:  # what the first optimizer imports: once, and not in each fork
@@ -119,7 +132,7 @@ def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
         kills, ended = 0, -1
         while ended < 0:
             limit = events // (1 + kills)  # later kills fall earlier, so that it ends
-            if number % 4 == 3:
+            if number % 4 == 3 and _signal == signal.SIGKILL:
                 ended = in_a_fork(each, options, delay=draw.uniform(0.001, 0.1) * (1 + kills))
             elif kills < 3 and limit > 1:
                 ended = in_a_fork(each, options, deadly=draw.randint(1, limit))
@@ -127,7 +140,13 @@ def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
                 ended = in_a_fork(each, options)
             kills += ended < 0
         killed.append({"kills": kills, **history(each)})
-    return {"events": events, "whole": history(whole), "killed": killed}
+    finished_records = _interrupted.count(INTERRUPTED) / max(1, len(_interrupted))
+    return {
+        "events": events,
+        "whole": history(whole),
+        "killed": killed,
+        "finished_records": finished_records,
+    }
 
 
 if __name__ == "__main__":

@@ -73,6 +73,16 @@ def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
     check(told, 8)
 
 
+def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
+    """Also within a write; only before its first request is a run left as it was begun."""
+    told = killed(
+        tmp_path, agent="random-search", space=SPACES["static"], evaluator="landscape",
+        commit_seconds=0.0, seed=5, runs=24, num_envs=4, signal="SIGINT",
+    )  # fmt: skip
+    check(told, 24)
+    assert told["finished_records"] > 0.6
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("num_envs", [1, 8])
 @pytest.mark.parametrize("space", SPACES)

@@ -190,7 +190,8 @@ def test_a_read_only_disk(
             return
         succeeded(*REPORT, store, "--out", out)
         succeeded(*LIST, store)
-        assert f"cut: {ended_as}, 8 evaluations" in capsys.readouterr().out
+        done = {"interrupted": 11, "cut": 8}[ended_as]
+        assert f"cut: {ended_as}, {done} evaluations" in capsys.readouterr().out
         for command in (SEARCH, RESUME, (*SEARCH[:-2], "cut", "--resume", "--store")):
             assert f"{store} is read-only: make it" in refused(capsys, *command, store)
     finally:
@@ -247,7 +248,7 @@ def test_files_of_another_user(what: str) -> None:
         assert told.stdout == "exit 2\n"
     else:
         assert "first: finished, 20 evaluations" in told.stdout, told.stderr
-        assert "cut: interrupted, 8 evaluations" in told.stdout
+        assert "cut: interrupted, 11 evaluations" in told.stdout
     assert store.read_bytes() == before
     shutil.rmtree(root)
 

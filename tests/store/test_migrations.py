@@ -126,7 +126,7 @@ def test_a_command_that_only_reads_says_what_to_do(
     with pytest.raises(SystemExit) as exit_:
         main([*advice.strip("`").split()[1:]])
     assert exit_.value.code in (0, None)
-    assert "cut: cut, 8 evaluations" in capsys.readouterr().out
+    assert "cut: cut, 13 evaluations" in capsys.readouterr().out
     assert len(load_run("cut", old).rows) == 8
 
 

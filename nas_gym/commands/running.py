@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from nas_gym.errors import Interrupted
 from nas_gym.progress import SearchProgress
@@ -52,6 +53,9 @@ def memory_share(workers: int) -> float:
     if not sys.platform.startswith("linux"):
         return math.inf
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    container = Path("/sys/fs/cgroup/memory.max")  # where this is one with a limit of its own
+    if container.is_file() and (limit := container.read_text().strip()).isdigit():
+        total = min(total, int(limit))
     return total / workers / 2**30
 
 

@@ -18,12 +18,13 @@ from nas_gym.evaluators.jobs import (
     load_evaluator,
     read_outcome,
 )
+from nas_gym.evaluators.spread import SpreadEvaluator
 
 KEPT = 2  # evaluators, with their data, that a process of the executor keeps loaded
 
 
 @dataclass(frozen=True)
-class ExecutorEvaluator:
+class ExecutorEvaluator(SpreadEvaluator):
     """Evaluates each child as a job of ``executor``, by another evaluator.
 
     Results are those of the inner evaluator, in the order in which children finish. Limits of time
@@ -47,24 +48,11 @@ class ExecutorEvaluator:
     inner: Evaluator
     executor: Executor
 
-    changes_nothing = True  # about the inner evaluator's numbers
-
     def __post_init__(self) -> None:
         if not isinstance(self.executor, Executor):
             raise InvalidOption(
                 f"executor is {self.executor!r}: give a live concurrent.futures.Executor"
             )
-
-    @property
-    def stateful(self) -> bool:
-        """As the inner evaluator."""
-        return self.inner.stateful
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """That of the inner evaluator: where children are evaluated changes no result."""
-        protocol: dict[str, Any] = getattr(self.inner, "protocol", {})
-        return protocol
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

@@ -13,10 +13,11 @@ from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Evaluation, Evaluator
 from nas_gym.evaluators.jobs import job_of, read_outcome
 from nas_gym.evaluators.pool import Lost, WorkerPool
+from nas_gym.evaluators.spread import SpreadEvaluator
 
 
 @dataclass(frozen=True)
-class ParallelEvaluator:
+class ParallelEvaluator(SpreadEvaluator):
     """Evaluates each child in one of ``workers`` processes, by another evaluator.
 
     Results are those of the inner evaluator, in the order in which children finish; no number of
@@ -54,8 +55,6 @@ class ParallelEvaluator:
         default_factory=list, init=False, repr=False, compare=False
     )
 
-    changes_nothing = True  # about the inner evaluator's numbers
-
     def __post_init__(self) -> None:
         if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
             raise InvalidOption(f"workers is {self.workers!r}: give a whole number of 1 or more")
@@ -66,17 +65,6 @@ class ParallelEvaluator:
                 f"memory_limit is {self.memory_limit}, and only Linux can limit the memory of a "
                 "process: leave it out here"
             )
-
-    @property
-    def stateful(self) -> bool:
-        """As the inner evaluator."""
-        return self.inner.stateful
-
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """That of the inner evaluator: where children are evaluated changes no result."""
-        protocol: dict[str, Any] = getattr(self.inner, "protocol", {})
-        return protocol
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

@@ -317,8 +317,8 @@ sides fork their workers from the same server, which has torch loaded.
 
 ## Time
 
-The load average after these measurements was {load:.1f}: above the number of cores, others were at
-work on this machine and the figures are too high for all sides.
+The load average after these measurements was {load:.1f}. (Above the number of cores, others were at
+work on this machine, and the figures are too high for all sides.)
 
 A fresh worker of nas-gym is ready after {starts} ms (target: 50).
 

@@ -1,5 +1,6 @@
 """What names a store, a path or a URL, and how messages show it."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import sqlalchemy as sa
 from nas_gym.errors import StoreError
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
+_SERVER = re.compile(r"postgres\w*(\+\w+)?:")
 SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
 
 
 def is_url(store: str | Path) -> bool:
     """Whether ``store`` is a database URL, well written or not, and not a path."""
-    return isinstance(store, str) and ("://" in store or store.startswith("postgres"))
+    return isinstance(store, str) and ("://" in store or _SERVER.match(store) is not None)
 
 
 def shown_store(store: str | Path) -> str:
@@ -37,7 +39,15 @@ def store_option(store: str | Path) -> str:
     """
     shown = str(store)
     if is_url(store):
-        plain = url_of(shown).set(password=None).difference_update_query(SECRETS)
+        url = url_of(shown).difference_update_query(SECRETS)
+        plain = sa.URL.create(  # url.set(password=None) would keep it
+            url.drivername,
+            username=url.username,
+            host=url.host,
+            port=url.port,
+            database=url.database,
+            query=url.query,
+        )
         shown = plain.render_as_string()
     return "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
 

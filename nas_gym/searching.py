@@ -64,6 +64,11 @@ class Records(Record):
         self.watchers = [] if watcher is None else [watcher]
         self.answers: list[Answer] = []
 
+    def started(self) -> None:
+        """Pass it on."""
+        for watcher in self.watchers:
+            watcher.started()
+
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
         """The record's."""
         return self.record.history()
@@ -189,10 +194,7 @@ def search(
     elif resume:
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
     records = Records(record, watcher)
-    env.ledger.attach(records)
-    if watcher is not None:
-        watcher.started()
-    _run(env, made_agent, seed, record)
+    _run(env, made_agent, seed, record, records)
     return SearchResult(run, tuple(records.answers))
 
 
@@ -278,9 +280,13 @@ def checked_run_name(name: str) -> str:
     return name
 
 
-def _run(env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None) -> None:
+def _run(
+    env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None, records: Records
+) -> None:
     status: str | None = "failed"
     try:
+        env.ledger.attach(records)
+        records.started()
         env.reset(seed=seed)
         agent.search(env)
         status = "unfinished" if env.remaining else "finished"

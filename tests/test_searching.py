@@ -117,3 +117,18 @@ def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None
 def test_a_bad_seed_is_refused() -> None:
     with pytest.raises(InvalidOption, match="seed is -1"):
         nas_gym.search(budget=1, seed=-1)
+
+
+def test_a_watcher_that_raises_at_the_start_lets_go_of_the_run(tmp_path: Path) -> None:
+    class Raises:
+        def started(self) -> None:
+            raise RuntimeError("a bug in the watcher")
+
+        replayed = evaluated = requested = lambda self, *_: None
+
+    space, store = NASNetCell(blocks=1), tmp_path / "s.sqlite"
+    parts: Any = space, Landscape(space), "random-search"
+    with pytest.raises(RuntimeError, match="a bug in the watcher"):
+        nas_gym.search(*parts, budget=5, run="r", store=store, watcher=Raises())
+    assert load_run("r", store).status == "failed"
+    assert len(nas_gym.search(*parts, budget=5, run="r", store=store, resume=True).answers) == 5

@@ -34,7 +34,8 @@ def status_of(run: RunData) -> int:
     """Exit status of a search: 0 where its budget was spent and a child was evaluated, else 1."""
     if any(row.failure is None for row in run.rows):
         return 0 if len(run.rows) == run.config["budget"] else 1
-    print("nas-gym: every child failed, for the reasons above", file=sys.stderr)
+    reason = "every child failed, for the reasons above" if run.rows else "the agent asked nothing"
+    print(f"nas-gym: {reason}", file=sys.stderr)
     return 1
 
 

@@ -1,9 +1,10 @@
 """A pool of worker processes that may crash, hang or be killed.
 
-It is our own and not pebble's ``ProcessPool``, by measurement (``benchmarks/isolation.py``). Pebble
-looks every 0.1 s whether a worker still lives. It ends a hung one by SIGTERM, which a C call never
-answers, and waits three seconds for it, while all other workers go unwatched. It misses a child
-that exits with status 0, and gives up when an idle worker is killed. ``concurrent.futures`` ends
+It is our own and not pebble's ``ProcessPool``, by measurement (``benchmarks/isolation.py`` prints
+what a death and a hang cost) and by what pebble 5.2 does. It looks every 0.1 s whether a worker
+still lives. It ends a hung one by SIGTERM, which a C call never answers, and waits three seconds
+for it, while all other workers go unwatched. It misses a child that exits with status 0, and gives
+up when an idle worker is killed. ``concurrent.futures`` ends
 with the first worker that dies and has no time limit.
 
 Here each worker has its own pipe and the process that asks waits for all of them at once: no

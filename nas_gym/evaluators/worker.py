@@ -62,7 +62,7 @@ def prepare_process(memory_limit: float | None) -> None:
         signal.signal(interrupt, signal.SIG_IGN)
     _die_with_parent()
     keep_freed_memory(up_to=1 << 30 if memory_limit is None else 1 << 25)
-    gc.freeze()  # what is loaded by now stays: collecting garbage need not look at it, 0.1 s a time
+    gc.freeze()  # what is loaded by now stays: collecting garbage need not look at it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)

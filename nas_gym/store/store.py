@@ -434,14 +434,11 @@ def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
-    may_change = set(MAY_CHANGE)
-    if before.get("protocol") is None:  # an evaluator that did not declare one when it was begun
-        may_change.add("protocol")
     before, now = _with_protocol_options(before), _with_protocol_options(now)
     for option in sorted(before.keys() | now.keys()):
         if option.startswith("protocol.") and option not in before:
-            continue  # an older version did not write it down
-        if option not in may_change and before.get(option) != now.get(option):
+            continue  # an older version, or an evaluator of then, did not declare it
+        if option not in MAY_CHANGE and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
                 f"{to_text(now.get(option))}: go on with `{command}`, which takes all "

@@ -28,6 +28,7 @@ PLUGINS: dict[str, dict[str, str]] = {
         "nasnet-cell": f"{_CELL}:NASNetCell",
         "amoebanet-cell": f"{_CELL}:AMOEBANET_CELL",
         "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
+        "nasbench201": "nas_gym.search_spaces.nasbench201:NASBench201",
     },
     "evaluator": {
         "training": "nas_gym.evaluators.training:TrainingEvaluator",

@@ -76,3 +76,9 @@ gymnasium.register(
     vector_entry_point="nas_gym.registry:make_vector_env",
     kwargs={"space": "nasnet-cell"},
 )
+gymnasium.register(
+    id="NASBench201-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "nasbench201", "evaluator": "nasbench201"},
+)

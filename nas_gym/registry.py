@@ -32,6 +32,7 @@ PLUGINS: dict[str, dict[str, str]] = {
     },
     "evaluator": {
         "training": "nas_gym.evaluators.training:TrainingEvaluator",
+        "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
         "landscape": "nas_gym.testing.landscapes:Landscape",
     },
     "reward": {

@@ -10,7 +10,8 @@ from nas_gym.search_spaces.grammar import Pick, Task
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 # (source, node) of each edge, in the order of the architecture string; node 0 is the cell's input.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-_STRING = re.compile(r"\|([^|~]+)~0\|\+\|([^|~]+)~0\|([^|~]+)~1\|\+\|([^|~]+)~0\|([^|~]+)~1\|([^|~]+)~2\|")
+_NODES = [[rf"([^|~]+)~{source}" for source in range(node)] for node in (1, 2, 3)]
+_STRING = re.compile(r"\+".join(r"\|" + r"\|".join(edges) + r"\|" for edges in _NODES))
 
 
 @dataclass(frozen=True, slots=True)

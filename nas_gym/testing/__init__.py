@@ -15,7 +15,7 @@ suites import pytest.
 """
 
 from nas_gym.testing.evaluators import FailingEvaluator, SlowEvaluator
-from nas_gym.testing.landscapes import BitCount, Landscape
+from nas_gym.testing.landscapes import BitCount, Landscape, tuning_landscape
 from nas_gym.testing.spaces import BitString, LayerChain
 
 __all__ = [
@@ -25,4 +25,5 @@ __all__ = [
     "Landscape",
     "LayerChain",
     "SlowEvaluator",
+    "tuning_landscape",
 ]

@@ -37,8 +37,8 @@ class Landscape:
     much and most little (exponentially distributed importance). A penalty of another kind falls on
     pairs: a choice and one made earlier on the same path. With ``p`` the sum of all penalties and
     ``typical`` its mean over random tokens, ``accuracy = best - (best - middling) * (p /
-    typical) ** 3``: random architectures lie around ``middling``, with a tail of bad ones, and
-    gains grow scarce towards ``best``, which ``reference`` alone is sure to reach.
+    typical) ** exponent``: random architectures lie around ``middling``, with a tail of bad ones,
+    and gains grow scarce towards ``best``, which ``reference`` alone is sure to reach.
 
     A landscape follows names and tokens, so designs that share a canonical key may differ in it.
 
@@ -49,6 +49,10 @@ class Landscape:
         noise: Standard deviation of normal noise on the accuracy, drawn from the child's seed.
         best: Accuracy of ``reference`` without noise; the global maximum.
         middling: Accuracy of an architecture with the average penalty.
+        exponent: How scarce gains grow towards ``best``, > 0: the larger, the more architectures
+            are almost as good as the best.
+        fresh_noise: Draw new noise each time that an architecture is asked for again, as another
+            training would (then the landscape is ``stateful``).
     """
 
     space: SearchSpace[Any]
@@ -57,16 +61,21 @@ class Landscape:
     noise: float = 0.0
     best: float = 0.98
     middling: float = 0.88
+    exponent: float = 3.0
+    fresh_noise: bool = False
     _paths: dict[tuple[tuple[str, int], ...], _Path] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
-    stateful = False
+    @property
+    def stateful(self) -> bool:
+        """Whether a repeat gets new noise."""
+        return self.fresh_noise
 
     @property
     def protocol(self) -> dict[str, Any]:
         """What the accuracies depend on beside space, architecture and seed, as JSON data."""
-        names = ("seed", "interactions", "noise", "best", "middling")
+        names = ("seed", "interactions", "noise", "best", "middling", "exponent")
         return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
 
     def __post_init__(self) -> None:
@@ -74,6 +83,8 @@ class Landscape:
             raise InvalidOption(
                 f"{self}: interactions and noise are 0 or more, 0 <= middling < best <= 1"
             )
+        if not self.exponent > 0:
+            raise InvalidOption(f"exponent is {self.exponent}: give a number above 0")
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
@@ -95,7 +106,7 @@ class Landscape:
         path = self._path(trace(self.space, tokens)[1])
         penalty = sum(t.penalties[tokens[t.first]][tokens[t.second]] for t in path.terms)
         relative = penalty / path.typical if path.typical else 0.0
-        return max(0.0, self.best - (self.best - self.middling) * relative**3)
+        return max(0.0, self.best - (self.best - self.middling) * relative**self.exponent)
 
     @property
     def reference(self) -> tuple[int, ...]:
@@ -138,6 +149,24 @@ class Landscape:
 
     def _rng(self, *names: str) -> np.random.Generator:
         return np.random.default_rng([self.seed, *(crc32(name.encode()) for name in names)])
+
+
+def tuning_landscape(space: SearchSpace[Any], seed: int) -> Landscape:
+    """The landscapes on which agents' defaults for small noisy benchmarks are tuned: seeds >= 1000.
+
+    Range, scarcity of good cells and noise are roughly those of NAS-Bench-201 on CIFAR-10; which
+    cells are good has nothing to do with it. A repeat gets new noise.
+    """
+    return Landscape(
+        space,
+        seed,
+        interactions=1.5,
+        noise=0.0011,
+        best=0.916,
+        middling=0.873,
+        exponent=1.5,
+        fresh_noise=True,
+    )
 
 
 def _penalties(

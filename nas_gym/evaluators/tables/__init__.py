@@ -1,1 +1,1 @@
-"""Evaluators that look up what was trained before: ``tabular`` (the contract), one file a source."""
+"""Evaluators that look up what was trained before: ``tabular`` is the contract."""

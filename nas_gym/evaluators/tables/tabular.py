@@ -77,7 +77,7 @@ class TabularEvaluator(ABC):
         """Mean validation accuracy over all seeds: what benchmarks say an architecture is worth."""
         return _mean(self.entry(tokens).accuracies)
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027
         """Nothing to let go of."""
 
     @property

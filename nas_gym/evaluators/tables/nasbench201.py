@@ -1,0 +1,154 @@
+"""``NASBench201Table``: the trained accuracies of all 15,625 cells of NAS-Bench-201.
+
+From Dong & Yang 2020 (arXiv 2001.00326) and Dong et al. 2021 (NATS-Bench, arXiv 2009.00437), in the
+encoding of ``benchmarks/make_nasbench201_table.py``; licences in ``NOTICES.md`` beside this file.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.evaluators.tables.tabular import Entry, TabularEvaluator, check_seeds
+from nas_gym.search_spaces.nasbench201 import NASBench201, genotype_of_string
+
+FILE = Path(__file__).with_name("nasbench201.npz")
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+SEEDS = 3  # trainings of a cell at most; 7,456 cells have two
+
+
+@dataclass(frozen=True)
+class NASBench201Table(TabularEvaluator):
+    """Validation accuracy after 200 epochs of every cell of ``NASBench201``, really trained.
+
+    Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
+    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds a
+    batch). ``seconds`` is what 200 epochs took. The table has no test accuracies.
+
+    Args:
+        space: ``NASBench201``.
+        dataset: ``"cifar10"``, ``"cifar100"`` or ``"imagenet16-120"``.
+        seeds: ``"mean"``, ``"random"`` or the number of one, 0 to 2: see ``TabularEvaluator``.
+
+    Raises:
+        UnknownName: No such data set.
+        InvalidOption: Another space, or other seeds.
+    """
+
+    space: NASBench201 = NASBench201()
+    dataset: str = "cifar10"
+    seeds: str | int = "mean"
+
+    def __post_init__(self) -> None:
+        if self.dataset not in DATASETS:
+            raise unknown_name("NAS-Bench-201 data set", self.dataset, DATASETS)
+        if not isinstance(self.space, NASBench201):
+            raise InvalidOption(
+                f"this table knows NAS-Bench-201's cells alone, not {type(self.space).__name__}: "
+                "leave space out, or give another evaluator"
+            )
+        check_seeds(self.seeds)
+        if isinstance(self.seeds, int) and self.seeds >= SEEDS:
+            raise InvalidOption(f"seeds is {self.seeds}: give 0, 1, 2, 'mean' or 'random'")
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the accuracies depend on, as JSON data."""
+        return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
+
+    def entry(self, tokens: tuple[int, ...]) -> Entry:
+        """What is known of one cell."""
+        table = self._table
+        row = table.rows[_number(tokens)]
+        accuracies = table.accuracies[row]
+        metrics = {
+            "parameters": int(table.parameters[row]),
+            "multiply_adds": multiply_adds(tokens, self.dataset),
+            "latency": float(table.latency[row]),
+        }
+        trained = accuracies[accuracies > 0]
+        return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
+
+    def index_of(self, tokens: tuple[int, ...]) -> int:
+        """The cell's official index, in [0, 15625)."""
+        return int(self._table.rows[_number(tokens)])
+
+    def tokens_at(self, index: int) -> tuple[int, ...]:
+        """The cell with an official index."""
+        return tuple(self._table.cells[index].tolist())
+
+    def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:
+        """All cells with their mean validation accuracies, best first."""
+        accuracies = self._table.accuracies
+        means = accuracies.sum(1) / (accuracies > 0).sum(1)
+        for row in np.argsort(-means, kind="stable"):
+            yield self.tokens_at(int(row)), float(means[row])
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _read(self.dataset)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The configuration alone: each process reads the table itself."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+
+@dataclass(frozen=True)
+class _Table:
+    """One data set's rows, in the official index order."""
+
+    cells: npt.NDArray[np.uint8]  # (15625, 6) tokens
+    rows: npt.NDArray[np.int64]  # (15625,) index of the cell whose tokens have this number
+    accuracies: npt.NDArray[np.float64]  # (15625, 3), 0 where there is no third training
+    seconds: npt.NDArray[np.float32]
+    latency: npt.NDArray[np.float32]
+    parameters: npt.NDArray[np.int64]
+
+
+def _read(dataset: str) -> _Table:
+    with np.load(FILE, allow_pickle=False) as arrays:
+        cells = arrays["cells"]
+        rows = np.empty(len(cells), np.int64)
+        rows[cells @ _PLACES] = np.arange(len(cells))
+        classifier = {"cifar10": 0, "cifar100": 5_850, "imagenet16-120": 7_150}[dataset]
+        parameters = (
+            73_306 + classifier + 243_040 * (cells == 3).sum(1) + 28_000 * (cells == 2).sum(1)
+        )
+        # The benchmark has the parameters of an equivalent cell for these.
+        parameters[arrays["exceptions"]] += arrays["exceptions.parameters"]
+        return _Table(
+            cells,
+            rows,
+            arrays[f"{dataset}.right"] / arrays[f"{dataset}.images"],
+            arrays["cifar10.seconds"] * np.float32(arrays[f"{dataset}.seconds_ratio"]),
+            arrays[f"{dataset}.latency"],
+            parameters,
+        )
+
+
+_PLACES = 5 ** np.arange(6)
+
+
+def _number(tokens: tuple[int, ...]) -> int:
+    a, b, c, d, e, f = tokens
+    return a + 5 * (b + 5 * (c + 5 * (d + 5 * (e + 5 * f))))
+
+
+def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
+    """Multiply-adds of one image, convolutions and classifier; equal to the official "FLOPs"."""
+    convolutions = 35_389_440 * tokens.count(3) + 3_932_160 * tokens.count(2)
+    if dataset == "imagenet16-120":  # 16 x 16 pixels
+        return (7_782_400 + convolutions) // 4 + 7_800
+    return 7_783_050 + convolutions + (5_850 if dataset == "cifar100" else 0)
+
+
+def tokens_of_string(text: str) -> tuple[int, ...]:
+    """The tokens of an architecture string; raises InvalidGenotype."""
+    from nas_gym.search_spaces.grammar import tokens_of
+
+    return tokens_of(NASBench201(), genotype_of_string(text))

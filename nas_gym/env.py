@@ -16,6 +16,7 @@ from nas_gym.ledger import Ledger
 from nas_gym.record import Record
 from nas_gym.rewards import Accuracy, Reward
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
+from nas_gym.simulated_clock import SimulatedClock
 
 G = TypeVar("G")
 RENDER_MODES = ["ansi", "rgb_array"]
@@ -65,6 +66,9 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         failure_reward: Reward of a child that failed.
         render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
         record: Where evaluations and requests are written down; None to keep nothing.
+        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
+            after which ``remaining`` is 0; the batch in which they run out is still answered.
+        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
     a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
@@ -90,6 +94,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         failure_reward: float = 0.0,
         render_mode: str | None = None,
         record: Record | None = None,
+        budget_seconds: float | None = None,
+        simulated_workers: int = 1,
     ) -> None:
         check_render_mode(render_mode)
         self.space = space
@@ -102,6 +108,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
             seed=seed,
             failure_reward=failure_reward,
             record=record,
+            budget_seconds=budget_seconds,
+            simulated_workers=simulated_workers,
         )
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
@@ -111,6 +119,11 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     def remaining(self) -> float:
         """Evaluations left in the budget; ``math.inf`` without one."""
         return self.ledger.remaining
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.ledger.clock
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

@@ -15,6 +15,9 @@ from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged
 from nas_gym.evaluation import Evaluation, Evaluator
 from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.rewards import Reward
+from nas_gym.simulated_clock import SimulatedClock
+
+TIMELESS = 100_000  # requests without a second between them, under a budget of seconds
 
 
 class Ledger:
@@ -27,6 +30,9 @@ class Ledger:
         seed: The run's seed, from which child seeds follow.
         failure_reward: The reward of a child that failed.
         record: Written before a reward is returned; None to keep nothing.
+        budget_seconds: Simulated seconds after which nothing more may be asked; None for no limit.
+            The batch in which they run out is still answered.
+        simulated_workers: Machines of the simulated clock: see ``SimulatedClock``.
     """
 
     def __init__(
@@ -38,14 +44,21 @@ class Ledger:
         seed: int = 0,
         failure_reward: float = 0.0,
         record: Record | None = None,
+        budget_seconds: float | None = None,
+        simulated_workers: int = 1,
     ) -> None:
         if budget is not None and (not isinstance(budget, int) or budget < 1):
             raise InvalidOption(f"the budget is {budget!r}: give a whole number of 1 or more")
         if not math.isfinite(failure_reward):
             raise InvalidOption(f"failure_reward is {failure_reward}: give a finite number")
+        if budget_seconds is not None and not 0 < budget_seconds < math.inf:
+            raise InvalidOption(f"budget_seconds is {budget_seconds}: give a number above 0")
         self.evaluator = evaluator
         self.reward = reward
         self.budget = budget
+        self.budget_seconds = budget_seconds
+        self.clock = SimulatedClock(simulated_workers)
+        self._timeless = 0  # requests since the clock last moved
         self.seed = seed
         self.failure_reward = float(failure_reward)
         self.requests = 0
@@ -60,7 +73,9 @@ class Ledger:
 
     @property
     def remaining(self) -> float:
-        """Requests left; ``math.inf`` without a budget."""
+        """Requests left; ``math.inf`` without a budget, or while one of seconds alone lasts."""
+        if self.budget_seconds is not None and self.clock.seconds >= self.budget_seconds:
+            return 0
         return math.inf if self.budget is None else self.budget - self.requests
 
     def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
@@ -71,16 +86,36 @@ class Ledger:
             RunDiverged: The record answers another architecture than is asked for here.
         """
         if len(architectures) > self.remaining:
-            raise BudgetExceeded(
-                f"{len(architectures)} evaluations were asked for, but only {self.remaining} of "
-                f"the budget of {self.budget} are left: stop when `remaining` is 0"
-            )
+            raise BudgetExceeded(self._exceeded(len(architectures)))
         replayed = self._replay(architectures)
         answers = self._answers(architectures[len(replayed) :])
         if answers:
             self.record.requested(self.requests + len(replayed), answers)
         self.requests += len(architectures)
-        return replayed + answers
+        everything = replayed + answers
+        self._pass_time(everything)
+        return everything
+
+    def _pass_time(self, answers: Sequence[Answer]) -> None:
+        before = self.clock.seconds
+        self.clock.add([answer.evaluation.seconds for answer in answers])
+        self._timeless = self._timeless + len(answers) if self.clock.seconds == before else 0
+        if self.budget_seconds is not None and self._timeless > TIMELESS:
+            raise InvalidOption(
+                f"the last {self._timeless:,} evaluations took no time, so the budget of "
+                f"{self.budget_seconds} seconds never ends: give a budget of evaluations"
+            )
+
+    def _exceeded(self, asked: int) -> str:
+        if self.remaining == 0 and self.budget_seconds is not None:
+            return (
+                f"{asked} evaluations were asked for after {self.clock.seconds:.1f} simulated "
+                f"seconds, but the budget is {self.budget_seconds}: stop when `remaining` is 0"
+            )
+        return (
+            f"{asked} evaluations were asked for, but only {self.remaining} of "
+            f"the budget of {self.budget} are left: stop when `remaining` is 0"
+        )
 
     def close(self) -> None:
         """Close the evaluator."""

@@ -16,12 +16,14 @@ class SearchProgress(Record):
     """A ``nas_gym.ledger.Record`` that shows what it is told.
 
     Args:
-        budget: Requests the search will make.
+        budget: Requests the search will make; None where another limit ends it.
         announcement: What to say when the search begins.
         console: Where to write; stderr by default.
     """
 
-    def __init__(self, budget: int, announcement: str = "", console: Console | None = None) -> None:
+    def __init__(
+        self, budget: int | None, announcement: str = "", console: Console | None = None
+    ) -> None:
         self.console = console or Console(stderr=True, highlight=False)
         self.budget = budget
         self.announcement = announcement
@@ -57,12 +59,13 @@ class SearchProgress(Record):
         if not self.running:
             return
         self._bar.stop()
-        self.console.print(f"{self.done}/{self.budget} evaluations, {self.status()}")
+        self.console.print(self._line())
 
     @property
     def done(self) -> int:
         """Requests answered, and evaluations that are about to answer one."""
-        return min(self.budget, self.requests + self._waiting)
+        done = self.requests + self._waiting
+        return done if self.budget is None else min(self.budget, done)
 
     def started(self) -> None:
         """Say what begins, and draw."""
@@ -103,7 +106,7 @@ class SearchProgress(Record):
         """Best accuracy, pace, time left, failures and memo hits, in words."""
         minutes = max(time.monotonic() - self._started, 1e-9) / 60
         pace = (self.done - self.recorded) / minutes
-        left = (self.budget - self.done) / pace * 60 if pace else None
+        left = (self.budget - self.done) / pace * 60 if pace and self.budget else None
         recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [
@@ -116,6 +119,10 @@ class SearchProgress(Record):
             ]
         )
 
+    def _line(self) -> str:
+        of = "" if self.budget is None else f"/{self.budget}"
+        return f"{self.done}{of} evaluations, {self.status()}"
+
     def _note_best(self, answer: Answer) -> None:
         accuracy = answer.evaluation.accuracy
         if accuracy is not None and (self.best is None or accuracy > self.best):
@@ -126,4 +133,4 @@ class SearchProgress(Record):
         now = time.monotonic()
         if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
             self._said = now
-            self.console.print(f"{self.done}/{self.budget} evaluations, {self.status()}")
+            self.console.print(self._line())

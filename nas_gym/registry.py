@@ -180,6 +180,7 @@ def env_spec_of(config: Mapping[str, Any]) -> str:
     """
     names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
     kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
+    kwargs |= config.get("simulated", {})
     entry = f"{__name__}:make_env"
     known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
     defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
@@ -197,9 +198,13 @@ def make_env(
     reward: Part = "accuracy",
     **options: Any,
 ) -> NASEnv[Any]:
-    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object."""
+    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object.
+
+    Options that are not the environment's are those of an evaluator that is given by name:
+    ``gym.make("NASBench201-v0", dataset="cifar100")``.
+    """
+    evaluator, options = _options_of(NASEnv, evaluator, options)
     space, evaluator, reward = _parts(space, evaluator, reward)
-    _check_options(NASEnv, options)
     return NASEnv(space, evaluator, reward, **options)  # type: ignore[arg-type]
 
 
@@ -214,15 +219,15 @@ def make_vector_env(
     executor: Executor | None = None,
     **options: Any,
 ) -> NASVectorEnv[Any]:
-    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, JSON data or object.
+    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, as ``make_env``.
 
     ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
     needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds a
     child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
     ``in_workers``).
     """
+    evaluator, options = _options_of(NASVectorEnv, evaluator, options)
     space, evaluator, reward = _parts(space, evaluator, reward)
-    _check_options(NASVectorEnv, options)
     return NASVectorEnv(
         space,  # type: ignore[arg-type]
         in_workers(
@@ -282,11 +287,23 @@ def in_workers(
     return ParallelEvaluator(evaluator, workers, timeout, memory_limit)
 
 
-def _check_options(environment: Any, options: Mapping[str, Any]) -> None:
+def _options_of(
+    environment: Any, evaluator: Part, options: Mapping[str, Any]
+) -> tuple[Part, dict[str, Any]]:
+    """The evaluator with those options that are its own, and those of the environment."""
     known = [name for name in inspect.signature(environment).parameters if name != "self"]
-    for option in options:
-        if option not in known:
-            raise unknown_name("option of the environment", option, known)
+    others = {name: value for name, value in options.items() if name not in known}
+    if others:
+        part = {"name": evaluator} if isinstance(evaluator, str) else evaluator
+        its: list[str] = []
+        if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+            its = _option_names(_load("evaluator", part["name"]))
+        for option in others:
+            if option not in its:
+                known = sorted({*known, *its} - {"space"})
+                raise unknown_name("option of the environment", option, known)
+        evaluator = {**part, **others}  # type: ignore[dict-item]
+    return evaluator, {name: value for name, value in options.items() if name in known}
 
 
 def _parts(space: Part, evaluator: Part, reward: Part) -> tuple[object, object, object]:

@@ -68,8 +68,9 @@ def print_summary(run: RunData, console: Console, top: int = 5) -> None:
     """The same for a person: a table of the best architectures, the best one drawn in words."""
     data = summary(run, top)
     config = run.config
+    of = "" if config["budget"] is None else f" of {config['budget']}"
     console.print(
-        f"run {run.name}: {run.status}, {data['requests']} of {config['budget']} evaluations by "
+        f"run {run.name}: {run.status}, {data['requests']}{of} evaluations by "
         f"{config['agent']['name']} in {config['space']['name']}",
         soft_wrap=True,
     )

@@ -21,6 +21,7 @@ from nas_gym.store.places import resume_command
 from nas_gym.vector_env import NASVectorEnv
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+BUDGET = 150  # evaluations, unless the user says else
 TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
 
 
@@ -30,6 +31,7 @@ class SearchResult:
 
     run: str | None  # name in the store, if it was recorded
     answers: tuple[Answer, ...] = field(repr=False)
+    simulated_seconds: float = 0.0  # on the simulated clock
 
     def best(self, count: int = 1) -> list[Answer]:
         """The ``count`` different architectures with the highest rewards, best first."""
@@ -106,7 +108,7 @@ def search(
     evaluator: Part = "training",
     agent: Part = "reinforce",
     *,
-    budget: int = 150,
+    budget: int | None = None,
     num_envs: int | None = None,
     reward: Part = "accuracy",
     seed: int = 0,
@@ -120,6 +122,8 @@ def search(
     failure_reward: float = 0.0,
     store: str | Path = DEFAULT_STORE,
     watcher: Watcher | None = None,
+    budget_seconds: float | None = None,
+    simulated_workers: int = 1,
 ) -> SearchResult:
     """Search ``space`` for architectures that ``evaluator`` finds good.
 
@@ -128,7 +132,8 @@ def search(
             four parts (see ``nas_gym.registry``).
         evaluator: HOW GOOD it is.
         agent: Who searches.
-        budget: Evaluations the agent asks for, repeats included; >= 1.
+        budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
+            where there is a budget of seconds.
         num_envs: Architectures a batch; the agent's ``batch_size`` by default.
         reward: What the agent maximises.
         seed: Seeds the agent, >= 0.
@@ -146,6 +151,9 @@ def search(
         failure_reward: Reward of a child that failed.
         store: The results database: a SQLite file, or the URL of a PostgreSQL server.
         watcher: Told of every evaluation and request, after they are recorded.
+        budget_seconds: Simulated seconds: those that the evaluations report (a table's training
+            times), a repeat's again; the batch in which they run out is still evaluated.
+        simulated_workers: Machines that train a batch side by side on the simulated clock.
 
     Returns:
         The result, with ``.best(k)``.
@@ -159,6 +167,8 @@ def search(
     made_evaluator = make("evaluator", evaluator, space=made_space)
     made_reward = make("reward", reward)
     made_agent: Agent = make("agent", agent)
+    if budget is None and budget_seconds is None:
+        budget = BUDGET
     child_seed = seed if child_seed is None else child_seed
     for name, value in (("seed", seed), ("child_seed", child_seed)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 0:
@@ -177,6 +187,8 @@ def search(
         budget=budget,
         seed=child_seed,
         failure_reward=failure_reward,
+        budget_seconds=budget_seconds,
+        simulated_workers=simulated_workers,
     )
     record = None
     if run is not None:
@@ -195,7 +207,7 @@ def search(
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
     records = Records(record, watcher)
     _run(env, made_agent, seed, record, records)
-    return SearchResult(run, tuple(records.answers))
+    return SearchResult(run, tuple(records.answers), env.clock.seconds)
 
 
 def resume(
@@ -254,6 +266,7 @@ def resume(
         failure_reward=config["failure_reward"],
         store=store,
         watcher=watcher,
+        **config.get("simulated", {}),
     )
 
 
@@ -330,8 +343,14 @@ def _configuration(
 ) -> dict[str, Any]:
     """What runs it again, as JSON data."""
     parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}
+    ledger = env.ledger
+    simulated = {
+        "budget_seconds": ledger.budget_seconds,
+        "simulated_workers": ledger.clock.workers,
+    }
     return {
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
+        **({} if ledger.budget_seconds is None else {"simulated": simulated}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
         "budget": env.ledger.budget,

@@ -19,6 +19,7 @@ from nas_gym.record import Record
 from nas_gym.rewards import Accuracy, Reward
 from nas_gym.rounds import Observations, start_round
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
+from nas_gym.simulated_clock import SimulatedClock
 
 G = TypeVar("G")
 
@@ -55,6 +56,9 @@ class NASVectorEnv(
         failure_reward: Reward of a child that failed.
         render_mode: ``"ansi"``, ``"rgb_array"`` or None.
         record: Where evaluations and requests are written down; None to keep nothing.
+        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
+            after which ``remaining`` is 0; the batch in which they run out is still answered.
+        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
     """
 
     metadata = {  # noqa: RUF012
@@ -75,6 +79,8 @@ class NASVectorEnv(
         failure_reward: float = 0.0,
         render_mode: str | None = None,
         record: Record | None = None,
+        budget_seconds: float | None = None,
+        simulated_workers: int = 1,
     ) -> None:
         if not isinstance(num_envs, int) or num_envs < 1:
             raise InvalidOption(f"num_envs is {num_envs!r}: give a whole number of 1 or more")
@@ -90,6 +96,8 @@ class NASVectorEnv(
             seed=seed,
             failure_reward=failure_reward,
             record=record,
+            budget_seconds=budget_seconds,
+            simulated_workers=simulated_workers,
         )
         self.single_action_space, self.single_observation_space = spaces_of(space)
         self.action_space = batch_space(self.single_action_space, num_envs)
@@ -101,6 +109,11 @@ class NASVectorEnv(
     def remaining(self) -> float:
         """Evaluations left in the budget; ``math.inf`` without one."""
         return self.ledger.remaining
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.ledger.clock
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 import tyro
 
 from nas_gym.commands.output import present
-from nas_gym.commands.running import cores, count_of, status_of, watched
+from nas_gym.commands.running import budget_in_words, cores, count_of, status_of, watched
 from nas_gym.errors import InvalidOption
 from nas_gym.progress import SearchProgress
 from nas_gym.searching import resume
@@ -43,16 +43,20 @@ class Resume:
                 raise InvalidOption(f"--{name} is {value}: give 1 or more")
         data = load_run(self.run, self.store)
         budget = data.config["budget"] if self.budget is None else self.budget
-        if not (data.status == "finished" and len(data.rows) == budget):
-            self._go_on(budget, workers, len(data.rows) + len(data.unanswered))
+        if not (data.status == "finished" and len(data.rows) >= (budget or 0)):
+            seconds = data.config.get("simulated", {}).get("budget_seconds")
+            self._go_on(budget, seconds, workers, len(data.rows) + len(data.unanswered))
             data = load_run(self.run, self.store)
         present(data, self.store, None, self.top, self.json)
         return status_of(data)
 
-    def _go_on(self, budget: int, workers: int, recorded: int) -> None:
+    def _go_on(
+        self, budget: int | None, seconds: float | None, workers: int, recorded: int
+    ) -> None:
         progress = SearchProgress(
             budget,
-            f"run {self.run} goes on after {recorded} of {budget} evaluations, "
+            f"run {self.run} goes on after {recorded} evaluations of "
+            f"{budget_in_words(budget, seconds)}, "
             f"{count_of(workers, 'worker')}; "
             f"recorded in {shown_store(self.store)}",
         )

@@ -33,10 +33,18 @@ def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
 def status_of(run: RunData) -> int:
     """Exit status of a search: 0 where its budget was spent and a child was evaluated, else 1."""
     if any(row.failure is None for row in run.rows):
-        return 0 if len(run.rows) == run.config["budget"] else 1
+        return 0 if run.status == "finished" else 1
     reason = "every child failed, for the reasons above" if run.rows else "the agent asked nothing"
     print(f"nas-gym: {reason}", file=sys.stderr)
     return 1
+
+
+def budget_in_words(budget: int | None, seconds: float | None) -> str:
+    """``150 evaluations``, ``20,000 simulated seconds``, or both."""
+    evaluations = [] if budget is None else [f"{budget} evaluations"]
+    return " or ".join(
+        evaluations + ([] if seconds is None else [f"{seconds:,g} simulated seconds"])
+    )
 
 
 def count_of(number: int, what: str) -> str:

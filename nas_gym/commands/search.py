@@ -8,10 +8,18 @@ from typing import Annotated, Any
 import tyro
 
 from nas_gym.commands.output import check_folder, present
-from nas_gym.commands.running import cores, count_of, finite, memory_share, status_of, watched
+from nas_gym.commands.running import (
+    budget_in_words,
+    cores,
+    count_of,
+    finite,
+    memory_share,
+    status_of,
+    watched,
+)
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
-from nas_gym.searching import TIMEOUT, new_run_name, search
+from nas_gym.searching import BUDGET, TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.places import shown_store
 
@@ -40,8 +48,12 @@ class Search:
     """How a child is evaluated: by training, or module:Class of your own."""
     reward: str = "accuracy"
     """What the agent maximises (`nas-gym list`)."""
-    budget: int = 150
-    """Evaluations, repeats included."""
+    budget: int | None = None
+    """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
+    budget_seconds: float | None = None
+    """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
+    simulated_workers: int = 1
+    """Machines that train a batch side by side on the simulated clock."""
     workers: int | None = None
     """Processes that train children; all cores by default."""
     timeout: float = TIMEOUT
@@ -74,16 +86,18 @@ class Search:
     def __call__(self) -> int:
         """Run the search; 0 when the budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
-        for name, value in (("budget", self.budget), ("workers", workers), ("top", self.top)):
-            if value < 1:
+        budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
+        for name, value in (("budget", budget), ("workers", workers), ("top", self.top)):
+            if value is not None and value < 1:
                 raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         options = _settings(self.set)
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
         progress = SearchProgress(
-            self.budget,
-            f"run {run}: {self.agent} searches {self.space}, {self.budget} evaluations, "
+            budget,
+            f"run {run}: {self.agent} searches {self.space}, "
+            f"{budget_in_words(budget, self.budget_seconds)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
         )
         check_folder(self.store, run)
@@ -92,7 +106,7 @@ class Search:
                 {"name": self.space, **options["space"]},
                 self._evaluator(options),
                 {"name": self.agent, **options["agent"]},
-                budget=self.budget,
+                budget=budget,
                 num_envs=self.num_envs,
                 reward={"name": self.reward, **options["reward"]},
                 seed=self.seed,
@@ -107,6 +121,8 @@ class Search:
                 failure_reward=self.failure_reward,
                 store=self.store,
                 watcher=progress,
+                budget_seconds=self.budget_seconds,
+                simulated_workers=self.simulated_workers,
             )
         data = load_run(run, self.store)
         present(data, self.store, None, self.top, self.json)

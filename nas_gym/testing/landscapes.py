@@ -106,7 +106,7 @@ class Landscape:
         path = self._path(trace(self.space, tokens)[1])
         penalty = sum(t.penalties[tokens[t.first]][tokens[t.second]] for t in path.terms)
         relative = penalty / path.typical if path.typical else 0.0
-        return max(0.0, self.best - (self.best - self.middling) * relative**self.exponent)
+        return max(0.0, self.best - (self.best - self.middling) * float(relative**self.exponent))
 
     @property
     def reference(self) -> tuple[int, ...]:

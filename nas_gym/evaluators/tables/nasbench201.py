@@ -5,7 +5,7 @@ encoding of ``benchmarks/make_nasbench201_table.py``; licences in ``NOTICES.md``
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class NASBench201Table(TabularEvaluator):
         InvalidOption: Another space, or other seeds.
     """
 
-    space: NASBench201 = NASBench201()
+    space: NASBench201 = field(default_factory=NASBench201)
     dataset: str = "cifar10"
     seeds: str | int = "mean"
 

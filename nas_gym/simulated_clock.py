@@ -1,0 +1,43 @@
+"""How long a search would take on a cluster, by the seconds that its evaluations report."""
+
+import heapq
+import math
+from collections.abc import Iterable
+
+from nas_gym.errors import InvalidOption
+
+
+class SimulatedClock:
+    """Adds up the seconds of evaluations as if ``workers`` machines had trained the children.
+
+    A batch is shared out in its order, each child to the machine that is free first; the next
+    batch begins when the last child of this one is done, because the agent waits for all of it.
+    Every request counts, a repeat again, as in NATS-Bench (Dong et al. 2021): so a search with a
+    budget of seconds ends even where its agent always asks for the same architecture.
+
+    Args:
+        workers: Machines, >= 1.
+    """
+
+    def __init__(self, workers: int = 1) -> None:
+        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+            raise InvalidOption(
+                f"simulated_workers is {workers!r}: give a whole number of 1 or more"
+            )
+        self.workers = workers
+        self.busy_seconds = 0.0  # of all machines together
+        self.seconds = 0.0  # since the search began
+
+    def add(self, batch: Iterable[float]) -> None:
+        """Let a batch pass, of children that take these seconds."""
+        seconds = list(batch)
+        self.busy_seconds += math.fsum(seconds)
+        self.seconds += makespan(seconds, self.workers)
+
+
+def makespan(seconds: Iterable[float], workers: int) -> float:
+    """Seconds until the last child of a batch is done: each goes to the worker free first."""
+    free = [0.0] * workers
+    for each in seconds:
+        heapq.heapreplace(free, free[0] + each)
+    return max(free)

@@ -10,6 +10,7 @@ from nas_gym.evaluation import Evaluation
 from nas_gym.evaluators.parallel import ParallelEvaluator
 from nas_gym.registry import in_workers, make, make_vector_env, names, spec_of
 from nas_gym.rewards import AccuracyUnderTarget
+from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
@@ -27,7 +28,8 @@ class OwnReward:
 def test_every_name_makes_something(kind: str) -> None:
     for name in names(kind):
         needed = {"target": 1000} if name == "accuracy-under-target" else {}
-        assert make(kind, {"name": name, **needed}, space=NASNetCell()) is not None
+        space = NASBench201() if name == "nasbench201" else NASNetCell()
+        assert make(kind, {"name": name, **needed}, space=space) is not None
 
 
 def test_parts_by_name_by_json_by_path_and_alive() -> None:

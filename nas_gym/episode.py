@@ -71,6 +71,9 @@ def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
         InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length.
     """
     given = checked_tokens(tokens)
+    counts = choices.counts
+    if counts is not None and len(given) == len(counts) and max(given) < choices.space.max_options:
+        return tuple([token % count for token, count in zip(given, counts, strict=True)])
     episode = Episode(choices)
     for position, token in enumerate(given):
         if episode.open is None:

@@ -162,11 +162,10 @@ class NASVectorEnv(
             BudgetExceeded: More lists than ``remaining``; nothing is evaluated.
         """
         folded = [fold_tokens(self.choices, tokens) for tokens in token_lists]
-        architectures = [architecture_of_valid(self.space, tokens) for tokens in folded]
-        answers = self.ledger.request(architectures)
+        answers = self.ledger.request([architecture_of_valid(self.space, t) for t in folded])
         return [
-            Played(tokens, answer.reward, answer.evaluation)
-            for tokens, answer in zip(folded, answers, strict=True)
+            Played(tokens, reward, evaluation)
+            for tokens, (evaluation, reward) in zip(folded, answers, strict=True)
         ]
 
     def action_masks(self) -> npt.NDArray[np.bool_]:

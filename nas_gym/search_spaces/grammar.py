@@ -213,9 +213,11 @@ class ChoiceTable:
     def __init__(self, space: SearchSpace[Any]) -> None:
         self.space = space
         self.static: tuple[Choice, ...] | None = None
+        self.counts: list[int] | None = None  # options of each choice, where the space is static
         self._cache: dict[tuple[int, ...], Choice | None] = {}
         if getattr(space, "static", False):
             self.static = self._first_path()
+            self.counts = [len(choice.options) for choice in self.static]
 
     def after(self, prefix: tuple[int, ...]) -> Choice | None:
         """As ``next_choice``, remembered."""
@@ -260,8 +262,13 @@ def checked_choice(
     return Choice(name, tuple(options))
 
 
+_INTEGERS = {int}  # and not bool
+
+
 def checked_tokens(tokens: Iterable[int]) -> tuple[int, ...]:
     """``tokens`` as plain non-negative ints, or InvalidTokens."""
+    if type(tokens) is tuple and set(map(type, tokens)) == _INTEGERS and min(tokens) >= 0:
+        return tokens  # the usual case, at once
     if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
         raise InvalidTokens(f"tokens must be a list of integers, not {tokens!r}")
     plain: list[int] = []

@@ -65,15 +65,15 @@ class NASBench201Table(TabularEvaluator):
     def entry(self, tokens: tuple[int, ...]) -> Entry:
         """What is known of one cell."""
         table = self._table
-        row = table.rows[_number(tokens)]
-        accuracies = table.accuracies[row]
+        row = table.rows.item(_number(tokens))
+        first, second, third = table.accuracies[row].tolist()
         metrics = {
-            "parameters": int(table.parameters[row]),
+            "parameters": table.parameters.item(row),
             "multiply_adds": multiply_adds(tokens, self.dataset),
-            "latency": float(table.latency[row]),
+            "latency": table.latency.item(row),
         }
-        trained = accuracies[accuracies > 0]
-        return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
+        accuracies = (first, second, third) if third else (first, second)
+        return Entry(accuracies, table.seconds.item(row), metrics)
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
         """The cell's official index, in [0, 15625)."""

@@ -18,7 +18,15 @@ from nas_gym.store.claims import Claims
 from nas_gym.store.locks import RunLock
 from nas_gym.store.places import resume_command
 from nas_gym.store.rows import Row, evaluation_row
-from nas_gym.store.schema import CLAIMS, EVALUATIONS, REQUESTS, RUNS, summed, to_text
+from nas_gym.store.schema import (
+    CLAIMS,
+    EVALUATIONS,
+    REQUESTS,
+    RUNS,
+    summed,
+    to_text,
+    tokens_to_text,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,7 +162,7 @@ class RunRecord(Record):
             "protocol_id": self.protocol_id,
             "key": architecture.key,
             "seed": seed,
-            "tokens": to_text(architecture.tokens),
+            "tokens": tokens_to_text(architecture.tokens),
             "genotype": to_text(genotype_to_json(architecture.genotype)),
             "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
             "seconds": _stored(evaluation.seconds),
@@ -170,9 +178,11 @@ class RunRecord(Record):
         self._serial += 1
         self._claimed -= 1
         self._evaluated += 1
-        slow = time.perf_counter() - self._began > COMMIT_SECONDS * self._evaluated
+        now = time.perf_counter()
+        slow = now - self._began > COMMIT_SECONDS * self._evaluated
         if slow and self._claimed > 0:  # the last of a batch goes with the requests, at once
             self._flush()
+            self._began += time.perf_counter() - now  # the disk's time is not the children's
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Write a batch of requests, in order, and what they still wait for."""
@@ -213,7 +223,7 @@ class RunRecord(Record):
             "number": number,
             "evaluation_run": run_id,
             "evaluation_serial": serial,
-            "tokens": to_text(evaluation.architecture.tokens),
+            "tokens": tokens_to_text(evaluation.architecture.tokens),
             "source": evaluation.source,
             "reward": _stored(reward),
             "failure": _storable(evaluation.failure),

@@ -5,6 +5,7 @@ A resumed run is the same search again, whose first requests are answered from i
 
 import hashlib
 import math
+import re
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,7 @@ from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.rewards import Reward
 from nas_gym.simulated_clock import SimulatedClock
 
+TEST_FIGURE = re.compile(r"(?<![a-z])test")  # in the name of a metric: not "latest"
 TIMELESS = 100_000  # requests without a second between them, under a budget of seconds
 
 
@@ -62,6 +64,7 @@ class Ledger:
         self.seed = seed
         self.failure_reward = float(failure_reward)
         self.requests = 0
+        self._harmless: set[tuple[str, ...]] = set()  # names of metrics that may be seen
         self._memo: dict[str, Known] = {}  # by canonical key
         self._trainings: dict[str, int] = {}  # key -> how often it was needed anew
         self.attach(record)
@@ -222,7 +225,12 @@ class Ledger:
                 answers[position] = self._answer(silent, seed)
 
     def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
-        """The evaluation with its reward; recorded as the evaluator gave it."""
+        """The evaluation with its reward; recorded as the evaluator gave it.
+
+        Raises:
+            InvalidOption: The evaluation has a figure of the test part.
+        """
+        self._check_names(tuple(evaluation.metrics))
         failure = evaluation.failure or _not_finite(evaluation.metrics)
         if failure is not None:
             evaluation = replace(evaluation, metrics={}, failure=failure)
@@ -233,6 +241,17 @@ class Ledger:
         finally:  # also where the reward raises: the child was paid for
             self.record.evaluated(Answer(evaluation, reward), seed)
         return answer
+
+    def _check_names(self, names: tuple[str, ...]) -> None:
+        if names in self._harmless:
+            return
+        for name in names:
+            if TEST_FIGURE.search(name.lower()):
+                raise InvalidOption(
+                    f"the evaluator reports {name!r}: no search may see a figure of the test part, "
+                    "so leave it out of the metrics, or rename it if it is a validation figure"
+                )
+        self._harmless.add(names)
 
     def _rewarded(self, evaluation: Evaluation) -> Answer:
         """The evaluation with its reward; a failure for the agent where that is not finite."""

@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,8 @@ from nas_gym.record import Answer, Record
 from nas_gym.rewards import Accuracy, AccuracyCubed, AccuracyUnderTarget
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.testing import BitCount, BitString
+from nas_gym.vector_env import NASVectorEnv
 
 SPACE = NASNetCell(blocks=2)
 
@@ -181,3 +184,23 @@ def test_an_evaluator_that_answers_twice_is_refused() -> None:
 
     with pytest.raises(InvalidOption, match="once more than it was asked"):
         Ledger(Twice(), Accuracy()).request(architectures(1))
+
+
+@pytest.mark.parametrize("name", ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test"])
+def test_no_search_sees_a_test_figure(name: str) -> None:
+    space = BitString(3)
+
+    class Leaking(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures, seeds):
+            for evaluation in super().evaluate(architectures, seeds):
+                yield replace(evaluation, metrics={**evaluation.metrics, name: 0.5})
+
+    env = NASVectorEnv(space, Leaking(), budget=10)
+    with pytest.raises(InvalidOption, match="no search may see a figure of the test part"):
+        env.play([(0, 0, 1)])
+
+
+def test_names_that_only_sound_like_a_test_figure() -> None:
+    Ledger(BitCount(), Accuracy())._check_names(("latest_accuracy", "contest"))

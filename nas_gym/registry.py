@@ -254,7 +254,8 @@ def in_workers(
     """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
 
     Args:
-        evaluator: Gives the numbers; must be one that can be pickled, to be spread.
+        evaluator: Gives the numbers; must be one that can be pickled, to be spread. One that is
+            ``instant`` (a table) stays in this process.
         workers: Processes on this machine, each replaced when a child ends it; 0 for none.
         timeout: Seconds that a child may take in a worker.
         memory_limit: GiB that a child may allocate in a worker; Linux only.
@@ -272,6 +273,8 @@ def in_workers(
                 f"{name} is {limit} and workers is 0: only worker processes can be limited, give "
                 "workers=1 or more"
             )
+    if getattr(evaluator, "instant", False):
+        return evaluator
     if executor is not None:
         if workers > 0:
             raise InvalidOption(

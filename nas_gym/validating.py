@@ -1,6 +1,7 @@
 """Final validation: the best of a run trained again with new seeds, then measured on the test part.
 
 The only place that opens the test part, and it opens it for architectures that are chosen already.
+Of a table the test figures are looked up.
 """
 
 import json
@@ -20,8 +21,10 @@ from nas_gym.errors import (
 )
 from nas_gym.evaluation import Evaluation, Evaluator, Validation
 from nas_gym.evaluators.final_training import FinalTraining
+from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.findings import best_rows, protocol_text
 from nas_gym.ledger import child_seed
+from nas_gym.looking_up import look_up, table_of
 from nas_gym.registry import in_workers, make
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
@@ -64,7 +67,8 @@ def validate(
     or memory is tried once more.
 
     Args:
-        run: From ``load_run``; its evaluator must have trained its children.
+        run: From ``load_run``; its evaluator must have trained its children, or be a table with
+            test accuracies, which are then looked up.
         best: Different architectures with the highest rewards, >= 1; all if there are fewer.
         repeats: Trainings of each, >= 1.
         recipe: How; a name, ``{"name": …}`` with fields to replace, or a ``Recipe``. As in the
@@ -87,6 +91,9 @@ def validate(
         InvalidDataset: The data cannot be read, or is not the data of the search.
         UnknownName: No such recipe, or no such value in it.
     """
+    table = table_of(run)
+    if table is not None:
+        return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
     evaluator = final_training(run, recipe, dataset, folder)
     protocol = evaluator.protocol
@@ -113,6 +120,17 @@ def validate(
     return [done[p.row.key, p.seed] for p in planned]
 
 
+def _look_up(
+    run: RunData, table: TabularEvaluator, best: int, save: Callable[[Validation], None] | None
+) -> list[Validation]:
+    check_count("best", best)
+    validations = look_up(run, table, best)
+    for validation in validations:
+        if save is not None and validation not in run.validations:
+            save(validation)
+    return validations
+
+
 def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
     """What ``validate`` trains: the ``best`` architectures, ``repeats`` times each, by rank.
 
@@ -120,9 +138,8 @@ def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
         InvalidOption: A number below 1.
         StoreError: The run has no architecture that was evaluated without a failure.
     """
-    for name, value in (("best", best), ("repeats", repeats)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidOption(f"{name} is {value!r}: give a whole number of 1 or more")
+    check_count("best", best)
+    check_count("repeats", repeats)
     rows = best_rows(run, best)
     if not rows:
         raise StoreError(
@@ -131,6 +148,12 @@ def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
         )
     used = {row.seed for row in (*run.rows, *run.unanswered)}
     return [Planned(row, seed) for row in rows for seed in _new_seeds(run, row.key, used, repeats)]
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise InvalidOption where ``value`` is no whole number of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption(f"{name} is {value!r}: give a whole number of 1 or more")
 
 
 def _new_seeds(run: RunData, key: str, used: set[int], repeats: int) -> list[int]:

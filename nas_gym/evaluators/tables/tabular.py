@@ -32,6 +32,7 @@ class TabularEvaluator(ABC):
     """
 
     seeds: str | int
+    instant = True  # no worker process could answer faster
 
     @property
     def stateful(self) -> bool:

@@ -161,20 +161,21 @@ def test_bad_options(options, error, sentence):
         gym.make("NASBench201-v0", **options)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_it_is_small_and_quick():
     """Under 60 MB above bare gymnasium, and without torch; the file is at most 0.6 MB."""
     code = (
         "import resource, sys, gymnasium\n"
-        "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "before = peak()\n"
+        "pages = lambda: int(open('/proc/self/statm').read().split()[1])\n"
+        "before = pages()\n"
         "import nas_gym\n"
         "env = gymnasium.make('NASBench201-v0'); env.reset(seed=0)\n"
         "while not env.step(0)[2]: pass\n"
         "assert not {'torch', 'stable_baselines3', 'matplotlib'} & set(sys.modules)\n"
-        "print((peak() - before) / 1024)\n"
+        "print((pages() - before) * resource.getpagesize() / 2**20)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert float(done.stdout) < 60
+    assert 1 < float(done.stdout) < 60
     assert FILE.stat().st_size < 600_000
 
 

@@ -1,0 +1,120 @@
+"""How fast is a table through the environment, what does recording add, what does gym.make cost?
+
+    python benchmarks/table_speed.py [--repeats 9] [--write]
+
+All 15,625 cells of NAS-Bench-201 in random order, asked in batches of 1,000 by ``play``: in memory
+only, and recorded in a SQLite store (turn about, in one process). ``gym.make`` is timed in fresh
+interpreters, and its memory is what it adds to one that has only imported gymnasium. ``--write``
+also writes ``benchmarks/results/table_speed.md``.
+"""
+
+import argparse
+import gc
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from measure import machine, report
+
+import nas_gym
+from nas_gym.search_spaces.moves import enumerate_tokens
+from nas_gym.search_spaces.nasbench201 import NASBench201
+from nas_gym.vector_env import NASVectorEnv
+
+BATCH = 1_000
+MAKE = """
+import resource, time, gymnasium
+pages = lambda: int(open("/proc/self/statm").read().split()[1])
+before, began = pages(), time.perf_counter()
+import nas_gym
+env = gymnasium.make("NASBench201-v0")
+env.reset(seed=0)
+while not env.step(0)[2]:
+    pass
+print(time.perf_counter() - began, (pages() - before) * resource.getpagesize() / 2**20)
+"""
+
+
+@dataclass(frozen=True)
+class PlayAll:
+    """An agent that asks for given cells; notes the seconds in ``spent``."""
+
+    cells: list[tuple[int, ...]]
+    spent: list[float] = field(default_factory=list)
+    batch_size: int = BATCH
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Play them batch by batch."""
+        gc.collect()
+        began = time.perf_counter()
+        for start in range(0, len(self.cells), BATCH):
+            env.play(self.cells[start : start + BATCH])
+        self.spent.append(time.perf_counter() - began)
+
+
+def searched(cells: list[tuple[int, ...]], seeds: str, store: Path | None) -> float:
+    """Seconds to ask for all cells once."""
+    agent = PlayAll(cells)
+    nas_gym.search(
+        "nasbench201",
+        {"name": "nasbench201", "seeds": seeds},
+        agent,
+        budget=len(cells),
+        num_envs=1,
+        run=None if store is None else "speed",
+        **({} if store is None else {"store": store}),
+    )
+    return agent.spent[0]
+
+
+def made() -> tuple[float, float]:
+    """Seconds of the import, ``gym.make`` and one episode; MiB that they add."""
+    done = subprocess.run([sys.executable, "-c", MAKE], capture_output=True, text=True, check=True)
+    seconds, memory = map(float, done.stdout.split())
+    return seconds, memory
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--write", action="store_true")
+    given = parser.parse_args()
+    cells = list(enumerate_tokens(NASBench201()))
+    np.random.default_rng(0).shuffle(cells)
+    cells = [tuple(map(int, cell)) for cell in cells]
+    rows = []
+    for seeds in ("mean", "random"):
+        memory, recorded = [], []
+        for _ in range(given.repeats):
+            memory.append(searched(cells, seeds, None))
+            with tempfile.TemporaryDirectory() as folder:
+                recorded.append(searched(cells, seeds, Path(folder) / "store.sqlite"))
+        more = [1e6 * (r - m) / len(cells) for m, r in zip(memory, recorded, strict=True)]
+        rates = sorted(len(cells) / seconds for seconds in memory)
+        rows.append(
+            f"| `{seeds}` | {statistics.median(rates):,.0f} ({rates[0]:,.0f} to {rates[-1]:,.0f}) "
+            f"| {statistics.median(more):.0f} ({min(more):.0f} to {max(more):.0f}) |"
+        )
+    starts = [made() for _ in range(given.repeats)]
+    report(
+        "table_speed",
+        f"# Speed of the NAS-Bench-201 table\n\nAll {len(cells):,} cells in batches of {BATCH:,} "
+        f"through `play`, {given.repeats} times in turn ({machine()}); printed by `python "
+        "benchmarks/table_speed.py`. Median and range.\n\n"
+        "| `seeds` | architectures/s, memory only | µs more each, recorded in SQLite |\n"
+        "| --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
+        '`import nas_gym`, `gym.make("NASBench201-v0")` and one episode, in a fresh interpreter '
+        f"after `import gymnasium`: {statistics.median(s for s, _ in starts):.2f} s, "
+        f"{statistics.median(m for _, m in starts):.1f} MiB of resident memory more (medians).\n",
+    )
+
+
+if __name__ == "__main__":
+    main()

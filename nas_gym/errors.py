@@ -32,6 +32,10 @@ class InvalidDataset(NASGymError, ValueError):
     """Images that are missing, broken, or of the wrong shape."""
 
 
+class InvalidTable(NASGymError, ValueError):
+    """A table of trained architectures that cannot be read, or says what cannot be."""
+
+
 class BudgetExceeded(NASGymError, RuntimeError):
     """An evaluation was asked for when the budget was spent."""
 

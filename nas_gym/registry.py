@@ -29,10 +29,13 @@ PLUGINS: dict[str, dict[str, str]] = {
         "amoebanet-cell": f"{_CELL}:AMOEBANET_CELL",
         "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
         "nasbench201": "nas_gym.search_spaces.nasbench201:NASBench201",
+        "nats-size": "nas_gym.search_spaces.nats_size:NATSSize",
     },
     "evaluator": {
         "training": "nas_gym.evaluators.training:TrainingEvaluator",
         "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
+        "table": "nas_gym.evaluators.tables.file:Tabular",
+        "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
         "landscape": "nas_gym.testing.landscapes:Landscape",
     },
     "reward": {

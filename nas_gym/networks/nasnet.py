@@ -8,6 +8,7 @@ shape, and which states a published cell concatenates (part of the genotype).
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.networks.checks import check_sizes
 from nas_gym.networks.cells import NASNetCell, Shape
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
@@ -155,16 +156,7 @@ def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
 def _check(genotype: CellGenotype, task: Task) -> None:
     for name, cell in zip(CELLS, genotype, strict=True):
         check_cell(name, cell)
-    for field, least in (
-        ("channels", 1),
-        ("height", 1),
-        ("width", 1),
-        ("classes", 1),
-        ("repeats", 1),
-        ("filters", 1),
-    ):
-        if getattr(task, field) < least:
-            raise InvalidOption(f"{field} is {getattr(task, field)}: give {least} or more")
+    check_sizes(task)
     if task.stem not in STEMS:
         raise unknown_name("stem", task.stem, STEMS)
     if not 0.0 <= task.drop_path < 1.0:

@@ -56,6 +56,8 @@ class NASBench201:
     static = True
     max_length = len(EDGES)
     max_options = len(OPERATIONS)
+    # The benchmark's own network: CIFAR-10, N = 5, C = 16.
+    usual_task = Task(channels=3, height=32, width=32, classes=10, repeats=5, filters=16)
 
     def choose(self, pick: Pick) -> NASBench201Genotype:
         """One operation an edge, in the order of the architecture string."""

@@ -157,8 +157,27 @@ NASNET_CIFAR = Recipe(
     filters=32,
 )
 
+# How NAS-Bench-201 trained its cells (Dong & Yang 2020): 200 epochs, random
+# flips, crops of images padded by 4 pixels, N = 5, C = 16. One difference: there batch norms and
+# biases decay as well. NATS-Bench's size space was trained in the same way for 90 epochs.
+NASBENCH201 = Recipe(
+    epochs=200,
+    batch_size=256,
+    learning_rate=0.1,
+    weight_decay=5e-4,
+    crop_padding=4,
+    flip=True,
+    repeats=5,
+    filters=16,
+)
+
 RECIPES = MappingProxyType(
-    {"quick": QUICK, "nasnet-search": NASNET_SEARCH, "nasnet-cifar": NASNET_CIFAR}
+    {
+        "quick": QUICK,
+        "nasnet-search": NASNET_SEARCH,
+        "nasnet-cifar": NASNET_CIFAR,
+        "nasbench201": NASBENCH201,
+    }
 )
 
 

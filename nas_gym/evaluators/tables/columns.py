@@ -1,0 +1,125 @@
+"""Named columns of a file: CSV, ``.npz`` or Parquet. What they mean is ``file``'s business."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_gym.errors import InvalidTable, unknown_name
+
+SUFFIXES = (".csv", ".npz", ".parquet")
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of equal length, and how a row is called in a message."""
+
+    values: dict[str, Sequence[Any]]
+    places: Sequence[str]  # "line 2" of a text, "row 0" of arrays
+
+    def __getitem__(self, name: str) -> Sequence[Any]:
+        """One column; text where it comes from a CSV file."""
+        return self.values[name]
+
+
+def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
+    """The ``wanted`` columns of a file with the content ``data``.
+
+    Raises:
+        InvalidTable: The file is no such table.
+        UnknownName: It has no such column.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise InvalidTable(f"{path} is no table: give a file that ends in {', '.join(SUFFIXES)}")
+    read: Callable[[Path, bytes, list[str]], Columns] = {
+        ".csv": _csv,
+        ".npz": _npz,
+        ".parquet": _parquet,
+    }[suffix]
+    columns = read(path, data, list(dict.fromkeys(wanted)))
+    if not columns.places:
+        raise InvalidTable(f"{path} has no rows: give a table with one row an architecture")
+    return columns
+
+
+def _check_known(path: Path, wanted: Iterable[str], known: Sequence[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise unknown_name(f"column of {path}", name, known)
+
+
+def _csv(path: Path, data: bytes, wanted: list[str]) -> Columns:
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidTable(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from error
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, lines = [], []
+    try:
+        header = next(reader, [])
+        if len(set(header)) < len(header):
+            twice = next(name for name in header if header.count(name) > 1)
+            raise InvalidTable(f"{path} has two columns {twice!r}: give each its own name")
+        _check_known(path, wanted, header)
+        for row in reader:
+            if len(row) not in (0, len(header)):
+                raise InvalidTable(
+                    f"{path}, line {reader.line_num} has {len(row)} fields, but the header has "
+                    f"{len(header)}: quote fields that hold a comma"
+                )
+            if row:
+                rows.append(row)
+                lines.append(f"line {reader.line_num}")
+    except csv.Error as error:
+        raise InvalidTable(f"{path}, line {reader.line_num} is no CSV ({error})") from error
+    return Columns({name: [row[header.index(name)] for row in rows] for name in wanted}, lines)
+
+
+def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
+            _check_known(path, wanted, arrays.files)
+            values = {name: arrays[name] for name in wanted}
+    except InvalidTable:
+        raise
+    except (ValueError, OSError, EOFError, KeyError) as error:
+        raise InvalidTable(
+            f"{path} cannot be read ({error}): save arrays of numbers and of text (dtype 'U'), not "
+            "of objects, with numpy.savez"
+        ) from error
+    except Exception as error:  # zipfile's and zlib's
+        raise InvalidTable(f"{path} is no .npz file ({error})") from error
+    lengths = {name: len(array) if array.ndim else -1 for name, array in values.items()}
+    if len(set(lengths.values())) != 1 or -1 in lengths.values():
+        raise InvalidTable(
+            f"{path} has columns of different lengths: "
+            + ", ".join(f"{name} {array.shape}" for name, array in values.items())
+            + ": give each one entry, or one row, an architecture"
+        )
+    rows = range(next(iter(lengths.values())))
+    lists = {name: array.tolist() for name, array in values.items()}
+    return Columns(lists, [f"row {row}" for row in rows])
+
+
+def _parquet(path: Path, data: bytes, wanted: list[str]) -> Columns:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError as error:
+        raise InvalidTable(
+            f"{path} needs pyarrow, which is not installed: `pip install pyarrow`, or save the "
+            "table as CSV"
+        ) from error
+    try:
+        file = parquet.ParquetFile(io.BytesIO(data))
+        _check_known(path, wanted, file.schema_arrow.names)
+        table = file.read(columns=wanted)
+    except pyarrow.ArrowException as error:
+        raise InvalidTable(f"{path} is no Parquet file ({error})") from error
+    lists = {name: table.column(name).to_pylist() for name in wanted}
+    return Columns(lists, [f"row {row}" for row in range(table.num_rows)])

@@ -1,0 +1,347 @@
+"""``Tabular``: the user's own table of trained architectures, of any search space."""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidOption, InvalidSpace, InvalidTable, NASGymError, unknown_name
+from nas_gym.evaluators.tables.columns import Columns, read_columns
+from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
+from nas_gym.search_spaces.grammar import SearchSpace, decode, tokens_of
+from nas_gym.search_spaces.moves import enumerate_tokens, space_size
+
+FORMS = ("string", "tokens", "json")
+UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
+MISSING = ("error", "failure")
+CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
+
+_Tokens = tuple[int, ...]
+_NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
+_TEST = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z])Test")  # test_acc, not latest
+
+
+@dataclass(frozen=True)
+class Tabular(TabularEvaluator):
+    """Accuracies from a CSV, ``.npz`` or Parquet file with one row an architecture.
+
+    Metrics: ``accuracy`` and whatever ``metrics`` names. The file is read when the evaluator is
+    made, and what is wrong in it is said with its row.
+
+    Args:
+        space: Whose architectures they are.
+        file: Path of the table. CSV is UTF-8 with commas and a header. In an ``.npz`` file an
+            array is a column; tokens and accuracies may have one row an architecture. Parquet
+            needs pyarrow.
+        unit: What accuracies are written in, ``"percent"`` or ``"fraction"``.
+        architecture: Name of the column of architectures.
+        form: How that is written: ``"string"`` (what the space's ``genotype_from_json`` reads, as
+            NAS-Bench-201's own strings), ``"json"`` (the same, as JSON text) or ``"tokens"``
+            (``1,0,3``, ``1 0 3`` or ``[1, 0, 3]``).
+        accuracy: Name of the column of validation accuracies, or several, one a seed; of several
+            all but one may be empty.
+        seconds: Name of the column of seconds that one training took, >= 0; all 0 without it.
+        metrics: Names of columns with other numbers, which rewards see under the same names.
+        test: Name or names of columns that ``test_accuracy()`` tells reports. No search sees
+            them, and no column of ``accuracy`` and ``metrics`` may be named as a test figure.
+        seeds: ``"mean"``, ``"random"`` or the number of one accuracy column: ``TabularEvaluator``.
+        missing: ``"error"``: every architecture must be in the table, which is checked in spaces
+            of up to 100,000. With ``"failure"``, and in larger spaces, the evaluation of one that
+            is not there fails.
+
+    Raises:
+        InvalidTable: The file cannot be read, or a row of it says what cannot be.
+        UnknownName: No such column, unit or form.
+        InvalidOption: A value that an option cannot take.
+        InvalidSpace: The space cannot turn what the rows hold into tokens.
+    """
+
+    space: SearchSpace[Any]
+    file: str | Path
+    unit: str
+    architecture: str = "architecture"
+    form: str = "string"
+    accuracy: str | Sequence[str] = ("accuracy",)
+    seconds: str | None = None
+    metrics: str | Sequence[str] = ()
+    test: str | Sequence[str] = ()
+    seeds: str | int = "mean"
+    missing: str = "error"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", str(self.file))
+        for option in ("accuracy", "metrics", "test"):
+            object.__setattr__(self, option, _names(option, getattr(self, option)))
+        for option, known in (("unit", UNITS), ("form", FORMS), ("missing", MISSING)):
+            if getattr(self, option) not in known:
+                raise unknown_name(option, getattr(self, option), known)
+        check_seeds(self.seeds)
+        self._check_columns()
+        seeds = self._table.accuracies.shape[1]
+        if isinstance(self.seeds, int) and self.seeds >= seeds:
+            raise InvalidOption(
+                f"seeds is {self.seeds}, but the table has {seeds} accuracies an architecture: "
+                f"give a number below {seeds}, 'mean' or 'random'"
+            )
+        if self.missing == "error":
+            self._check_complete()
+
+    @classmethod
+    def from_file(cls, path: str | Path, *, space: SearchSpace[Any], **options: Any) -> "Tabular":
+        """``Tabular(space, path, **options)``."""
+        return cls(space, path, **options)
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the accuracies depend on, as JSON data; the file by its SHA-256, not its path."""
+        return {
+            "evaluator": "table",
+            "fingerprint": self._table.fingerprint,
+            "architecture": self.architecture,
+            "form": self.form,
+            "accuracy": list(self.accuracy),
+            "unit": self.unit,
+            "seconds": self.seconds,
+            "metrics": list(self.metrics),
+            "seeds": self.seeds,
+        }
+
+    def entry(self, tokens: _Tokens) -> Entry:
+        """What the table has of an architecture; raises NotInTable."""
+        table, row = self._table, self._row(tokens)
+        accuracies = table.accuracies[row]
+        metrics = dict(zip(self.metrics, table.metrics[row].tolist(), strict=True))
+        trained = accuracies[~np.isnan(accuracies)]
+        return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
+
+    def test_accuracy(self, tokens: _Tokens) -> float | None:
+        """Mean of the test columns, a fraction in [0, 1]; None where the table says nothing."""
+        figures = self._table.test[self._row(tokens)]
+        known = figures[~np.isnan(figures)]
+        return float(known.mean()) if len(known) else None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """The configuration alone: each process reads the file itself."""
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @cached_property
+    def _table(self) -> "_Table":
+        return _read(self)
+
+    def _row(self, tokens: _Tokens) -> int:
+        row = self._table.rows.get(tokens)
+        if row is None:
+            raise NotInTable(f"{self.file} has no row for the tokens {_shown(tokens)}")
+        return row
+
+    def _check_columns(self) -> None:
+        if not self.accuracy:
+            raise InvalidOption("accuracy names no column: give the validation accuracy's")
+        if "accuracy" in self.metrics:
+            raise InvalidOption("metrics names 'accuracy', which is there already: leave it out")
+        for option in ("accuracy", "metrics"):
+            for column in getattr(self, option):
+                if column in self.test or _TEST.search(column):
+                    raise InvalidOption(
+                        f"{option} names the column {column!r}, which is a test figure by its name "
+                        "or by the option test: a search must not see one; give it as test, or "
+                        "rename the column if it holds none"
+                    )
+
+    def _check_complete(self) -> None:
+        """Raise InvalidTable where an architecture of a space of moderate size has no row."""
+        rows = self._table.rows
+        architectures = _all_tokens(self.space)
+        lacking = [tokens for tokens in architectures if tokens not in rows]
+        if lacking:
+            raise InvalidTable(
+                f"{self.file} has no row for {len(lacking):,} of the {len(architectures):,} "
+                f"architectures of {type(self.space).__name__}; the first has the tokens "
+                f"{_shown(lacking[0])}: add the rows, or give missing='failure' to let their "
+                "evaluations fail"
+            )
+
+
+class _Table(NamedTuple):
+    rows: dict[_Tokens, int]
+    accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
+    seconds: npt.NDArray[np.float64]  # (rows,)
+    metrics: npt.NDArray[np.float64]  # (rows, metrics)
+    test: npt.NDArray[np.float64]  # (rows, columns), fractions; NaN: not known
+    fingerprint: str  # SHA-256 of the file
+
+
+def _read(of: Tabular) -> _Table:
+    path = Path(of.file).expanduser()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InvalidTable(
+            f"the table {path} cannot be read ({error.strerror or error}): give the path of a file"
+        ) from error
+    seconds = () if of.seconds is None else (of.seconds,)
+    wanted = (of.architecture, *of.accuracy, *seconds, *of.metrics, *of.test)
+    columns = read_columns(path, data, wanted)
+    scale = UNITS[of.unit]
+    accuracies = _numbers(of, columns, of.accuracy, high=scale, gaps=True) / scale
+    _check_accuracies(of, columns, accuracies)
+    rows = len(columns.places)
+    return _Table(
+        _rows(of, columns),
+        accuracies,
+        _numbers(of, columns, seconds)[:, 0] if seconds else np.zeros(rows),
+        _numbers(of, columns, of.metrics, low=-math.inf),
+        _numbers(of, columns, of.test, high=scale, gaps=True) / scale,
+        hashlib.sha256(data).hexdigest(),
+    )
+
+
+def _check_accuracies(of: Tabular, columns: Columns, accuracies: npt.NDArray[np.float64]) -> None:
+    for place, row in zip(columns.places, accuracies, strict=True):
+        if np.isnan(row).all():
+            raise InvalidTable(
+                f"{of.file}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
+                "architecture one, or leave its row out and give missing='failure'"
+            )
+    if of.unit == "percent" and 0 < np.nanmax(accuracies) <= 0.01:
+        raise InvalidTable(
+            f"{of.file}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
+            "that all is right"
+        )
+
+
+def _numbers(
+    of: Tabular,
+    columns: Columns,
+    names: Sequence[str],
+    low: float = 0.0,
+    high: float = math.inf,
+    gaps: bool = False,
+) -> npt.NDArray[np.float64]:
+    """The named columns as (rows, columns) numbers in [low, high]; NaN for gaps, where allowed."""
+    table = []
+    for row, place in enumerate(columns.places):
+        numbers: list[float] = []
+        for name in names:
+            value, where = columns[name][row], f"{of.file}, {place}: {name}"
+            for single in value if gaps and isinstance(value, list) else [value]:
+                numbers.append(_number(where, single, gaps))
+                if numbers[-1] < low or numbers[-1] > high or math.isinf(numbers[-1]):
+                    raise InvalidTable(f"{where} is {single}: {_expected(of, low, high)}")
+        table.append(numbers)
+        if len(numbers) != len(table[0]):
+            raise InvalidTable(
+                f"{of.file}, {place} has {len(numbers)} figures in {_listed(names)}, but the first "
+                f"row has {len(table[0])}: give as many, with gaps where there was no training"
+            )
+    return np.array(table, np.float64).reshape(len(table), len(table[0]))
+
+
+def _number(where: str, value: Any, gaps: bool) -> float:
+    """``value`` as a number; NaN for None, NaN and an empty text, which only gaps may be."""
+    try:
+        empty = value is None or (isinstance(value, str) and not value.strip())
+        number = math.nan if empty else float(value)
+    except (TypeError, ValueError):
+        raise InvalidTable(f"{where} is {value!r}: give a number") from None
+    if math.isnan(number) and not gaps:
+        raise InvalidTable(f"{where} is empty or NaN: give a number")
+    return number
+
+
+def _expected(of: Tabular, low: float, high: float) -> str:
+    if high in UNITS.values():
+        return f"with unit {of.unit!r} it is from 0 to {high:g}"
+    return "give a finite number" if low < 0 else "give a finite number of 0 or more"
+
+
+def _rows(of: Tabular, columns: Columns) -> dict[_Tokens, int]:
+    """The row of each architecture."""
+    read = _reader(of)
+    rows: dict[_Tokens, int] = {}
+    for row, (place, value) in enumerate(
+        zip(columns.places, columns[of.architecture], strict=True)
+    ):
+        try:
+            tokens = read(value)
+        except InvalidSpace:
+            raise
+        except Exception as error:  # the user's own space may raise anything
+            reason = str(error) if isinstance(error, NASGymError) else repr(error)
+            raise InvalidTable(
+                f"{of.file}, {place}: the {of.architecture} {value!r} cannot be read as form "
+                f"{of.form!r} ({reason}): write it so, or give the column's form, one of "
+                f"{', '.join(FORMS)}"
+            ) from error
+        if rows.setdefault(tokens, row) != row:
+            raise InvalidTable(
+                f"{of.file}: {columns.places[rows[tokens]]} and {place} are the same "
+                f"architecture (tokens {_shown(tokens)}): leave one out, or put the accuracies of "
+                "several trainings into columns of one row"
+            )
+    return rows
+
+
+def _reader(of: Tabular) -> Callable[[Any], _Tokens]:
+    """What turns an entry of the architecture column into tokens."""
+    space = of.space
+    if of.form == "tokens":
+        return lambda value: _checked(space, _listed_tokens(value))
+    genotype_from_json = getattr(space, "genotype_from_json", None)
+    if genotype_from_json is None:
+        raise InvalidSpace(
+            f"{type(space).__name__} reads no genotypes: give it a method genotype_from_json(data) "
+            "and one answers(genotype), or write the architectures as tokens (form 'tokens')"
+        )
+    if of.form == "json":
+        return lambda value: tokens_of(space, genotype_from_json(json.loads(value)))
+    return lambda value: tokens_of(space, genotype_from_json(value))
+
+
+def _listed_tokens(value: Any) -> list[Any]:
+    """``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
+    if not isinstance(value, str):
+        return value if isinstance(value, list) else [value]
+    text = value.strip().removeprefix("[").removesuffix("]").strip()
+    if not _NUMBERS.fullmatch(text):
+        raise ValueError("not whole numbers with commas between them")
+    return [int(token) for token in text.replace(",", " ").split()]
+
+
+def _checked(space: SearchSpace[Any], tokens: list[Any]) -> _Tokens:
+    decode(space, tokens)
+    return tuple(int(token) for token in tokens)
+
+
+def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
+    """Every architecture of a space of up to ``CHECKED_AT_MOST``; nothing of a larger one."""
+    declared = getattr(space, "static", False) or isinstance(getattr(space, "size", None), int)
+    if declared and space_size(space) > CHECKED_AT_MOST:
+        return []
+    architectures = list(islice(enumerate_tokens(space), CHECKED_AT_MOST + 1))
+    return architectures if len(architectures) <= CHECKED_AT_MOST else []
+
+
+def _names(option: str, given: object) -> tuple[str, ...]:
+    names = (given,) if isinstance(given, str) else given
+    listed = tuple(names) if isinstance(names, list | tuple) else (None,)
+    if not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
+        raise InvalidOption(f"{option} is {given!r}: give the name of a column, or several, once")
+    return listed
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " or ".join(map(repr, names))
+
+
+def _shown(tokens: _Tokens) -> str:
+    return ",".join(map(str, tokens))

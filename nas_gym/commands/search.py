@@ -24,6 +24,7 @@ from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.places import shown_store
 
 _TRAINED = {"dataset": "digits", "folder": None, "download": False, "recipe": "quick"}
+TABLES = (".csv", ".npz", ".parquet")
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
 
@@ -45,7 +46,8 @@ class Search:
     recipe: str = "quick"
     """How a child is trained (`nas-gym list`)."""
     evaluator: str = "training"
-    """How a child is evaluated: by training, or module:Class of your own."""
+    """How a child is evaluated: by training, by a table (`nas-gym list`; a path that ends in .csv,
+    .npz or .parquet is a table of your own), or module:Class of your own."""
     reward: str = "accuracy"
     """What the agent maximises (`nas-gym list`)."""
     budget: int | None = None
@@ -130,6 +132,8 @@ class Search:
 
     def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
         evaluator = {"name": self.evaluator, **options["evaluator"]}
+        if self.evaluator.lower().endswith(TABLES):
+            evaluator = {"name": "table", "file": self.evaluator, **options["evaluator"]}
         if self.evaluator == "training":
             for option in ("dataset", "recipe", "folder", "download"):
                 if option in evaluator:

@@ -1,8 +1,8 @@
 """The architectures of any search space, drawn or in words, finished or not.
 
 A space may have a drawing of its own, ``draw(genotype) -> matplotlib.figure.Figure``, and words of
-its own, ``to_text(genotype) -> str``. Without them NASNet's cells are drawn as in the papers, and
-other genotypes as a table of choices.
+its own, ``to_text(genotype) -> str``. Without them NASNet's cells are drawn as in the papers,
+NAS-Bench-201's as a graph, and other genotypes as a table of choices.
 """
 
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.drawing import cells, tables
+from nas_gym.drawing import cell_graphs, cells, tables
 from nas_gym.drawing.figures import DPI, rgb_array
 from nas_gym.drawing.words import cells_as_text, choices_in_words
 from nas_gym.errors import unknown_name
 from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype, concat_by_rule
 from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace, trace
+from nas_gym.search_spaces.nasbench201 import NASBench201, NASBench201Genotype
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 
 if TYPE_CHECKING:
@@ -40,6 +41,8 @@ def draw_genotype(
         return figure
     if isinstance(genotype, CellGenotype):
         return cells.draw_cells(genotype, title=title)
+    if isinstance(genotype, NASBench201Genotype):
+        return cell_graphs.draw_cell_graph(genotype.operations, title=title)
     return tables.draw_tokens(choices, tokens, title=title)
 
 
@@ -57,7 +60,8 @@ def genotype_as_text(space: SearchSpace[Any], tokens: Sequence[int]) -> str:
 def draw_partial(space: SearchSpace[Any], tokens: Sequence[int]) -> "Figure":
     """The architecture begun by ``tokens``, and which choice is open now.
 
-    Of a NASNet cell the finished blocks are drawn, of other architectures the table of choices.
+    Of a NASNet cell the finished blocks are drawn, of a NAS-Bench-201 cell the edges chosen so far,
+    of other architectures the table of choices.
     """
     choices, tokens = path(ChoiceTable(space), tokens)
     return _draw_path(space, choices, tokens)
@@ -113,6 +117,9 @@ def _draw_path(
     if isinstance(space, NASNetCell):
         begun = _begun_cells(space, choices, tokens)
         return cells.draw_unfinished_cells(begun, blocks=space.blocks, title=title)
+    if isinstance(space, NASBench201):
+        chosen = [c.options[t] for c, t in zip(choices, tokens, strict=False)]
+        return cell_graphs.draw_cell_graph(chosen, title=title)
     return tables.draw_tokens(choices, tokens, title=title)
 
 
@@ -139,4 +146,6 @@ def _begun_cells(
 def _frame_size(space: SearchSpace[Any]) -> tuple[float, float]:
     if isinstance(space, NASNetCell):
         return cells.figure_size(space.blocks)
+    if isinstance(space, NASBench201):
+        return cell_graphs.WIDTH, cell_graphs.HEIGHT
     return tables.WIDTH, tables.HEIGHT

@@ -1,8 +1,8 @@
 """The networks of NAS-Bench-201 (Dong & Yang 2020, section 2.1) and of NATS-Bench's size space.
 
 A 3x3 convolution, layers, batch norm and ReLU, the mean over the image, a classifier. Where the
-papers are silent (padding, the residual blocks' shortcut), the authors' published code decides: the
-parameters and multiply-adds of the benchmark files follow it. Weights are initialised as torch does.
+papers are silent (padding, the shortcut of residual blocks), the authors' published code decides,
+because the parameters in the benchmark's files follow it. Weights start as torch initialises them.
 """
 
 from collections.abc import Sequence

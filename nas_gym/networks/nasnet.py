@@ -8,8 +8,8 @@ shape, and which states a published cell concatenates (part of the genotype).
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.networks.checks import check_sizes
 from nas_gym.networks.cells import NASNetCell, Shape
+from nas_gym.networks.checks import check_sizes
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
 from nas_gym.search_spaces.cell_genotype import CELLS, Cell, CellGenotype, check_cell

@@ -6,7 +6,7 @@ trainings, and one that lists the architectures. A file is read when its archite
 
 import bz2
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -168,7 +168,7 @@ class NATSBench(TabularEvaluator):
         return digest.hexdigest()
 
     @cached_property
-    def _figures(self) -> Any:
+    def _figures(self) -> "Callable[[tuple[int, ...]], _Figures]":
         return lru_cache(REMEMBERED)(self._read)
 
     def _path(self, name: str) -> Path:

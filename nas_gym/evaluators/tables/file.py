@@ -1,32 +1,25 @@
 """``Tabular``: the user's own table of trained architectures, of any search space."""
 
-import hashlib
-import json
-import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from nas_gym.errors import InvalidOption, InvalidSpace, InvalidTable, NASGymError, unknown_name
-from nas_gym.evaluators.tables.columns import Columns, read_columns
+from nas_gym.errors import InvalidOption, InvalidTable, unknown_name
+from nas_gym.evaluators.tables.reading import FORMS, UNITS, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
-from nas_gym.search_spaces.grammar import SearchSpace, decode, tokens_of
+from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
-FORMS = ("string", "tokens", "json")
-UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
 MISSING = ("error", "failure")
 CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
 
 _Tokens = tuple[int, ...]
-_NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
 _TEST = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z])Test")  # test_acc, not latest
 
 
@@ -134,13 +127,13 @@ class Tabular(TabularEvaluator):
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @cached_property
-    def _table(self) -> "_Table":
-        return _read(self)
+    def _table(self) -> Table:
+        return read_table(self)
 
     def _row(self, tokens: _Tokens) -> int:
         row = self._table.rows.get(tokens)
         if row is None:
-            raise NotInTable(f"{self.file} has no row for the tokens {_shown(tokens)}")
+            raise NotInTable(f"{self.file} has no row for this architecture")
         return row
 
     def _check_columns(self) -> None:
@@ -166,160 +159,9 @@ class Tabular(TabularEvaluator):
             raise InvalidTable(
                 f"{self.file} has no row for {len(lacking):,} of the {len(architectures):,} "
                 f"architectures of {type(self.space).__name__}; the first has the tokens "
-                f"{_shown(lacking[0])}: add the rows, or give missing='failure' to let their "
+                f"{shown(lacking[0])}: add the rows, or give missing='failure' to let their "
                 "evaluations fail"
             )
-
-
-class _Table(NamedTuple):
-    rows: dict[_Tokens, int]
-    accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
-    seconds: npt.NDArray[np.float64]  # (rows,)
-    metrics: npt.NDArray[np.float64]  # (rows, metrics)
-    test: npt.NDArray[np.float64]  # (rows, columns), fractions; NaN: not known
-    fingerprint: str  # SHA-256 of the file
-
-
-def _read(of: Tabular) -> _Table:
-    path = Path(of.file).expanduser()
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise InvalidTable(
-            f"the table {path} cannot be read ({error.strerror or error}): give the path of a file"
-        ) from error
-    seconds = () if of.seconds is None else (of.seconds,)
-    wanted = (of.architecture, *of.accuracy, *seconds, *of.metrics, *of.test)
-    columns = read_columns(path, data, wanted)
-    scale = UNITS[of.unit]
-    accuracies = _numbers(of, columns, of.accuracy, high=scale, gaps=True) / scale
-    _check_accuracies(of, columns, accuracies)
-    rows = len(columns.places)
-    return _Table(
-        _rows(of, columns),
-        accuracies,
-        _numbers(of, columns, seconds)[:, 0] if seconds else np.zeros(rows),
-        _numbers(of, columns, of.metrics, low=-math.inf),
-        _numbers(of, columns, of.test, high=scale, gaps=True) / scale,
-        hashlib.sha256(data).hexdigest(),
-    )
-
-
-def _check_accuracies(of: Tabular, columns: Columns, accuracies: npt.NDArray[np.float64]) -> None:
-    for place, row in zip(columns.places, accuracies, strict=True):
-        if np.isnan(row).all():
-            raise InvalidTable(
-                f"{of.file}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
-                "architecture one, or leave its row out and give missing='failure'"
-            )
-    if of.unit == "percent" and 0 < np.nanmax(accuracies) <= 0.01:
-        raise InvalidTable(
-            f"{of.file}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
-            "that all is right"
-        )
-
-
-def _numbers(
-    of: Tabular,
-    columns: Columns,
-    names: Sequence[str],
-    low: float = 0.0,
-    high: float = math.inf,
-    gaps: bool = False,
-) -> npt.NDArray[np.float64]:
-    """The named columns as (rows, columns) numbers in [low, high]; NaN for gaps, where allowed."""
-    table = []
-    for row, place in enumerate(columns.places):
-        numbers: list[float] = []
-        for name in names:
-            value, where = columns[name][row], f"{of.file}, {place}: {name}"
-            for single in value if gaps and isinstance(value, list) else [value]:
-                numbers.append(_number(where, single, gaps))
-                if numbers[-1] < low or numbers[-1] > high or math.isinf(numbers[-1]):
-                    raise InvalidTable(f"{where} is {single}: {_expected(of, low, high)}")
-        table.append(numbers)
-        if len(numbers) != len(table[0]):
-            raise InvalidTable(
-                f"{of.file}, {place} has {len(numbers)} figures in {_listed(names)}, but the first "
-                f"row has {len(table[0])}: give as many, with gaps where there was no training"
-            )
-    return np.array(table, np.float64).reshape(len(table), len(table[0]))
-
-
-def _number(where: str, value: Any, gaps: bool) -> float:
-    """``value`` as a number; NaN for None, NaN and an empty text, which only gaps may be."""
-    try:
-        empty = value is None or (isinstance(value, str) and not value.strip())
-        number = math.nan if empty else float(value)
-    except (TypeError, ValueError):
-        raise InvalidTable(f"{where} is {value!r}: give a number") from None
-    if math.isnan(number) and not gaps:
-        raise InvalidTable(f"{where} is empty or NaN: give a number")
-    return number
-
-
-def _expected(of: Tabular, low: float, high: float) -> str:
-    if high in UNITS.values():
-        return f"with unit {of.unit!r} it is from 0 to {high:g}"
-    return "give a finite number" if low < 0 else "give a finite number of 0 or more"
-
-
-def _rows(of: Tabular, columns: Columns) -> dict[_Tokens, int]:
-    """The row of each architecture."""
-    read = _reader(of)
-    rows: dict[_Tokens, int] = {}
-    for row, (place, value) in enumerate(
-        zip(columns.places, columns[of.architecture], strict=True)
-    ):
-        try:
-            tokens = read(value)
-        except InvalidSpace:
-            raise
-        except Exception as error:  # the user's own space may raise anything
-            reason = str(error) if isinstance(error, NASGymError) else repr(error)
-            raise InvalidTable(
-                f"{of.file}, {place}: the {of.architecture} {value!r} cannot be read as form "
-                f"{of.form!r} ({reason}): write it so, or give the column's form, one of "
-                f"{', '.join(FORMS)}"
-            ) from error
-        if rows.setdefault(tokens, row) != row:
-            raise InvalidTable(
-                f"{of.file}: {columns.places[rows[tokens]]} and {place} are the same "
-                f"architecture (tokens {_shown(tokens)}): leave one out, or put the accuracies of "
-                "several trainings into columns of one row"
-            )
-    return rows
-
-
-def _reader(of: Tabular) -> Callable[[Any], _Tokens]:
-    """What turns an entry of the architecture column into tokens."""
-    space = of.space
-    if of.form == "tokens":
-        return lambda value: _checked(space, _listed_tokens(value))
-    genotype_from_json = getattr(space, "genotype_from_json", None)
-    if genotype_from_json is None:
-        raise InvalidSpace(
-            f"{type(space).__name__} reads no genotypes: give it a method genotype_from_json(data) "
-            "and one answers(genotype), or write the architectures as tokens (form 'tokens')"
-        )
-    if of.form == "json":
-        return lambda value: tokens_of(space, genotype_from_json(json.loads(value)))
-    return lambda value: tokens_of(space, genotype_from_json(value))
-
-
-def _listed_tokens(value: Any) -> list[Any]:
-    """``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
-    if not isinstance(value, str):
-        return value if isinstance(value, list) else [value]
-    text = value.strip().removeprefix("[").removesuffix("]").strip()
-    if not _NUMBERS.fullmatch(text):
-        raise ValueError("not whole numbers with commas between them")
-    return [int(token) for token in text.replace(",", " ").split()]
-
-
-def _checked(space: SearchSpace[Any], tokens: list[Any]) -> _Tokens:
-    decode(space, tokens)
-    return tuple(int(token) for token in tokens)
 
 
 def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
@@ -337,11 +179,3 @@ def _names(option: str, given: object) -> tuple[str, ...]:
     if not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
         raise InvalidOption(f"{option} is {given!r}: give the name of a column, or several, once")
     return listed
-
-
-def _listed(names: Sequence[str]) -> str:
-    return " or ".join(map(repr, names))
-
-
-def _shown(tokens: _Tokens) -> str:
-    return ",".join(map(str, tokens))

@@ -178,12 +178,11 @@ class NATSBench(TabularEvaluator):
         index = self.index_of(tokens)
         path = self._path(f"{index:06d}")
         if not path.exists():
-            text = f"there is no file {path} of architecture {index}"
             if self.missing == "failure":
-                raise NotInTable(text)
+                raise NotInTable(f"{self.folder} has no file of this architecture")
             raise InvalidTable(
-                f"{text}: unpack the whole download, or give missing='failure' to let the "
-                "evaluations of what is not there fail"
+                f"there is no file {path} of architecture {index}: unpack the whole download, or "
+                "give missing='failure' to let the evaluations of what is not there fail"
             )
         schedules = _load(path)
         try:

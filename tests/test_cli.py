@@ -119,6 +119,41 @@ def test_nasnet_a_has_the_published_size(
     assert round(described["multiply_adds"] / 10 ** int(exponent), digits) == float(number)
 
 
+@pytest.mark.parametrize(
+    ("line", "parameters", "multiply_adds"),
+    [
+        ("3,0,3,1,0,1 --space nasbench201", 559_386, 78_561_920),
+        ("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|",)
+        + (559_386, 78_561_920),
+        ("8:8:40:32:40", 144_834, 21_827_984),
+        ("8:8:40:32:40 --classes 120 --image-size 16", 149_344, 5_461_816 - 120),
+    ],
+)
+def test_architectures_of_nats_bench_are_described(
+    line: str, parameters: int, multiply_adds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", *line.split(), "--json", "--draw", "cell.png") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["parameters"], described["multiply_adds"]) == (parameters, multiply_adds)
+    assert Path("cell.png").stat().st_size > 1000
+    assert run("describe", *line.split()) == 0
+    assert described["architecture"] in capsys.readouterr().out
+
+
+def test_a_saved_architecture_says_which_space_it_is_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cell = "|none~0|+|none~0|none~1|+|nor_conv_1x1~0|none~1|none~2|"
+    saved = {"space": {"name": "nasbench201"}, "architecture": cell, "task": None}
+    Path("cell.json").write_text(json.dumps(saved))
+    assert run("describe", "cell.json") == 0
+    assert "parameters 101,306" in capsys.readouterr().out
+    Path("cell.json").write_text(json.dumps(saved | {"space": {"name": "os:system"}}))
+    assert run("describe", "cell.json") == 2
+    assert run("describe", "cell.json", "--space", "nasbench201", "--filters", "4") == 0
+    assert "N = 5, F = 4" in capsys.readouterr().out
+
+
 def test_the_same_seed_gives_the_same_search(capsys: pytest.CaptureFixture[str]) -> None:
     histories = []
     for name in ("one", "two"):
@@ -211,6 +246,11 @@ BAD_INPUT = [
     ("search --dataset cifar10 --folder nothing", "--download"),
     ("report none", "there is no results database"),
     ("describe nasnet-b", "did you mean 'nasnet-a'"),
+    ("describe |none~0| --space nasbench201", "is no NAS-Bench-201 cell"),
+    ("describe 8:8:8:8:9 --space nats-size", "no architecture of NATS-Bench's size space"),
+    ("describe 1,2,3,4,0,1 --space nasbench201 --concat all", "for NASNet's cells alone"),
+    ("describe 1,2,3,4,0,1 --space nasbench201 --stem imagenet", "stem 'imagenet'"),
+    ("describe 0,1 --space nas_gym.testing:BitString", "cannot be described"),
     ("describe 1,0", "2 tokens were given"),
     ("describe nothing.json", "nothing.json is not a readable JSON file"),
     ("describe text.json", "text.json is not a readable JSON file"),

@@ -246,6 +246,8 @@ def _entry(trainings: list[Any], validation: str, epoch: int, path: Path) -> Ent
     if latencies:
         metrics["latency"] = sum(latencies) / len(latencies)
     accuracies = tuple(run["eval_acc1es"][key] / 100 for run in trainings)
+    if not all(0 <= accuracy <= 1 for accuracy in accuracies):
+        raise ValueError(f"accuracies {accuracies} are no fractions")
     return Entry(accuracies, sum(seconds) / len(seconds), metrics)
 
 

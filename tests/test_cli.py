@@ -15,6 +15,7 @@ from nas_gym.cli import main
 from nas_gym.search_spaces.published_cells import NASNET_A
 from nas_gym.store import Store, load_run
 
+RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 CHEAP = ["--evaluator", "landscape", "--workers", "1", "--agent", "random-search"]
 
 
@@ -123,8 +124,7 @@ def test_nasnet_a_has_the_published_size(
     ("line", "parameters", "multiply_adds"),
     [
         ("3,0,3,1,0,1 --space nasbench201", 559_386, 78_561_920),
-        ("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|",)
-        + (559_386, 78_561_920),
+        (RESNET, 559_386, 78_561_920),
         ("8:8:40:32:40", 144_834, 21_827_984),
         ("8:8:40:32:40 --classes 120 --image-size 16", 149_344, 5_461_816 - 120),
     ],

@@ -1,6 +1,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -25,11 +26,18 @@ class OwnReward:
 
 
 @pytest.mark.parametrize("kind", ["space", "reward", "agent", "evaluator"])
-def test_every_name_makes_something(kind: str) -> None:
+def test_every_name_makes_something(kind: str, tmp_path: Path) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("architecture,accuracy\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,9\n")
+    needed: dict[str, dict[str, object]] = {
+        "accuracy-under-target": {"target": 1000},
+        "table": {"file": str(table), "unit": "percent", "missing": "failure"},
+        "nats-bench": {"folder": "NATS-tss-v1_0-3ffb9-simple"},
+    }
+    cells = ("nasbench201", "table", "nats-bench")
     for name in names(kind):
-        needed = {"target": 1000} if name == "accuracy-under-target" else {}
-        space = NASBench201() if name == "nasbench201" else NASNetCell()
-        assert make(kind, {"name": name, **needed}, space=space) is not None
+        space = NASBench201() if name in cells else NASNetCell()
+        assert make(kind, {"name": name, **needed.get(name, {})}, space=space) is not None
 
 
 def test_parts_by_name_by_json_by_path_and_alive() -> None:

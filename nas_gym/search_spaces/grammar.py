@@ -32,7 +32,8 @@ class SearchSpace(Protocol[G_co]):
     Optional members: ``static`` (True: names and options never depend on earlier picks, which lets
     masks come from a table), ``answers(genotype)`` (the option picked for each name: makes
     ``tokens_of`` work), ``canonical_key(genotype)`` (equal for designs that compute the same
-    function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one).
+    function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one),
+    ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default).
     """
 
     @property

@@ -3,7 +3,7 @@
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Validation
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
-from nas_gym.findings import best_rows
+from nas_gym.findings import best_rows, protocol_text
 from nas_gym.registry import make
 from nas_gym.store import RunData
 
@@ -26,8 +26,13 @@ def look_up(run: RunData, table: TabularEvaluator, best: int) -> list[Validation
         best: Different architectures with the highest rewards, >= 1.
 
     Raises:
-        InvalidOption: The table has no test accuracies.
+        InvalidOption: The table has no test accuracies, or is not the one of the search.
     """
+    if protocol_text(table.protocol) != protocol_text(run.config["protocol"]):
+        raise InvalidOption(
+            f"the table of run {run.name!r} has changed since its search: bring back the file that "
+            "was searched"
+        )
     validations = [
         Validation(
             key=row.key,

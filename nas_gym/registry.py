@@ -147,6 +147,11 @@ def check_type(what: str, value: object, annotation: Any) -> None:
     raise InvalidOption(f"{what} is {value!r}: give {expected}")
 
 
+def options_of(kind: str, name: str) -> list[str]:
+    """The options that ``make(kind, {"name": name, …})`` takes; raises UnknownName."""
+    return _option_names(_load(kind, name))
+
+
 def spec_of(kind: str, part: Any) -> dict[str, Any]:
     """JSON data from which ``make(kind, …)`` makes an equal object, as far as its fields are JSON.
 
@@ -206,7 +211,7 @@ def make_env(
     Options that are not the environment's are those of an evaluator that is given by name:
     ``gym.make("NASBench201-v0", dataset="cifar100")``.
     """
-    evaluator, options = _options_of(NASEnv, evaluator, options)
+    evaluator, options = _split_options(NASEnv, evaluator, options)
     space, evaluator, reward = _parts(space, evaluator, reward)
     return NASEnv(space, evaluator, reward, **options)  # type: ignore[arg-type]
 
@@ -229,7 +234,7 @@ def make_vector_env(
     child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
     ``in_workers``).
     """
-    evaluator, options = _options_of(NASVectorEnv, evaluator, options)
+    evaluator, options = _split_options(NASVectorEnv, evaluator, options)
     space, evaluator, reward = _parts(space, evaluator, reward)
     return NASVectorEnv(
         space,  # type: ignore[arg-type]
@@ -293,7 +298,7 @@ def in_workers(
     return ParallelEvaluator(evaluator, workers, timeout, memory_limit)
 
 
-def _options_of(
+def _split_options(
     environment: Any, evaluator: Part, options: Mapping[str, Any]
 ) -> tuple[Part, dict[str, Any]]:
     """The evaluator with those options that are its own, and those of the environment."""
@@ -303,7 +308,7 @@ def _options_of(
         part = {"name": evaluator} if isinstance(evaluator, str) else evaluator
         its: list[str] = []
         if isinstance(part, Mapping) and isinstance(part.get("name"), str):
-            its = _option_names(_load("evaluator", part["name"]))
+            its = options_of("evaluator", part["name"])
         for option in others:
             if option not in its:
                 known = sorted({*known, *its} - {"space"})

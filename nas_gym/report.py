@@ -162,7 +162,9 @@ def _best_table(best: list[dict[str, Any]]) -> Table:
 
 def _validation_table(run: RunData, groups: Sequence[Validated]) -> Table:
     recipes = [recipe_in_words(run, group.protocol) for group in groups]
-    table = Table(title="final validation: trained again with new seeds", title_justify="left")
+    trained = all("recipe" in group.protocol for group in groups)
+    title = "trained again with new seeds" if trained else "the table's means over its seeds"
+    table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
     if set(recipes) != {AS_SEARCHED}:

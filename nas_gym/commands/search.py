@@ -19,6 +19,7 @@ from nas_gym.commands.running import (
 )
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
+from nas_gym.registry import options_of
 from nas_gym.searching import BUDGET, TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.places import shown_store
@@ -38,7 +39,7 @@ class Search:
     """Who searches (`nas-gym list`), or module:Class of your own."""
     dataset: str = "digits"
     """A name (`nas-gym list`), a folder with one folder of images a class, or a .npz file with
-    images and labels."""
+    images and labels; of a table of several data sets the one to look up."""
     folder: str | None = None
     """Where the files of a named data set are."""
     download: bool = False
@@ -144,12 +145,14 @@ class Search:
                 "folder": self.folder,
                 "download": self.download,
             }
-        elif options["recipe"] or any(getattr(self, name) != of for name, of in _TRAINED.items()):
+            return evaluator
+        given = {n: getattr(self, n) for n, of in _TRAINED.items() if getattr(self, n) != of}
+        if options["recipe"] or not given.keys() <= set(options_of("evaluator", evaluator["name"])):
             raise InvalidOption(
-                f"evaluator {self.evaluator!r} does not train: leave out --dataset, --folder, "
-                "--download, --recipe and --set recipe.…"
+                f"evaluator {self.evaluator!r} does not train: leave out --recipe, --download and "
+                "--set recipe.…, and --dataset and --folder where it has no such option"
             )
-        return evaluator
+        return evaluator | given
 
 
 def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:

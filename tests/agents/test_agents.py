@@ -8,9 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents import AGENTS
+from nas_agents.genetic import Genetic
+from nas_agents.local_search import LocalSearch
+from nas_agents.nsga2 import NSGA2
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
+from nas_agents.softmax_reinforce import SoftmaxReinforce
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
@@ -20,6 +24,10 @@ CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path i
 SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
+    "genetic": Genetic(6, 2, elite_size=1, batch_size=4),
+    "nsga2": NSGA2(population_size=5, batch_size=3),
+    "local-search": LocalSearch(starts=2, batch_size=3),
+    "softmax-reinforce": SoftmaxReinforce(batch_size=2, entropy_weight=0.1, initial_scale=0.1),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
 }
 

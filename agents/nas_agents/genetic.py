@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.batches import play_in_batches, without_copies
+from nas_agents.batches import play_in_batches
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
 from nas_gym.recommending import best_average
@@ -32,17 +32,14 @@ class Genetic:
             probability ``mutations / number of choices``.
         elite_size: Best members that go into the next generation as they are, without another
             evaluation; 0 to below ``population_size``.
-        allow_copies: Whether a child may be the same as a member of its parents' generation or a
-            sibling; else it is bred again.
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    population_size: int = 20
-    tournament_size: int = 3
+    population_size: int = 30
+    tournament_size: int = 5
     crossover_probability: float = 0.9
     mutations: float = 1.0
     elite_size: int = 2
-    allow_copies: bool = False
     batch_size: int = 8
 
     def __post_init__(self) -> None:
@@ -84,14 +81,9 @@ class Genetic:
             return ranked[int(rng.integers(len(ranked), size=self.tournament_size).min())].tokens
 
         def child() -> Tokens:
-            return breed(
-                space, parent(), parent(), rng, self.crossover_probability, self.mutations
-            )
+            return breed(space, parent(), parent(), rng, self.crossover_probability, self.mutations)
 
-        count = self.population_size - self.elite_size
-        if self.allow_copies:
-            return [child() for _ in range(count)]
-        return without_copies(child, count, [member.tokens for member in ranked])
+        return [child() for _ in range(self.population_size - self.elite_size)]
 
 
 def check_breeding(crossover_probability: float, mutations: float) -> None:

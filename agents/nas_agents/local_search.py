@@ -25,9 +25,9 @@ class LocalSearch:
             ``first_improvement`` alone, which takes the best of a batch.
     """
 
-    starts: int = 10
-    first_improvement: bool = False
-    batch_size: int = 8
+    starts: int = 20
+    first_improvement: bool = True
+    batch_size: int = 4
 
     def __post_init__(self) -> None:
         for name in ("starts", "batch_size"):
@@ -71,5 +71,5 @@ class LocalSearch:
 PRESETS: dict[str, LocalSearch] = {
     "default": LocalSearch(),
     # Algorithm 1: one random start, all neighbours, one after the other.
-    "white2020": LocalSearch(starts=1, batch_size=1),
+    "white2020": LocalSearch(starts=1, first_improvement=False, batch_size=1),
 }

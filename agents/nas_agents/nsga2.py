@@ -63,7 +63,7 @@ class NSGA2:
         while env.remaining > 0:
             for batch in play_in_batches(env, children, self.batch_size):
                 population += batch
-            ranks, crowding = ranked(population, self.objectives)
+            ranks, crowding = ranked(population, self.objectives, size)
             survivors = crowded_order(ranks, crowding)[:size]
             population = [population[i] for i in survivors]
             children = self._children(space, population, ranks[survivors], crowding[survivors], rng)
@@ -76,17 +76,15 @@ class NSGA2:
         crowding: Floats,
         rng: np.random.Generator,
     ) -> list[Tokens]:
-        places = np.argsort(crowded_order(ranks, crowding))
+        places = np.argsort(crowded_order(ranks, crowding)).tolist()
 
         def parent() -> Tokens:
             """The winner of a binary tournament."""
-            one, other = rng.integers(len(population), size=2).tolist()
-            return population[one if places[one] <= places[other] else other].tokens
+            drawn: list[int] = rng.integers(len(population), size=2).tolist()
+            return population[min(drawn, key=places.__getitem__)].tokens
 
         def child() -> Tokens:
-            return breed(
-                space, parent(), parent(), rng, self.crossover_probability, self.mutations
-            )
+            return breed(space, parent(), parent(), rng, self.crossover_probability, self.mutations)
 
         known = [member.tokens for member in population]
         return without_copies(child, self.population_size, known)
@@ -143,33 +141,36 @@ def value_of(child: Played, name: str) -> float:
 
 
 def ranked(
-    population: Sequence[Played], objectives: Sequence[str] | None
+    population: Sequence[Played], objectives: Sequence[str] | None, enough: int
 ) -> tuple[Ints, Floats]:
     """(members,) number of each one's front, from 0, and its crowding distance there.
 
-    What failed makes up a last front by itself.
+    What failed makes up a last front by itself, with what comes after the first ``enough`` members.
     """
     good = [i for i, member in enumerate(population) if member.evaluation.failure is None]
     ranks = np.full(len(population), len(population))  # there are not so many fronts
     crowding = np.zeros(len(population))
     if good:
         values = objective_values([population[i] for i in good], objectives)
-        for number, front in enumerate(fronts(values)):
+        for number, front in enumerate(fronts(values, enough)):
             members = np.array(good)[front]
             ranks[members] = number
             crowding[members] = crowding_distances(values[front])
     return ranks, crowding
 
 
-def fronts(values: Floats) -> list[Ints]:
-    """Indices of each front: what only members of earlier fronts dominate (section III-A)."""
-    sorted_fronts = []
+def fronts(values: Floats, enough: int) -> list[Ints]:
+    """Indices of each front: what only members of earlier fronts dominate (section III-A).
+
+    As many fronts as hold ``enough`` members, if there are so many.
+    """
+    found = []
     left = np.arange(len(values))
-    while left.size:
+    while left.size and len(values) - left.size < enough:
         front = pareto_front(values[left])
-        sorted_fronts.append(left[front])
+        found.append(left[front])
         left = np.delete(left, front)
-    return sorted_fronts
+    return found
 
 
 def crowding_distances(values: Floats) -> Floats:
@@ -194,6 +195,6 @@ def crowded_order(ranks: Ints, crowding: Floats) -> Ints:
 
 PRESETS: dict[str, NSGA2] = {
     "default": NSGA2(),
-    # Section IV-A, for binary strings: N = 100, crossover 0.9, mutation of 1 / length.
+    # Section IV, for binary strings: N = 100, crossover 0.9, mutation of 1 / length.
     "deb2002": NSGA2(population_size=100, batch_size=1),
 }

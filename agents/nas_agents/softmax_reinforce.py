@@ -36,18 +36,19 @@ class SoftmaxReinforce:
         reward_scale: Multiplies the rewards, > 0; 100 for accuracy in percent.
         baseline_decay: Weight of the past in the moving average of rewards, in [0, 1).
         normalize_advantages: Divide advantages by the root of the moving average of their squares.
-        entropy_weight: Bonus for the entropy of each choice (nats), >= 0.
+        entropy_weight: Bonus for the entropy of a choice (nats), averaged over an architecture's
+            choices, >= 0: in a larger space each one's advantage is harder to see as well.
         learn_from_failures: Whether children that failed move baseline and logits as well.
     """
 
     batch_size: int = 1
     optimizer: str = "adam"
-    learning_rate: float = 0.1
+    learning_rate: float = 0.15
     initial_scale: float = 0.0
     reward_scale: float = 1.0
     baseline_decay: float = 0.9
     normalize_advantages: bool = True
-    entropy_weight: float = 0.0
+    entropy_weight: float = 2.4
     learn_from_failures: bool = True
 
     def __post_init__(self) -> None:
@@ -178,14 +179,13 @@ class Learner:
         """(rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
         probabilities = self.policy.probabilities
         gradient = np.zeros_like(probabilities)
-        visits = np.zeros(len(gradient))
+        bonuses = np.zeros(len(gradient))
         for (tokens, rows), advantage in zip(episodes, advantages, strict=True):
             gradient[rows] -= advantage * probabilities[rows]
             gradient[rows, tokens] += advantage
-            visits[rows] += 1
+            bonuses[rows] += self.settings.entropy_weight / len(rows)
         if self.settings.entropy_weight:
-            bonus = self.settings.entropy_weight * entropy_gradient(probabilities)
-            gradient += visits[:, None] * bonus
+            gradient += bonuses[:, None] * entropy_gradient(probabilities)
         return gradient / len(episodes)
 
 
@@ -250,14 +250,23 @@ PRESETS: dict[str, SoftmaxReinforce] = {
         learning_rate=0.1,
         initial_scale=0.0,
         normalize_advantages=False,
+        entropy_weight=0.0,
         learn_from_failures=False,
     ),
     # NAS-Bench-201's script and its documented example.
     "nasbench201": SoftmaxReinforce(
-        learning_rate=0.5, initial_scale=1e-3, reward_scale=100.0, normalize_advantages=False
+        learning_rate=0.5,
+        initial_scale=1e-3,
+        reward_scale=100.0,
+        normalize_advantages=False,
+        entropy_weight=0.0,
     ),
     # The same script with NATS-Bench's learning rate.
     "nats-bench": SoftmaxReinforce(
-        learning_rate=0.01, initial_scale=1e-3, reward_scale=100.0, normalize_advantages=False
+        learning_rate=0.01,
+        initial_scale=1e-3,
+        reward_scale=100.0,
+        normalize_advantages=False,
+        entropy_weight=0.0,
     ),
 }

@@ -175,10 +175,12 @@ def _keep(
 
 
 def _choose_tokens(space: SearchSpace[Any], index: Callable[[str, Sequence[Any]], int]) -> Tokens:
+    most, longest = space.max_options, space.max_length
     tokens: list[int] = []
 
     def pick(name: str, options: Sequence[T], /) -> T:
-        checked_choice(space, name, options, len(tokens))
+        if not 0 < len(options) <= most or len(tokens) >= longest:
+            checked_choice(space, name, options, len(tokens))  # raises
         tokens.append(index(name, options))
         return options[tokens[-1]]
 

@@ -15,8 +15,9 @@ from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
 from nas_agents.softmax_reinforce import SoftmaxReinforce
+from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.testing import BitString, Landscape, LayerChain
+from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
@@ -78,6 +79,29 @@ def test_beats_random_search_within_100_evaluations(agent, blocks):
     )
     assert gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
     assert gains.mean() > 0.004
+
+
+@pytest.fixture(scope="module")
+def small_noisy():
+    """Landscapes like NAS-Bench-201 that nothing was tuned on, and what random search finds."""
+    space = NASBench201()
+    landscapes = [tuning_landscape(space, seed) for seed in range(2000, 2012)]
+    return landscapes, np.array([true_best(RandomSearch(), each) for each in landscapes])
+
+
+@pytest.mark.parametrize("name", ["genetic", "nsga2", "local-search", "softmax-reinforce"])
+def test_beats_random_search_in_a_small_noisy_space(name, small_noisy):
+    """True value of what was found in 300 evaluations, paired by landscape."""
+    landscapes, random = small_noisy
+    agent = MODULES[name].PRESETS["default"]
+    gains = np.array([true_best(agent, each) for each in landscapes]) - random
+    assert np.mean(gains > 0) >= 0.75
+    assert gains.mean() > 0.002
+
+
+def true_best(agent, landscape):
+    requests = run_agent(agent, landscape, landscape.space, budget=300, seed=landscape.seed)
+    return landscape.accuracy(max(requests, key=lambda request: request[1])[0])
 
 
 def best_of(agent, space, seed, budget):

@@ -136,9 +136,7 @@ def test_neighbours_are_all_that_differ_by_one_choice(space, seed):
     for tokens in found:
         after = picks(space, tokens)
         # Of what changes first, later choices that it opens anew are the consequence.
-        first = next(
-            i for i, (a, b) in enumerate(zip(parent, tokens, strict=False)) if a != b
-        )
+        first = next(i for i, (a, b) in enumerate(zip(parent, tokens, strict=False)) if a != b)
         changes.append((first, tokens[first]))
         assert sum(before[name] != after[name] for name in before if name in after) == 1
     choices = trace(space, parent)[1]
@@ -163,9 +161,7 @@ def test_mutating_each_choice_with_rate_0_or_1(space, seed):
     assert mutate_each(space, parent, rng, 0.0) == parent
     before, after = picks(space, parent), picks(space, mutate_each(space, parent, rng, 1.0))
     counts = {c.name: len(c.options) for c in trace(space, parent)[1]}
-    assert all(
-        before[name] != after[name] for name in before if name in after and counts[name] > 1
-    )
+    assert all(before[name] != after[name] for name in before if name in after and counts[name] > 1)
 
 
 def test_mutation_of_each_choice_keeps_its_rate():

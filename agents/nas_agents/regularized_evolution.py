@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
+from nas_gym.recommending import best_average
 from nas_gym.search_spaces.grammar import SearchSpace, trace
 from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
 from nas_gym.vector_env import NASVectorEnv, Played
@@ -55,6 +57,10 @@ class RegularizedEvolution:
                 children = [self._child(env.space, population, rng) for _ in range(count)]
             population.extend(env.play(children))
 
+    def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
+        """The highest average reward: good parents come back as their grandchildren."""
+        return best_average(observed)
+
     def _child(
         self, space: SearchSpace[Any], population: Sequence[Played], rng: np.random.Generator
     ) -> Tokens:
@@ -82,4 +88,15 @@ PRESETS: dict[str, RegularizedEvolution] = {
     "default": RegularizedEvolution(),
     # Section 4: P = 100, S = 25, one child after the other in each worker.
     "real2018": RegularizedEvolution(population_size=100, sample_size=25, batch_size=1),
+    # As released with NAS-Bench-101 and with NAS-Bench-201; both mutate every child.
+    "nasbench101": RegularizedEvolution(
+        population_size=100, sample_size=10, identity_probability=0.0, batch_size=1
+    ),
+    "nasbench201": RegularizedEvolution(
+        population_size=10, sample_size=3, identity_probability=0.0, batch_size=1
+    ),
+    # For spaces of some ten thousand architectures; NAS-Bench-101's notebook has P and S like this.
+    "tabular": RegularizedEvolution(
+        population_size=50, sample_size=10, identity_probability=0.0, batch_size=1
+    ),
 }

@@ -124,12 +124,15 @@ def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice
         InvalidSpace: The space breaks its contract.
     """
     given = checked_tokens(tokens)
+    most, longest = space.max_options, space.max_length
     choices: list[Choice] = []
     names: set[str] = set()
 
     def pick(name: str, options: Sequence[T], /) -> T:
         position = len(choices)
-        choice = checked_choice(space, name, options, position)
+        if not 0 < len(options) <= most or position >= longest:
+            checked_choice(space, name, options, position)  # raises
+        choice = Choice(name, tuple(options))
         if name in names:
             raise InvalidSpace(f"choice {name} comes twice on one path: give each its own name")
         names.add(name)
@@ -272,6 +275,8 @@ def checked_tokens(tokens: Iterable[int]) -> tuple[int, ...]:
         return tokens  # the usual case, at once
     if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):
         raise InvalidTokens(f"tokens must be a list of integers, not {tokens!r}")
+    if type(tokens) is tuple and all(type(token) is int and token >= 0 for token in tokens):
+        return tokens  # the usual case, without the work below
     plain: list[int] = []
     for position, token in enumerate(tokens):
         if isinstance(token, bool) or not hasattr(token, "__index__"):

@@ -1,4 +1,4 @@
-"""Sampling, mutation, crossover, enumeration and size, for every search space."""
+"""Sampling, mutation, neighbours, crossover, enumeration and size, for every search space."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import prod
@@ -56,6 +56,49 @@ def mutate(
     return _choose_tokens(space, _keep(kept, rng))
 
 
+def mutate_each(
+    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator, rate: float
+) -> Tokens:
+    """Give each choice another option with probability ``rate``, in [0, 1], independently.
+
+    The mutation of genetic algorithms. Choices that it opens anew are drawn at random.
+    """
+    kept = _options_by_name(space, tokens)
+
+    def index(name: str, options: Sequence[Any]) -> int:
+        count = len(options)
+        if name not in kept or kept[name] not in options:
+            return int(rng.integers(count))
+        token = list(options).index(kept[name])
+        if count > 1 and rng.random() < rate:
+            return (token + 1 + int(rng.integers(count - 1))) % count
+        return token
+
+    return _choose_tokens(space, index)
+
+
+def neighbours(
+    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator
+) -> Iterator[Tokens]:
+    """Every architecture with one choice changed, in random order.
+
+    Each (choice, other option) comes once; choices that it opens anew are drawn at random, so a
+    conditional space has more neighbours than one call yields. Draws from ``rng`` as it goes.
+    """
+    choices = trace(space, tokens)[1]
+    kept = {c.name: c.options[t] for c, t in zip(choices, tokens, strict=True)}
+    moves = [
+        (position, other)
+        for position, choice in enumerate(choices)
+        for other in range(len(choice.options))
+        if other != tokens[position]
+    ]
+    for number in rng.permutation(len(moves)):
+        position, other = moves[number]
+        name, options = choices[position].name, choices[position].options
+        yield _choose_tokens(space, _keep({**kept, name: options[other]}, rng))
+
+
 def crossover(
     space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: np.random.Generator
 ) -> Tokens:
@@ -63,10 +106,7 @@ def crossover(
 
     A choice that only one parent has comes from that one; one that neither has is random.
     """
-    parents = [
-        {c.name: c.options[t] for c, t in zip(trace(space, tokens)[1], tokens, strict=True)}
-        for tokens in (one, other)
-    ]
+    parents = [_options_by_name(space, tokens) for tokens in (one, other)]
     mixed: dict[str, object] = {}
     for name in dict.fromkeys([*parents[0], *parents[1]]):
         donors = [parent for parent in parents if name in parent]
@@ -116,6 +156,11 @@ def space_size(space: SearchSpace[Any]) -> int:
     return count
 
 
+def _options_by_name(space: SearchSpace[Any], tokens: Sequence[int]) -> dict[str, Any]:
+    choices = trace(space, tokens)[1]
+    return {c.name: c.options[t] for c, t in zip(choices, tokens, strict=True)}
+
+
 def _keep(
     kept: Mapping[str, object], rng: np.random.Generator
 ) -> Callable[[str, Sequence[Any]], int]:
@@ -130,10 +175,12 @@ def _keep(
 
 
 def _choose_tokens(space: SearchSpace[Any], index: Callable[[str, Sequence[Any]], int]) -> Tokens:
+    most, longest = space.max_options, space.max_length
     tokens: list[int] = []
 
     def pick(name: str, options: Sequence[T], /) -> T:
-        checked_choice(space, name, options, len(tokens))
+        if not 0 < len(options) <= most or len(tokens) >= longest:
+            checked_choice(space, name, options, len(tokens))  # raises
         tokens.append(index(name, options))
         return options[tokens[-1]]
 

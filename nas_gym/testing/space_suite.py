@@ -2,7 +2,7 @@
 
 import json
 import pickle
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,14 @@ import pytest
 from nas_gym.architecture import architecture_of, genotype_to_json
 from nas_gym.episode import Episode
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace, next_choice, tokens_of, trace
-from nas_gym.search_spaces.moves import Tokens, crossover, mutate, random_tokens
+from nas_gym.search_spaces.moves import (
+    Tokens,
+    crossover,
+    mutate,
+    mutate_each,
+    neighbours,
+    random_tokens,
+)
 
 SAMPLES = 30  # random architectures a test looks at
 
@@ -84,6 +91,16 @@ class SpaceSuite:
             mutant = mutate(space, tokens, rng)
             choices = trace(space, mutant)[1]
             assert mutant != tokens or all(len(choice.options) == 1 for choice in choices)
+
+    def test_neighbours_are_legal_and_differ(
+        self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
+    ) -> None:
+        """One choice changed at a time, or each of them with some probability."""
+        for tokens in samples:
+            for neighbour in islice(neighbours(space, tokens, rng), 3):
+                trace(space, neighbour)
+                assert neighbour != tokens
+            trace(space, mutate_each(space, tokens, rng, 0.5))
 
     def test_mutation_groups_name_kinds(
         self, space: SearchSpace[Any], samples: list[Tokens]

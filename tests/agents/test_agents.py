@@ -8,11 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents import AGENTS
+from nas_agents.genetic import Genetic
+from nas_agents.local_search import LocalSearch
+from nas_agents.nsga2 import NSGA2
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
+from nas_agents.softmax_reinforce import SoftmaxReinforce
+from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.testing import BitString, Landscape, LayerChain
+from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
@@ -20,6 +25,10 @@ CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path i
 SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
+    "genetic": Genetic(6, 2, elite_size=1, batch_size=4),
+    "nsga2": NSGA2(population_size=5, batch_size=3),
+    "local-search": LocalSearch(starts=2, batch_size=3),
+    "softmax-reinforce": SoftmaxReinforce(batch_size=2, entropy_weight=0.1, initial_scale=0.1),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
 }
 
@@ -70,6 +79,29 @@ def test_beats_random_search_within_100_evaluations(agent, blocks):
     )
     assert gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
     assert gains.mean() > 0.004
+
+
+@pytest.fixture(scope="module")
+def small_noisy():
+    """Landscapes like NAS-Bench-201 that nothing was tuned on, and what random search finds."""
+    space = NASBench201()
+    landscapes = [tuning_landscape(space, seed) for seed in range(2000, 2012)]
+    return landscapes, np.array([true_best(RandomSearch(), each) for each in landscapes])
+
+
+@pytest.mark.parametrize("name", ["genetic", "nsga2", "local-search", "softmax-reinforce"])
+def test_beats_random_search_in_a_small_noisy_space(name, small_noisy):
+    """True value of what was found in 300 evaluations, paired by landscape."""
+    landscapes, random = small_noisy
+    agent = MODULES[name].PRESETS["default"]
+    gains = np.array([true_best(agent, each) for each in landscapes]) - random
+    assert np.mean(gains > 0) >= 0.75
+    assert gains.mean() > 0.002
+
+
+def true_best(agent, landscape):
+    requests = run_agent(agent, landscape, landscape.space, budget=300, seed=landscape.seed)
+    return landscape.accuracy(max(requests, key=lambda request: request[1])[0])
 
 
 def best_of(agent, space, seed, budget):

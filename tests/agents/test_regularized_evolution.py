@@ -113,6 +113,14 @@ def test_presets():
     paper = PRESETS["real2018"]
     assert (paper.population_size, paper.sample_size, paper.batch_size) == (100, 25, 1)
     assert paper.identity_probability == 0.05
+    for name, sizes in {
+        "nasbench101": (100, 10),
+        "nasbench201": (10, 3),
+        "tabular": (50, 10),
+    }.items():
+        preset = PRESETS[name]
+        assert (preset.population_size, preset.sample_size, preset.batch_size) == (*sizes, 1)
+        assert preset.identity_probability == 0
 
 
 @pytest.mark.parametrize("field", ["population_size", "sample_size", "batch_size"])

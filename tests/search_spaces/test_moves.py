@@ -14,6 +14,8 @@ from nas_gym.search_spaces.moves import (
     crossover,
     enumerate_tokens,
     mutate,
+    mutate_each,
+    neighbours,
     random_tokens,
     space_size,
 )
@@ -121,3 +123,50 @@ def test_random_tokens_are_uniform_over_the_options_of_each_choice():
     first = [t for t in drawn if t[:2] == (0, 0)]
     counts = np.bincount([t[2] for t in first], minlength=4) / len(first)
     assert counts == pytest.approx(np.full(4, 0.25), abs=0.06)
+
+
+@settings(deadline=None, max_examples=30)
+@given(spaces, seeds)
+def test_neighbours_are_all_that_differ_by_one_choice(space, seed):
+    rng = np.random.default_rng(seed)
+    parent = random_tokens(space, rng)
+    before = picks(space, parent)
+    found = list(neighbours(space, parent, rng))
+    changes = []
+    for tokens in found:
+        after = picks(space, tokens)
+        # Of what changes first, later choices that it opens anew are the consequence.
+        first = next(i for i, (a, b) in enumerate(zip(parent, tokens, strict=False)) if a != b)
+        changes.append((first, tokens[first]))
+        assert sum(before[name] != after[name] for name in before if name in after) == 1
+    choices = trace(space, parent)[1]
+    every = {(i, t) for i, c in enumerate(choices) for t in range(len(c.options))}
+    assert set(changes) == every - set(enumerate(parent))
+    assert len(changes) == len(set(changes)) == len(set(found))
+
+
+def test_neighbours_come_in_random_order():
+    space = BitString(8)
+    rng = np.random.default_rng(0)
+    orders = [tuple(neighbours(space, (0,) * 8, rng)) for _ in range(20)]
+    assert len(set(orders)) == 20
+    assert len({order[0] for order in orders}) > 4
+
+
+@settings(deadline=None)
+@given(spaces, seeds)
+def test_mutating_each_choice_with_rate_0_or_1(space, seed):
+    rng = np.random.default_rng(seed)
+    parent = random_tokens(space, rng)
+    assert mutate_each(space, parent, rng, 0.0) == parent
+    before, after = picks(space, parent), picks(space, mutate_each(space, parent, rng, 1.0))
+    counts = {c.name: len(c.options) for c in trace(space, parent)[1]}
+    assert all(before[name] != after[name] for name in before if name in after and counts[name] > 1)
+
+
+def test_mutation_of_each_choice_keeps_its_rate():
+    space = BitString(50)
+    rng = np.random.default_rng(0)
+    flipped = [sum(mutate_each(space, (0,) * 50, rng, 0.1)) for _ in range(400)]
+    assert np.mean(flipped) == pytest.approx(5, abs=0.4)
+    assert np.var(flipped) == pytest.approx(4.5, abs=1.2)

@@ -1,0 +1,75 @@
+"""Local search: White, Nolen & Savani 2020, arXiv 2005.02960, algorithm 1."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from nas_agents.batches import play_in_batches, without_copies
+from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
+from nas_gym.vector_env import NASVectorEnv, Played
+
+
+@dataclass(frozen=True)
+class LocalSearch:
+    """Evaluates what differs by one choice, moves to the best of it, restarts where none is better.
+
+    What was evaluated is not evaluated again (unless the space seems used up): its first reward
+    stands, noisy or not, and it is left out of the neighbours of where the search stands.
+
+    Args:
+        starts: Random architectures evaluated at each start, of which the best is taken, >= 1.
+        first_improvement: Move after the first batch that has something better, instead of after
+            all neighbours.
+        batch_size: Neighbours evaluated at once, >= 1. The history depends on it with
+            ``first_improvement`` alone, which takes the best of a batch.
+    """
+
+    starts: int = 20
+    first_improvement: bool = True
+    batch_size: int = 4
+
+    def __post_init__(self) -> None:
+        for name in ("starts", "batch_size"):
+            if getattr(self, name) < 1:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Climb from start after start until the budget is spent."""
+        space, rng = env.space, env.np_random
+        known: set[Tokens] = set()
+        while env.remaining > 0:
+            starts = without_copies(lambda: random_tokens(space, rng), self.starts, known)
+            here = self._best(env, starts, known)
+            better = here
+            while better is not None and env.remaining > 0:
+                here = better
+                around = (t for t in neighbours(space, here.tokens, rng) if t not in known)
+                better = self._best(env, around, known, above=here.reward)
+
+    def _best(
+        self,
+        env: NASVectorEnv[Any],
+        candidates: Iterable[Tokens],
+        known: set[Tokens],
+        above: float | None = None,
+    ) -> Played | None:
+        """The best of the candidates, where it is better than ``above``; now they are ``known``."""
+        best: Played | None = None
+        for batch in play_in_batches(env, candidates, self.batch_size):
+            known.update(played.tokens for played in batch)
+            for played in batch:
+                if (above is None or played.reward > above) and (
+                    best is None or played.reward > best.reward
+                ):
+                    best = played
+            if self.first_improvement and above is not None and best is not None:
+                break
+        return best
+
+
+PRESETS: dict[str, LocalSearch] = {
+    "default": LocalSearch(),
+    # Algorithm 1: one random start, all neighbours, one after the other.
+    "white2020": LocalSearch(starts=1, first_improvement=False, batch_size=1),
+}

@@ -1,0 +1,272 @@
+"""REINFORCE on independent softmaxes: the policy gradient of the tabular benchmarks.
+
+Ying et al. 2019 (NAS-Bench-101) and Dong & Yang 2020 (NAS-Bench-201) use no controller network:
+every choice has logits of its own, and REINFORCE (Williams 1992) moves them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.agent import Observed
+from nas_gym.errors import InvalidOption
+from nas_gym.recommending import best_average
+from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace
+from nas_gym.search_spaces.moves import Tokens
+from nas_gym.vector_env import NASVectorEnv
+
+Floats = npt.NDArray[np.float64]
+BETAS = (0.9, 0.999)  # of Adam
+EPSILON = 1e-8  # of Adam
+OPTIMIZERS = ("adam", "ascent")
+
+
+@dataclass(frozen=True)
+class SoftmaxReinforce:
+    """Policy gradient on one independent categorical distribution a choice, by name.
+
+    Args:
+        batch_size: Architectures an update, >= 1; the benchmarks take 1.
+        optimizer: ``"adam"``, or ``"ascent"``: plain gradient ascent.
+        learning_rate: > 0.
+        initial_scale: Standard deviation of the first logits, >= 0.
+        reward_scale: Multiplies the rewards, > 0; 100 for accuracy in percent.
+        baseline_decay: Weight of the past in the moving average of rewards, in [0, 1).
+        normalize_advantages: Divide advantages by the root of the moving average of their squares.
+        entropy_weight: Bonus for the entropy of a choice (nats), averaged over an architecture's
+            choices, >= 0: in a larger space each one's advantage is harder to see as well.
+        learn_from_failures: Whether children that failed move baseline and logits as well.
+    """
+
+    batch_size: int = 1
+    optimizer: str = "adam"
+    learning_rate: float = 0.15
+    initial_scale: float = 0.0
+    reward_scale: float = 1.0
+    baseline_decay: float = 0.9
+    normalize_advantages: bool = True
+    entropy_weight: float = 2.4
+    learn_from_failures: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise InvalidOption(f"batch_size is {self.batch_size}: give 1 or more")
+        if self.optimizer not in OPTIMIZERS:
+            raise InvalidOption(
+                f"optimizer is {self.optimizer!r}: give one of {', '.join(OPTIMIZERS)}"
+            )
+        for name in ("learning_rate", "reward_scale"):
+            if not getattr(self, name) > 0:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
+        for name in ("initial_scale", "entropy_weight"):
+            if not getattr(self, name) >= 0:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
+        if not 0 <= self.baseline_decay < 1:
+            raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Sample, play and learn until the budget is spent."""
+        policy = Policy(self, env.space.max_options, env.np_random)
+        learner = Learner(self, policy)
+        while env.remaining > 0:
+            count = int(min(self.batch_size, env.remaining))
+            episodes = [policy.sample(env.choices) for _ in range(count)]
+            played = env.play([episode.tokens for episode in episodes])
+            learnt = [
+                (episode, child.reward)
+                for episode, child in zip(episodes, played, strict=True)
+                if self.learn_from_failures or child.evaluation.failure is None
+            ]
+            if learnt:
+                learner.update(*zip(*learnt, strict=True))
+
+    def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
+        """The highest average reward: a policy that converges asks again for what it likes."""
+        return best_average(observed)
+
+
+class Episode(NamedTuple):
+    """A sampled architecture."""
+
+    tokens: Tokens
+    rows: list[int]  # of the policy's logits, one a token; all different
+
+
+class Policy:
+    """Logits of every choice met so far: a row each, minus infinity where there is no option.
+
+    A choice is known by its name and number of options. In a conditional space it gets its row
+    when it is first open.
+    """
+
+    def __init__(
+        self, settings: SoftmaxReinforce, max_options: int, rng: np.random.Generator
+    ) -> None:
+        self.settings = settings
+        self.rng = rng
+        self.rows: dict[tuple[str, int], int] = {}
+        self.logits: Floats = np.empty((0, max_options))
+        self.moved()
+
+    def moved(self) -> None:
+        """Bring the probabilities up to date with the logits."""
+        self.probabilities: Floats = softmax(self.logits)  # (rows, max_options)
+        self._cumulative: list[list[float]] = self.probabilities.cumsum(axis=1).tolist()
+
+    def sample(self, choices: ChoiceTable) -> Episode:
+        """An architecture, token by token."""
+        tokens: list[int] = []
+        rows: list[int] = []
+        while (choice := choices.after(tuple(tokens))) is not None:
+            rows.append(self._row(choice))
+            drawn = self.rng.random()
+            below = sum(drawn >= bound for bound in self._cumulative[rows[-1]])
+            tokens.append(min(below, len(choice.options) - 1))  # rounding may leave a sum below 1
+        return Episode(tuple(tokens), rows)
+
+    def _row(self, choice: Choice) -> int:
+        count = len(choice.options)
+        row = self.rows.setdefault((choice.name, count), len(self.rows))
+        if row == len(self.logits):
+            logits = np.full((1, self.logits.shape[1]), -np.inf)
+            logits[0, :count] = self.settings.initial_scale * self.rng.standard_normal(count)
+            self.logits = np.concatenate([self.logits, logits])
+            self.moved()
+        return row
+
+
+def softmax(logits: Floats) -> Floats:
+    """Along the last axis; minus infinity has probability 0."""
+    weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Floats = weights / weights.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+class Learner:
+    """Moves the logits along the policy gradient. A choice off the path of a batch stays put."""
+
+    def __init__(self, settings: SoftmaxReinforce, policy: Policy) -> None:
+        self.settings = settings
+        self.policy = policy
+        self.baseline = MovingAverage(settings.baseline_decay)
+        self.squares = MovingAverage(settings.baseline_decay)
+        self.adam = Adam(settings.learning_rate, policy.logits.shape[1])
+
+    def update(self, episodes: Sequence[Episode], rewards: Sequence[float]) -> None:
+        """Let a batch into the baseline, then climb its gradient."""
+        gradient = self.gradient(episodes, self.advantages(rewards))
+        rows = np.unique(np.concatenate([episode.rows for episode in episodes]))
+        if self.settings.optimizer == "adam":
+            step = self.adam.step(gradient, rows)
+        else:
+            step = self.settings.learning_rate * gradient[rows]
+        self.policy.logits[rows] += step
+        self.policy.moved()
+
+    def advantages(self, rewards: Sequence[float]) -> Floats:
+        """(episodes,) R - b, where b has these rewards in it already, as in both benchmarks."""
+        scaled = self.settings.reward_scale * np.array(rewards, np.float64)
+        advantages: Floats = scaled - self.baseline.let_in(float(scaled.mean()))
+        if self.settings.normalize_advantages:
+            square = self.squares.let_in(float(np.square(advantages).mean()))
+            advantages = advantages / (square**0.5 + EPSILON)
+        return advantages
+
+    def gradient(self, episodes: Sequence[Episode], advantages: Floats) -> Floats:
+        """(rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
+        probabilities = self.policy.probabilities
+        gradient = np.zeros_like(probabilities)
+        bonuses = np.zeros(len(gradient))
+        for (tokens, rows), advantage in zip(episodes, advantages, strict=True):
+            gradient[rows] -= advantage * probabilities[rows]
+            gradient[rows, tokens] += advantage
+            bonuses[rows] += self.settings.entropy_weight / len(rows)
+        if self.settings.entropy_weight:
+            gradient += bonuses[:, None] * entropy_gradient(probabilities)
+        return gradient / len(episodes)
+
+
+def entropy_gradient(probabilities: Floats) -> Floats:
+    """Of each row's entropy H by its logits: -p (log p + H)."""
+    logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
+    entropies = -(probabilities * logarithms).sum(axis=-1, keepdims=True)
+    gradient: Floats = -probabilities * (logarithms + entropies)
+    return gradient
+
+
+class MovingAverage:
+    """Exponential, corrected for the zero that it starts from."""
+
+    def __init__(self, decay: float) -> None:
+        self.decay = decay
+        self.numerator = self.denominator = 0.0
+
+    def let_in(self, value: float) -> float:
+        """The average with ``value`` in it."""
+        self.numerator = self.decay * self.numerator + (1 - self.decay) * value
+        self.denominator = self.decay * self.denominator + (1 - self.decay)
+        return self.numerator / self.denominator
+
+
+class Adam:
+    """Kingma & Ba 2015, algorithm 1, uphill, each row a parameter with its own number of steps."""
+
+    def __init__(self, learning_rate: float, options: int) -> None:
+        self.learning_rate = learning_rate
+        self.steps: Floats = np.zeros((0, 1))
+        self.mean: Floats = np.zeros((0, options))  # of the gradients, moving
+        self.square: Floats = np.zeros((0, options))
+
+    def step(self, gradient: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+        """(len(rows), options) to add to ``rows``, whose gradient is ``gradient[rows]``."""
+        self._make_room(gradient.shape)
+        gradient = gradient[rows]
+        self.steps[rows] += 1
+        mean = self.mean[rows] = BETAS[0] * self.mean[rows] + (1 - BETAS[0]) * gradient
+        square = BETAS[1] * self.square[rows] + (1 - BETAS[1]) * gradient**2
+        self.square[rows] = square
+        steps = self.steps[rows]
+        mean = mean / (1 - BETAS[0] ** steps)
+        root = np.sqrt(square / (1 - BETAS[1] ** steps))
+        moved: Floats = self.learning_rate * mean / (root + EPSILON)
+        return moved
+
+    def _make_room(self, shape: tuple[int, ...]) -> None:
+        new = shape[0] - len(self.steps)
+        if new:
+            self.steps = np.concatenate([self.steps, np.zeros((new, 1))])
+            self.mean = np.concatenate([self.mean, np.zeros((new, shape[1]))])
+            self.square = np.concatenate([self.square, np.zeros((new, shape[1]))])
+
+
+PRESETS: dict[str, SoftmaxReinforce] = {
+    "default": SoftmaxReinforce(),
+    # As released with NAS-Bench-101; what fails there (an invalid graph) is drawn again, unlearnt.
+    "nasbench101": SoftmaxReinforce(
+        optimizer="ascent",
+        learning_rate=0.1,
+        initial_scale=0.0,
+        normalize_advantages=False,
+        entropy_weight=0.0,
+        learn_from_failures=False,
+    ),
+    # NAS-Bench-201's script and its documented example.
+    "nasbench201": SoftmaxReinforce(
+        learning_rate=0.5,
+        initial_scale=1e-3,
+        reward_scale=100.0,
+        normalize_advantages=False,
+        entropy_weight=0.0,
+    ),
+    # The same script with NATS-Bench's learning rate.
+    "nats-bench": SoftmaxReinforce(
+        learning_rate=0.01,
+        initial_scale=1e-3,
+        reward_scale=100.0,
+        normalize_advantages=False,
+        entropy_weight=0.0,
+    ),
+}

@@ -23,7 +23,7 @@ PANEL = 3.4, 3.0  # inches
 LINE_HEIGHT = 0.2  # of the legend, inches
 COLUMNS = 4  # of the legend
 PNG_DPI = 130
-COLOURS = 64
+COLOURS = 160
 
 
 def draw_figures(results: Results, folder: Path) -> list[Path]:
@@ -49,7 +49,7 @@ def draw_figures(results: Results, folder: Path) -> list[Path]:
 
 
 def save_small(figure: "Figure", file: Path) -> Path:
-    """Write a PNG with few colours: lines on white need no more, and a repository keeps it for ever.
+    """Write a PNG of few colours: enough for lines on white, and a repository keeps it for ever.
 
     Raises:
         StoreError: It cannot be written.
@@ -113,6 +113,8 @@ def _regret(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     band = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
     axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
     axes.set_yscale("log")
+    # A band may reach down to 0: the axis is for the means.
+    axes.set_ylim(bottom=0.6 * min(line.get_ydata().min() for line in axes.lines))  # type: ignore[union-attr]
 
 
 def _optimum(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
@@ -150,10 +152,17 @@ def style_of(results: Results, agent: str) -> dict[str, Any]:
 
 
 def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -> None:
+    from matplotlib.ticker import LogLocator, NullFormatter
+
     for agent in results.agents:
         draw(axes, results.curves[agent, dataset, axis], style_of(results, agent))
     if axis.startswith("hours"):
         axes.set_xscale("log")
+    for each in (axes.xaxis, axes.yaxis):
+        if each.get_scale() == "log":
+            each.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            each.set_major_formatter("{x:g}")
+            each.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)

@@ -64,7 +64,7 @@ def write(trials_: Trials, file: Path) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
-            np.savez_compressed(stream, **{f.name: getattr(trials_, f.name) for f in fields(Trials)})
+            np.savez_compressed(stream, **vars(trials_))
         part.replace(file)
     except OSError as error:
         raise StoreError(

@@ -63,7 +63,6 @@ def _row(results: Results, point: Point) -> list[str]:
     )
     ours = results.found["best"][place]
     error = standard_error(ours)
-    apart = (ours.mean() - point.accuracy) / (2**0.5 * error) if error else float("nan")
     share = results.at_optimum["best"][place].mean()
     shares = "-" if point.optimum is None else f"{point.optimum:.0%}, ours {share:.0%}"
     return [
@@ -71,6 +70,6 @@ def _row(results: Results, point: Point) -> list[str]:
         str(point.evaluations),
         f"{point.accuracy:.2f}",
         f"{ours.mean():.2f} ± {error:.2f}",
-        f"{apart:+.1f}",
+        f"{(ours.mean() - point.accuracy) / (2**0.5 * error):+.1f}" if error else "-",
         shares,
     ]

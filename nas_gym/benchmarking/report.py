@@ -110,7 +110,7 @@ def readme_section(results: Results, folder: str) -> str:
     ]
     return "\n\n".join(
         [
-            f"![Regret and share of runs at the optimum against evaluations]({folder}/overview.png)",
+            f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)",
             readme_table(results),
             f"{dataset}, optimum {results.optimum(dataset):.2f}: mean validation accuracy of the "
             f"found cell, {results.seeds} searches each, ± standard error; *best observed* by its "

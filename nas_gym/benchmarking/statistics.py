@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import rankdata, wilcoxon
 
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 1000
@@ -22,6 +21,8 @@ def wilcoxon_p(one: Floats, other: Floats) -> float:
         one: (pairs,)
         other: (pairs,), in the same order.
     """
+    from scipy.stats import wilcoxon
+
     differences = np.asarray(one, np.float64) - np.asarray(other, np.float64)
     if not differences.any():
         return 1.0
@@ -51,6 +52,8 @@ def a12(one: Floats, other: Floats) -> float:
         one: (m,)
         other: (n,)
     """
+    from scipy.stats import rankdata
+
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
     ranks = rankdata(np.concatenate([one, other]))[: len(one)]
     return float((ranks.sum() / len(one) - (len(one) + 1) / 2) / len(other))
@@ -62,6 +65,8 @@ def mean_ranks(values: Floats) -> Floats:
     Args:
         values: (agents, columns), a column a seed of a data set.
     """
+    from scipy.stats import rankdata
+
     return np.asarray(rankdata(-np.asarray(values), axis=0).mean(axis=1), np.float64)
 
 

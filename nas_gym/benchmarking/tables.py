@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from nas_gym.benchmarking.results import PROTOCOLS, Results
+from nas_gym.benchmarking.results import PROTOCOLS, Floats, Results
 from nas_gym.benchmarking.statistics import mean_ranks, standard_error
 from nas_gym.benchmarking.suite import FAMILIES
 
@@ -60,7 +60,7 @@ def ranks_table(results: Results) -> str:
     return markdown([*headings, "own ms"], rows)
 
 
-def all_ranks(results: Results, protocol: str) -> "np.ndarray[tuple[int, int], np.dtype[np.float64]]":
+def all_ranks(results: Results, protocol: str) -> Floats:
     """(agents, judged) mean ranks over seeds and data sets."""
     found = results.found[protocol]
     columns = [

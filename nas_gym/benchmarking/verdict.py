@@ -12,7 +12,6 @@ from nas_gym.benchmarking.statistics import a12, holm, standard_error, wilcoxon_
 from nas_gym.benchmarking.tables import NAMES, markdown
 
 ALPHA = 0.05
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -152,7 +152,7 @@ def style_of(results: Results, agent: str) -> dict[str, Any]:
 
 
 def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
+    from matplotlib.ticker import LogLocator, NullLocator
 
     for agent in results.agents:
         draw(axes, results.curves[agent, dataset, axis], style_of(results, agent))
@@ -162,7 +162,7 @@ def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -
         if each.get_scale() == "log":
             each.set_major_locator(LogLocator(subs=(1, 2, 5)))
             each.set_major_formatter("{x:g}")
-            each.set_minor_formatter(NullFormatter())
+            each.set_minor_locator(NullLocator())
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="#e6e6e6", linewidth=0.6)
     axes.set_axisbelow(True)

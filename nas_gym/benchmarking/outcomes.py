@@ -181,7 +181,8 @@ def curve_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
     for axis, cluster in (("hours", False), ("hours_cluster", True)):
         hours = outcome.hours(cluster)
         # From when every run has an answer, until the first run is over.
-        grid = np.geomspace(hours[:, 0].max(), max(hours[:, 0].max(), hours[:, -1].min()), POINTS)
+        start = max(hours[:, 0].max(), 1e-9)  # a table may have no seconds
+        grid = np.geomspace(start, max(start, hours[:, -1].min()), POINTS)
         last = np.stack([np.searchsorted(row, grid, side="right") - 1 for row in hours])
         rows = np.arange(len(hours))[:, None]
         yield from _points(axis, grid, regret[rows, last.clip(0)], there[rows, last.clip(0)])

@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import sys
 import zipfile
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ import nas_gym
 from nas_gym.benchmarking import trials
 from nas_gym.benchmarking.suite import DataSet, Entry, Suite, shares
 from nas_gym.benchmarking.trials import Chunk, Trials
+from nas_gym.benchmarking.truth import prepared
 from nas_gym.errors import StoreError
 from nas_gym.registry import make
 
@@ -42,10 +44,20 @@ class Unit:
 def units(suite: Suite, folder: Path) -> list[Unit]:
     """All of the suite's chunks; the first seeds of every agent and data set come first.
 
+    Args:
+        suite: The suite.
+        folder: Where their files are to be; made if it is not there.
+
     Raises:
-        NASGymError: An agent or data set that cannot be made.
+        NASGymError: An agent or data set that cannot be made, or a folder that cannot be.
     """
+    for dataset in suite.datasets:
+        prepared(dataset.space, dataset.evaluator)
     keys = {entry.label: _agent_key(entry) for entry in suite.entries}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
     return [
         _unit(suite, entry, dataset, seeds, folder, keys[entry.label])
         for seeds in shares(suite.seeds, CHUNK)
@@ -62,14 +74,11 @@ def write(trials_: Trials, file: Path) -> None:
     """
     part = file.with_suffix(f".{os.getpid()}.part")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as stream:
             np.savez_compressed(stream, **vars(trials_))
         part.replace(file)
     except OSError as error:
-        raise StoreError(
-            f"cannot write {file}: {error.strerror or error}; give a folder that you may write to"
-        ) from error
+        raise _unwritable(file, error) from error
 
 
 def read(file: Path) -> Trials:
@@ -79,7 +88,7 @@ def read(file: Path) -> Trials:
         StoreError: It is broken.
     """
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             return Trials(*(arrays[field.name] for field in fields(Trials)))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise StoreError(
@@ -99,9 +108,16 @@ def _unit(
         suite.checkpoints,
         suite.workers,
     )
-    depends = (agent_key, *(repr(getattr(chunk, field.name)) for field in fields(Chunk)[1:]))
-    name = f"{entry.label}.{dataset.label}".replace("/", "-")
-    return Unit(entry, dataset, chunk, folder / f"{name}.{seeds.start:04d}.{_digest(*depends)}.npz")
+    depends = [repr(getattr(chunk, field.name)) for field in fields(Chunk)[1:]]
+    digest = _digest(entry.label, dataset.label, agent_key, *depends)
+    name = re.sub(r"[^A-Za-z0-9.,_-]", "-", f"{entry.label}.{dataset.label}")[:80]
+    return Unit(entry, dataset, chunk, folder / f"{name}.{seeds.start:04d}.{digest}.npz")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write {path}: {error.strerror or error}; give a folder that you may write to"
+    )
 
 
 def _agent_key(entry: Entry) -> str:

@@ -13,9 +13,9 @@ CONFIDENCE = 0.95
 def wilcoxon_p(one: Floats, other: Floats) -> float:
     """Two-sided p of Wilcoxon's signed-rank test of paired values.
 
-    Equal pairs are ranked with the others and then left out (Pratt 1959), so many of them make a
-    difference less certain; where all pairs are equal p is 1. The p is that of the normal
-    approximation with correction for ties.
+    Equal pairs are ranked with the others, and only then their ranks are left out (Pratt 1959);
+    where all pairs are equal p is 1. The p is that of the normal approximation with correction for
+    ties.
 
     Args:
         one: (pairs,)

@@ -119,7 +119,8 @@ def narrowed(
         suite: The suite.
         agents: Labels, and any other agents: names of the plug-in table (``ppo``,
             ``reinforce/zoph2016``), ``module:Class`` of the user's own, or JSON data.
-        datasets: Labels.
+        datasets: Labels, and any other tables as JSON data: ``{"label": …, "space": …,
+            "evaluator": …}``.
         seeds: Searches of each agent on each data set, >= 2.
         budget: Evaluations a search, >= 1.
 
@@ -133,11 +134,7 @@ def narrowed(
     if agents:
         suite = replace(suite, entries=tuple(_found(suite, agent) for agent in agents))
     if datasets:
-        known = {dataset.label: dataset for dataset in suite.datasets}
-        for label in datasets:
-            if label not in known:
-                raise unknown_name(f"data set of {suite.name!r}", label, known)
-        suite = replace(suite, datasets=tuple(known[label] for label in datasets))
+        suite = replace(suite, datasets=tuple(_dataset(suite, given) for given in datasets))
     for listed in ([e.label for e in suite.entries], [d.label for d in suite.datasets]):
         twice = sorted({label for label in listed if listed.count(label) > 1})
         if twice:
@@ -163,7 +160,7 @@ def _found(suite: Suite, given: str) -> Entry:
     if given in known:
         return known[given]
     if given.lstrip().startswith("{"):
-        spec = _json_spec(given)
+        spec = _json_object("agent", given, '{"name": "reinforce", "batch_size": 4}')
         label = ",".join(str(value) for value in spec.values())
         return entry_of(spec, label, _family(known, str(spec.get("name"))))
     try:
@@ -174,16 +171,29 @@ def _found(suite: Suite, given: str) -> Entry:
         raise unknown_name("agent", given, {*known, *names("agent")}) from None
 
 
-def _json_spec(text: str) -> Spec:
+def _dataset(suite: Suite, given: str) -> DataSet:
+    known = {dataset.label: dataset for dataset in suite.datasets}
+    if given in known:
+        return known[given]
+    if not given.lstrip().startswith("{"):
+        raise unknown_name(f"data set of {suite.name!r}", given, known)
+    example = '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'
+    data = _json_object("data set", given, example)
+    if set(data) != {"label", "space", "evaluator"}:
+        raise InvalidOption(f"the data set {given!r} has other keys than {example}")
+    parts = ({"name": p} if isinstance(p, str) else p for p in (data["space"], data["evaluator"]))
+    return DataSet(str(data["label"]), *parts)
+
+
+def _json_object(what: str, text: str, example: str) -> Spec:
     try:
         spec = json.loads(text)
     except json.JSONDecodeError as error:
         raise InvalidOption(
-            f"the agent {text!r} is no JSON ({error}): write it as "
-            '\'{"name": "reinforce", "batch_size": 4}\''
+            f"the {what} {text!r} is no JSON ({error}): write it as {example!r}"
         ) from error
     if not isinstance(spec, dict):
-        raise InvalidOption(f"the agent {text!r} is no JSON object with a name")
+        raise InvalidOption(f"the {what} {text!r} is no JSON object: write it as {example!r}")
     return spec
 
 

@@ -1,6 +1,6 @@
 """What a table says every architecture is worth: for reports, never for agents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,8 +10,10 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption
 from nas_gym.registry import make
+from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
 Tokens = tuple[int, ...]
+MOST = 1_000_000  # architectures that are looked up one by one
 
 
 @dataclass(frozen=True)
@@ -28,35 +30,45 @@ class Truth:
         return float(self.accuracies.max())
 
 
-def truth_of(evaluator: Any) -> Truth:
-    """The truth that a table with a ``ranking`` knows.
+def truth_of(space: Any, evaluator: Any) -> Truth:
+    """The truth that a table knows of a space.
 
-    Architectures are numbered by the table's ``index_of``, as NAS-Bench-201's official index is, or
-    by their rank.
+    Numbers are those of the table's ``index_of`` (NAS-Bench-201's official index) where it also has
+    a ``ranking`` of all architectures; else their order in the space.
 
     Raises:
-        InvalidOption: The evaluator is no such table.
+        InvalidOption: The evaluator is no table, or lacks an architecture of the space.
     """
     ranking = getattr(evaluator, "ranking", None)
-    if ranking is None:
-        raise InvalidOption(
-            f"{type(evaluator).__name__} cannot be benchmarked on: it needs ranking(), all "
-            "architectures with their mean accuracies"
-        )
-    ranked = list(ranking())
     index_of = getattr(evaluator, "index_of", None)
-    numbers = {
-        tuple(tokens): rank if index_of is None else int(index_of(tokens))
-        for rank, (tokens, _) in enumerate(ranked)
-    }
-    longest = max(len(tokens) for tokens in numbers)
-    table = np.full((len(ranked), longest), -1, np.int16)
-    accuracies = np.empty(len(ranked))
-    for tokens, accuracy in ranked:
-        number = numbers[tuple(tokens)]
+    if ranking is not None and index_of is not None:
+        known = list(ranking())
+        return _truth(known, [int(index_of(tokens)) for tokens, _ in known])
+    if not hasattr(evaluator, "mean_accuracy"):
+        raise InvalidOption(
+            f"{type(evaluator).__name__} cannot be benchmarked on: it is no table that knows the "
+            "mean_accuracy of every architecture"
+        )
+    if space_size(space) > MOST:
+        raise InvalidOption(
+            f"{type(space).__name__} has {space_size(space):,} architectures: a benchmark looks up "
+            f"{MOST:,} at most, to know the best one"
+        )
+    try:
+        known = [(tokens, evaluator.mean_accuracy(tokens)) for tokens in enumerate_tokens(space)]
+    except LookupError as error:
+        raise InvalidOption(f"the table does not know the whole space: {error}") from error
+    return _truth(known, range(len(known)))
+
+
+def _truth(known: list[tuple[Tokens, float]], numbers: Iterable[int]) -> Truth:
+    by_tokens = dict(zip((tuple(tokens) for tokens, _ in known), numbers, strict=True))
+    table = np.full((len(known), max(map(len, by_tokens))), -1, np.int16)
+    accuracies = np.empty(len(known))
+    for (tokens, number), (_, accuracy) in zip(by_tokens.items(), known, strict=True):
         table[number, : len(tokens)] = tokens
         accuracies[number] = 100 * accuracy
-    return Truth(table, accuracies, numbers)
+    return Truth(table, accuracies, by_tokens)
 
 
 _KEPT: dict[str, tuple[Any, Any, Truth]] = {}
@@ -68,5 +80,5 @@ def prepared(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> tuple[An
     if key not in _KEPT:
         made = make("space", space)
         table = make("evaluator", evaluator, space=made)
-        _KEPT[key] = (made, table, truth_of(table))
+        _KEPT[key] = (made, table, truth_of(made, table))
     return _KEPT[key]

@@ -32,7 +32,8 @@ class Benchmark:
     """Only these, and your own: labels, names (`nas-gym list`), module:Class, or JSON such as
     '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, but for JSON, commas."""
     datasets: tuple[str, ...] = ()
-    """Only these data sets."""
+    """Only these data sets, and your own tables, as JSON:
+    '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
     seeds: int | None = None
     """Searches of each agent on each data set."""
     budget: int | None = None

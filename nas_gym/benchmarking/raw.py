@@ -1,4 +1,8 @@
-"""What is done is done: one file for each chunk of seeds, named by all that it depends on."""
+"""What is done is done: one file for each chunk of seeds, named by what it depends on.
+
+That is the agent's settings and its code, the data set, the numbers of the suite, ``trials`` and
+``recommending``. After any other change to the package, delete the folder.
+"""
 
 import hashlib
 import inspect
@@ -16,6 +20,7 @@ from typing import Any
 import numpy as np
 
 import nas_gym
+from nas_gym import recommending
 from nas_gym.benchmarking import trials
 from nas_gym.benchmarking.suite import DataSet, Entry, Suite, shares
 from nas_gym.benchmarking.trials import Chunk, Trials
@@ -124,7 +129,7 @@ def _agent_key(entry: Entry) -> str:
     """Changes with the agent's settings, its code and the version of nas-gym."""
     agent = make("agent", entry.agent)
     module = sys.modules[type(agent).__module__]
-    code = [*_sources(module, set()), inspect.getsource(trials)]
+    code = [*_sources(module, set()), inspect.getsource(trials), inspect.getsource(recommending)]
     return _digest(str(VERSION), nas_gym.__version__, module.__name__, repr(agent), *code)
 
 

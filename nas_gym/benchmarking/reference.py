@@ -48,8 +48,9 @@ def reference_page(results: Results) -> str | None:
         "# Reference points\n\nMeans over 200 runs by an independent short program (reward: one "
         "random seed's validation accuracy; shown: the seeds' mean of the best observed cell), "
         "beside ours. *Apart* is ours minus the reference in standard errors of a difference "
-        "between two means of this size; within ±2 they agree. Settings that the reference does "
-        "not tell (batches, identity mutations, learning rates) may differ.\n\n"
+        "between two means of this size; within ±2 they agree. What the reference does not tell "
+        "may differ: batches, identity mutations, learning rates, and whether a repeat is answered "
+        "by another seed (here it is, as another training would be).\n\n"
         f"{markdown(headings, rows)}\n"
     )
 

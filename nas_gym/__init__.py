@@ -8,6 +8,7 @@ stable-baselines3. The map, in reading order:
 - ``ledger``: the one door to an evaluator; ``store``: the results database.
 - ``env``, ``vector_env``: one episode at a time, and rounds of them.
 - ``searching``, ``report``, ``describe``, ``cli``: what a person calls.
+- ``benchmarking``: agents side by side on tables, with statistics.
 - ``nas_agents`` (its own package): who searches.
 """
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import tyro
 
 from nas_gym import __version__
+from nas_gym.commands.benchmark import Benchmark
 from nas_gym.commands.describe import Describe
 from nas_gym.commands.export import Export
 from nas_gym.commands.list import List
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "export": Export,
             "list": List,
             "describe": Describe,
+            "benchmark": Benchmark,
         },
         prog="nas-gym",
         description="Neural architecture search as reinforcement learning.",

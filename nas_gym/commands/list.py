@@ -6,6 +6,7 @@ from typing import Any
 
 import gymnasium
 
+from nas_gym.benchmarking.suite import SUITES
 from nas_gym.commands.output import print_json
 from nas_gym.registry import names
 from nas_gym.search_spaces.published_cells import PUBLISHED
@@ -15,7 +16,7 @@ from nas_gym.training.recipe import RECIPES
 
 @dataclass(frozen=True)
 class List:
-    """List the environments, spaces, agents, data sets, recipes, rewards and recorded runs."""
+    """List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded runs."""
 
     store: str = str(DEFAULT_STORE)
     """The results database whose runs are listed: a SQLite file, or postgresql://host/name."""
@@ -64,5 +65,6 @@ def _listing(store: str) -> dict[str, Any]:
         "datasets": [*sorted(DATASETS), "a folder of images", "a .npz file"],
         "recipes": sorted(RECIPES),
         "architectures": sorted(PUBLISHED),
+        "benchmarks": sorted(SUITES),
         "runs": _runs(store),
     }

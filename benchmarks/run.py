@@ -1,0 +1,82 @@
+"""Runs any experiment of this folder by its name.
+
+    python -m benchmarks.run                         lists them, one line each
+    python -m benchmarks.run rl-vs-evolution         runs one; further arguments are its own
+    python -m benchmarks.run --update-readme         fills the README's section from the results
+
+Experiments that keep what they have measured go on where they were cut: the same command again.
+"""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from nas_gym.benchmarking.report import readme_section, with_section
+from nas_gym.benchmarking.results import read_results
+from nas_gym.benchmarking.suite import SUITES
+from nas_gym.errors import NASGymError, unknown_name
+
+HERE = Path(__file__).parent
+HELPERS = {"measure", "run"}
+SHOWN = "rl-vs-evolution"  # in the README
+README = HERE.parent / "README.md"
+
+
+def experiments() -> dict[str, tuple[str, list[str]]]:
+    """Name -> one line about it, and the command that runs it."""
+    scripts = [*HERE.glob("*.py"), *HERE.glob("*/run.py")]
+    found = {}
+    for script in sorted(scripts):
+        name = script.parent.name if script.parent != HERE else script.stem
+        if name not in HELPERS and not name.startswith("_"):
+            page = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+            line = " ".join(page.partition("\n\n")[0].split())
+            found[name.replace("_", "-")] = (line, [sys.executable, str(script)])
+    for name, suite in SUITES.items():
+        out = str(HERE / "results" / name)
+        command = [sys.executable, "-m", "nas_gym", "benchmark", name, "--out", out]
+        found[name] = (f"{suite.summary} (nas-gym benchmark {name})", command)
+    return found
+
+
+def update_readme() -> None:
+    """Write the README's section anew, from the committed results."""
+    page = README.read_text(encoding="utf-8")
+    README.write_text(with_section(page, shown_section()), encoding="utf-8")
+
+
+def shown_section() -> str:
+    """What the README's section has to be."""
+    results = read_results(HERE / "results" / SHOWN)
+    return readme_section(results, f"benchmarks/results/{SHOWN}")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """List, run, or fill the README; the exit status."""
+    known = experiments()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        width = max(map(len, known))
+        for name, (line, _) in known.items():
+            print(f"{name:{width}}  {line}")
+        return 0
+    name, *further = arguments
+    try:
+        if name == "--update-readme":
+            update_readme()
+            return 0
+        if name.replace("_", "-") not in known:
+            raise unknown_name("experiment", name, known)
+    except NASGymError as error:
+        print(f"benchmarks.run: {error}", file=sys.stderr)
+        return 2
+    command = [*known[name.replace("_", "-")][1], *further]
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:  # the experiment has had it too, and has said what there is to say
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

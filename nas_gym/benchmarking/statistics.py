@@ -1,0 +1,99 @@
+"""Tests, effect sizes and bands; everything here is paired by seed or says that it is not."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+
+
+def wilcoxon_p(one: Floats, other: Floats) -> float:
+    """Two-sided p of Wilcoxon's signed-rank test of paired values.
+
+    Equal pairs are ranked with the others, and only then their ranks are left out (Pratt 1959);
+    where all pairs are equal p is 1. The p is that of the normal approximation with correction for
+    ties.
+
+    Args:
+        one: (pairs,)
+        other: (pairs,), in the same order.
+    """
+    from scipy.stats import wilcoxon
+
+    differences = np.asarray(one, np.float64) - np.asarray(other, np.float64)
+    if not differences.any():
+        return 1.0
+    return float(wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
+
+
+def holm(p_values: Sequence[float]) -> Floats:
+    """(tests,) p adjusted for all tests of a family (Holm 1979), in the order given.
+
+    Rejecting where the adjusted p is below alpha keeps the chance of any false rejection in the
+    family below alpha.
+    """
+    given = np.asarray(p_values, np.float64)
+    order = np.argsort(given, kind="stable")
+    scaled = given[order] * np.arange(len(given), 0, -1)
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(scaled))
+    return adjusted
+
+
+def a12(one: Floats, other: Floats) -> float:
+    """Vargha and Delaney's A (2000): the chance that a run of ``one`` beats a run of ``other``.
+
+    Ties count half; 0.5 is no difference. It compares all runs with all, not seed by seed.
+
+    Args:
+        one: (m,)
+        other: (n,)
+    """
+    from scipy.stats import rankdata
+
+    one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
+    ranks = rankdata(np.concatenate([one, other]))[: len(one)]
+    return float((ranks.sum() / len(one) - (len(one) + 1) / 2) / len(other))
+
+
+def mean_ranks(values: Floats) -> Floats:
+    """(agents,) rank among the agents, 1 = highest value, averaged over columns; ties share ranks.
+
+    Args:
+        values: (agents, columns), a column a seed of a data set.
+    """
+    from scipy.stats import rankdata
+
+    return np.asarray(rankdata(-np.asarray(values), axis=0).mean(axis=1), np.float64)
+
+
+def standard_error(values: Floats) -> float:
+    """Of the mean of independent values; 0 of a single one."""
+    count = len(values)
+    return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+
+
+def bootstrap_band(
+    curves: Floats, *, seed: int = 0, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
+) -> tuple[Floats, Floats]:
+    """Percentile bootstrap of the mean over runs: low and high, (points,) each.
+
+    Runs are drawn whole, so that a band holds at each point; nothing is said about all points
+    together.
+
+    Args:
+        curves: (runs, points).
+        seed: The same seed gives the same band.
+        resamples: Bootstrap samples.
+        confidence: Of the band, in (0, 1).
+    """
+    runs = len(curves)
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=resamples)  # how often each
+    means = drawn @ np.asarray(curves, np.float64) / runs
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(means, [tail, 1 - tail], axis=0)
+    return low, high

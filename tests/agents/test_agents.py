@@ -11,6 +11,11 @@ from nas_agents import AGENTS
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
+from nas_agents.sb3 import SB3
+from nas_agents.sb3_a2c import SB3A2C
+from nas_agents.sb3_dqn import SB3DQN
+from nas_agents.sb3_maskable_ppo import SB3MaskablePPO
+from nas_agents.sb3_ppo import SB3PPO
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
@@ -21,6 +26,11 @@ SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
+    "sb3": SB3("sb3_contrib:TRPO", options={"policy_kwargs": {"net_arch": [8]}}, batch_size=3),
+    "sb3-a2c": SB3A2C(batch_size=4, net_arch=(8,)),
+    "sb3-dqn": SB3DQN(batch_size=4, learning_starts=4, net_arch=(8,)),
+    "sb3-maskable-ppo": SB3MaskablePPO(batch_size=3, net_arch=(8,)),
+    "sb3-ppo": SB3PPO(batch_size=4, episodes_per_update=6, net_arch=(8,)),
 }
 
 

@@ -8,7 +8,7 @@ and it ends when the budget is spent.
 
 import json
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -177,6 +177,18 @@ def check_numbers(
     for name in positive:
         if not getattr(agent, name) > 0:
             raise InvalidOption(f"{name} is {getattr(agent, name)}: give a number above 0")
+
+
+def layers(net_arch: Iterable[int]) -> tuple[int, ...]:
+    """Units of hidden layers, of JSON data too, which has lists.
+
+    Raises:
+        InvalidOption: They are no whole numbers of 1 or more.
+    """
+    units = tuple(net_arch)
+    if any(not isinstance(count, int) or count < 1 for count in units):
+        raise InvalidOption(f"net_arch is {net_arch!r}: give units for each layer, e.g. [64, 64]")
+    return units
 
 
 def algorithm_class(path: str) -> type[BaseAlgorithm]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from stable_baselines3 import A2C
 
-from nas_agents.sb3 import check_numbers, learn, rollout
+from nas_agents.sb3 import check_numbers, layers, learn, rollout
 from nas_gym.errors import InvalidOption
 from nas_gym.vector_env import NASVectorEnv
 
@@ -34,7 +34,7 @@ class SB3A2C:
     net_arch: tuple[int, ...] = (64,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", tuple(self.net_arch))  # JSON data has lists
+        object.__setattr__(self, "net_arch", layers(self.net_arch))
         check_numbers(self, ("batch_size", "episodes_per_update"), ("learning_rate",))
         check_numbers(self, ("ent_coef", "vf_coef"), least=0)
         if not 0 <= self.gae_lambda <= 1:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from stable_baselines3 import DQN
 
-from nas_agents.sb3 import check_numbers, exploration, learn
+from nas_agents.sb3 import check_numbers, exploration, layers, learn
 from nas_gym.vector_env import NASVectorEnv
 
 
@@ -27,17 +27,17 @@ class SB3DQN:
     """
 
     batch_size: int = 8
-    learning_rate: float = 0.003
+    learning_rate: float = 0.01
     learning_starts: int = 20
-    exploration: int = 150
-    explored_tokens: float = 1.0
+    exploration: int = 250
+    explored_tokens: float = 0.5
     replay: int = 1000
-    updates: int = 8
-    minibatch_size: int = 128
+    updates: int = 4
+    minibatch_size: int = 256
     net_arch: tuple[int, ...] = (64,)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", tuple(self.net_arch))  # JSON data has lists
+        object.__setattr__(self, "net_arch", layers(self.net_arch))
         check_numbers(
             self,
             ("batch_size", "learning_starts", "exploration", "replay", "updates", "minibatch_size"),

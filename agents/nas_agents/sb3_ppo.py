@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nas_agents.sb3 import check_numbers, learn, rollout
+from nas_agents.sb3 import check_numbers, layers, learn, rollout
 from nas_gym.errors import InvalidOption
 from nas_gym.vector_env import NASVectorEnv
 
@@ -45,7 +45,7 @@ class SB3PPO:
     algorithm: ClassVar[type[BaseAlgorithm]] = PPO
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", tuple(self.net_arch))  # JSON data has lists
+        object.__setattr__(self, "net_arch", layers(self.net_arch))
         check_numbers(
             self, ("batch_size", "episodes_per_update", "n_epochs"), ("learning_rate", "clip_range")
         )

@@ -26,7 +26,7 @@ SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
-    "sb3": SB3("sb3_contrib:TRPO", options={"policy_kwargs": {"net_arch": [8]}}, batch_size=3),
+    "sb3": SB3("stable_baselines3:A2C", options={"ent_coef": 0.01}, batch_size=3),
     "sb3-a2c": SB3A2C(batch_size=4, net_arch=(8,)),
     "sb3-dqn": SB3DQN(batch_size=4, learning_starts=4, net_arch=(8,)),
     "sb3-maskable-ppo": SB3MaskablePPO(batch_size=3, net_arch=(8,)),

@@ -1,6 +1,8 @@
 """Stable-Baselines3's algorithms as agents: apart from everybody else, and they learn."""
 
 import random
+import subprocess
+import sys
 import tempfile
 
 import numpy as np
@@ -110,6 +112,14 @@ def test_a_run_goes_on_with_a_larger_budget():
     for agent in EVERY:
         short = run_agent(agent, Landscape(space), space, budget=30)
         assert run_agent(agent, Landscape(space), space, budget=60)[:30] == short
+
+
+def test_the_table_of_agents_loads_none_of_them():
+    script = "import sys, nas_agents; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert not {"torch", "stable_baselines3", "sb3_contrib"} & set(done.stdout.split())
 
 
 def test_no_file_is_written(tmp_path, monkeypatch):

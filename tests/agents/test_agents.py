@@ -55,7 +55,14 @@ def test_every_reinforce_preset_searches(preset):
     assert len(run_agent(agent, Landscape(space), space, budget=50)) == 50
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # All of Stable-Baselines3 end in the same way.
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("sb3", "sb3-a2c") else [])
+        for name in AGENTS
+    ],
+)
 @settings(max_examples=15, deadline=None)
 @given(
     budget=st.integers(1, 40),

@@ -16,8 +16,8 @@ SPACES: dict[str, Any] = {
     "conditional": {"name": "nas_gym.testing:LayerChain", "max_depth": 3},
 }
 AGENTS = [name for name in names("agent") if "/" not in name]
-# Those of Stable-Baselines3 share all that matters here: two of them stand for the rest.
-DEFAULT_TIER = [("sb3-maskable-ppo", "static"), ("sb3-dqn", "conditional")]
+# Those of Stable-Baselines3 share all that matters here: one of them stands for the rest.
+DEFAULT_TIER = [("sb3-maskable-ppo", "static")]
 CASES = [
     pytest.param(
         agent,

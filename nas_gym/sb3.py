@@ -8,12 +8,15 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from gymnasium.spaces import Box
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
 from nas_gym.vector_env import NASVectorEnv
 
 Indices = int | Iterable[int] | None
+CLIP = 3.0  # standard deviations
 
 
 class SB3VecEnv(VecEnv):
@@ -81,8 +84,73 @@ class SB3VecEnv(VecEnv):
         return [False for _ in self._get_indices(indices)]
 
 
+class StandardizedVecEnv(SB3VecEnv):
+    """``SB3VecEnv`` as small networks learn from it soonest; the agents use it.
+
+    Observations are flat zeros and ones, (num_envs, max_length * (max_options + 1)): for every
+    position one number an option, all zero while it is open, and one number that is 1 at the
+    position that is picked now. (From ``MultiDiscrete`` SB3 makes such vectors token by token,
+    which takes more time than its network.)
+
+    Rewards are standardized: less the mean of all so far, divided by their standard deviation, and
+    clipped to [-3, 3]. Accuracies of 0.87 to 0.91 would otherwise drown in the errors of a value
+    function that starts near 0. Children that failed (their reward is ``failure_reward``) stay out
+    of mean and deviation and get -3. Infos have the ``evaluation`` as it is.
+
+    Args:
+        env: The vector environment; closed with this one.
+    """
+
+    def __init__(self, env: NASVectorEnv[Any]) -> None:
+        super().__init__(env)
+        length, options = env.space.max_length, env.space.max_options
+        self._option_rows = np.eye(options + 1, options, k=-1, dtype=np.int8)  # row 0: still open
+        self._position_rows = np.eye(length, dtype=np.int8)[:, None, :].repeat(env.num_envs, axis=1)
+        self.observation_space = Box(0, 1, (length * (options + 1),), np.int8)
+        self.steps = 0  # of this round
+        self._count, self._mean, self._squares = 0, 0.0, 0.0  # of rewards so far
+
+    def reset(self) -> npt.NDArray[np.int8]:
+        """Start a new round."""
+        self.steps = 0
+        return self._flat(super().reset())
+
+    def step_wait(self) -> Any:
+        """One step of all episodes."""
+        observations, rewards, ended, rows = super().step_wait()
+        self.steps = (self.steps + 1) % len(self._position_rows)
+        if self.steps == 0:
+            evaluated = np.array([not row["TimeLimit.truncated"] for row in rows])
+            rewards = self._standardized(rewards, evaluated)
+            last = self._flat(np.stack([row["terminal_observation"] for row in rows]))
+            for row, observation in zip(rows, last, strict=True):
+                row["terminal_observation"] = observation
+        return self._flat(observations), rewards, ended, rows
+
+    def _flat(self, observations: npt.NDArray[np.int64]) -> npt.NDArray[np.int8]:
+        tokens = self._option_rows[observations].reshape(self.num_envs, -1)
+        return np.concatenate([tokens, self._position_rows[self.steps]], axis=1)
+
+    def _standardized(
+        self, rewards: npt.NDArray[np.float32], evaluated: npt.NDArray[np.bool_]
+    ) -> npt.NDArray[np.float32]:
+        """The round's rewards, by all rewards so far, this round's among them."""
+        failed = rewards == np.float32(self.env.ledger.failure_reward)
+        for reward in rewards[evaluated & ~failed].tolist():  # Welford's running moments
+            self._count += 1
+            before = reward - self._mean
+            self._mean += before / self._count
+            self._squares += before * (reward - self._mean)
+        deviation = (self._squares / max(1, self._count)) ** 0.5 + 1e-8
+        scaled = np.clip((rewards - self._mean) / deviation, -CLIP, CLIP)
+        return np.where(evaluated, np.where(failed, -CLIP, scaled), 0).astype(np.float32)
+
+
 class StopAtBudget(BaseCallback):
-    """Ends ``learn`` when the budget is spent."""
+    """Ends ``learn`` when the budget is spent; nothing is learnt from a last, partial round.
+
+    SB3 asks after each step: do not call ``learn`` when ``remaining`` is 0 already.
+    """
 
     def _on_step(self) -> bool:
         return bool(self.training_env.get_attr("remaining")[0] > 0)

@@ -134,6 +134,12 @@ def test_the_mask_can_be_put_into_the_observation() -> None:
     observation, _, _, _, info = made.step(1)
     np.testing.assert_array_equal(observation["action_mask"], info["action_mask"])
     assert observation["observations"][0] == 2
+    flat = MaskInObservation(gym.make(ID, evaluator=LANDSCAPE), flatten=True)
+    flat.reset(seed=0)
+    observation, *_ = flat.step(1)
+    assert flat.observation_space.contains(observation)
+    assert observation["observations"].dtype == np.float32
+    assert observation["observations"].reshape(50, 14).argmax(1).tolist() == [2, *[0] * 49]
 
 
 def test_an_action_outside_the_space_is_refused(env: NASEnv[Any]) -> None:

@@ -1,11 +1,13 @@
+import numpy as np
 import pytest
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 import nas_gym  # noqa: F401
-from nas_gym.sb3 import SB3VecEnv, StopAtBudget
+from nas_gym.sb3 import CLIP, SB3VecEnv, StandardizedVecEnv, StopAtBudget
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.testing import FailingEvaluator
 from nas_gym.testing.landscapes import BitCount, Landscape
 from nas_gym.testing.spaces import BitString, LayerChain
 from nas_gym.vector_env import NASVectorEnv
@@ -59,3 +61,58 @@ def test_dummy_vec_env_and_maskable_ppo_work_on_the_single_environment() -> None
     model = MaskablePPO("MlpPolicy", env, n_steps=20, batch_size=40, n_epochs=1, seed=0)
     model.learn(80)
     assert len(model.ep_info_buffer or []) == 8
+
+
+def test_standardized_observations_are_one_hot_tokens_and_the_position() -> None:
+    env = StandardizedVecEnv(NASVectorEnv(LayerChain(2), Landscape(LayerChain(2)), num_envs=2))
+    length, options = env.env.space.max_length, env.env.space.max_options
+    for step in range(length + 1):
+        observations = env.reset() if step == 0 else env.step(np.array([1, 0]))[0]
+        assert env.observation_space.contains(observations[0])
+        step %= length
+        tokens = observations[:, : length * options].reshape(2, length, options)
+        rounds = env.env._round
+        for episode, taken in enumerate(rounds.tokens()):
+            expected = np.zeros((length, options))
+            expected[range(len(taken)), taken] = 1
+            np.testing.assert_array_equal(tokens[episode], expected)
+        np.testing.assert_array_equal(
+            observations[:, length * options :], [np.eye(length)[step]] * 2
+        )
+
+
+def test_standardized_rewards_are_those_of_numpy() -> None:
+    space = NASNetCell(blocks=1)
+    plain = SB3VecEnv(NASVectorEnv(space, Landscape(space), num_envs=5, budget=28))
+    env = StandardizedVecEnv(NASVectorEnv(space, Landscape(space), num_envs=5, budget=28))
+    plain.reset(), env.reset()
+    rng, seen = np.random.default_rng(0), []
+    for step in range(1, 6 * space.max_length + 1):
+        actions = rng.integers(space.max_options, size=5)
+        _, rewards, _, _ = plain.step(actions)
+        _, scaled, ended, rows = env.step(actions)
+        if step % space.max_length:
+            assert not scaled.any()
+            continue
+        evaluated = 5 if step < 6 * space.max_length else 3  # the last round is partial
+        seen += rewards[:evaluated].tolist()
+        expected = (rewards[:evaluated] - np.mean(seen)) / np.std(seen)
+        np.testing.assert_allclose(scaled[:evaluated], np.clip(expected, -CLIP, CLIP), atol=1e-4)
+        assert not scaled[evaluated:].any()
+        assert ended.all()
+        assert rows[0]["terminal_observation"].shape == env.observation_space.shape
+
+
+def test_failed_children_do_not_drown_the_others() -> None:
+    space = NASNetCell(blocks=1)
+    failing = FailingEvaluator(Landscape(space), rate=0.5)
+    inner = NASVectorEnv(space, failing, num_envs=200, failure_reward=-7.0)
+    env = StandardizedVecEnv(inner)
+    env.reset()
+    rng = np.random.default_rng(0)
+    for _ in range(space.max_length):
+        _, scaled, _, rows = env.step(rng.integers(space.max_options, size=200))
+    failed = np.array([row["evaluation"]["failure"] is not None for row in rows])
+    assert 0.3 < failed.mean() < 0.7
+    assert (scaled[failed] == -CLIP).all()
+    assert scaled[~failed].std() == pytest.approx(1, abs=0.2)

@@ -9,4 +9,9 @@ AGENTS: dict[str, str] = {
     "local-search": "nas_agents.local_search:LocalSearch",
     "softmax-reinforce": "nas_agents.softmax_reinforce:SoftmaxReinforce",
     "reinforce": "nas_agents.reinforce:Reinforce",
+    "sb3": "nas_agents.sb3:SB3",
+    "sb3-a2c": "nas_agents.sb3_a2c:SB3A2C",
+    "sb3-dqn": "nas_agents.sb3_dqn:SB3DQN",
+    "sb3-maskable-ppo": "nas_agents.sb3_maskable_ppo:SB3MaskablePPO",
+    "sb3-ppo": "nas_agents.sb3_ppo:SB3PPO",
 }

@@ -14,6 +14,11 @@ from nas_agents.nsga2 import NSGA2
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
+from nas_agents.sb3 import SB3
+from nas_agents.sb3_a2c import SB3A2C
+from nas_agents.sb3_dqn import SB3DQN
+from nas_agents.sb3_maskable_ppo import SB3MaskablePPO
+from nas_agents.sb3_ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
@@ -30,6 +35,11 @@ SMALL = {
     "local-search": LocalSearch(starts=2, batch_size=3),
     "softmax-reinforce": SoftmaxReinforce(batch_size=2, entropy_weight=0.1, initial_scale=0.1),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
+    "sb3": SB3("stable_baselines3:A2C", options={"ent_coef": 0.01}, batch_size=3),
+    "sb3-a2c": SB3A2C(batch_size=4, net_arch=(8,)),
+    "sb3-dqn": SB3DQN(batch_size=4, learning_starts=4, net_arch=(8,)),
+    "sb3-maskable-ppo": SB3MaskablePPO(batch_size=3, net_arch=(8,)),
+    "sb3-ppo": SB3PPO(batch_size=4, episodes_per_update=6, net_arch=(8,)),
 }
 
 
@@ -54,7 +64,14 @@ def test_every_reinforce_preset_searches(preset):
     assert len(run_agent(agent, Landscape(space), space, budget=50)) == 50
 
 
-@pytest.mark.parametrize("name", AGENTS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        # All of Stable-Baselines3 end in the same way.
+        pytest.param(name, marks=[pytest.mark.slow] if name in ("sb3", "sb3-a2c") else [])
+        for name in AGENTS
+    ],
+)
 @settings(max_examples=15, deadline=None)
 @given(
     budget=st.integers(1, 40),

@@ -16,6 +16,19 @@ SPACES: dict[str, Any] = {
     "conditional": {"name": "nas_gym.testing:LayerChain", "max_depth": 3},
 }
 AGENTS = [name for name in names("agent") if "/" not in name]
+# Those of Stable-Baselines3 share all that matters here: one of them stands for the rest.
+DEFAULT_TIER = [("sb3-maskable-ppo", "static")]
+CASES = [
+    pytest.param(
+        agent,
+        space,
+        marks=[pytest.mark.slow]
+        if agent.startswith("sb3") and (agent, space) not in DEFAULT_TIER
+        else [],
+    )
+    for agent in AGENTS
+    for space in SPACES
+]
 
 
 def killed(folder: Path, **options: Any) -> dict[str, Any]:
@@ -44,8 +57,7 @@ def check(told: dict[str, Any], runs: int) -> None:
         assert each["claims"] == 0
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("agent", AGENTS)
+@pytest.mark.parametrize(("agent", "space"), CASES)
 def test_killed_runs_have_the_history_of_a_whole_one(
     agent: str, space: str, tmp_path: Path
 ) -> None:

@@ -27,6 +27,7 @@ from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 
 EVOLUTION = "nas-gym evolution"
 REINFORCE = "nas-gym REINFORCE"
+RL = "NNI RL, rate 0.001"
 SETTINGS = {
     "300 requests, P = 50, S = 10": {"budget": 300, "population": 50, "sample": 10},
     "200 requests, P = 20, S = 5": {"budget": 200, "population": 20, "sample": 5},
@@ -47,6 +48,7 @@ class Row:
     against: str | None = EVOLUTION  # the row of ours that it is compared with
     settings: dict[str, Any] = field(default_factory=dict)
     main_only: bool = False  # runs in the first setting alone
+    like: str | None = None  # the row that it behaves like, so that it is not probed
 
 
 OURS = {"agent": "regularized-evolution"}
@@ -59,8 +61,17 @@ ROWS = [
     Row("DeepHyper", "deephyper", "deephyper", 100),
     Row(f"{EVOLUTION}, recorded", "nas-gym", "nas_gym", 30, None, OURS | {"record": True}, True),
     Row(REINFORCE, "nas-gym", "nas_gym", 30, None, {"agent": "reinforce"}, True),
-    Row("NNI RL, rate 0.001", "nni-rl", "nni", 10, REINFORCE, {"learning_rate": 1e-3}, True),
-    Row("NNI RL, default rate", "nni-rl", "nni", 5, REINFORCE, {"learning_rate": "default"}, True),
+    Row(RL, "nni-rl", "nni", 8, REINFORCE, {"learning_rate": 1e-3}, True),
+    Row(
+        "NNI RL, default rate",
+        "nni-rl",
+        "nni",
+        4,
+        REINFORCE,
+        {"learning_rate": "default"},
+        True,
+        RL,
+    ),
 ]
 
 
@@ -122,33 +133,43 @@ class Measurement:
                             result = workers[row.name].ask(job(row, seed, setting))
                             self.measured[row.name]["runs"].setdefault(name, []).append(result)
 
-    def repeats(self) -> None:
+    def repeats(self, row: Row) -> None:
         """Searches where an architecture always gets the same answer."""
-        for row in self.rows:
-            if self.fine(row):
-                print(f"repeats: {row.name}", flush=True)
-                with self.noting(row), self.worker(row) as worker:
-                    self.measured[row.name]["repeats"] = [
-                        worker.ask(job(row, seed, SETTINGS[MAIN], noise="mean"))
-                        for seed in range(max(1, row.runs // 10))
-                    ]
+        with self.worker(row) as worker:
+            self.measured[row.name]["repeats"] = [
+                worker.ask(job(row, seed, SETTINGS[MAIN], noise="mean"))
+                for seed in range(max(1, row.runs // 10))
+            ]
 
-    def probes(self) -> None:
+    def probes(self, row: Row) -> None:
         """Short searches, each in a new process."""
-        ways: dict[str, dict[str, Any]] = {
-            "plain": {"settings": {"own_seed_only": True}},
-            "plain again": {"settings": {"own_seed_only": True}},
-            "seeded": {},
-            "seeded again": {},
-            "raises": {"raise_at": RAISES},
-            "raises, survived": {"raise_at": RAISES, "settings": {"survive": True}},
-        }
+
+        def probe(**more: Any) -> dict[str, Any]:
+            with self.worker(row) as worker:
+                return worker.ask(job(row, 0, PROBE, **more))
+
+        found = self.measured[row.name]
+        for way in ("plain", "plain again"):
+            found[way] = probe(settings={"own_seed_only": True})
+        same = found["plain"]["cells"] == found["plain again"]["cells"]
+        for way in ("seeded", "seeded again"):
+            found[way] = found["plain"] if same else probe()
+        found["raises"] = probe(raise_at=RAISES)
+        found["raises, survived"] = probe(raise_at=RAISES, settings={"survive": True})
+
+    def behaviour(self) -> None:
+        """Probes and repeats of all rows; a row that behaves like another has that one's."""
         for row in self.rows:
-            for way, more in ways.items():
-                if self.fine(row):
-                    print(f"{way}: {row.name}", flush=True)
-                    with self.noting(row), self.worker(row) as worker:
-                        self.measured[row.name][way] = worker.ask(job(row, 0, PROBE, **more))
+            if self.fine(row) and row.like is None:
+                print(f"behaviour: {row.name}", flush=True)
+                with self.noting(row):
+                    self.probes(row)
+                    self.repeats(row)
+        for row in self.rows:
+            if row.like is not None:
+                other = self.measured[row.like]
+                failure = self.measured[row.name]["failure"] or other["failure"]
+                self.measured[row.name] = other | self.measured[row.name] | {"failure": failure}
 
 
 def measure(folder: Path, most: int) -> dict[str, Any]:
@@ -159,10 +180,9 @@ def measure(folder: Path, most: int) -> dict[str, Any]:
     table = folder.resolve() / "accuracies.json"
     table.write_text(json.dumps(accuracies()))
     measurement = Measurement(rows, environments, table)
-    measurement.probes()
+    measurement.behaviour()
     for name, setting in SETTINGS.items():
         measurement.searches(name, setting)
-    measurement.repeats()
     return {
         "machine": machine(),
         "load": os.getloadavg()[0],

@@ -70,7 +70,7 @@ def measured(*rows: dict[str, Any]) -> dict[str, Any]:
     return {
         "machine": "a machine",
         "load": 0.0,
-        "settings": {"a setting": {}},
+        "settings": {"a setting": {"budget": 4}},
         "probe": {"budget": 4, "population": 2, "sample": 1, "raises": 2},
         "rows": {row["name"]: row for row in rows},
         "environments": {
@@ -107,7 +107,7 @@ def test_ours_behind_is_said_with_the_reason():
     assert {name for name, outcome in found.items() if outcome == "worse"} == set(behind)
     page = load("benchmarks.peers.page").page(measured(ours, peer), TABLE)
     assert "Ours is not as good in these:" in page
-    assert "torch" in page.partition("**installed size**, theirs: ")[2].splitlines()[0]
+    assert "torch" in page.partition("**installed size**: theirs ")[2].splitlines()[0]
 
 
 def test_equals_are_not_told_apart():

@@ -56,11 +56,11 @@ def goes_on(result: Result, budget: int) -> bool:
 
 
 def equal_seeds(row: Measured) -> str:
-    """``yes``, ``yes, if …`` or ``no``."""
+    """``yes``, ``only if …`` (see the page) or ``no``."""
     if row["plain"]["cells"] == row["plain again"]["cells"]:
         return "yes"
     again = row["seeded"]["cells"] == row["seeded again"]["cells"]
-    return "only with other generators seeded too" if again else "no"
+    return "only if more is seeded" if again else "no"
 
 
 # ------------------------------------------------------------------ comparisons
@@ -115,7 +115,7 @@ def by_run(
         above = stochastically_larger(a, b)
         ahead = above > 0.5 if high else above < 0.5
         outcome = NONE if p >= LEVEL else BETTER if ahead else WORSE
-        figures = f"{centre(a):.5g} against {centre(b):.5g}, A12 {above:.2f}, p {p:.2g}"
+        figures = f"{centre(a):.4f} against {centre(b):.4f}, A12 {above:.2f}, p {p:.2g}"
         verdicts.append(Verdict(column, peer["against"], peer["name"], outcome, figures))
     return verdicts
 
@@ -156,12 +156,13 @@ def by_row(
 def judge(measured: Measured, means: Sequence[float]) -> list[Verdict]:
     """All verdicts, column by column."""
     verdicts = []
-    for setting in measured["settings"]:
+    for setting, sizes in measured["settings"].items():
+        where = f"({sizes['budget']} requests)"
         verdicts += by_run(
-            f"best found ({setting})", measured, setting, lambda r: best_found(r, means), high=True
+            f"best found {where}", measured, setting, lambda r: best_found(r, means), high=True
         )
         verdicts += by_run(
-            f"share at the optimum ({setting})",
+            f"share at the optimum {where}",
             measured,
             setting,
             lambda r: float(at_optimum(r, means)),
@@ -169,11 +170,11 @@ def judge(measured: Measured, means: Sequence[float]) -> list[Verdict]:
             p_value=share_test,
         )
         verdicts += by_run(
-            f"overhead ({setting})", measured, setting, overhead, high=False, centre=np.median
+            f"overhead {where}", measured, setting, overhead, high=False, centre=np.median
         )
-        verdicts += by_run(f"repeats asked for ({setting})", measured, setting, repeats, high=False)
+        verdicts += by_run(f"repeats asked for {where}", measured, setting, repeats, high=False)
     budget = measured["probe"]["budget"]
-    orders = {"no": 0, "only with other generators seeded too": 1, "yes": 2}
+    orders = {"no": 0, "only if more is seeded": 1, "yes": 2}
     verdicts += by_row("repeats paid", measured, paid, lambda r: f"{paid(r):.3g}", high=False)
     for way, column in RAISING.items():
         verdicts += by_row(

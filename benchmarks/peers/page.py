@@ -31,9 +31,9 @@ from benchmarks.peers.judge import (
 # Printed only under a verdict "worse" of the column that starts so.
 REASONS = {
     "repeats asked for": (
-        "this peer refuses what it has asked for before. Ours is the paper's algorithm, which asks "
-        "again; the answer to a repeat comes from memory where answers are always the same "
-        "(column *repeats paid*), and under noise it is one more sample."
+        "ours may ask again, as the papers' algorithms do (a peer with no repeats refuses them); "
+        "the answer to a repeat comes from memory where answers are always the same (column "
+        "*repeats paid*), and under noise it is one more sample."
     ),
     "memory": (
         "nas-gym loads numpy and gymnasium, whose environment it is, and its results database."
@@ -71,10 +71,11 @@ def page(measured: Measured, accuracies: Sequence[Sequence[float]]) -> str:
         f"## Environments\n\n{environments(measured)}",
         JUDGEMENT.format(level=LEVEL, same=100 * SAME) + "\n\n" + matrix(verdicts),
         shortfalls(measured, verdicts),
-        "### Figures\n\n" + "\n".join(
-            f"- {v.column}, {v.ours} against {v.peer}: **{v.outcome}** ({v.figures})"
-            for v in verdicts
-        ),
+        "### Figures\n\n" + "\n".join([
+            line("column", "peer", "verdict", "ours against the peer's"),
+            line(*["---"] * 4),
+            *(line(v.column, v.peer, v.outcome, v.figures) for v in verdicts),
+        ]),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
@@ -168,9 +169,10 @@ def shortfalls(measured: Measured, verdicts: Sequence[Verdict]) -> str:
     if not worse:
         return "\n".join([*lines, "", "Ours is at least as good in every column."])
     lines += ["", "Ours is not as good in these:", ""]
-    for v in worse:
-        reason = next(text for start, text in REASONS.items() if v.column.startswith(start))
-        lines.append(f"- **{v.column}**, {v.peer}: {v.figures}. Why: {reason}")
+    for column in dict.fromkeys(v.column for v in worse):
+        peers = "; ".join(f"{v.peer} ({v.figures})" for v in worse if v.column == column)
+        reason = next(text for start, text in REASONS.items() if column.startswith(start))
+        lines.append(f"- **{column}**: {peers}. Why: {reason}")
     return "\n".join(lines)
 
 
@@ -215,7 +217,8 @@ the package's default settings; then with what it offers against that (nas-gym: 
 PyGlove: skip the trial; NNI: `continue_on_failure`; DeepHyper: the function catches, and answers
 with a word). nas-gym's own evaluator `training` never raises: a child's exception is its result.
 *Repeats paid*: evaluations of what was evaluated before, where an architecture always gets the same
-answer (its mean accuracy). *Same seed*: two new processes, the seed given to the search alone.
+answer (its mean accuracy). *Same seed*: two new processes, the seed given to the search alone; *if
+more is seeded*: Python's hashes too, and whatever other generator the search draws from.
 *Memory*: peak resident memory of a new process that made one such search."""
 
 JUDGEMENT = """## Judgement

@@ -103,9 +103,10 @@ class Measurement:
             for row in rows
         }
 
-    def worker(self, row: Row) -> Worker:
+    def worker(self, row: Row, hash_seed: str = "random") -> Worker:
         """A new process."""
-        return Worker(self.environments[row.environment].python, row.adapter, self.table)
+        python = self.environments[row.environment].python
+        return Worker(python, row.adapter, self.table, hash_seed)
 
     @contextmanager
     def noting(self, row: Row) -> Iterator[None]:
@@ -144,8 +145,8 @@ class Measurement:
     def probes(self, row: Row) -> None:
         """Short searches, each in a new process."""
 
-        def probe(**more: Any) -> dict[str, Any]:
-            with self.worker(row) as worker:
+        def probe(hash_seed: str = "random", **more: Any) -> dict[str, Any]:
+            with self.worker(row, hash_seed) as worker:
                 return worker.ask(job(row, 0, PROBE, **more))
 
         found = self.measured[row.name]
@@ -153,7 +154,7 @@ class Measurement:
             found[way] = probe(settings={"own_seed_only": True})
         same = found["plain"]["cells"] == found["plain again"]["cells"]
         for way in ("seeded", "seeded again"):
-            found[way] = found["plain"] if same else probe()
+            found[way] = found["plain"] if same else probe("0")
         found["raises"] = probe(raise_at=RAISES)
         found["raises, survived"] = probe(raise_at=RAISES, settings={"survive": True})
 

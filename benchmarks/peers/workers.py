@@ -20,7 +20,7 @@ class Broken(Exception):
 class Worker:
     """``adapters/search_<adapter>.py`` in another interpreter."""
 
-    def __init__(self, python: str, adapter: str, table: Path) -> None:
+    def __init__(self, python: str, adapter: str, table: Path, hash_seed: str = "random") -> None:
         self.folder = TemporaryDirectory()  # where it may leave files, as home and current folder
         self.errors = Path(self.folder.name) / "stderr"
         script = HERE / "adapters" / f"search_{adapter}.py"
@@ -31,7 +31,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 cwd=self.folder.name,
-                env=surroundings(self.folder.name),
+                env=surroundings(self.folder.name) | {"PYTHONHASHSEED": hash_seed},
                 text=True,
             )
 

@@ -5,4 +5,6 @@ AGENTS: dict[str, str] = {
     "random-search": "nas_agents.random_search:RandomSearch",
     "regularized-evolution": "nas_agents.regularized_evolution:RegularizedEvolution",
     "reinforce": "nas_agents.reinforce:Reinforce",
+    "predictor-evolution": "nas_agents.predictor_evolution:PredictorEvolution",
+    "model-based-reinforce": "nas_agents.model_based_reinforce:ModelBasedReinforce",
 }

@@ -1,101 +1,111 @@
+"""Evolution guided by a predictor: a Gaussian process says which mutants are worth an evaluation.
+
+After NPENAS (Wei et al. 2020, arXiv 2003.12857) and BANANAS (White et al. 2021, arXiv 1910.11858):
+each round a model is fitted to all rewards so far, many children of the best architectures are
+made, and the model chooses those that are evaluated, by Thompson sampling. Here the model is the
+Gaussian process of ``predictor``: an ensemble without end, whose members are its samples.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
+
 import numpy as np
+
+from nas_agents.predictor import Predictor
+from nas_agents.proposals import (
+    children,
+    filled,
+    most_promising,
+    random_ones,
+    recommended,
+    thompson_batch,
+)
+from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.moves import random_tokens, mutate, crossover
+from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
+from nas_gym.search_spaces.moves import Tokens
 from nas_gym.vector_env import NASVectorEnv
-from nas_agents.predictor import Encoder, Predictor
+
 
 @dataclass(frozen=True)
 class PredictorEvolution:
-    batch_size: int = 10
-    start: int = 20
-    pool: int = 300
-    generations: int = 2
-    points: int = 300
-    fit_points: int = 150
-    steps: int = 6
-    rate: float = .15
-    offset: float = 0.3
-    opts: tuple = ()
-    acq: str = "ts"
-    beta: float = 2.0
-    joint: int = 100
-    parents: int = 20
+    """Evolves candidates against a predictor; evaluates those that its samples find best.
 
-    def search(self, env):
-        rng = env.np_random
-        predictor = Predictor(Encoder(env.choices), points=self.points, fit_points=self.fit_points, steps=self.steps, rate=self.rate, offset=self.offset, opts=self.opts)
+    Args:
+        batch_size: Architectures chosen by one fit and evaluated at once, >= 1.
+        initial: Random architectures before the first fit, >= 2.
+        parents: Candidates that have children in a generation, >= 1.
+        children: Children made in a generation, >= 1.
+        generations: Of candidates, a round, >= 1.
+        randoms: Random candidates beside them, a round, >= 0.
+        random_share: Expected share of the evaluations that goes to random architectures whatever
+            the predictor says, in [0, 1): what it is sure of may be wrong.
+        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]: where
+            a repeat is another training, that is how noise is averaged out.
+        points: Most architectures that the predictor is conditioned on, >= 3.
+    """
+
+    batch_size: int = 10
+    initial: int = 40
+    parents: int = 20
+    children: int = 300
+    generations: int = 2
+    randoms: int = 200
+    random_share: float = 0.1
+    repeat_share: float = 0.3
+    points: int = 300
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "initial": 2, "parents": 1, "children": 1, "generations": 1}
+        for name, number in {**least, "randoms": 0, "points": 3}.items():
+            if getattr(self, name) < number:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
+        if not 0 <= self.random_share < 1:
+            raise InvalidOption(f"random_share is {self.random_share}: give 0 to below 1")
+        if not 0 <= self.repeat_share <= 1:
+            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Start at random, then fit, propose and evaluate until the budget is spent."""
+        predictor = Predictor(env.choices, self.points)
         spent = 0
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
-            if spent < self.start:
-                batch = [random_tokens(env.space, rng) for _ in range(count)]
+            if spent < self.initial:
+                batch = filled([], min(count, self.initial - spent), env.space, env.np_random)
             else:
-                predictor.fit(rng)
-                batch = self.propose(env, predictor, rng, count)
+                predictor.fit()
+                batch = self._proposed(env.choices, predictor, count, env.np_random)
             played = env.play(batch)
+            predictor.observe(Observed(each.tokens, each.reward) for each in played)
             spent += len(batch)
-            predictor.observe([(p.tokens, p.reward) for p in played])
 
-    def propose(self, env, predictor, rng, count):
-        order = np.argsort(-np.array(predictor.mean_)[predictor.chosen], kind="stable")[: 3*self.parents]
-        pool = [predictor.tokens[predictor.chosen[i]] for i in order]
-        sizes = predictor.encoder.sizes - 1
+    def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
+        """The observed architecture of which the predictor is surest that it is good."""
+        return recommended(space, observed, self.points)
+
+    def _proposed(
+        self, choices: ChoiceTable, predictor: Predictor, count: int, rng: np.random.Generator
+    ) -> list[Tokens]:
+        guided = count - int(rng.binomial(count, self.random_share))
+        candidates = self._candidates(choices, predictor, rng)
+        repeats = round(self.repeat_share * count)
+        batch = thompson_batch(predictor, candidates, guided, repeats, rng)
+        return filled(batch, count, choices.space, rng)
+
+    def _candidates(
+        self, choices: ChoiceTable, predictor: Predictor, rng: np.random.Generator
+    ) -> list[Tokens]:
+        """The best that were observed, random ones, and some generations of their children."""
+        best = sorted(predictor.chosen, key=lambda i: -predictor.means[i])[: 3 * self.parents]
+        candidates = [predictor.tokens[i] for i in best]
+        candidates += random_ones(choices, self.randoms, rng)
         for _ in range(self.generations):
-            mean, V, hot, own = predictor.posterior(pool)
-            ucb = mean + self.beta * np.sqrt(predictor.variance(V, own))
-            keep = np.argsort(-ucb, kind="stable")[: self.parents]
-            parents = [pool[i] for i in keep]
-            if env.choices.static is not None:
-                P = np.array(parents)
-                k = self.pool
-                A = P[rng.integers(len(P), size=k)]
-                B = P[rng.integers(len(P), size=k)]
-                take = (rng.random((k, A.shape[1])) < .5) & (rng.random(k) < .5)[:, None]
-                A = np.where(take, B, A)
-                times = np.where(rng.random(k)<.5, 1, 2)
-                for r in range(2):
-                    col = rng.integers(A.shape[1], size=k)
-                    sz = sizes[col]
-                    new = (A[np.arange(k), col] + 1 + (rng.random(k) * (sz-1)).astype(int)) % sz
-                    A[np.arange(k), col] = np.where(r < times, new, A[np.arange(k), col])
-                kids = map(tuple, A.tolist())
-            else:
-                kids = []
-                for _ in range(self.pool):
-                    a = parents[rng.integers(len(parents))]
-                    if rng.random() < .5:
-                        a = crossover(env.space, a, parents[rng.integers(len(parents))], rng)
-                    for _ in range(1 + (rng.random() < .5)):
-                        a = mutate(env.space, a, rng)
-                    kids.append(a)
-            pool = list(dict.fromkeys([*pool, *kids]))
-        mean, V, hot, own = predictor.posterior(pool)
-        var = predictor.variance(V, own)
-        keep = np.argsort(-(mean + self.beta * np.sqrt(var)), kind="stable")[: self.joint]
-        mean, V, hot, own = mean[keep], V[:, keep], hot[keep], own[keep]
-        cov = predictor.covariance(V, hot, own)
-        picked = []
-        if self.acq == "ts":
-            L = np.linalg.cholesky(cov + 1e-6 * np.eye(len(cov)))
-            draws = mean + rng.standard_normal((count, len(mean))) @ L.T
-            for d in draws:
-                d[picked] = -np.inf
-                picked.append(int(d.argmax()))
-                if len(picked) == len(mean): break
-        batch = [pool[keep[i]] for i in picked]
-        while len(batch) < count:
-            batch.append(random_tokens(env.space, rng))
-        return batch
+            parents = most_promising(predictor.posterior(candidates), self.parents)
+            grown = children(choices, [candidates[i] for i in parents], self.children, rng)
+            candidates = list(dict.fromkeys(candidates + grown))
+        return candidates
 
-    def recommend(self, space, observed):
-        from nas_gym.search_spaces.grammar import ChoiceTable
-        predictor = Predictor(Encoder(ChoiceTable(space)), points=self.points, fit_points=self.fit_points, steps=max(self.steps,10), rate=self.rate, offset=self.offset, opts=self.opts)
-        predictor.observe(observed)
-        predictor.fit(None)
-        pool = [predictor.tokens[i] for i in predictor.chosen]
-        mean, *_ = predictor.posterior(pool)
-        return pool[int(mean.argmax())]
 
-PRESETS = {"default": PredictorEvolution()}
+PRESETS: dict[str, PredictorEvolution] = {"default": PredictorEvolution()}

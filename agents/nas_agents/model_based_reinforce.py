@@ -47,7 +47,7 @@ class ModelBasedReinforce:
     rollouts: int = 100
     samples: int = 300
     learning_rate: float = 0.05
-    entropy_weight: float = 0.05
+    entropy_weight: float = 0.2
     exploration_bonus: float = 1.0
     repeat_share: float = 0.5
     points: int = 300

@@ -191,14 +191,12 @@ class Predictor:
         hot = self._hot(self.encoder.encode(architectures))
         cross = self._kernel(self._points_hot, hot) + CONSTANT
         amplitude, own = np.exp(self._logs[:NOISE])
-        owns = np.full(len(hot), own)
         for j, tokens in enumerate(architectures):
             i = self._rows.get(tokens)
             if i is not None:
-                owns[j] = self._owns[i]
-                cross[i, j] += owns[j]
+                cross[i, j] += own
         explained = self._root @ cross
-        variance = amplitude + CONSTANT + owns - np.sum(explained**2, axis=0)
+        variance = amplitude + CONSTANT + own - np.sum(explained**2, axis=0)
         deviation = np.sqrt(np.maximum(variance, JITTER))
         return Posterior(self._half @ explained, deviation, explained, hot)
 
@@ -220,13 +218,15 @@ class Predictor:
         pull = inverse @ warped
         by_covariance = 0.5 * (inverse - np.outer(pull, pull))
         by_kernel = by_covariance * kernel
-        by_own = by_covariance.diagonal() * slope**2
+        by_mean = by_covariance.diagonal()
         repeats = sum(self.counts) - len(self.counts)
         within = self._within * self.warp.unit**2
         gradient = np.empty_like(self._logs)
         gradient[AMPLITUDE] = by_kernel.sum()
-        gradient[OWN] = np.sum(by_own * own)
-        gradient[NOISE] = np.sum(by_own * noise / counts) + 0.5 * (repeats - within / noise)
+        gradient[OWN] = own * by_mean.sum()
+        gradient[NOISE] = np.sum(by_mean * slope**2 * noise / counts) + 0.5 * (
+            repeats - within / noise
+        )
         matches = np.sum((by_kernel @ hot) * hot, axis=0)  # by code
         matches = np.add.reduceat(matches, np.cumsum(self._sizes) - self._sizes)
         gradient[WEIGHTS:] = np.exp(self._logs[WEIGHTS:]) * (matches - gradient[AMPLITUDE])
@@ -261,10 +261,10 @@ class Predictor:
         return self._kernel(hot, hot), self.warp.slope(means), counts, self.warp(means)
 
     def _covariance(self, kernel: Floats, slope: Floats, counts: Floats) -> Floats:
-        """Of the mean rewards; own part and noise are equal in rewards, so not in warped ones."""
+        """Of the mean rewards; noise that is equal in rewards is not so in warped ones."""
         own, noise = np.exp(self._logs[OWN:WEIGHTS])
         covariance = kernel + CONSTANT
-        covariance.flat[:: len(covariance) + 1] += slope**2 * (own + noise / counts) + JITTER
+        covariance.flat[:: len(covariance) + 1] += own + slope**2 * noise / counts + JITTER
         return covariance
 
     def _kernel(self, one: Floats, other: Floats) -> Floats:
@@ -277,7 +277,6 @@ class Predictor:
         kernel, slope, counts, warped = self._parts(self._points_hot, self.chosen)
         self._root = np.linalg.inv(_cholesky(self._covariance(kernel, slope, counts)))
         self._half = self._root @ warped
-        self._owns = np.exp(self._logs[OWN]) * slope**2
         self._rows = {self.tokens[j]: i for i, j in enumerate(self.chosen)}
 
     def _encode_new(self) -> None:

@@ -8,6 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents import AGENTS
+from nas_agents.model_based_reinforce import ModelBasedReinforce
+from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
@@ -21,6 +23,12 @@ SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
+    "predictor-evolution": PredictorEvolution(
+        batch_size=3, initial=5, parents=3, children=8, generations=1, randoms=4, points=8
+    ),
+    "model-based-reinforce": ModelBasedReinforce(
+        batch_size=3, initial=5, updates=1, rollouts=8, samples=12, points=8
+    ),
 }
 
 

@@ -59,7 +59,7 @@ class Encoder:
     def encode(self, architectures: Sequence[Tokens]) -> Codes:
         """(architectures, names) codes."""
         if self.choices.static is not None:
-            return np.array(architectures, np.int64).reshape(len(architectures), -1) + 1
+            return np.array(architectures, np.int64).reshape(-1, len(self._columns)) + 1
         rows: list[dict[int, int]] = []
         for tokens in architectures:
             row = {}

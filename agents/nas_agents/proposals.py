@@ -11,7 +11,7 @@ from nas_gym.agent import Observed
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 from nas_gym.search_spaces.moves import Tokens, crossover, mutate, random_tokens
 
-OPTIMISM = 2.0  # standard deviations above the mean: who is kept before samples are drawn
+OPTIMISM = 4.0  # standard deviations above the mean: who is kept before samples are drawn
 KEPT = 200  # candidates among which samples of the posterior choose
 MUTATE_AGAIN, MOST_MUTATIONS = 0.3, 4  # probability of one more mutation; most of a child
 RECOMMENDATION_STEPS = 40  # of Adam, for a predictor that is fitted once
@@ -74,7 +74,8 @@ def recommended(space: SearchSpace[Any], observed: Sequence[Observed], points: i
     predictor.fit(RECOMMENDATION_STEPS)
     known = [predictor.tokens[i] for i in predictor.chosen]
     posterior = predictor.posterior(known)
-    return known[int(np.argmax(posterior.mean - posterior.deviation))]
+    best = int(np.argmax(posterior.mean - posterior.deviation))
+    return known[best]
 
 
 def random_ones(choices: ChoiceTable, count: int, rng: np.random.Generator) -> list[Tokens]:

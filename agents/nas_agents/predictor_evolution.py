@@ -38,9 +38,9 @@ class PredictorEvolution:
         parents: Candidates that have children in a generation, >= 1.
         children: Children made in a generation, >= 1.
         generations: Of candidates, a round, >= 1.
-        randoms: Random candidates beside them, a round, >= 0.
-        random_share: Expected share of the evaluations that goes to random architectures whatever
-            the predictor says, in [0, 1): what it is sure of may be wrong.
+        randoms: Random candidates, a round, >= 0.
+        random_share: Expected share of a batch that is chosen among random candidates alone, in
+            [0, 1): a predictor that is wrong about far-off architectures finds out.
         repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]: where
             a repeat is another training, that is how noise is averaged out.
         points: Most architectures that the predictor is conditioned on, >= 3.
@@ -52,7 +52,7 @@ class PredictorEvolution:
     children: int = 300
     generations: int = 2
     randoms: int = 200
-    random_share: float = 0.1
+    random_share: float = 0.3
     repeat_share: float = 0.3
     points: int = 300
 
@@ -92,6 +92,9 @@ class PredictorEvolution:
         candidates = self._candidates(choices, predictor, rng)
         repeats = round(self.repeat_share * count)
         batch = thompson_batch(predictor, candidates, guided, repeats, rng)
+        afar = [t for t in dict.fromkeys(random_ones(choices, self.randoms, rng)) if t not in batch]
+        if afar:
+            batch += thompson_batch(predictor, afar, count - len(batch), 0, rng)
         return filled(batch, count, choices.space, rng)
 
     def _candidates(

@@ -72,10 +72,9 @@ def recommended(space: SearchSpace[Any], observed: Sequence[Observed], points: i
     predictor = Predictor(ChoiceTable(space), points)
     predictor.observe(observed)
     predictor.fit(RECOMMENDATION_STEPS)
-    known = [predictor.tokens[i] for i in predictor.chosen]
+    known: list[Tokens] = [predictor.tokens[i] for i in predictor.chosen]
     posterior = predictor.posterior(known)
-    best = int(np.argmax(posterior.mean - posterior.deviation))
-    return known[best]
+    return known[int((posterior.mean - posterior.deviation).argmax())]
 
 
 def random_ones(choices: ChoiceTable, count: int, rng: np.random.Generator) -> list[Tokens]:

@@ -14,4 +14,6 @@ AGENTS: dict[str, str] = {
     "sb3-dqn": "nas_agents.sb3_dqn:SB3DQN",
     "sb3-maskable-ppo": "nas_agents.sb3_maskable_ppo:SB3MaskablePPO",
     "sb3-ppo": "nas_agents.sb3_ppo:SB3PPO",
+    "predictor-evolution": "nas_agents.predictor_evolution:PredictorEvolution",
+    "model-based-reinforce": "nas_agents.model_based_reinforce:ModelBasedReinforce",
 }

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from nas_agents import AGENTS
 from nas_agents.genetic import Genetic
 from nas_agents.local_search import LocalSearch
+from nas_agents.model_based_reinforce import ModelBasedReinforce
 from nas_agents.nsga2 import NSGA2
+from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
@@ -40,6 +42,12 @@ SMALL = {
     "sb3-dqn": SB3DQN(batch_size=4, learning_starts=4, net_arch=(8,)),
     "sb3-maskable-ppo": SB3MaskablePPO(batch_size=3, net_arch=(8,)),
     "sb3-ppo": SB3PPO(batch_size=4, episodes_per_update=6, net_arch=(8,)),
+    "predictor-evolution": PredictorEvolution(
+        batch_size=3, initial=5, parents=3, children=8, generations=1, randoms=4, points=8
+    ),
+    "model-based-reinforce": ModelBasedReinforce(
+        batch_size=3, initial=5, updates=1, rollouts=8, samples=12, points=8
+    ),
 }
 
 

@@ -1,0 +1,128 @@
+"""REINFORCE that also learns from a model: DyNA-PPO (Angermueller et al. 2020, ICLR).
+
+A policy writes architectures token by token and is trained by policy gradient, on the rewards of
+real evaluations and, between these, on many rollouts that a predictor fitted to all evaluations
+rewards instead. What is evaluated are samples of the policy, those that look best to a sample of
+the predictor's posterior.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_agents.log_linear_policy import LogLinearPolicy, Rollout
+from nas_agents.predictor import Adam, Floats, Predictor
+from nas_agents.proposals import filled, recommended, thompson_batch
+from nas_gym.agent import Observed
+from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.grammar import SearchSpace
+from nas_gym.search_spaces.moves import Tokens
+from nas_gym.vector_env import NASVectorEnv
+
+
+@dataclass(frozen=True)
+class ModelBasedReinforce:
+    """Policy gradient on simulated and real rewards, with a Gaussian process as the simulator.
+
+    Args:
+        batch_size: Architectures evaluated at once, >= 1; one policy update on their real rewards.
+        initial: Architectures from the untrained (uniform) policy before the first fit, >= 2.
+        updates: Policy updates on simulated rewards before each batch, >= 0.
+        rollouts: Episodes a simulated update, >= 2.
+        samples: Episodes among which a batch is chosen, >= 1.
+        learning_rate: Of Adam, > 0.
+        entropy_weight: Bonus for the policy's entropy (nats, summed over tokens) beside advantages
+            of unit size, >= 0.
+        exploration_bonus: A simulated reward is the predictor's mean plus so many of its standard
+            deviations, >= 0.
+        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1].
+        points: Most architectures that the predictor is conditioned on, >= 3.
+    """
+
+    batch_size: int = 10
+    initial: int = 40
+    updates: int = 6
+    rollouts: int = 100
+    samples: int = 300
+    learning_rate: float = 0.05
+    entropy_weight: float = 0.2
+    exploration_bonus: float = 1.0
+    repeat_share: float = 0.5
+    points: int = 300
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "initial": 2, "updates": 0, "rollouts": 2, "samples": 1}
+        for name, number in {**least, "points": 3}.items():
+            if getattr(self, name) < number:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
+        if not self.learning_rate > 0:
+            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
+        for name in ("entropy_weight", "exploration_bonus"):
+            if not getattr(self, name) >= 0:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
+        if not 0 <= self.repeat_share <= 1:
+            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""
+        rng = env.np_random
+        predictor = Predictor(env.choices, self.points)
+        learner = Learner(self, LogLinearPolicy(predictor.encoder))
+        spent = 0
+        while env.remaining > 0:
+            count = int(min(self.batch_size, env.remaining))
+            if spent < self.initial:
+                count = min(count, self.initial - spent)
+                batch = learner.policy.sample(count, rng).architectures
+            else:
+                predictor.fit()
+                learner.simulate(predictor, rng)
+                batch = self._proposed(learner.policy, predictor, count, rng)
+            played = env.play(batch)
+            predictor.observe(Observed(each.tokens, each.reward) for each in played)
+            if spent >= self.initial:
+                rewards = predictor.warp(np.array([each.reward for each in played]))
+                learner.update(learner.policy.replay([each.tokens for each in played]), rewards)
+            spent += len(batch)
+
+    def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
+        """The observed architecture of which the predictor is surest that it is good."""
+        return recommended(space, observed, self.points)
+
+    def _proposed(
+        self, policy: LogLinearPolicy, predictor: Predictor, count: int, rng: np.random.Generator
+    ) -> list[Tokens]:
+        """Different samples of the policy, and plain ones where it has too few."""
+        samples = list(dict.fromkeys(policy.sample(self.samples, rng).architectures))
+        repeats = round(self.repeat_share * count)
+        batch = thompson_batch(predictor, samples, count, repeats, rng)
+        return filled(batch, count, policy.encoder.choices.space, rng)
+
+
+class Learner:
+    """Trains the policy."""
+
+    def __init__(self, settings: ModelBasedReinforce, policy: LogLinearPolicy) -> None:
+        self.settings = settings
+        self.policy = policy
+        self._adam = Adam(settings.learning_rate, 0.9, 0.99)
+
+    def simulate(self, predictor: Predictor, rng: np.random.Generator) -> None:
+        """Updates on fresh episodes of the policy that the predictor rewards."""
+        for _ in range(self.settings.updates):
+            rollout = self.policy.sample(self.settings.rollouts, rng)
+            posterior = predictor.posterior(rollout.architectures)
+            bonus = self.settings.exploration_bonus * posterior.deviation
+            self.update(rollout, posterior.mean + bonus)
+
+    def update(self, rollout: Rollout, rewards: Floats) -> None:
+        """One step up the policy gradient; the baseline is the mean of these rewards."""
+        advantages = rewards - rewards.mean()
+        advantages = advantages / (advantages.std() or 1.0)
+        gradient = self.policy.gradient(rollout, advantages, self.settings.entropy_weight)
+        self.policy.parameters -= self._adam.move(-gradient)
+
+
+PRESETS: dict[str, ModelBasedReinforce] = {"default": ModelBasedReinforce()}

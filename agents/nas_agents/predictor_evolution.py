@@ -1,0 +1,114 @@
+"""Evolution guided by a predictor: a Gaussian process says which mutants are worth an evaluation.
+
+After NPENAS (Wei et al. 2020, arXiv 2003.12857) and BANANAS (White et al. 2021, arXiv 1910.11858):
+each round a model is fitted to all rewards so far, many children of the best architectures are
+made, and the model chooses those that are evaluated, by Thompson sampling. Here the model is the
+Gaussian process of ``predictor``: an ensemble without end, whose members are its samples.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_agents.predictor import Predictor
+from nas_agents.proposals import (
+    children,
+    filled,
+    most_promising,
+    random_ones,
+    recommended,
+    thompson_batch,
+)
+from nas_gym.agent import Observed
+from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
+from nas_gym.search_spaces.moves import Tokens
+from nas_gym.vector_env import NASVectorEnv
+
+
+@dataclass(frozen=True)
+class PredictorEvolution:
+    """Evolves candidates against a predictor; evaluates those that its samples find best.
+
+    Args:
+        batch_size: Architectures chosen by one fit and evaluated at once, >= 1.
+        initial: Random architectures before the first fit, >= 2.
+        parents: Candidates that have children in a generation, >= 1.
+        children: Children made in a generation, >= 1.
+        generations: Of candidates, a round, >= 1.
+        randoms: Random candidates, a round, >= 0.
+        random_share: Expected share of a batch that is chosen among random candidates alone, in
+            [0, 1): a predictor that is wrong about far-off architectures finds out.
+        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]: where
+            a repeat is another training, that is how noise is averaged out.
+        points: Most architectures that the predictor is conditioned on, >= 3.
+    """
+
+    batch_size: int = 10
+    initial: int = 40
+    parents: int = 20
+    children: int = 300
+    generations: int = 2
+    randoms: int = 200
+    random_share: float = 0.3
+    repeat_share: float = 0.3
+    points: int = 300
+
+    def __post_init__(self) -> None:
+        least = {"batch_size": 1, "initial": 2, "parents": 1, "children": 1, "generations": 1}
+        for name, number in {**least, "randoms": 0, "points": 3}.items():
+            if getattr(self, name) < number:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
+        if not 0 <= self.random_share < 1:
+            raise InvalidOption(f"random_share is {self.random_share}: give 0 to below 1")
+        if not 0 <= self.repeat_share <= 1:
+            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
+
+    def search(self, env: NASVectorEnv[Any]) -> None:
+        """Start at random, then fit, propose and evaluate until the budget is spent."""
+        predictor = Predictor(env.choices, self.points)
+        spent = 0
+        while env.remaining > 0:
+            count = int(min(self.batch_size, env.remaining))
+            if spent < self.initial:
+                batch = filled([], min(count, self.initial - spent), env.space, env.np_random)
+            else:
+                predictor.fit()
+                batch = self._proposed(env.choices, predictor, count, env.np_random)
+            played = env.play(batch)
+            predictor.observe(Observed(each.tokens, each.reward) for each in played)
+            spent += len(batch)
+
+    def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
+        """The observed architecture of which the predictor is surest that it is good."""
+        return recommended(space, observed, self.points)
+
+    def _proposed(
+        self, choices: ChoiceTable, predictor: Predictor, count: int, rng: np.random.Generator
+    ) -> list[Tokens]:
+        guided = count - int(rng.binomial(count, self.random_share))
+        candidates = self._candidates(choices, predictor, rng)
+        repeats = round(self.repeat_share * count)
+        batch = thompson_batch(predictor, candidates, guided, repeats, rng)
+        afar = [t for t in dict.fromkeys(random_ones(choices, self.randoms, rng)) if t not in batch]
+        if afar:
+            batch += thompson_batch(predictor, afar, count - len(batch), 0, rng)
+        return filled(batch, count, choices.space, rng)
+
+    def _candidates(
+        self, choices: ChoiceTable, predictor: Predictor, rng: np.random.Generator
+    ) -> list[Tokens]:
+        """The best that were observed, random ones, and some generations of their children."""
+        best = sorted(predictor.chosen, key=lambda i: -predictor.means[i])[: 3 * self.parents]
+        candidates = [predictor.tokens[i] for i in best]
+        candidates += random_ones(choices, self.randoms, rng)
+        for _ in range(self.generations):
+            parents = most_promising(predictor.posterior(candidates), self.parents)
+            grown = children(choices, [candidates[i] for i in parents], self.children, rng)
+            candidates = list(dict.fromkeys(candidates + grown))
+        return candidates
+
+
+PRESETS: dict[str, PredictorEvolution] = {"default": PredictorEvolution()}

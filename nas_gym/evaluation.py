@@ -100,7 +100,8 @@ class Evaluator(Protocol):
         """Yield one evaluation an architecture, in any order, as they finish.
 
         ``seeds`` has one child seed an architecture, in [0, 2**31). Never raises because one child
-        is bad: that is an ``Evaluation`` with its ``failure``.
+        is bad: that is an ``Evaluation`` with its ``failure``. (Where it does raise, it is asked
+        again for each child alone, and those for which it raises have failed.)
         """
 
     def close(self) -> None:

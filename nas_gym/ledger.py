@@ -7,13 +7,14 @@ import hashlib
 import math
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from nas_gym.architecture import Architecture
-from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged
+from nas_gym.errors import BudgetExceeded, InvalidOption, NASGymError, RunDiverged
 from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.failures import failed
 from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.rewards import Reward
 from nas_gym.simulated_clock import SimulatedClock
@@ -206,7 +207,7 @@ class Ledger:
     ) -> None:
         positions = list(waiting.values())
         architectures, seeds = zip(*(jobs[position] for position in positions), strict=True)
-        for evaluation in self.evaluator.evaluate(architectures, seeds):
+        for evaluation in self._evaluations(architectures, seeds):
             if not isinstance(evaluation, Evaluation):
                 raise InvalidOption(
                     f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
@@ -223,6 +224,30 @@ class Ledger:
                 architecture, seed = jobs[position]
                 silent = Evaluation(architecture, failure="error: the evaluator gave no answer")
                 answers[position] = self._answer(silent, seed)
+
+    def _evaluations(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        """The evaluator's answers; where it raises, those without one are asked for one by one.
+
+        One that raises alone has failed, as it would in a worker process.
+        """
+        answered = set()
+        try:
+            for evaluation in self.evaluator.evaluate(architectures, seeds):
+                if isinstance(evaluation, Evaluation):
+                    answered.add(evaluation.architecture.tokens)
+                yield evaluation
+            return
+        except NASGymError:
+            raise
+        except Exception as error:
+            if len(architectures) == 1:
+                yield failed(architectures[0], error, 0.0)
+                return
+        for architecture, seed in zip(architectures, seeds, strict=True):
+            if architecture.tokens not in answered:
+                yield from self._evaluations([architecture], [seed])
 
     def _answer(self, evaluation: Evaluation, seed: int) -> Answer:
         """The evaluation with its reward; recorded as the evaluator gave it.

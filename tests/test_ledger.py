@@ -204,3 +204,24 @@ def test_no_search_sees_a_test_figure(name: str) -> None:
 
 def test_names_that_only_sound_like_a_test_figure() -> None:
     Ledger(BitCount(), Accuracy())._check_names(("latest_accuracy", "contest"))
+
+
+@pytest.mark.parametrize("lazily", [True, False])
+def test_what_raises_for_one_child_fails_that_child_alone(lazily: bool) -> None:
+    class Raising(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures, seeds):
+            def answers():
+                for architecture, seed in zip(architectures, seeds, strict=True):
+                    if architecture.tokens == (0, 1, 0):
+                        raise ValueError("a bad child")
+                    yield from super(Raising, self).evaluate([architecture], [seed])
+
+            return answers() if lazily else iter(list(answers()))
+
+    env = NASVectorEnv(BitString(3), Raising(noise=0.0), budget=10)
+    played = env.play([(1, 1, 1), (0, 1, 0), (0, 0, 1), (0, 1, 0)])
+    failures = [each.evaluation.failure for each in played]
+    assert failures == [None, "error: ValueError: a bad child"] * 2
+    assert [each.reward for each in played] == [1.0, 0.0, pytest.approx(1 / 3), 0.0]

@@ -5,4 +5,5 @@ AGENTS: dict[str, str] = {
     "random-search": "nas_agents.random_search:RandomSearch",
     "regularized-evolution": "nas_agents.regularized_evolution:RegularizedEvolution",
     "reinforce": "nas_agents.reinforce:Reinforce",
+    "ppo": "nas_agents.ppo:PPO",
 }

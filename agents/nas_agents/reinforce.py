@@ -64,18 +64,24 @@ class Reinforce(LSTMAgent):
         """Sample rounds of architectures and learn from them until the budget is spent."""
         generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
         controller = Controller(self, Vocabulary(env.choices, env.np_random), generator)
-        learner = Learner(self, controller)
-        env.reset()
-        batch: list[Episodes] = []
-        waiting = 0
-        while env.remaining > 0:
-            batch.append(sample_round(env, controller, generator))
-            waiting += env.num_envs
-            # The episodes of a last, partial round are not all rewarded; nobody learns from it.
-            if waiting >= self.batch_size and env.remaining > 0:
-                with one_thread():
-                    learner.update(joined(batch))
-                batch, waiting = [], 0
+        learn_from_rounds(env, Learner(self, controller), generator)
+
+
+def learn_from_rounds(
+    env: NASVectorEnv[Any], learner: "Learner", generator: torch.Generator
+) -> None:
+    """Play rounds, and learn from each batch of them, until the budget is spent."""
+    env.reset()
+    batch: list[Episodes] = []
+    waiting = 0
+    while env.remaining > 0:
+        batch.append(sample_round(env, learner.controller, generator))
+        waiting += env.num_envs
+        # The episodes of a last, partial round are not all rewarded; nobody learns from it.
+        if waiting >= learner.settings.batch_size and env.remaining > 0:
+            with one_thread():
+                learner.update(joined(batch))
+            batch, waiting = [], 0
 
 
 def sample_round(
@@ -105,7 +111,7 @@ class Learner:
 
     def update(self, episodes: Episodes) -> None:
         """Learn from a batch, then let its rewards into the baseline."""
-        advantages = self.advantages(episodes.rewards)
+        advantages = self.advantages(episodes.rewards)[:, None]
         sampled_with: Tensor | None = None
         for _ in range(self.settings.epochs):
             loss, log_probabilities = self.loss(episodes, advantages, sampled_with)
@@ -126,20 +132,28 @@ class Learner:
         return advantages
 
     def loss(
-        self, episodes: Episodes, advantages: Tensor, sampled_with: Tensor | None
+        self,
+        episodes: Episodes,
+        advantages: Tensor,
+        sampled_with: Tensor | None,
+        outputs: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """The scalar whose gradient is Zoph & Le's, with its sign turned; the log-probabilities.
 
-        ``sampled_with`` are the log-probabilities before the batch's first update; None is then.
+        Args:
+            episodes: A batch, or some of it.
+            advantages: (episodes, max_length), or (episodes, 1) where all tokens share one.
+            sampled_with: The log-probabilities before the batch's first update; None is then.
+            outputs: Of the controller's LSTM, where the caller has them already.
         """
-        log_probabilities, entropies = self.controller.log_probabilities(episodes)
-        weights = advantages[:, None]
+        log_probabilities, entropies = self.controller.log_probabilities(episodes, outputs)
         clip = self.settings.clip_range
         if clip is None or sampled_with is None:  # a ratio of 1 has this gradient, too
-            gain = log_probabilities * weights
+            gain = log_probabilities * advantages
         else:  # Schulman et al. 2017, equation 7, token by token
             ratio = (log_probabilities - sampled_with).exp()
-            gain = torch.minimum(ratio * weights, ratio.clamp(1 - clip, 1 + clip) * weights)
+            clipped = ratio.clamp(1 - clip, 1 + clip)
+            gain = torch.minimum(ratio * advantages, clipped * advantages)
         gain = gain + self.settings.entropy_weight * entropies
         return -gain.sum(dim=1).mean(), log_probabilities
 

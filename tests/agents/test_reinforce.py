@@ -77,7 +77,7 @@ def test_gradient_on_a_bandit_is_the_closed_form(clip_range, temperature):
     episodes = sample_round(env, controller, torch.Generator().manual_seed(1))
     learner = Learner(settings, controller)
     learner.baseline = 0.35
-    advantages = learner.advantages(episodes.rewards)
+    advantages = learner.advantages(episodes.rewards)[:, None]
     loss, _ = learner.loss(episodes, advantages, None)
     loss.backward()
 
@@ -98,7 +98,7 @@ def test_entropy_gradient_on_a_bandit_is_the_closed_form():
     """d/dlogits of the entropy H is -p (log p + H)."""
     settings = replace(PLAIN, entropy_weight=0.7, initial_range=0.5)
     controller, episodes = sampled(settings, Bandit(), 5)
-    loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5), None)
+    loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5, 1), None)
     loss.backward()
     _, entropies = controller.log_probabilities(episodes)
     entropy = entropies[0, 0].detach()
@@ -119,7 +119,7 @@ def test_every_token_is_credited_alike_without_a_discount():
     controller, episodes = sampled(PLAIN, LayerChain(3), 6)
     learner = Learner(PLAIN, controller)
     advantages = torch.arange(6.0) - 2
-    loss, log_probabilities = learner.loss(episodes, advantages, None)
+    loss, log_probabilities = learner.loss(episodes, advantages[:, None], None)
     expected = -sum(advantages[k] * log_probabilities[k].sum() for k in range(6)) / 6
     torch.testing.assert_close(loss, expected)
 
@@ -132,7 +132,7 @@ def test_clipping_ends_the_pull_of_far_ratios():
     old = controller.log_probabilities(episodes)[0].detach()
     for sign, ratio, moves in [(1, 1.3, False), (1, 0.7, True), (-1, 0.7, False), (-1, 1.3, True)]:
         learner.optimizer.gradient.zero_()
-        loss, _ = learner.loss(episodes, torch.full((4,), float(sign)), old - np.log(ratio))
+        loss, _ = learner.loss(episodes, torch.full((4, 1), float(sign)), old - np.log(ratio))
         loss.backward()
         assert bool(controller.bias.grad.abs().max() > 0) is moves
 

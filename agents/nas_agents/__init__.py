@@ -6,4 +6,6 @@ AGENTS: dict[str, str] = {
     "regularized-evolution": "nas_agents.regularized_evolution:RegularizedEvolution",
     "reinforce": "nas_agents.reinforce:Reinforce",
     "ppo": "nas_agents.ppo:PPO",
+    "priority-queue": "nas_agents.priority_queue:PriorityQueue",
+    "path-consistency": "nas_agents.path_consistency:PathConsistency",
 }

@@ -117,7 +117,7 @@ class Vocabulary:
         self.kinds = {kind: i for i, kind in enumerate(dict.fromkeys(c.kind for c in seen), 1)}
         self.names = {name: i for i, name in enumerate(dict.fromkeys(c.name for c in seen), 1)}
         self._every_option = torch.arange(self.max_options)
-        self._numbered: dict[Choice | None, tuple[int, int, int]] = {}
+        self._static_paths: dict[int, Opened] = {}  # for so many episodes
 
     def opened(self, prefixes: Sequence[tuple[int, ...]]) -> Opened:
         """The choice that is open after each prefix; token 0 alone once all is chosen."""
@@ -128,9 +128,24 @@ class Vocabulary:
         path = self.choices.static
         if path is None:
             return None
-        padded = [*path, *[None] * (self.max_length - len(path))]
-        opened = self._opened([self._numbers(choice) for choice in padded])
-        return Opened(*(part.repeat(episodes, *[1] * part.dim()) for part in opened))
+        if episodes not in self._static_paths:
+            padded = [*path, *[None] * (self.max_length - len(path))]
+            opened = self._opened([self._numbers(choice) for choice in padded])
+            repeated = (part.repeat(episodes, *[1] * part.dim()) for part in opened)
+            self._static_paths[episodes] = Opened(*repeated)
+        return self._static_paths[episodes]
+
+    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+        padded = [(*each, *[0] * (self.max_length - len(each))) for each in tokens]
+        path = self.static_path(len(tokens))
+        if path is None:
+            steps = [
+                self.opened([whole[:position] for whole in tokens])
+                for position in range(self.max_length)
+            ]
+            path = Opened(*(torch.stack(parts, dim=1) for parts in zip(*steps, strict=True)))
+        return torch.tensor(padded), path
 
     def _numbers(self, choice: Choice | None) -> tuple[int, int, int]:
         """Kind, name and number of options."""
@@ -199,7 +214,6 @@ class Controller(nn.Module):
         self.bias = nn.Parameter(
             torch.zeros(len(vocabulary.names) + 1, options), requires_grad=settings.choice_bias
         )
-        self._paths: dict[int, Opened | None] = {}
 
     def step(self, inputs: Tensor, opened: Opened, state: State) -> tuple[Tensor, State]:
         """Log-probabilities (episodes, max_options) of the next token, and the LSTM's next state.
@@ -239,12 +253,6 @@ class Controller(nn.Module):
         zeros = torch.zeros(episodes, self.settings.hidden_size)
         return [(zeros, zeros)] * self.settings.layers
 
-    def static_path(self, episodes: int) -> Opened | None:
-        """As the vocabulary's, remembered."""
-        if episodes not in self._paths:
-            self._paths[episodes] = self.vocabulary.static_path(episodes)
-        return self._paths[episodes]
-
     def _log_softmax(self, output: Tensor, opened: Opened) -> Tensor:
         """(..., max_options), from the LSTM's output (..., hidden_size)."""
         logits = self.softmaxes(output).gather(-1, opened.columns)
@@ -271,7 +279,8 @@ class Optimizer:
         self.vector = torch.cat([p.detach().flatten() for p in learnt]).requires_grad_()
         self.gradient = self.vector.grad = torch.zeros_like(self.vector)
         sizes = [p.numel() for p in learnt]
-        values, gradients = self.vector.detach().split(sizes), self.gradient.split(sizes)
+        values = torch.split(self.vector.detach(), sizes)
+        gradients = torch.split(self.gradient, sizes)
         for parameter, value, gradient in zip(learnt, values, gradients, strict=True):
             parameter.data, parameter.grad = value.view_as(parameter), gradient.view_as(parameter)
         self.adam = torch.optim.Adam([self.vector], lr=learning_rate)
@@ -293,12 +302,14 @@ def sample(
     episodes: int,
     generator: torch.Generator,
     take: Callable[[npt.NDArray[np.int64]], object] | None = None,
+    exploration: float = 0.0,
 ) -> tuple[Tensor, Opened]:
     """Write architectures: their tokens (episodes, max_length), and the choices these answered.
 
     ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
+    ``exploration``, in [0, 1], is how often a token is uniform over its open options instead.
     """
-    path = controller.static_path(episodes)
+    path = controller.vocabulary.static_path(episodes)
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
     state = controller.first_state(episodes)
     inputs = torch.zeros(episodes, dtype=torch.int64)
@@ -313,7 +324,12 @@ def sample(
             opened = Opened(*steps[position])
         with one_thread(), torch.inference_mode():  # not around take, which may train a child
             log_probabilities, state = controller.step(inputs, opened, state)
-            tokens = _draw(log_probabilities.exp(), generator)
+            probabilities = log_probabilities.exp()
+            if exploration:
+                uniform = opened.closed.exp()
+                uniform /= uniform.sum(-1, keepdim=True)
+                probabilities = probabilities.lerp(uniform, exploration)
+            tokens = _draw(probabilities, generator)
             inputs = _inputs(opened, tokens)
         written.append(tokens)
         taken = tokens.numpy()

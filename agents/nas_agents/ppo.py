@@ -88,13 +88,11 @@ class PPOLearner(Learner):
             advantages, targets = self.credit(episodes, earned, outputs)
         for _ in range(self.settings.epochs):
             order = torch.randperm(len(earned), generator=self.generator)
-            for rows in order.split(self.settings.minibatch_size):
+            for rows in torch.split(order, self.settings.minibatch_size):
                 old, weights, values = sampled_with[rows], advantages[rows], targets[rows]
                 self.optimizer.minimize(self.clipped(episodes.of(rows), old, weights, values))
 
-    def credit(
-        self, episodes: Episodes, earned: Tensor, outputs: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def credit(self, episodes: Episodes, earned: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Each token's advantage, and its value as the critic should have it."""
         if not isinstance(self.controller, ActorCritic):
             return earned, earned

@@ -8,6 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents import AGENTS
+from nas_agents.path_consistency import PathConsistency
+from nas_agents.ppo import PPO
+from nas_agents.priority_queue import PriorityQueue
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
@@ -21,6 +24,13 @@ SMALL = {
     "random-search": RandomSearch(batch_size=3),
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
+    "path-consistency": PathConsistency(
+        batch_size=4, hidden_size=8, random_first=4, updates=2, minibatch_size=6, repeats_from=5
+    ),
+    "ppo": PPO(batch_size=4, minibatch_size=2, hidden_size=8, critic=True),
+    "priority-queue": PriorityQueue(
+        batch_size=4, hidden_size=8, random_first=4, updates=2, repeats=1
+    ),
 }
 
 

@@ -45,8 +45,8 @@ class PriorityQueue(LSTMAgent):
     batch_size: int = 8
     learning_rate: float = 0.02
     entropy_weight: float = 0.05
-    queue_size: int = 5
-    rank_decay: float = 2.0
+    queue_size: int = 8
+    rank_decay: float = 3.0
     updates: int = 8
     gradient_weight: float = 0.0
     random_first: int = 32

@@ -63,14 +63,14 @@ class PathConsistency(LSTMAgent):
     batch_size: int = 8
     learning_rate: float = 0.02
     entropy_weight: float = 0.0
-    updates: int = 6
-    minibatch_size: int = 48
+    updates: int = 8
+    minibatch_size: int = 32
     elite: int = 8
     first_beta: float = 2.0
     last_beta: float = 4.0
     annealing: int = 150
     lowest_score: float = -1.0
-    random_first: int = 24
+    random_first: int = 16
     exploration: float = 0.0
     distinct: bool = True
     repeats: int = 1

@@ -121,4 +121,13 @@ class QueueLearner:
 
 PRESETS: dict[str, PriorityQueue] = {
     "default": PriorityQueue(),
+    # The paper's algorithm without what was added here; its rates are not taken over.
+    "plain": PriorityQueue(
+        choice_bias=False,
+        queue_size=10,
+        rank_decay=0.0,
+        updates=1,
+        exploration=0.0,
+        distinct=False,
+    ),
 }

@@ -1,8 +1,8 @@
 """How much time does an agent itself take?
 
 Searches of NAS-Bench-201's and of NASNet's cells with a synthetic landscape: the process's
-processor time, less that of the ledger's requests (evaluation and bookkeeping). What is left is the agent and
-its stepping of the environment.
+processor time, less that of the ledger's requests (evaluation and bookkeeping). What is left is the
+agent and its stepping of the environment.
 
     python benchmarks/agent_overhead.py --write
 """

@@ -63,11 +63,11 @@ class PathConsistency(LSTMAgent):
     batch_size: int = 8
     learning_rate: float = 0.02
     entropy_weight: float = 0.0
-    updates: int = 8
+    updates: int = 10
     minibatch_size: int = 32
     elite: int = 8
-    first_beta: float = 2.0
-    last_beta: float = 4.0
+    first_beta: float = 3.0
+    last_beta: float = 5.0
     annealing: int = 150
     lowest_score: float = -1.0
     random_first: int = 16

@@ -139,6 +139,7 @@ def gae(rewards: Tensor, values: Tensor, decisions: Tensor, decay: float) -> Ten
 
 PRESETS: dict[str, PPO] = {
     "default": PPO(),
+    "critic": PPO(critic=True),  # as Schulman et al. 2017, with generalized advantage estimates
     # Zoph et al. 2017, appendix A. PPO's clip range and epochs are not given: the values of
     # Schulman et al. 2017, table 3 and of common practice.
     "nasnet2017": PPO(**asdict(REINFORCE["nasnet2017"]), minibatch_size=20),

@@ -16,4 +16,7 @@ AGENTS: dict[str, str] = {
     "sb3-ppo": "nas_agents.sb3_ppo:SB3PPO",
     "predictor-evolution": "nas_agents.predictor_evolution:PredictorEvolution",
     "model-based-reinforce": "nas_agents.model_based_reinforce:ModelBasedReinforce",
+    "ppo": "nas_agents.ppo:PPO",
+    "priority-queue": "nas_agents.priority_queue:PriorityQueue",
+    "path-consistency": "nas_agents.path_consistency:PathConsistency",
 }

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.reinforce import (
-    PRESETS,
-    Controller,
-    Episodes,
-    Learner,
-    Reinforce,
-    Vocabulary,
-    sample_round,
-)
+from nas_agents.controller import Controller, Episodes, Vocabulary
+from nas_agents.reinforce import PRESETS, Learner, Reinforce, sample_round
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Evaluation
 from nas_gym.search_spaces.grammar import ChoiceTable
@@ -66,9 +59,8 @@ def sampled(settings, space, episodes, seed=0):
     """A controller, and a round of its episodes on a landscape."""
     env = NASVectorEnv(space, Landscape(space, seed), num_envs=episodes)
     controller = controller_of(settings, space, seed)
-    _, infos = env.reset(seed=seed)
-    round_, _ = sample_round(env, controller, infos, torch.Generator().manual_seed(seed))
-    return controller, round_
+    env.reset(seed=seed)
+    return controller, sample_round(env, controller, torch.Generator().manual_seed(seed))
 
 
 # ---------------------------------------------------------------- the gradient
@@ -81,19 +73,17 @@ def test_gradient_on_a_bandit_is_the_closed_form(clip_range, temperature):
     settings = replace(PLAIN, clip_range=clip_range, temperature=temperature, initial_range=0.5)
     env = NASVectorEnv(Bandit(), Payout(), num_envs=40)
     controller = controller_of(settings, env.space)
-    _, infos = env.reset(seed=0)
-    episodes, _ = sample_round(env, controller, infos, torch.Generator().manual_seed(1))
+    env.reset(seed=0)
+    episodes = sample_round(env, controller, torch.Generator().manual_seed(1))
     learner = Learner(settings, controller)
     learner.baseline = 0.35
-    advantages = learner.advantages(episodes.rewards)
+    advantages = learner.advantages(episodes.rewards)[:, None]
     loss, _ = learner.loss(episodes, advantages, None)
     loss.backward()
 
     with torch.no_grad():
-        kinds, names = controller.vocabulary.numbers([()])
-        p = controller.step(
-            torch.tensor([0]), kinds, names, episodes.masks[:1, 0], controller.first_state(1)
-        )[0].exp()
+        opened = controller.vocabulary.opened([()])
+        p = controller.step(torch.tensor([0]), opened, controller.first_state(1))[0].exp()
     arms = episodes.tokens[:, 0]
     rewards = torch.tensor(Payout().accuracies)[arms]
     onehot = torch.nn.functional.one_hot(arms, 6)
@@ -108,7 +98,7 @@ def test_entropy_gradient_on_a_bandit_is_the_closed_form():
     """d/dlogits of the entropy H is -p (log p + H)."""
     settings = replace(PLAIN, entropy_weight=0.7, initial_range=0.5)
     controller, episodes = sampled(settings, Bandit(), 5)
-    loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5), None)
+    loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5, 1), None)
     loss.backward()
     _, entropies = controller.log_probabilities(episodes)
     entropy = entropies[0, 0].detach()
@@ -129,7 +119,7 @@ def test_every_token_is_credited_alike_without_a_discount():
     controller, episodes = sampled(PLAIN, LayerChain(3), 6)
     learner = Learner(PLAIN, controller)
     advantages = torch.arange(6.0) - 2
-    loss, log_probabilities = learner.loss(episodes, advantages, None)
+    loss, log_probabilities = learner.loss(episodes, advantages[:, None], None)
     expected = -sum(advantages[k] * log_probabilities[k].sum() for k in range(6)) / 6
     torch.testing.assert_close(loss, expected)
 
@@ -141,8 +131,8 @@ def test_clipping_ends_the_pull_of_far_ratios():
     learner = Learner(settings, controller)
     old = controller.log_probabilities(episodes)[0].detach()
     for sign, ratio, moves in [(1, 1.3, False), (1, 0.7, True), (-1, 0.7, False), (-1, 1.3, True)]:
-        learner.optimizer.zero_grad()
-        loss, _ = learner.loss(episodes, torch.full((4,), float(sign)), old - np.log(ratio))
+        learner.optimizer.gradient.zero_()
+        loss, _ = learner.loss(episodes, torch.full((4, 1), float(sign)), old - np.log(ratio))
         loss.backward()
         assert bool(controller.bias.grad.abs().max() > 0) is moves
 
@@ -173,10 +163,10 @@ def test_log_probabilities_are_of_the_sampled_tokens(space, settings):
             count = 1 if choice is None else len(choice.options)
             token = int(episodes.tokens[episode, position])
             assert token < count  # only open options are ever sampled
-            masks = torch.arange(space.max_options)[None] < count
-            kinds, names = controller.vocabulary.numbers([prefix])
+            opened = controller.vocabulary.opened([prefix])
+            assert (opened.closed == 0).sum() == count
             with torch.no_grad():
-                every, state = controller.step(inputs, kinds, names, masks, state)
+                every, state = controller.step(inputs, opened, state)
             assert float(every[0, token]) == pytest.approx(
                 float(log_probabilities[episode, position]), abs=1e-5
             )
@@ -185,7 +175,7 @@ def test_log_probabilities_are_of_the_sampled_tokens(space, settings):
                 assert float(log_probabilities[episode, position]) == 0
                 assert float(entropies[episode, position]) == 0
                 continue
-            inputs = controller.inputs(kinds, torch.tensor([token]))
+            inputs = 1 + opened.columns[:, token]
             prefix = (*prefix, token)
 
 
@@ -195,8 +185,8 @@ def test_tokens_are_sampled_not_the_most_likely():
     with torch.no_grad():
         controller.bias[1] = torch.tensor([0.0, 1.0, 2.0, 0.0, 1.0, 0.0])
     env = NASVectorEnv(Bandit(), Payout(), num_envs=4000)
-    _, infos = env.reset(seed=0)
-    episodes, _ = sample_round(env, controller, infos, torch.Generator().manual_seed(0))
+    env.reset(seed=0)
+    episodes = sample_round(env, controller, torch.Generator().manual_seed(0))
     shares = np.bincount(episodes.tokens[:, 0], minlength=6) / 4000
     expected = torch.softmax(controller.bias[1], 0).detach().numpy()
     assert shares == pytest.approx(expected, abs=0.03)
@@ -214,7 +204,8 @@ def test_tanh_bounds_the_logits():
 def test_a_choice_not_seen_in_advance_shares_a_softmax():
     vocabulary = Vocabulary(ChoiceTable(LayerChain(4)), np.random.default_rng(0))
     del vocabulary.kinds["source"], vocabulary.names["layer2.source"]
-    seen, unseen = vocabulary.numbers([(2,), (0, 0, 0)])[0].tolist()
+    opened = vocabulary.opened([(2,), (0, 0, 0)])
+    seen, unseen = (opened.columns[:, 0] // vocabulary.max_options).tolist()
     assert seen == vocabulary.kinds["operation"] > 0
     assert unseen == 0
 
@@ -318,7 +309,8 @@ def test_episodes_have_the_shapes_they_state():
     _, episodes = sampled(PLAIN, space, 4)
     length, options = space.max_length, space.max_options
     assert isinstance(episodes, Episodes)
-    for part in (episodes.tokens, episodes.kinds, episodes.names):
+    for part in (episodes.tokens, episodes.opened.names):
         assert part.shape == (4, length)
-    assert episodes.masks.shape == (4, length, options)
+    for part in (episodes.opened.columns, episodes.opened.closed):
+        assert part.shape == (4, length, options)
     assert episodes.rewards.shape == (4,)

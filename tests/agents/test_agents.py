@@ -12,9 +12,9 @@ from nas_agents.genetic import Genetic
 from nas_agents.local_search import LocalSearch
 from nas_agents.model_based_reinforce import ModelBasedReinforce
 from nas_agents.nsga2 import NSGA2
-from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.path_consistency import PathConsistency
 from nas_agents.ppo import PPO
+from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.priority_queue import PriorityQueue
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
@@ -50,6 +50,7 @@ SMALL = {
     ),
     "model-based-reinforce": ModelBasedReinforce(
         batch_size=3, initial=5, updates=1, rollouts=8, samples=12, points=8
+    ),
     "path-consistency": PathConsistency(
         batch_size=4, hidden_size=8, random_first=4, updates=2, minibatch_size=6, repeats_from=5
     ),

@@ -144,7 +144,8 @@ def main() -> None:
     agents = Path(__file__).parent.parent / "agents" / "README.md"
     before, _, rest = agents.read_text().partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    agents.write_text(f"{before}{MARKS[0]}\n\n{results}\n\n{MARKS[1]}{after}")
+    deeper = results.replace("\n### ", "\n#### ")
+    agents.write_text(f"{before}{MARKS[0]}\n\n{deeper}\n\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
     python -m benchmarks.run                         lists them, one line each
     python -m benchmarks.run rl-vs-evolution         runs one; further arguments are its own
-    python -m benchmarks.run --update-readme         fills the README's section from the results
+    python -m benchmarks.run --update-readme         fills sections of the pages from the results
 
 Experiments that keep what they have measured go on where they were cut: the same command again.
 """
@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_gym.benchmarking.report import readme_section, with_section
+from nas_gym.benchmarking.report import agents_section, readme_section, with_section
 from nas_gym.benchmarking.results import read_results
 from nas_gym.benchmarking.suite import SUITES
 from nas_gym.errors import NASGymError, unknown_name
@@ -21,7 +21,7 @@ from nas_gym.errors import NASGymError, unknown_name
 HERE = Path(__file__).parent
 HELPERS = {"measure", "run"}
 SHOWN = "rl-vs-evolution"  # in the README
-README = HERE.parent / "README.md"
+ROOT = HERE.parent
 
 
 def experiments() -> dict[str, tuple[str, list[str]]]:
@@ -42,15 +42,19 @@ def experiments() -> dict[str, tuple[str, list[str]]]:
 
 
 def update_readme() -> None:
-    """Write the README's section anew, from the committed results."""
-    page = README.read_text(encoding="utf-8")
-    README.write_text(with_section(page, shown_section()), encoding="utf-8")
+    """Write the pages' sections anew, from the committed results."""
+    for page, section in shown_sections().items():
+        page.write_text(with_section(page.read_text(encoding="utf-8"), section), encoding="utf-8")
 
 
-def shown_section() -> str:
-    """What the README's section has to be."""
+def shown_sections() -> dict[Path, str]:
+    """What the sections have to be, by page."""
     results = read_results(HERE / "results" / SHOWN)
-    return readme_section(results, f"benchmarks/results/{SHOWN}")
+    folder = f"benchmarks/results/{SHOWN}"
+    return {
+        ROOT / "README.md": readme_section(results, folder),
+        ROOT / "agents" / "README.md": agents_section(results, f"../{folder}"),
+    }
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -21,11 +21,13 @@ class Point(NamedTuple):
 POINTS: dict[str, tuple[Point, ...]] = {
     "rl-vs-evolution": (
         Point("random-search", "random search", "cifar10", 150, 91.09),
-        Point("evolution-p50-s10", "evolution, P 50, S 10", "cifar10", 150, 91.45),
+        Point("regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 150, 91.45),
         Point("softmax-reinforce", "REINFORCE, a softmax a token", "cifar10", 150, 91.34),
         Point("local-search", "local search", "cifar10", 150, 91.36),
         Point("random-search", "random search", "cifar10", 300, 91.22),
-        Point("evolution-p50-s10", "evolution, P 50, S 10", "cifar10", 300, 91.54, 0.42),
+        Point(
+            "regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 300, 91.54, 0.42
+        ),
         Point("softmax-reinforce", "REINFORCE, a softmax a token", "cifar10", 300, 91.49, 0.33),
     )
 }

@@ -11,6 +11,7 @@ from nas_gym.benchmarking.suite import FAMILIES
 from nas_gym.benchmarking.tables import (
     NAMES,
     all_ranks,
+    dataset_table,
     markdown,
     overhead,
     table_page,
@@ -156,6 +157,21 @@ def readme_table(results: Results) -> str:
         ]
         rows.append(cells)
     return markdown(headings, rows)
+
+
+def agents_section(results: Results, folder: str) -> str:
+    """What stands between ``MARKS`` in the agents' page; arguments as ``readme_section``."""
+    parts = [
+        "Written by `python -m benchmarks.run --update-readme` from `nas-gym benchmark "
+        f"{results.suite['name']}`: default settings, {results.seeds} searches a data set, mean "
+        "validation accuracy of the found cell. What the columns are: "
+        f"[table.md]({folder}/table.md); who is better than whom: "
+        f"[verdict.md]({folder}/verdict.md)."
+    ]
+    for dataset in results.datasets:
+        optimum = results.optimum(dataset)
+        parts += [f"#### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
+    return "\n\n".join(parts)
 
 
 def with_section(page: str, section: str) -> str:

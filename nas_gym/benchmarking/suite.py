@@ -54,10 +54,10 @@ class Suite:
     datasets: tuple[DataSet, ...]
     seeds: int = 200
     budget: int = 500
-    checkpoints: tuple[int, ...] = (50, 100, 150, 200, 300, 400, 500)
+    checkpoints: tuple[int, ...] = (50, 150, 300, 500)
     judged: tuple[int, ...] = (150, 300, 500)
     workers: int = 8
-    yardstick: str = "regularized-evolution"
+    yardstick: str = "regularized-evolution/tabular"
 
 
 def _entry(label: str, family: str, **options: Any) -> Entry:
@@ -79,18 +79,22 @@ SUITES: dict[str, Suite] = {
             "reinforcement learning against evolution on NAS-Bench-201",
             entries=(
                 _entry("random-search", "other"),
+                _entry("local-search", "other"),
                 _entry("regularized-evolution", "evolution"),
-                # As the reference program's: see nas_gym/benchmarking/reference.py.
-                _entry(
-                    "evolution-p50-s10",
-                    "evolution",
-                    name="regularized-evolution",
-                    population_size=50,
-                    sample_size=10,
-                    identity_probability=0.0,
-                    batch_size=1,
-                ),
+                _entry("regularized-evolution/tabular", "evolution"),  # P = 50, S = 10
+                _entry("genetic", "evolution"),
+                _entry("nsga2", "evolution"),
+                _entry("predictor-evolution", "evolution"),
+                _entry("softmax-reinforce", "rl"),
                 _entry("reinforce", "rl"),
+                _entry("ppo", "rl"),
+                _entry("priority-queue", "rl"),
+                _entry("path-consistency", "rl"),
+                _entry("model-based-reinforce", "rl"),
+                # Without `sb3-ppo`: where every option is open it is the same agent.
+                _entry("sb3-maskable-ppo", "rl"),
+                _entry("sb3-a2c", "rl"),
+                _entry("sb3-dqn", "rl"),
             ),
             datasets=tuple(map(_nasbench201, ("cifar10", "cifar100", "imagenet16-120"))),
         ),

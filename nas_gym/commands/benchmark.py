@@ -41,8 +41,8 @@ class Benchmark:
     workers: int | None = None
     """Processes; all cores by default. The results do not depend on it."""
     out: Path | None = None
-    """Folder of the results; benchmarks/results/NAME by default. What is there already is not run
-    again."""
+    """Folder of the results; by default benchmarks/results/NAME, or NAME-part for a part of it.
+    What is there already is not run again."""
     json: bool = False
     """Print the result as JSON."""
 
@@ -58,7 +58,9 @@ class Benchmark:
             seeds=self.seeds,
             budget=self.budget,
         )
-        out = RESULTS / suite.name if self.out is None else self.out
+        whole = suite == suite_named(self.name)
+        out = RESULTS / (suite.name if whole else f"{suite.name}-part")
+        out = out if self.out is None else self.out
         parts = units(suite, out / "raw")
         print(
             f"{suite.name}: {len(suite.entries)} agents x {len(suite.datasets)} data sets x "

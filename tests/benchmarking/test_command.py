@@ -156,7 +156,10 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_running(number: int) 
     [
         ("rl-vs-evolutio", "unknown benchmark 'rl-vs-evolutio': did you mean 'rl-vs-evolution'"),
         ("rl-vs-evolution --agents reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
-        ("rl-vs-evolution --agents evolution-p50-s1", "did you mean 'evolution-p50-s10'"),
+        (
+            "rl-vs-evolution --agents regularized-evolution/tabula",
+            "did you mean 'tabular'",
+        ),
         ("rl-vs-evolution --agents reinforce/x", "unknown preset of agent 'reinforce' 'x'"),
         ("rl-vs-evolution --agents reinforce,reinforce", "reinforce is given twice"),
         ("rl-vs-evolution --agents own_agents:Nobody", "has no 'Nobody'"),

@@ -140,9 +140,10 @@ COMMITTED = ROOT / "benchmarks" / "results" / "rl-vs-evolution"
 
 
 @pytest.mark.skipif(not COMMITTED.exists(), reason="the whole suite was not run yet")
-def test_the_readme_and_the_pages_are_the_committed_results() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert with_section(readme, experiments.shown_section()) == readme
+def test_all_pages_are_the_committed_results() -> None:
+    for page, section in experiments.shown_sections().items():
+        text = page.read_text(encoding="utf-8")
+        assert with_section(text, section) == text
     for name, text in pages(read_results(COMMITTED)).items():
         assert (COMMITTED / name).read_text(encoding="utf-8") == text
     with (COMMITTED / "results.csv").open(newline="") as stream:

@@ -35,6 +35,9 @@ class Reinforce(LSTMAgent):
     from. The papers' settings, for thousands, are in ``PRESETS``.
 
     Args:
+        mean_entropy_weight: Bonus for the entropy averaged over an architecture's tokens (nats),
+            >= 0: beside ``entropy_weight``, which is for their sum, so that one setting suits few
+            tokens and many.
         baseline_decay: Weight of the past in the moving average of rewards, in [0, 1).
         normalize_advantages: Divide the advantages of a batch by their root mean square, so that
             the scale of the rewards does not matter.
@@ -42,6 +45,8 @@ class Reinforce(LSTMAgent):
         clip_range: PPO's clipping of the probability ratio, in (0, 1); None is plain REINFORCE.
     """
 
+    entropy_weight: float = 0.0
+    mean_entropy_weight: float = 2.5
     baseline_decay: float = 0.5
     normalize_advantages: bool = True
     epochs: int = 3
@@ -50,6 +55,7 @@ class Reinforce(LSTMAgent):
     def __post_init__(self) -> None:
         super().__post_init__()
         at_least(self, 1, "epochs")
+        at_least(self, 0, "mean_entropy_weight")
         if not 0 <= self.baseline_decay < 1:
             raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
         if self.clip_range is not None and not 0 < self.clip_range < 1:
@@ -154,7 +160,8 @@ class Learner:
             ratio = (log_probabilities - sampled_with).exp()
             clipped = ratio.clamp(1 - clip, 1 + clip)
             gain = torch.minimum(ratio * advantages, clipped * advantages)
-        gain = gain + self.settings.entropy_weight * entropies
+        mean_weight = self.settings.mean_entropy_weight / entropies.shape[1]
+        gain = gain + (self.settings.entropy_weight + mean_weight) * entropies
         return -gain.sum(dim=1).mean(), log_probabilities
 
 
@@ -170,7 +177,7 @@ PRESETS: dict[str, Reinforce] = {
         learning_rate=6e-4,
         baseline_decay=0.95,
         normalize_advantages=False,
-        entropy_weight=0.0,
+        mean_entropy_weight=0.0,
         choice_bias=False,
         epochs=1,
         clip_range=None,
@@ -186,6 +193,7 @@ PRESETS: dict[str, Reinforce] = {
         baseline_decay=0.95,
         normalize_advantages=False,
         entropy_weight=1e-5,
+        mean_entropy_weight=0.0,
         choice_bias=False,
         epochs=4,
         clip_range=0.2,

@@ -15,7 +15,7 @@ from nas_gym.testing.agent_suite import run_agent
 from nas_gym.vector_env import NASVectorEnv
 
 PLAIN = Reinforce(
-    hidden_size=8, epochs=1, clip_range=None, entropy_weight=0.0, normalize_advantages=False
+    hidden_size=8, epochs=1, clip_range=None, mean_entropy_weight=0.0, normalize_advantages=False
 )
 
 
@@ -94,9 +94,11 @@ def test_gradient_on_a_bandit_is_the_closed_form(clip_range, temperature):
     torch.testing.assert_close(-controller.softmaxes.bias.grad[6:], expected)
 
 
-def test_entropy_gradient_on_a_bandit_is_the_closed_form():
-    """d/dlogits of the entropy H is -p (log p + H)."""
-    settings = replace(PLAIN, entropy_weight=0.7, initial_range=0.5)
+@pytest.mark.parametrize("weights", [(0.7, 0.0), (0.0, 0.7), (0.3, 0.4)])
+def test_entropy_gradient_on_a_bandit_is_the_closed_form(weights):
+    """d/dlogits of the entropy H is -p (log p + H); of one token, mean and sum are the same."""
+    summed, mean = weights
+    settings = replace(PLAIN, entropy_weight=summed, mean_entropy_weight=mean, initial_range=0.5)
     controller, episodes = sampled(settings, Bandit(), 5)
     loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5, 1), None)
     loss.backward()
@@ -294,6 +296,7 @@ def test_a_child_may_train_in_the_same_process():
         ({"batch_size": 0}, "batch_size is 0"),
         ({"learning_rate": 0.0}, "learning_rate is 0.0"),
         ({"entropy_weight": -1.0}, "entropy_weight is -1.0"),
+        ({"mean_entropy_weight": -1.0}, "mean_entropy_weight is -1.0"),
         ({"baseline_decay": 1.0}, "baseline_decay is 1.0"),
         ({"clip_range": 1.0}, "clip_range is 1.0"),
         ({"clip_range": None, "epochs": 2}, "give clip_range"),

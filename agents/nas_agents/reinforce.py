@@ -26,6 +26,8 @@ from nas_agents.controller import (
 from nas_gym.errors import InvalidOption
 from nas_gym.vector_env import NASVectorEnv
 
+MOST = 0.5  # of mean_entropy_weight for a token: more would hide the reward of one or two tokens
+
 
 @dataclass(frozen=True)
 class Reinforce(LSTMAgent):
@@ -37,7 +39,7 @@ class Reinforce(LSTMAgent):
     Args:
         mean_entropy_weight: Bonus for the entropy averaged over an architecture's tokens (nats),
             >= 0: beside ``entropy_weight``, which is for their sum, so that one setting suits few
-            tokens and many.
+            tokens and many. A token gets 0.5 at most.
         baseline_decay: Weight of the past in the moving average of rewards, in [0, 1).
         normalize_advantages: Divide the advantages of a batch by their root mean square, so that
             the scale of the rewards does not matter.
@@ -160,8 +162,8 @@ class Learner:
             ratio = (log_probabilities - sampled_with).exp()
             clipped = ratio.clamp(1 - clip, 1 + clip)
             gain = torch.minimum(ratio * advantages, clipped * advantages)
-        mean_weight = self.settings.mean_entropy_weight / entropies.shape[1]
-        gain = gain + (self.settings.entropy_weight + mean_weight) * entropies
+        share = min(MOST, self.settings.mean_entropy_weight / entropies.shape[1])
+        gain = gain + (self.settings.entropy_weight + share) * entropies
         return -gain.sum(dim=1).mean(), log_probabilities
 
 

@@ -292,10 +292,10 @@ class Optimizer:
         """One step down the gradient of ``loss``, a scalar."""
         self.gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
-        self._step()
+        self.step()
 
-    def _step(self) -> None:
-        """``torch.optim.Adam``'s numbers to the bit, in a third of its time."""
+    def step(self) -> None:
+        """One step down ``gradient``: ``torch.optim.Adam``'s to the bit, in a third of its time."""
         self.steps += 1
         first, second = 1 - DECAYS[0] ** self.steps, 1 - DECAYS[1] ** self.steps
         self.mean.lerp_(self.gradient, 1 - DECAYS[0])

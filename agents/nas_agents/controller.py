@@ -20,6 +20,7 @@ from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace, trac
 from nas_gym.search_spaces.moves import random_tokens
 
 CLOSED = -1e9  # added to the logit of an option that is not open
+DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 TRACES = 200  # random architectures that show which choices a conditional space has
 State = list[tuple[Tensor, Tensor]]  # of each LSTM layer: hidden and cell, (episodes, hidden_size)
 
@@ -231,8 +232,7 @@ class Controller(nn.Module):
 
     def outputs(self, episodes: Episodes) -> Tensor:
         """What the LSTM knows before each token: (episodes, max_length, hidden_size)."""
-        inputs = _inputs(episodes.opened, episodes.tokens).roll(1, dims=1)
-        inputs[:, 0] = 0
+        inputs = last_inputs(episodes.opened, episodes.tokens)
         output: Tensor = self.lstm(self.embedding(inputs))[0]
         return output
 
@@ -283,18 +283,38 @@ class Optimizer:
         gradients = torch.split(self.gradient, sizes)
         for parameter, value, gradient in zip(learnt, values, gradients, strict=True):
             parameter.data, parameter.grad = value.view_as(parameter), gradient.view_as(parameter)
-        self.adam = torch.optim.Adam([self.vector], lr=learning_rate)
+        self.learning_rate = learning_rate
+        self.steps = 0
+        self.mean = torch.zeros_like(self.gradient)
+        self.square = torch.zeros_like(self.gradient)
 
     def minimize(self, loss: Tensor) -> None:
         """One step down the gradient of ``loss``, a scalar."""
         self.gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
-        self.adam.step()
+        self.step()
+
+    def step(self) -> None:
+        """One step down ``gradient``: ``torch.optim.Adam``'s to the bit, in a third of its time."""
+        self.steps += 1
+        first, second = 1 - DECAYS[0] ** self.steps, 1 - DECAYS[1] ** self.steps
+        self.mean.lerp_(self.gradient, 1 - DECAYS[0])
+        self.square.mul_(DECAYS[1]).addcmul_(self.gradient, self.gradient, value=1 - DECAYS[1])
+        scale = (self.square.sqrt() / second**0.5).add_(EPSILON)
+        with torch.no_grad():
+            self.vector.addcdiv_(self.mean, scale, value=-self.learning_rate / first)
 
 
 def _inputs(opened: Opened, tokens: Tensor) -> Tensor:
     """Which embedding stands for a token of a kind; the shape of ``tokens``."""
     return opened.columns[..., 0] + tokens + 1
+
+
+def last_inputs(opened: Opened, tokens: Tensor) -> Tensor:
+    """Before each token of whole episodes: the embedding of the one before; 0 at the first."""
+    inputs = _inputs(opened, tokens).roll(1, dims=1)
+    inputs[:, 0] = 0
+    return inputs
 
 
 def sample(

@@ -18,7 +18,6 @@ import torch
 from torch import Tensor
 
 from nas_agents.controller import (
-    Controller,
     Episodes,
     LSTMAgent,
     Optimizer,
@@ -26,6 +25,7 @@ from nas_agents.controller import (
     above_zero,
     at_least,
 )
+from nas_agents.fused_controller import FusedController
 from nas_agents.replay import Replay, most_trusted, search_with_replay
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
@@ -91,7 +91,7 @@ class PathConsistency(LSTMAgent):
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""
         generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = Controller(self, Vocabulary(env.choices, env.np_random), generator)
+        controller = FusedController(self, Vocabulary(env.choices, env.np_random), generator)
         learner = ConsistencyLearner(self, controller, env.np_random)
         search_with_replay(
             env,
@@ -112,7 +112,7 @@ class ConsistencyLearner:
     """Makes log-probabilities differ as the rewards do."""
 
     def __init__(
-        self, settings: PathConsistency, controller: Controller, rng: np.random.Generator
+        self, settings: PathConsistency, controller: FusedController, rng: np.random.Generator
     ) -> None:
         self.settings = settings
         self.controller = controller
@@ -130,7 +130,7 @@ class ConsistencyLearner:
         for _ in range(settings.updates):
             rows = self.minibatch(best)
             episodes = Episodes(*replay.paths(rows), scores[rows])
-            self.optimizer.minimize(self.loss(episodes, beta))
+            self.update(episodes, beta)
         if played < settings.repeats_from:
             return []
         return replay.again(best, settings.repeats, settings.most_repeats)
@@ -151,14 +151,17 @@ class ConsistencyLearner:
         others = self.rng.integers(len(best), size=size - len(elite))
         return torch.tensor([*elite, *others])
 
-    def loss(self, episodes: Episodes, beta: float) -> Tensor:
-        """The variance of log p(x) - beta R(x) over the minibatch, by beta."""
-        log_probabilities, entropies = self.controller.log_probabilities(episodes)
-        errors = log_probabilities.sum(dim=1) - beta * episodes.rewards
-        loss = (errors - errors.mean()).square().mean() / beta
-        if self.settings.entropy_weight:
-            loss = loss - self.settings.entropy_weight * entropies.sum(dim=1).mean()
-        return loss
+    def update(self, episodes: Episodes, beta: float) -> None:
+        """Lower the variance of log p(x) - beta R(x) over the minibatch, by beta."""
+
+        def slopes(log_probabilities: Tensor) -> Tensor:
+            errors = log_probabilities - beta * episodes.rewards
+            return (errors - errors.mean()) * (2 / (beta * len(errors)))
+
+        of_entropy = -self.settings.entropy_weight / len(episodes.rewards)
+        self.optimizer.gradient.zero_()
+        self.controller.differentiate(episodes, slopes, of_entropy)
+        self.optimizer.step()
 
 
 PRESETS: dict[str, PathConsistency] = {"default": PathConsistency()}

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from nas_agents.controller import Controller, Episodes, LSTMAgent, Optimizer, Vocabulary, at_least
+from nas_agents.controller import Episodes, LSTMAgent, Optimizer, Vocabulary, at_least
+from nas_agents.fused_controller import FusedController
 from nas_agents.replay import Replay, most_trusted, search_with_replay
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
@@ -65,7 +65,7 @@ class PriorityQueue(LSTMAgent):
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Play random architectures, then train on the best and play what the LSTM writes."""
         generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = Controller(self, Vocabulary(env.choices, env.np_random), generator)
+        controller = FusedController(self, Vocabulary(env.choices, env.np_random), generator)
         learner = QueueLearner(self, controller)
         search_with_replay(
             env,
@@ -85,7 +85,7 @@ class PriorityQueue(LSTMAgent):
 class QueueLearner:
     """Raises the likelihood of what is in the queue."""
 
-    def __init__(self, settings: PriorityQueue, controller: Controller) -> None:
+    def __init__(self, settings: PriorityQueue, controller: FusedController) -> None:
         self.settings = settings
         self.controller = controller
         self.optimizer = Optimizer(controller, settings.learning_rate)
@@ -97,26 +97,26 @@ class QueueLearner:
         weights = (-self.settings.rank_decay * ranks).softmax(0)
         queue = Episodes(*replay.paths(torch.tensor(best)), weights)
         for update in range(self.settings.updates):
-            loss = self.loss(queue)
+            self.optimizer.gradient.zero_()
+            self.imitate(queue)
             if update == 0 and self.settings.gradient_weight:
-                loss = loss + self.settings.gradient_weight * self.policy_gradient(replay)
-            self.optimizer.minimize(loss)
+                self.reinforce(replay)
+            self.optimizer.step()
         return replay.again(best, self.settings.repeats, self.settings.most_repeats)
 
-    def loss(self, queue: Episodes) -> Tensor:
-        """The negative log-likelihood of the queue, weighted, less the bonus for entropy."""
-        log_probabilities, entropies = self.controller.log_probabilities(queue)
-        likelihood = (log_probabilities.sum(dim=1) * queue.rewards).sum()
-        return -likelihood - self.settings.entropy_weight * entropies.sum(dim=1).mean()
+    def imitate(self, queue: Episodes) -> None:
+        """Of the negative log-likelihood of the queue, weighted, less the bonus for entropy."""
+        of_entropy = -self.settings.entropy_weight / len(queue.rewards)
+        self.controller.differentiate(queue, lambda _: -queue.rewards, of_entropy)
 
-    def policy_gradient(self, replay: Replay) -> Tensor:
-        """REINFORCE's loss on the newest architectures."""
+    def reinforce(self, replay: Replay) -> None:
+        """Of REINFORCE's loss on the newest architectures, times ``gradient_weight``."""
         newest = torch.arange(len(replay.counts))[-self.settings.batch_size :]
         rewards = torch.tensor(replay.means)[newest].float()
         advantages = (rewards - rewards.mean()) / (rewards.std(correction=0) + 1e-8)
+        slopes = -self.settings.gradient_weight / len(newest) * advantages
         episodes = Episodes(*replay.paths(newest), rewards)
-        log_probabilities, _ = self.controller.log_probabilities(episodes)
-        return -(log_probabilities.sum(dim=1) * advantages).mean()
+        self.controller.differentiate(episodes, lambda _: slopes, 0.0)
 
 
 PRESETS: dict[str, PriorityQueue] = {

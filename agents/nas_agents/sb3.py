@@ -21,6 +21,7 @@ import torch
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+from torch.distributions import Distribution
 
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 from nas_gym.sb3 import StandardizedVecEnv, StopAtBudget
@@ -115,7 +116,7 @@ def exploration(env: NASVectorEnv[Any], evaluations: float) -> float:
 
 
 class Apart:
-    """The global generators and torch's threads, as an algorithm has them, and as others do.
+    """Torch's and Python's global state, as an algorithm has it, and as others do.
 
     SB3 draws from the global generators. Nobody else should notice; and the children that are
     trained in between must not change what the algorithm draws, because a resumed run has their
@@ -127,7 +128,8 @@ class Apart:
             random.Random(seed).getstate(),
             np.random.RandomState(seed).get_state(),
             torch.Generator().manual_seed(seed).get_state(),
-            1,  # as many threads: see nas_agents.reinforce.one_thread
+            1,  # as many threads: see nas_agents.controller.one_thread
+            False,  # distributions that check what they are given take a seventh of its time
         )
 
     @contextmanager
@@ -141,11 +143,13 @@ class Apart:
 
     def _swap(self) -> None:
         legacy = np.random.get_state()  # noqa: NPY002
-        here = random.getstate(), legacy, torch.get_rng_state(), torch.get_num_threads()
+        threads, checks = torch.get_num_threads(), Distribution._validate_args
+        here = random.getstate(), legacy, torch.get_rng_state(), threads, checks
         random.setstate(self.other[0])
         np.random.set_state(self.other[1])  # noqa: NPY002
         torch.set_rng_state(self.other[2])
         torch.set_num_threads(self.other[3])
+        Distribution.set_default_validate_args(self.other[4])
         self.other = here
 
 

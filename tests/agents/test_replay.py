@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Controller, Episodes, Vocabulary
+from nas_agents.controller import Episodes, Vocabulary
+from nas_agents.fused_controller import FusedController
 from nas_agents.path_consistency import ConsistencyLearner, PathConsistency
 from nas_agents.priority_queue import PriorityQueue, QueueLearner
 from nas_agents.random_search import RandomSearch
@@ -24,7 +25,7 @@ BITS = BitString(3)
 def replay_of(settings, space, tokens):
     """A controller, and what a search remembers after these tokens."""
     vocabulary = Vocabulary(ChoiceTable(space), np.random.default_rng(0))
-    controller = Controller(settings, vocabulary, torch.Generator().manual_seed(0))
+    controller = FusedController(settings, vocabulary, torch.Generator().manual_seed(0))
     replay = Replay(controller)
     for each in tokens:
         replay.add(NASVectorEnv(space, Landscape(space, noise=0.01)).play([each]))

@@ -118,9 +118,14 @@ class Learner:
             self.update(rollout, posterior.mean + bonus)
 
     def update(self, rollout: Rollout, rewards: Floats) -> None:
-        """One step up the policy gradient; the baseline is the mean of these rewards."""
+        """One step up the policy gradient; the baseline is the mean of these rewards.
+
+        Advantages are scaled down to unit size but never up: where the rewards of a rollout differ
+        little, the entropy bonus must outweigh them, or the policy would settle on the first good
+        architecture that it meets.
+        """
         advantages = rewards - rewards.mean()
-        advantages = advantages / (advantages.std() or 1.0)
+        advantages = advantages / max(1.0, float(advantages.std()))
         gradient = self.policy.gradient(rollout, advantages, self.settings.entropy_weight)
         self.policy.parameters -= self._adam.move(-gradient)
 

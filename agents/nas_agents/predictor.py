@@ -25,9 +25,13 @@ Ints = npt.NDArray[np.int64]
 
 FIT_POINTS = 150  # most architectures that the weights are fitted to
 FIRST_STEPS, STEPS, RATE = 24, 6, 0.15  # of Adam: at the first fit, at each later one; its rate
+GROWTH = 0.1  # share of new architectures after which the hyperparameters are fitted again
 OFFSET = 0.3  # of the warp: below it (times the median regret) differences count in proportion
 TOTAL_WEIGHT = 2.0  # prior: the median of the sum of the choices' weights, about
 CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
+# Prior of the logarithms of amplitude, own and noise. That of the noise is narrow: else the rewards
+# of the first random architectures, which the weights cannot explain yet, would pass for noise.
+CENTRES, VARIANCES = (0.0, -4.0, -3.0), (1.0, 4.0, 1.0)
 JITTER = 1e-6  # added to variances, for Cholesky's sake
 AMPLITUDE, OWN, NOISE, WEIGHTS = 0, 1, 2, 3  # places in the logarithms of the hyperparameters
 
@@ -128,6 +132,15 @@ class Posterior(NamedTuple):
             self.mean[places], self.deviation[places], self.explained[:, places], self.hot[places]
         )
 
+    def joined(self, other: "Posterior") -> "Posterior":
+        """The same of both, of one fit: first these, then those of ``other``."""
+        return Posterior(
+            np.concatenate([self.mean, other.mean]),
+            np.concatenate([self.deviation, other.deviation]),
+            np.hstack([self.explained, other.explained]),
+            np.vstack([self.hot, other.hot]),
+        )
+
 
 class Predictor:
     """Learns from all observations; repeats of an architecture count as its mean and their number.
@@ -144,6 +157,7 @@ class Predictor:
         self.tokens: list[Tokens] = []  # each different architecture once
         self.means: list[float] = []  # its mean reward
         self.counts: list[int] = []  # its observations
+        self._fitted = 0  # architectures when the hyperparameters were last moved
         self._within = 0.0  # sum of squared deviations of repeats from their means
         self._places: dict[Tokens, int] = {}
         self._codes: Codes = np.zeros((0, 0), np.int64)
@@ -172,18 +186,21 @@ class Predictor:
         """Move the hyperparameters towards the observations, and condition on these.
 
         Args:
-            steps: Of Adam; by default ``FIRST_STEPS`` at first and then ``STEPS``.
+            steps: Of Adam; by default ``FIRST_STEPS`` at first, and then ``STEPS`` each time that
+                the architectures have grown by the share ``GROWTH``.
         """
         means = np.array(self.means)
         self.warp = warp_of(means)
         order = np.argsort(-means, kind="stable")
         self.chosen = _best_and_latest(order, self.points)
-        subset = _best_and_latest(order, FIT_POINTS)
         self._widen()
-        hot = self._hot(self._codes[subset])
-        for _ in range(steps or (STEPS if self._adam.steps else FIRST_STEPS)):
-            moved = self._logs - self._adam.move(self.gradient(hot, subset))
-            self._logs = np.clip(moved, -12.0, 4.0)
+        if steps is None:
+            steps = STEPS if self._adam.steps else FIRST_STEPS
+            grown = len(means) >= (1 + GROWTH) * self._fitted
+            steps = steps if grown else 0
+        if steps:
+            self._fitted = len(means)
+            self._move(_best_and_latest(order, FIT_POINTS), steps)
         self._condition()
 
     def posterior(self, architectures: Sequence[Tokens]) -> Posterior:
@@ -246,13 +263,19 @@ class Predictor:
 
     # ---------------------------------------------------------------- within
 
+    def _move(self, subset: Ints, steps: int) -> None:
+        hot = self._hot(self._codes[subset])
+        for _ in range(steps):
+            moved = self._logs - self._adam.move(self.gradient(hot, subset))
+            self._logs = np.clip(moved, -12.0, 4.0)
+
     def _prior(self) -> tuple[Floats, Floats]:
         """Mean and variance of the normal prior on the logarithms."""
         names = len(self._logs) - WEIGHTS
         centre = np.full(len(self._logs), np.log(TOTAL_WEIGHT / max(1, names)))
-        centre[:WEIGHTS] = 0.0, -4.0, -4.0
+        centre[:WEIGHTS] = CENTRES
         variance = np.ones(len(self._logs))
-        variance[OWN:WEIGHTS] = 4.0
+        variance[:WEIGHTS] = VARIANCES
         return centre, variance
 
     def _parts(self, hot: Floats, subset: Ints) -> tuple[Floats, Floats, Floats, Floats]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.predictor import Predictor
+from nas_agents.predictor import Posterior, Predictor
 from nas_agents.proposals import (
     children,
     filled,
@@ -51,7 +51,7 @@ class PredictorEvolution:
     parents: int = 20
     children: int = 300
     generations: int = 2
-    randoms: int = 200
+    randoms: int = 600
     random_share: float = 0.3
     repeat_share: float = 0.3
     points: int = 300
@@ -89,26 +89,37 @@ class PredictorEvolution:
         self, choices: ChoiceTable, predictor: Predictor, count: int, rng: np.random.Generator
     ) -> list[Tokens]:
         guided = count - int(rng.binomial(count, self.random_share))
-        candidates = self._candidates(choices, predictor, rng)
         repeats = round(self.repeat_share * count)
-        batch = thompson_batch(predictor, candidates, guided, repeats, rng)
-        afar = [t for t in dict.fromkeys(random_ones(choices, self.randoms, rng)) if t not in batch]
-        if afar:
-            batch += thompson_batch(predictor, afar, count - len(batch), 0, rng)
+        candidates, posterior, afar = self._candidates(choices, predictor, rng)
+        batch = thompson_batch(predictor, candidates, guided, repeats, rng, posterior)
+        places = np.array([i for i in range(*afar) if candidates[i] not in batch], np.int64)
+        if len(places):
+            others = [candidates[i] for i in places]
+            more = count - len(batch)
+            batch += thompson_batch(predictor, others, more, 0, rng, posterior.take(places))
         return filled(batch, count, choices.space, rng)
 
     def _candidates(
         self, choices: ChoiceTable, predictor: Predictor, rng: np.random.Generator
-    ) -> list[Tokens]:
-        """The best that were observed, random ones, and some generations of their children."""
+    ) -> tuple[list[Tokens], Posterior, tuple[int, int]]:
+        """The best that were observed, random ones, and some generations of their children.
+
+        Returns:
+            The candidates, what is expected of them, and from where to where the random ones lie.
+        """
         best = sorted(predictor.chosen, key=lambda i: -predictor.means[i])[: 3 * self.parents]
-        candidates = [predictor.tokens[i] for i in best]
-        candidates += random_ones(choices, self.randoms, rng)
+        known = [predictor.tokens[i] for i in best]
+        candidates = list(dict.fromkeys([*known, *random_ones(choices, self.randoms, rng)]))
+        afar = len(known), len(candidates)
+        posterior = predictor.posterior(candidates)
         for _ in range(self.generations):
-            parents = most_promising(predictor.posterior(candidates), self.parents)
+            parents = most_promising(posterior, self.parents)
             grown = children(choices, [candidates[i] for i in parents], self.children, rng)
-            candidates = list(dict.fromkeys(candidates + grown))
-        return candidates
+            fresh = list(dict.fromkeys([*candidates, *grown]))[len(candidates) :]
+            if fresh:
+                candidates += fresh
+                posterior = posterior.joined(predictor.posterior(fresh))
+        return candidates, posterior, afar
 
 
 PRESETS: dict[str, PredictorEvolution] = {"default": PredictorEvolution()}

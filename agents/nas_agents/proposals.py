@@ -29,6 +29,7 @@ def thompson_batch(
     count: int,
     repeats: int,
     rng: np.random.Generator,
+    posterior: Posterior | None = None,
 ) -> list[Tokens]:
     """At most ``count`` different candidates: each the best of a sample of the posterior.
 
@@ -38,8 +39,9 @@ def thompson_batch(
         count: How many to choose, >= 0.
         repeats: At most so many of them may have been observed before.
         rng: Source of randomness.
+        posterior: Of the candidates, where it is known already.
     """
-    posterior = predictor.posterior(candidates)
+    posterior = posterior or predictor.posterior(candidates)
     kept = most_promising(posterior, KEPT)
     draws = predictor.samples(posterior.take(kept), count, rng)
     seen = np.array([candidates[place] in predictor for place in kept])

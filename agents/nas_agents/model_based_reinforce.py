@@ -34,7 +34,7 @@ class ModelBasedReinforce:
         samples: Episodes among which a batch is chosen, >= 1.
         learning_rate: Of Adam, > 0.
         entropy_weight: Bonus for the policy's entropy (nats, summed over tokens) beside advantages
-            of unit size, >= 0.
+            of unit size or less, >= 0.
         exploration_bonus: A simulated reward is the predictor's mean plus so many of its standard
             deviations, >= 0.
         repeat_share: At most this share of a batch may have been evaluated before, in [0, 1].

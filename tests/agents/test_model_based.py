@@ -99,6 +99,17 @@ def test_updates_make_what_is_rewarded_likelier():
 # ---------------------------------------------------------------- proposals
 
 
+def test_what_is_known_of_candidates_can_be_joined():
+    space = BitString(8)
+    everything = list(enumerate_tokens(space))
+    predictor = Predictor(ChoiceTable(space))
+    predictor.observe(Observed(t, sum(t) / 8) for t in everything[::7])
+    predictor.fit()
+    joined = predictor.posterior(everything[:9]).joined(predictor.posterior(everything[9:20]))
+    for part, whole in zip(joined, predictor.posterior(everything[:20]), strict=True):
+        np.testing.assert_allclose(part, whole, atol=1e-12)
+
+
 @pytest.mark.parametrize("space", SPACES.values(), ids=SPACES)
 def test_candidates_are_architectures_of_the_space(space):
     choices, rng = ChoiceTable(space), np.random.default_rng(6)
@@ -148,14 +159,13 @@ def test_what_was_seen_often_is_trusted_more_than_one_lucky_draw():
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
 def test_beats_regularized_evolution_on_cells(agent):
-    """150 evaluations with noise, ten landscapes that nothing was tuned on; the true accuracies.
+    """150 evaluations with noise, landscapes that nothing was tuned on; the true accuracies.
 
-    By the median and by wins, not by the mean: now and then a run stays at a poor cell for long
-    (seed 5 of predictor-evolution, a loss of 0.0099, outweighs the gains of all others).
+    Single runs still lose, as now and then one stays at a poor cell; the mean must not.
     """
     space = NASBench201()
     differences = []
-    for seed in range(10):
+    for seed in range(3000, 3020):
         landscape = tuning_landscape(space, seed)
         found = []
         for each in (agent, RegularizedEvolution(50, 10, 0.0, 1)):
@@ -163,8 +173,18 @@ def test_beats_regularized_evolution_on_cells(agent):
             found.append(landscape.accuracy(max(requests, key=lambda request: request[1])[0]))
         differences.append(found[0] - found[1])
     gains = np.array(differences)
-    assert np.median(gains) > 0
+    assert gains.mean() > 2 * gains.std(ddof=1) / np.sqrt(len(gains))
     assert np.sum(gains > 0) > np.sum(gains < 0)
+
+
+def test_rewards_that_differ_little_do_not_narrow_the_policy():
+    policy = policy_of(BitString(6))
+    learner = Learner(ModelBasedReinforce(), policy)
+    rng = np.random.default_rng(10)
+    for _ in range(60):
+        rollout = policy.sample(64, rng)
+        learner.update(rollout, np.array([0.02 * sum(t) for t in rollout.architectures]))
+    assert len(set(policy.sample(300, rng).architectures)) > 50  # of 64
 
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)

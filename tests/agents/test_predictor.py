@@ -126,6 +126,20 @@ def test_only_the_best_and_the_latest_are_kept():
     assert observations[-1].tokens in kept
 
 
+def test_hyperparameters_rest_until_a_tenth_is_new():
+    space = NASBench201()
+    observations = observed(space, 60)
+    predictor = fitted(space, observations[:50])
+    before = predictor._logs
+    predictor.observe(observations[50:53])
+    predictor.fit()
+    assert (predictor._logs == before).all()
+    assert observations[52].tokens in {predictor.tokens[i] for i in predictor.chosen}
+    predictor.observe(observations[53:])
+    predictor.fit()
+    assert (predictor._logs != before).any()
+
+
 def test_adam_goes_downhill_and_its_parameters_may_grow():
     adam, place = Adam(0.1, 0.9, 0.99), np.array([3.0])
     for _ in range(200):

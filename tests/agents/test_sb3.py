@@ -85,6 +85,8 @@ class Noisy(Landscape):
             if Noisy.children == Noisy.cut_at:
                 raise KeyboardInterrupt
             self.threads.add(torch.get_num_threads())
+            with pytest.raises(ValueError, match="scale"):  # distributions check again
+                torch.distributions.Normal(0.0, -1.0)
             random.random(), np.random.random(), torch.rand(3)  # noqa: NPY002
             yield evaluation
 

@@ -312,6 +312,11 @@ def child_seed(run_seed: int, key: str, times: int) -> int:
 
 def _not_finite(metrics: Mapping[str, float]) -> str | None:
     """What is wrong with the metrics, if anything is."""
+    try:
+        if all(map(math.isfinite, metrics.values())):
+            return None
+    except TypeError:
+        pass
     for name, value in metrics.items():
         try:
             finite = math.isfinite(value)

@@ -37,6 +37,8 @@ class SimulatedClock:
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
     """Seconds until the last child of a batch is done: each goes to the worker free first."""
+    if workers == 1:
+        return math.fsum(seconds)
     free = [0.0] * workers
     for each in seconds:
         heapq.heapreplace(free, free[0] + each)

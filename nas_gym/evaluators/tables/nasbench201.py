@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.evaluators.tables.tabular import Entry, TabularEvaluator, check_seeds
@@ -64,31 +63,20 @@ class NASBench201Table(TabularEvaluator):
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
         """What is known of one cell."""
-        table = self._table
-        row = table.rows.item(_number(tokens))
-        first, second, third = table.accuracies[row].tolist()
-        metrics = {
-            "parameters": table.parameters.item(row),
-            "multiply_adds": multiply_adds(tokens, self.dataset),
-            "latency": table.latency.item(row),
-        }
-        accuracies = (first, second, third) if third else (first, second)
-        return Entry(accuracies, table.seconds.item(row), metrics)
+        return self._table.entries[tokens]
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
         """The cell's official index, in [0, 15625)."""
-        return int(self._table.rows[_number(tokens)])
+        return self._table.indices[tokens]
 
     def tokens_at(self, index: int) -> tuple[int, ...]:
         """The cell with an official index."""
-        return tuple(self._table.cells[index].tolist())
+        return list(self._table.indices)[index]
 
     def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:
         """All cells with their mean validation accuracies, best first."""
-        accuracies = self._table.accuracies
-        means = accuracies.sum(1) / (accuracies > 0).sum(1)
-        for row in np.argsort(-means, kind="stable"):
-            yield self.tokens_at(int(row)), float(means[row])
+        means = {tokens: self.mean_accuracy(tokens) for tokens in self._table.indices}
+        yield from sorted(means.items(), key=lambda item: -item[1])  # stable: by index
 
     @cached_property
     def _table(self) -> "_Table":
@@ -99,45 +87,40 @@ class NASBench201Table(TabularEvaluator):
         return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
-@dataclass(frozen=True)
-class _Table:
-    """One data set's rows, in the official index order."""
+class _Table(NamedTuple):
+    """One data set's cells, in the official index order."""
 
-    cells: npt.NDArray[np.uint8]  # (15625, 6) tokens
-    rows: npt.NDArray[np.int64]  # (15625,) index of the cell whose tokens have this number
-    accuracies: npt.NDArray[np.float64]  # (15625, 3), 0 where there is no third training
-    seconds: npt.NDArray[np.float32]
-    latency: npt.NDArray[np.float32]
-    parameters: npt.NDArray[np.int64]
+    entries: dict[tuple[int, ...], Entry]
+    indices: dict[tuple[int, ...], int]
 
 
 def _read(dataset: str) -> _Table:
     with np.load(FILE, allow_pickle=False) as arrays:
-        cells = arrays["cells"]
-        rows = np.empty(len(cells), np.int64)
-        rows[cells @ _PLACES] = np.arange(len(cells))
+        codes = arrays["cells"]
         classifier = {"cifar10": 0, "cifar100": 5_850, "imagenet16-120": 7_150}[dataset]
-        parameters = (
-            73_306 + classifier + 243_040 * (cells == 3).sum(1) + 28_000 * (cells == 2).sum(1)
-        )
+        convolutions = 243_040 * (codes == 3).sum(1) + 28_000 * (codes == 2).sum(1)
+        parameters = 73_306 + classifier + convolutions
         # The benchmark has the parameters of an equivalent cell for these.
         parameters[arrays["exceptions"]] += arrays["exceptions.parameters"]
-        return _Table(
-            cells,
-            rows,
-            arrays[f"{dataset}.right"] / arrays[f"{dataset}.images"],
-            arrays["cifar10.seconds"] * np.float32(arrays[f"{dataset}.seconds_ratio"]),
-            arrays[f"{dataset}.latency"],
-            parameters,
+        seconds = arrays["cifar10.seconds"] * np.float32(arrays[f"{dataset}.seconds_ratio"])
+        accuracies = arrays[f"{dataset}.right"] / arrays[f"{dataset}.images"]
+        latencies = arrays[f"{dataset}.latency"]
+    cells = list(map(tuple, codes.tolist()))
+    columns = (column.tolist() for column in (accuracies, seconds, parameters, latencies))
+    entries = {}
+    for tokens, (first, second, third), seconds_, count, latency in zip(
+        cells, *columns, strict=True
+    ):
+        entries[tokens] = Entry(
+            (first, second, third) if third else (first, second),  # 0: there is no third
+            seconds_,
+            {
+                "parameters": count,
+                "multiply_adds": multiply_adds(tokens, dataset),
+                "latency": latency,
+            },
         )
-
-
-_PLACES = 5 ** np.arange(6)
-
-
-def _number(tokens: tuple[int, ...]) -> int:
-    a, b, c, d, e, f = tokens
-    return a + 5 * (b + 5 * (c + 5 * (d + 5 * (e + 5 * f))))
+    return _Table(entries, dict(zip(cells, range(len(cells)), strict=True)))
 
 
 def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:

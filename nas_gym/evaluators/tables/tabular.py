@@ -61,17 +61,14 @@ class TabularEvaluator(ABC):
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
         """One evaluation an architecture, in order; ``source`` is ``"table"``."""
-        known, mode = self._answers, self.seeds
+        entry_of, accuracy_of = self.entry, self._accuracy
         for architecture, seed in zip(architectures, seeds, strict=True):
-            tokens = architecture.tokens
-            answers = known.get(tokens)
-            if answers is None:
-                try:
-                    answers = known[tokens] = self._look_up(tokens)
-                except NotInTable as error:
-                    yield Evaluation(architecture, failure=f"error: {error}", source="table")
-                    continue
-            metrics, seconds = answers[seed % len(answers) if mode == "random" else 0]
+            try:
+                accuracies, seconds, metrics = entry_of(architecture.tokens)
+            except NotInTable as error:
+                yield Evaluation(architecture, failure=f"error: {error}", source="table")
+                continue
+            metrics = {"accuracy": accuracy_of(accuracies, seed), **metrics}
             yield Evaluation(architecture, metrics, seconds, "table")
 
     def mean_accuracy(self, tokens: _Tokens) -> float:
@@ -81,25 +78,13 @@ class TabularEvaluator(ABC):
     def close(self) -> None:  # noqa: B027
         """Nothing to let go of."""
 
-    @property
-    def _answers(self) -> dict[_Tokens, tuple[tuple[Mapping[str, float], float], ...]]:
-        """What was looked up already: metrics and seconds of each answer that may be given."""
-        cache: dict[_Tokens, Any] = self.__dict__.setdefault("_answered", {})
-        return cache
-
-    def _look_up(self, tokens: _Tokens) -> tuple[tuple[Mapping[str, float], float], ...]:
-        entry = self.entry(tokens)
+    def _accuracy(self, accuracies: tuple[float, ...], seed: int) -> float:
+        """The one that is seen under a child's seed."""
         if self.seeds == "random":
-            accuracies = entry.accuracies
-        elif self.seeds == "mean":
-            accuracies = (_mean(entry.accuracies),)
-        else:
-            accuracies = (entry.accuracies[int(self.seeds) % len(entry.accuracies)],)
-        return tuple(({"accuracy": a, **entry.metrics}, entry.seconds) for a in accuracies)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without what was looked up."""
-        return {k: v for k, v in self.__dict__.items() if k != "_answered"}
+            return accuracies[seed % len(accuracies)]
+        if self.seeds == "mean":
+            return _mean(accuracies)
+        return accuracies[int(self.seeds) % len(accuracies)]
 
 
 class NotInTable(LookupError):

@@ -3,10 +3,10 @@
     python benchmarks/table_speed.py [--repeats 9] [--write]
 
 All 15,625 cells of NAS-Bench-201 in random order, each new, asked in batches of 1,000 by ``play``:
-through the vector environment alone, and by ``nas_gym.search`` with and without a SQLite store (turn
-about, in one process). ``gym.make`` is timed in fresh
-interpreters, and its memory is what it adds to one that has only imported gymnasium. ``--write``
-also writes ``benchmarks/results/table_speed.md``.
+through the vector environment alone, and by ``nas_gym.search`` with and without a SQLite store
+(turn about, in one process). ``gym.make`` is timed in fresh interpreters, and its memory is what it
+adds to one that has only imported gymnasium. ``--write`` also writes
+``benchmarks/results/table_speed.md``.
 """
 
 import argparse

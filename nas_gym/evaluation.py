@@ -1,5 +1,6 @@
 """The contract of a result, and of whatever gives one."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
@@ -47,6 +48,14 @@ class Evaluation:
             "failure": self.failure,
             "detail": self.detail,
         }
+
+
+_TEST_FIGURE = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z0-9])Test")
+
+
+def is_test_figure(name: str) -> bool:
+    """Whether a metric's name says that it is of the test part: ``x-test``, ``valTest``."""
+    return _TEST_FIGURE.search(name) is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ A resumed run is the same search again, whose first requests are answered from i
 
 import hashlib
 import math
-import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -13,13 +12,12 @@ from typing import Any
 
 from nas_gym.architecture import Architecture
 from nas_gym.errors import BudgetExceeded, InvalidOption, NASGymError, RunDiverged
-from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.evaluation import Evaluation, Evaluator, is_test_figure
 from nas_gym.evaluators.failures import failed
 from nas_gym.record import Answer, Claim, Job, Known, Record
 from nas_gym.rewards import Reward
 from nas_gym.simulated_clock import SimulatedClock
 
-TEST_FIGURE = re.compile(r"(?<![a-z])test")  # in the name of a metric: not "latest"
 TIMELESS = 100_000  # requests without a second between them, under a budget of seconds
 
 
@@ -271,7 +269,7 @@ class Ledger:
         if names in self._harmless:
             return
         for name in names:
-            if TEST_FIGURE.search(name.lower()):
+            if is_test_figure(name):
                 raise InvalidOption(
                     f"the evaluator reports {name!r}: no search may see a figure of the test part, "
                     "so leave it out of the metrics, or rename it if it is a validation figure"

@@ -1,5 +1,6 @@
 """``search`` and ``resume``: an agent, an environment and a record put together."""
 
+import logging
 import math
 import re
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from nas_gym.store.places import resume_command
 from nas_gym.vector_env import NASVectorEnv
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_log = logging.getLogger("nas_gym")
 BUDGET = 150  # evaluations, unless the user says else
 TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
 
@@ -207,6 +209,9 @@ def search(
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
     records = Records(record, watcher)
     _run(env, made_agent, seed, record, records)
+    failures = [a.evaluation.failure for a in records.answers]
+    if failures and all(failures) and watcher is None:  # the command says so itself
+        _log.warning("every child failed, the first one with: %s", failures[0])
     return SearchResult(run, tuple(records.answers), env.clock.seconds)
 
 
@@ -338,6 +343,9 @@ def _unwrapped(evaluator: Any) -> Any:
     return evaluator
 
 
+_UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
+
+
 def _configuration(
     space: Any, evaluator: Any, agent: Any, reward: Any, env: NASVectorEnv[Any]
 ) -> dict[str, Any]:
@@ -350,7 +358,7 @@ def _configuration(
     }
     return {
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
-        **({} if ledger.budget_seconds is None else {"simulated": simulated}),
+        **({} if simulated == _UNSIMULATED else {"simulated": simulated}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
         "budget": env.ledger.budget,

@@ -186,7 +186,10 @@ def test_an_evaluator_that_answers_twice_is_refused() -> None:
         Ledger(Twice(), Accuracy()).request(architectures(1))
 
 
-@pytest.mark.parametrize("name", ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test"])
+@pytest.mark.parametrize(
+    "name",
+    ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test", "valTest", "finalTestAccuracy"],
+)
 def test_no_search_sees_a_test_figure(name: str) -> None:
     space = BitString(3)
 

@@ -132,3 +132,11 @@ def test_a_watcher_that_raises_at_the_start_lets_go_of_the_run(tmp_path: Path) -
         nas_gym.search(*parts, budget=5, run="r", store=store, watcher=Raises())
     assert load_run("r", store).status == "failed"
     assert len(nas_gym.search(*parts, budget=5, run="r", store=store, resume=True).answers) == 5
+
+
+def test_a_search_in_which_every_child_fails_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    space = NASNetCell(blocks=1)
+    failing = FailingEvaluator(Landscape(space), rate=1.0)
+    result = nas_gym.search(space, failing, "random-search", budget=4)
+    assert result.best() == []
+    assert "every child failed, the first one with: " in caplog.text

@@ -89,6 +89,12 @@ def test_a_resumed_run_goes_on_at_its_time(tmp_path):
     assert [a.reward for a in resumed.answers] == [a.reward for a in whole.answers]
 
 
+def test_the_number_of_machines_stays_with_the_run(tmp_path):
+    options = {"budget": 40, "simulated_workers": 4, "run": "r", "store": tmp_path / "s.sqlite"}
+    whole = nas_gym.search("nasbench201", TABLE, "random-search", **options)
+    assert nas_gym.resume("r", options["store"]).simulated_seconds == whole.simulated_seconds
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [

@@ -18,17 +18,19 @@ class Point(NamedTuple):
     optimum: float | None = None  # share of runs at the optimum
 
 
+_SOFTMAX = "softmax-reinforce/nats-bench, rate 0.1"
+RUNS = 200  # of the independent program
 POINTS: dict[str, tuple[Point, ...]] = {
-    "rl-vs-evolution": (
+    "reference-points": (
         Point("random-search", "random search", "cifar10", 150, 91.09),
         Point("regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 150, 91.45),
-        Point("softmax-reinforce", "REINFORCE, a softmax a token", "cifar10", 150, 91.34),
-        Point("local-search", "local search", "cifar10", 150, 91.36),
+        Point(_SOFTMAX, "REINFORCE, a softmax a token", "cifar10", 150, 91.34),
+        Point("local-search/white2020", "local search", "cifar10", 150, 91.36),
         Point("random-search", "random search", "cifar10", 300, 91.22),
         Point(
             "regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 300, 91.54, 0.42
         ),
-        Point("softmax-reinforce", "REINFORCE, a softmax a token", "cifar10", 300, 91.49, 0.33),
+        Point(_SOFTMAX, "REINFORCE, a softmax a token", "cifar10", 300, 91.49, 0.33),
     )
 }
 
@@ -50,9 +52,10 @@ def reference_page(results: Results) -> str | None:
         "# Reference points\n\nMeans over 200 runs by an independent short program (reward: one "
         "random seed's validation accuracy; shown: the seeds' mean of the best observed cell), "
         "beside ours. *Apart* is ours minus the reference in standard errors of a difference "
-        "between two means of this size; within ±2 they agree. What the reference does not tell "
-        "may differ: batches, identity mutations, learning rates, and whether a repeat is answered "
-        "by another seed (here it is, as another training would be).\n\n"
+        "between two means of this size, and so in brackets for the shares; within ±2 they "
+        "agree. What the reference does not tell may differ: the learning rate, how local search "
+        "goes on at an optimum, and whether a repeat is answered by another seed (here it is, as "
+        "another training would be).\n\n"
         f"{markdown(headings, rows)}\n"
     )
 
@@ -67,7 +70,11 @@ def _row(results: Results, point: Point) -> list[str]:
     ours = results.found["best"][place]
     error = standard_error(ours)
     share = results.at_optimum["best"][place].mean()
-    shares = "-" if point.optimum is None else f"{point.optimum:.0%}, ours {share:.0%}"
+    shares = "-"
+    if point.optimum is not None:
+        both = (point.optimum + share) / 2
+        apart = (share - point.optimum) / (both * (1 - both) * (1 / RUNS + 1 / len(ours))) ** 0.5
+        shares = f"{point.optimum:.0%}, ours {share:.0%} ({apart:+.1f})"
     return [
         f"{point.what} (`{point.agent}`)",
         str(point.evaluations),

@@ -163,10 +163,10 @@ def agents_section(results: Results, folder: str) -> str:
     """What stands between ``MARKS`` in the agents' page; arguments as ``readme_section``."""
     parts = [
         "Written by `python -m benchmarks.run --update-readme` from `nas-gym benchmark "
-        f"{results.suite['name']}`: default settings, {results.seeds} searches a data set, mean "
+        f"{results.suite['name']}`: {results.seeds} searches a data set, mean "
         "validation accuracy of the found cell. What the columns are: "
         f"[table.md]({folder}/table.md); who is better than whom: "
-        f"[verdict.md]({folder}/verdict.md)."
+        f"[verdict.md]({folder}/verdict.md). {results.suite.get('notes', '')}".rstrip()
     ]
     for dataset in results.datasets:
         optimum = results.optimum(dataset)

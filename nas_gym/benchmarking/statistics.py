@@ -23,7 +23,8 @@ def wilcoxon_p(one: Floats, other: Floats) -> float:
     """
     from scipy.stats import wilcoxon
 
-    differences = np.asarray(one, np.float64) - np.asarray(other, np.float64)
+    # Differences that are equal but for the last bits are ties.
+    differences = np.round(np.asarray(one, np.float64) - np.asarray(other, np.float64), 9)
     if not differences.any():
         return 1.0
     return float(wilcoxon(differences, zero_method="pratt", method="approx").pvalue)

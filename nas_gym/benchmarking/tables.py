@@ -32,7 +32,8 @@ def introduction(results: Results) -> str:
         "so far, as in the papers; *recommended* is the one that the agent would hand over (its "
         "own model's choice, or the best shrunken average of its repeats). ± is the standard error "
         f"over the {results.seeds} seeds. Hours are those of the table, on one machine and on "
-        f"{suite['workers']} (each batch is shared out, the next one waits for it)."
+        f"{suite['workers']} (each batch is shared out, the next one waits for it). "
+        f"{suite.get('notes', '')}".rstrip()
     )
 
 

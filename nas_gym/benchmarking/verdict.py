@@ -131,7 +131,7 @@ def _compared(
 ) -> Comparison:
     table = results.found[protocol][:, d, :, j][:, seeds]  # (agents, seeds)
     one, other = (table[results.agents.index(agent)] for agent in agents)
-    differences = one - other
+    differences = np.round(one - other, 3)  # as exact as they are written: equal ones are equal
     return Comparison(
         results.datasets[d],
         results.judged[j],

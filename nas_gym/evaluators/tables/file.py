@@ -1,6 +1,5 @@
 """``Tabular``: the user's own table of trained architectures, of any search space."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas_gym.errors import InvalidOption, InvalidTable, unknown_name
+from nas_gym.evaluation import is_test_figure
 from nas_gym.evaluators.tables.reading import FORMS, UNITS, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
 from nas_gym.search_spaces.grammar import SearchSpace
@@ -20,7 +20,6 @@ MISSING = ("error", "failure")
 CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
 
 _Tokens = tuple[int, ...]
-_TEST = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z])Test")  # test_acc, not latest
 
 
 @dataclass(frozen=True)
@@ -143,7 +142,7 @@ class Tabular(TabularEvaluator):
             raise InvalidOption("metrics names 'accuracy', which is there already: leave it out")
         for option in ("accuracy", "metrics"):
             for column in getattr(self, option):
-                if column in self.test or _TEST.search(column):
+                if column in self.test or is_test_figure(column):
                     raise InvalidOption(
                         f"{option} names the column {column!r}, which is a test figure by its name "
                         "or by the option test: a search must not see one; give it as test, or "

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluators.tables.tabular import Entry, TabularEvaluator, check_seeds
+from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
 from nas_gym.search_spaces.nasbench201 import NASBench201, genotype_of_string
 
 FILE = Path(__file__).with_name("nasbench201.npz")
@@ -27,7 +27,8 @@ class NASBench201Table(TabularEvaluator):
 
     Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
     training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds a
-    batch). ``seconds`` is what 200 epochs took. The table has no test accuracies.
+    batch). ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
+    benchmark's parameters are those of an equivalent cell; multiply-adds are always the cell's own.
 
     Args:
         space: ``NASBench201``.
@@ -62,15 +63,18 @@ class NASBench201Table(TabularEvaluator):
         return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
-        """What is known of one cell."""
-        return self._table.entries[tokens]
+        """What is known of one cell; raises NotInTable for tokens that are no cell's."""
+        try:
+            return self._table.entries[tokens]
+        except KeyError:
+            raise NotInTable(f"{tokens} are not the tokens of a cell") from None
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
-        """The cell's official index, in [0, 15625)."""
+        """The cell's official index, in [0, 15625); raises KeyError for other tokens."""
         return self._table.indices[tokens]
 
     def tokens_at(self, index: int) -> tuple[int, ...]:
-        """The cell with an official index."""
+        """The cell with an official index; raises IndexError beyond 15,624."""
         return list(self._table.indices)[index]
 
     def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:

@@ -44,5 +44,5 @@ def test_every_public_name_is_there() -> None:
 def test_the_distribution_is_as_documented() -> None:
     data = metadata("nas-gym")
     assert data["Version"] == nas_gym.__version__
-    assert data["License-Expression"] == "MIT"
+    assert data["License-Expression"] == "MIT AND Apache-2.0"
     assert data["Requires-Python"] == ">=3.11"

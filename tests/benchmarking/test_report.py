@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,10 +104,11 @@ def test_the_best_is_chosen_on_other_seeds_than_it_is_measured_on(results: Resul
 
 def test_the_pages(results: Results) -> None:
     made = pages(results)
-    assert list(made) == ["table.md", "verdict.md", "reference.md"]
+    assert list(made) == ["table.md", "verdict.md"]
     assert "| strong-rl | RL | 1." in made["table.md"]
     assert "Is an RL agent better than regularized-evolution?" in made["verdict.md"]
-    page = reference_page(results)
+    assert reference_page(results) is None
+    page = reference_page(replace(results, suite={**results.suite, "name": "reference-points"}))
     assert page is not None
     assert "| random search (`random-search`) | 150 | 91.09 |" in page
     section = readme_section(results, "folder")

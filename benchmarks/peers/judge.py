@@ -51,8 +51,11 @@ def repeats(result: Result) -> int:
 
 
 def goes_on(result: Result, budget: int) -> bool:
-    """Whether everything was asked for in spite of the child that raised."""
-    return result["error"] is None and result["answered"] == budget
+    """Whether everything was asked for in spite of the child that raised.
+
+    Once more where nas-gym asked again for that child alone, to tell it from those of its batch.
+    """
+    return result["error"] is None and result["answered"] >= budget
 
 
 def equal_seeds(row: Measured) -> str:

@@ -80,6 +80,15 @@ def print_summary(run: RunData, console: Console, top: int = 5) -> None:
         f"{sum(data['failures'].values())} failed",
         soft_wrap=True,
     )
+    simulated = config.get("simulated", {})
+    if simulated.get("budget_seconds") is not None:
+        machines = simulated["simulated_workers"]
+        console.print(
+            f"{sum(row.seconds for row in run.rows):,.0f} seconds of training asked for, repeats "
+            f"counted again; the budget is {simulated['budget_seconds']:,g} simulated seconds on "
+            f"{machines} machine{'s'[: machines != 1]}",
+            soft_wrap=True,
+        )
     for group in failure_groups(paid_rows(run)):
         _print_failures(group, console)
     if not data["best"]:

@@ -250,6 +250,11 @@ def resume(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
             f"script again with search(..., run={run!r}, resume=True)"
         )
+    if budget is not None and config.get("simulated", {}).get("budget_seconds") is not None:
+        raise InvalidOption(
+            f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
+            "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
+        )
     if workers is None:
         workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
     own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them

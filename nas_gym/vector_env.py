@@ -1,6 +1,7 @@
 """``NASVectorEnv``: rounds of episodes whose architectures are evaluated as one batch."""
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
@@ -9,7 +10,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from nas_gym.architecture import architecture_of_valid
+from nas_gym.architecture import Architecture, architecture_of_valid
 from nas_gym.env import RENDER_MODES, check_render_mode, final_info, spaces_of
 from nas_gym.episode import fold_tokens
 from nas_gym.errors import InvalidOption, InvalidTokens
@@ -22,6 +23,7 @@ from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 from nas_gym.simulated_clock import SimulatedClock
 
 G = TypeVar("G")
+REMEMBERED = 50_000  # architectures of a space at most, to remember those that were played
 
 
 class Played(NamedTuple):
@@ -104,6 +106,9 @@ class NASVectorEnv(
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self._round = start_round(self.choices, num_envs)
         self._started = False
+        counts = self.choices.counts
+        small = counts is not None and prod(counts) <= REMEMBERED
+        self._known: dict[tuple[int, ...], Architecture[G]] | None = {} if small else None
 
     @property
     def remaining(self) -> float:
@@ -162,7 +167,7 @@ class NASVectorEnv(
             BudgetExceeded: More lists than ``remaining``; nothing is evaluated.
         """
         folded = [fold_tokens(self.choices, tokens) for tokens in token_lists]
-        answers = self.ledger.request([architecture_of_valid(self.space, t) for t in folded])
+        answers = self.ledger.request([self._architecture(tokens) for tokens in folded])
         return [
             Played(tokens, reward, evaluation)
             for tokens, (evaluation, reward) in zip(folded, answers, strict=True)
@@ -184,6 +189,16 @@ class NASVectorEnv(
     def close_extras(self, **kwargs: Any) -> None:
         """Close the evaluator (its worker processes, if it has any)."""
         self.ledger.close()
+
+    def _architecture(self, tokens: tuple[int, ...]) -> Architecture[G]:
+        """As ``architecture_of_valid``, remembered in spaces that are small."""
+        known = self._known
+        if known is None:
+            return architecture_of_valid(self.space, tokens)
+        architecture = known.get(tokens)
+        if architecture is None:
+            architecture = known[tokens] = architecture_of_valid(self.space, tokens)
+        return architecture
 
     def _checked(self, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         checked = np.asarray(actions)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_gym.cli import main
+from nas_gym.cli import _together, main
 from nas_gym.search_spaces.published_cells import NASNET_A
 from nas_gym.store import Store, load_run
 
@@ -382,3 +382,10 @@ def _group_lives(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_settings_given_in_several_places_count_all() -> None:
+    given = "search --set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
+    together = "search --set agent.a=1 agent.b=2 space.c=3 agent.d=4 --seed 3 --json"
+    assert _together(given.split()) == together.split()
+    assert _together(["list", "--json"]) == ["list", "--json"]

@@ -89,6 +89,13 @@ def test_a_resumed_run_goes_on_at_its_time(tmp_path):
     assert [a.reward for a in resumed.answers] == [a.reward for a in whole.answers]
 
 
+def test_a_budget_of_seconds_cannot_be_made_larger(tmp_path):
+    store = tmp_path / "s.sqlite"
+    nas_gym.search("nasbench201", TABLE, "random-search", budget_seconds=5000, run="r", store=store)
+    with pytest.raises(InvalidOption, match="a budget of 5000 simulated seconds, beyond which"):
+        nas_gym.resume("r", store, budget=40)
+
+
 def test_the_number_of_machines_stays_with_the_run(tmp_path):
     options = {"budget": 40, "simulated_workers": 4, "run": "r", "store": tmp_path / "s.sqlite"}
     whole = nas_gym.search("nasbench201", TABLE, "random-search", **options)

@@ -109,6 +109,11 @@ def readme_section(results: Results, folder: str) -> str:
         for p in PROTOCOLS
         if yardstick is not None and (found := best_rl_against_yardstick(results, p))
     ]
+    sentences += [
+        f"**The best RL agent better than the best evolution, {NAMES[p]}?** {answer(found)}"
+        for p in PROTOCOLS
+        if (found := best_of_families(results, p))
+    ]
     return "\n\n".join(
         [
             f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)",
@@ -117,8 +122,12 @@ def readme_section(results: Results, folder: str) -> str:
             f"found cell, {results.seeds} searches each, ± standard error; *best observed* by its "
             "single reward, *recommended* by the agent. Mean rank of the recommended cell, after "
             f"{results.judged[-1]} evaluations, on all {len(results.datasets)} data sets. Hours of "
-            f"training on one machine and on {suite['workers']}.",
+            f"training on one machine and on {suite['workers']}; *distinct* are different cells of "
+            f"the {suite['budget']} asked for, *own ms* the agent's CPU time an evaluation; at the "
+            "optimum is the recommended cell.",
             *sentences,
+            "In these sentences the best of several is chosen for each place on the even seeds and "
+            "measured on the odd ones.",
             f"[All tables]({folder}/table.md), [all tests]({folder}/verdict.md).",
         ]
     )

@@ -164,6 +164,7 @@ def narrowed(
             raise InvalidOption(f"{what} is {value}: give {least} or more")
     if agents:
         suite = replace(suite, entries=tuple(_found(suite, agent) for agent in agents))
+        suite = replace(suite, yardstick=_yardstick(suite))
     if datasets:
         suite = replace(suite, datasets=tuple(_dataset(suite, given) for given in datasets))
     for listed in ([e.label for e in suite.entries], [d.label for d in suite.datasets]):
@@ -200,6 +201,13 @@ def _found(suite: Suite, given: str) -> Entry:
         if ":" in given or given.partition("/")[0] in names("agent"):
             raise
         raise unknown_name("agent", given, {*known, *names("agent")}) from None
+
+
+def _yardstick(suite: Suite) -> str:
+    """The suite's own if it is there, else the first evolution, else the first agent."""
+    evolution = [entry.label for entry in suite.entries if entry.family == "evolution"]
+    labels = [entry.label for entry in suite.entries]
+    return suite.yardstick if suite.yardstick in labels else [*evolution, *labels][0]
 
 
 def _dataset(suite: Suite, given: str) -> DataSet:

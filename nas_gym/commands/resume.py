@@ -43,7 +43,7 @@ class Resume:
                 raise InvalidOption(f"--{name} is {value}: give 1 or more")
         data = load_run(self.run, self.store)
         budget = data.config["budget"] if self.budget is None else self.budget
-        if data.status != "finished" or budget not in (None, len(data.rows)):
+        if data.status != "finished" or self.budget not in (None, len(data.rows)):
             seconds = data.config.get("simulated", {}).get("budget_seconds")
             self._go_on(budget, seconds, workers, len(data.rows) + len(data.unanswered))
             data = load_run(self.run, self.store)
@@ -64,7 +64,7 @@ class Resume:
             resume(
                 self.run,
                 self.store,
-                budget=budget,
+                budget=self.budget,
                 workers=workers,
                 timeout=self.timeout,
                 memory_limit=self.memory_limit,

@@ -147,6 +147,8 @@ class Search:
             }
             return evaluator
         given = {n: getattr(self, n) for n, of in _TRAINED.items() if getattr(self, n) != of}
+        for option in given.keys() & options["evaluator"].keys():
+            raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
         if options["recipe"] or not given.keys() <= set(options_of("evaluator", evaluator["name"])):
             raise InvalidOption(
                 f"evaluator {self.evaluator!r} does not train: leave out --recipe, --download and "

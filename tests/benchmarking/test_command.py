@@ -184,3 +184,13 @@ def test_bad_input_gets_one_clear_sentence(
     assert message in shown.err.splitlines()[-1]
     assert shown.err.splitlines()[-1].startswith("nas-gym: ")
     assert not Path("benchmarks").exists()
+
+
+def test_agents_are_compared_with_the_evolution_that_is_there() -> None:
+    suite = suite_named("rl-vs-evolution")
+    for agents, yardstick in (
+        ([], "regularized-evolution/tabular"),
+        (["random-search", "genetic", "reinforce"], "genetic"),
+        (["random-search", "reinforce"], "random-search"),
+    ):
+        assert narrowed(suite, agents=agents).yardstick == yardstick

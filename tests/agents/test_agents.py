@@ -61,7 +61,17 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", AGENTS)
+# Of Stable-Baselines3 one stands for the rest: all of them search and end in the same way.
+ONE_OF_SB3 = [
+    pytest.param(
+        name, marks=[pytest.mark.slow] if name.startswith("sb3") and name != "sb3-ppo" else []
+    )
+    for name in AGENTS
+]
+SLOWER = {"ppo", "priority-queue", "path-consistency"}  # on the LSTM; reinforce stands for them
+
+
+@pytest.mark.parametrize("name", ONE_OF_SB3)
 class TestContract(AgentSuite):
     @pytest.fixture
     def agent(self, name):
@@ -85,9 +95,8 @@ def test_every_reinforce_preset_searches(preset):
 @pytest.mark.parametrize(
     "name",
     [
-        # All of Stable-Baselines3 end in the same way.
         pytest.param(
-            name, marks=[pytest.mark.slow] if name.startswith("sb3") and name != "sb3-ppo" else []
+            name, marks=[pytest.mark.slow] if name.startswith("sb3") or name in SLOWER else []
         )
         for name in AGENTS
     ],

@@ -115,7 +115,7 @@ def test_the_papers_settings_are_those_of_reinforce():
     assert not ours.critic
 
 
-@pytest.mark.parametrize("critic", [False, True])
+@pytest.mark.parametrize("critic", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_it_beats_random_search(critic):
     space = NASNetCell(blocks=2)
     gains = []

@@ -105,6 +105,7 @@ def test_every_kind_of_cell_learns_without_harm(tokens: tuple[int, ...]) -> None
     assert all(p.grad is None or p.grad.isfinite().all() for p in network.parameters())
 
 
+@pytest.mark.slow
 def test_digits_are_learnt_in_the_quick_recipe() -> None:
     evaluator = TrainingEvaluator(SPACE, recipe={"name": "quick", "epochs": 3})
     children = [architecture_of(SPACE, t) for t in ((2, 0, 0, 1, 0, 2), ALL_NONE)]

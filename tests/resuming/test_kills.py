@@ -25,12 +25,13 @@ OTHERS = [
     and (not name.startswith("sb3") or name == "sb3-maskable-ppo")
 ]
 AGENTS = [*PAPERS, *OTHERS]
+TORCH = ("ppo", "priority-queue", "path-consistency", "sb3-maskable-ppo")
 CASES = [
-    # Of the others the default tier has one space each.
+    # Of the others the default tier has one space each, and none of those that import torch.
     pytest.param(
         agent,
         space,
-        marks=[pytest.mark.slow] if agent in OTHERS and (i + j) % 2 else [],
+        marks=[pytest.mark.slow] if agent in OTHERS and ((i + j) % 2 or agent in TORCH) else [],
     )
     for i, agent in enumerate(AGENTS)
     for j, space in enumerate(SPACES)

@@ -192,6 +192,7 @@ class Sweep:
 """
 
 
+@pytest.mark.slow
 def test_a_users_own_space_and_agent_from_a_file() -> None:
     Path("own_parts.py").write_text(OWN_PARTS)
     process = command(

@@ -157,7 +157,13 @@ def test_what_was_seen_often_is_trusted_more_than_one_lucky_draw():
 # ---------------------------------------------------------------- the agents
 
 
-@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+@pytest.mark.parametrize(
+    "agent",
+    [
+        pytest.param(agent, id=name, marks=[] if name == "predictor" else [pytest.mark.slow])
+        for name, agent in AGENTS.items()
+    ],
+)
 def test_beats_regularized_evolution_on_cells(agent):
     """150 evaluations with noise, landscapes that nothing was tuned on; the true accuracies.
 

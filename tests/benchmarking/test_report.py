@@ -142,6 +142,7 @@ COMMITTED = ROOT / "benchmarks" / "results" / "rl-vs-evolution"
 
 
 @pytest.mark.skipif(not COMMITTED.exists(), reason="the whole suite was not run yet")
+@pytest.mark.slow
 def test_all_pages_are_the_committed_results() -> None:
     for page, section in experiments.shown_sections().items():
         text = page.read_text(encoding="utf-8")

@@ -31,7 +31,11 @@ CASES = [
     pytest.param(
         agent,
         space,
-        marks=[pytest.mark.slow] if agent in OTHERS and ((i + j) % 2 or agent in TORCH) else [],
+        marks=[pytest.mark.slow]
+        if agent in OTHERS
+        and ((i + j) % 2 or agent in TORCH)
+        or (agent, space) == ("reinforce", "conditional")
+        else [],
     )
     for i, agent in enumerate(AGENTS)
     for j, space in enumerate(SPACES)
@@ -92,6 +96,7 @@ def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
     check(told, 8)
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
     """Also within a write; only before its first request is a run left as it was begun."""
     told = killed(

@@ -48,6 +48,7 @@ def command(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_a_real_search_from_the_command_line() -> None:
     process = command(
         *("search", "--budget", "5", "--run", "first", "--workers", "2", "--json"),

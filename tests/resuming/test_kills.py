@@ -32,8 +32,7 @@ CASES = [
         agent,
         space,
         marks=[pytest.mark.slow]
-        if agent in OTHERS
-        and ((i + j) % 2 or agent in TORCH)
+        if (agent in OTHERS and ((i + j) % 2 or agent in TORCH))
         or (agent, space) == ("reinforce", "conditional")
         else [],
     )

@@ -32,6 +32,47 @@ class AccuracyCubed:
 
 
 @dataclass(frozen=True)
+class InversePerplexitySquared:
+    """``c / perplexity**2`` of the validation part (Zoph & Le 2016, section 4.2).
+
+    Args:
+        c: > 0; "usually set at 80".
+    """
+
+    c: float = 80.0
+
+    def __post_init__(self) -> None:
+        _check_c(self.c)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return self.c / metric_of(evaluation, "perplexity") ** 2
+
+
+@dataclass(frozen=True)
+class InversePerplexity:
+    """``c / perplexity`` of the validation part (Pham et al. 2018, ENAS, section 2.2).
+
+    Args:
+        c: > 0; 80 in the paper.
+    """
+
+    c: float = 80.0
+
+    def __post_init__(self) -> None:
+        _check_c(self.c)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return self.c / metric_of(evaluation, "perplexity")
+
+
+def _check_c(c: float) -> None:
+    if not c > 0:
+        raise InvalidOption(f"c is {c}: give a number above 0")
+
+
+@dataclass(frozen=True)
 class AccuracyUnderTarget:
     """Accuracy, scaled by ``(cost / target) ** exponent`` where the cost is over the target.
 

@@ -63,11 +63,30 @@ class Task:
     drop_path: float = 0.0  # probability of dropping a path at the end of training, in [0, 1)
 
 
+@dataclass(frozen=True)
+class LanguageTask:
+    """What a recurrent child is built for: the text's vocabulary and the recipe's sizes."""
+
+    vocabulary: int  # different words or characters, >= 2
+    layers: int = 1  # of cells, >= 1
+    hidden: int = 64  # units of a cell, >= 1
+    embedding: int = 64  # size of a word's vector, >= 1; ``hidden`` where ``tied``
+    tied: bool = True  # whether the last layer's weights are the embeddings (Press & Wolf 2017)
+    dropout_embedding: float = 0.0  # of whole words, in [0, 1)
+    dropout_input: float = 0.0  # of what goes into the first layer and between layers
+    dropout_hidden: float = 0.0  # of h_{t-1}
+    dropout_output: float = 0.0  # of what goes into the softmax
+
+
 class NetworkSpace(SearchSpace[G], Protocol[G]):
     """A space whose genotypes can be trained for real."""
 
-    def build(self, genotype: G, task: Task) -> Any:
-        """Return the ``torch.nn.Module``: (batch, channels, height, width) -> (batch, classes)."""
+    def build(self, genotype: G, task: Any) -> Any:
+        """Return the ``torch.nn.Module`` for a ``Task`` or, of recurrent cells, a ``LanguageTask``.
+
+        The first maps images (batch, channels, height, width) to logits (batch, classes); the
+        second is described in ``nas_gym.networks.language_model``.
+        """
 
 
 @dataclass(frozen=True, slots=True)

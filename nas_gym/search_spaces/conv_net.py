@@ -1,0 +1,182 @@
+"""Whole convolutional networks, layer by layer (Zoph & Le 2016, sections 3.2, 3.3 and 4.1)."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.search_spaces.grammar import Pick, Task
+
+TYPES = ("conv", "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class ConvLayer:
+    """A predicted layer: a convolution with ReLU and batch norm, or a max pool."""
+
+    filter_height: int  # pixels, >= 1; of a pool its window
+    filter_width: int
+    filters: int  # >= 1; 0 of a pool, which keeps the channels of its inputs
+    inputs: tuple[int, ...] = ()  # earlier layers whose output it reads, from 0; none: the image
+    stride_height: int = 1  # >= 1
+    stride_width: int = 1
+    type: str = "conv"  # or "pool"
+
+
+@dataclass(frozen=True, slots=True)
+class ConvNetGenotype:
+    """A network: its layers, and how they are put together."""
+
+    layers: tuple[ConvLayer, ...]  # at least one
+    block_layers: int = 1  # convolutions that each layer becomes, densely connected
+    pools: tuple[int, ...] = ()  # numbers of layers after which everything is halved by a max pool
+
+
+@dataclass(frozen=True)
+class ConvNet:
+    """The space of convolutional networks with skip connections.
+
+    Layer by layer: its type (where there is more than one), filter height and width, stride height
+    and width (where there is more than one), number of filters, and one bit for every earlier layer
+    that says whether its output is an input (the paper's anchor point).
+
+    Args:
+        depth: Layers; several depths make the first token choose one.
+        heights: Heights of filters, pixels.
+        widths: Widths of filters, pixels.
+        strides: Vertical and horizontal strides, pixels.
+        filters: Numbers of filters.
+        types: Of layers: ``("conv",)``, or with ``"pool"`` as well, the paper's extension.
+        block_layers: Convolutions that each predicted layer becomes in the network, densely
+            connected (3 in the paper's pooling experiment).
+        pools: Numbers of layers after which a 2x2 max pool of stride 2 stands.
+    """
+
+    depth: int | tuple[int, ...] = 6
+    heights: tuple[int, ...] = (1, 3, 5, 7)
+    widths: tuple[int, ...] = (1, 3, 5, 7)
+    strides: tuple[int, ...] = (1, 2, 3)
+    filters: tuple[int, ...] = (24, 36, 48, 64)
+    types: tuple[str, ...] = ("conv",)
+    block_layers: int = 1
+    pools: tuple[int, ...] = ()
+
+    usual_reward = "accuracy-cubed"
+    usual_recipe = "quick-conv-net"
+    set_selection = "skip"  # bits that the controller scores by attention between layers
+
+    def __post_init__(self) -> None:
+        for field in ("heights", "widths", "strides", "filters"):
+            _set_numbers(self, field, getattr(self, field), least=1)
+        if not isinstance(self.depth, int):
+            _set_numbers(self, "depth", self.depth, least=1)
+        elif isinstance(self.depth, bool) or self.depth < 1:
+            raise InvalidOption(f"depth is {self.depth!r}: give a whole number of 1 or more")
+        object.__setattr__(self, "types", tuple(self.types))  # JSON gives lists
+        for kind in self.types:
+            if kind not in TYPES:
+                raise unknown_name("type of layer", kind, TYPES)
+        if not self.types or len(set(self.types)) < len(self.types) or "conv" not in self.types:
+            raise InvalidOption(f"types is {self.types!r}: give 'conv', or 'conv' and 'pool'")
+        if isinstance(self.block_layers, bool) or self.block_layers < 1:
+            raise InvalidOption(
+                f"block_layers is {self.block_layers!r}: give a whole number of 1 or more"
+            )
+        object.__setattr__(self, "pools", tuple(self.pools))
+        if self.pools:
+            _set_numbers(self, "pools", self.pools, least=1)
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The numbers of layers that a network may have."""
+        return (self.depth,) if isinstance(self.depth, int) else self.depth
+
+    @property
+    def static(self) -> bool:
+        """Whether no choice depends on an earlier one: one depth and one type of layer."""
+        return len(self.depths) == 1 and len(self.types) == 1
+
+    @property
+    def max_length(self) -> int:
+        """Tokens of the deepest network, all of it convolutions."""
+        most = max(self.depths)
+        return (len(self.depths) > 1) + most * self._tokens_a_layer + most * (most - 1) // 2
+
+    @property
+    def _tokens_a_layer(self) -> int:
+        """Of a convolution, without its skip bits."""
+        return 3 + 2 * (len(self.strides) > 1) + (len(self.types) > 1)
+
+    @property
+    def max_options(self) -> int:
+        """The most options of any choice."""
+        fields = (self.depths, self.heights, self.widths, self.strides, self.filters, self.types)
+        return max(*map(len, fields), 2 if max(self.depths) > 1 else 1)
+
+    @property
+    def size(self) -> int:
+        """How many token lists there are."""
+        conv = len(self.heights) * len(self.widths) * len(self.strides) ** 2
+        layer = conv * len(self.filters) + (conv if "pool" in self.types else 0)
+        return sum(layer**depth * 2 ** (depth * (depth - 1) // 2) for depth in self.depths)
+
+    def choose(self, pick: Pick) -> ConvNetGenotype:
+        """The depth where it is a choice, then layer by layer."""
+        depth = self.depths[0] if len(self.depths) == 1 else pick("depth", self.depths)
+        layers = tuple([self._choose_layer(pick, i) for i in range(depth)])
+        return ConvNetGenotype(layers, self.block_layers, self._pools_of(depth))
+
+    def _choose_layer(self, pick: Pick, i: int) -> ConvLayer:
+        kind, layer = self.types[0], f"layer{i}"
+        if len(self.types) > 1:
+            kind = pick(f"{layer}.type", self.types)
+        height = pick(f"{layer}.filter_height", self.heights)
+        width = pick(f"{layer}.filter_width", self.widths)
+        down = across = self.strides[0]
+        if len(self.strides) > 1:
+            down = pick(f"{layer}.stride_height", self.strides)
+            across = pick(f"{layer}.stride_width", self.strides)
+        filters = pick(f"{layer}.filters", self.filters) if kind == "conv" else 0
+        inputs = tuple([j for j in range(i) if pick(f"{layer}.skip{j}", (False, True))])
+        return ConvLayer(height, width, filters, inputs, down, across, kind)
+
+    def _pools_of(self, depth: int) -> tuple[int, ...]:
+        """Those that stand before the last layer."""
+        return tuple([place for place in self.pools if place < depth])
+
+    def answers(self, genotype: ConvNetGenotype) -> dict[str, object]:
+        """The option picked for each name; names that were not asked do no harm."""
+        answers: dict[str, object] = {"depth": len(genotype.layers)}
+        for i, layer in enumerate(genotype.layers):
+            for field in ("type", "filter_height", "filter_width", "stride_height", "stride_width",
+                          "filters"):  # fmt: skip
+                answers[f"layer{i}.{field}"] = getattr(layer, field)
+            answers |= {f"layer{i}.skip{j}": j in layer.inputs for j in range(i)}
+        return answers
+
+    def build(self, genotype: ConvNetGenotype, task: Task) -> Any:
+        """The network: ``nas_gym.networks.conv_net.ConvNetwork``."""
+        from nas_gym.networks.conv_net import ConvNetwork
+
+        return ConvNetwork(genotype, task)
+
+
+def _set_numbers(space: ConvNet, field: str, values: Iterable[int], *, least: int) -> None:
+    """Check a field that lists whole numbers, each once, and make it a tuple."""
+    numbers: Sequence[int] = tuple(values) if isinstance(values, list | tuple) else ()
+    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in numbers)
+    if not numbers or not whole or len(set(numbers)) < len(numbers):
+        raise InvalidOption(
+            f"{field} is {values!r}: give whole numbers of {least} or more, each once"
+        )
+    object.__setattr__(space, field, numbers)
+
+
+DEPTHS = tuple(range(6, 21, 2))  # section 4.1: 6 layers, 2 more every 1,600 of 12,800 samples
+# The three experiments of section 4.1 (table 1: v1, v2, v3).
+NO_STRIDE = ConvNet(depth=DEPTHS, strides=(1,))
+STRIDES = ConvNet(depth=DEPTHS)
+# 13 predicted layers, each a block of three: 39 layers; the paper has pools "at layer 13 and layer
+# 24", of which the first is not between blocks, so it stands before layer 13.
+POOLING = replace(NO_STRIDE, depth=13, filters=(6, 12, 24, 36), block_layers=3, pools=(4, 8))
+PRESETS = {"no-stride": NO_STRIDE, "strides": STRIDES, "pooling": POOLING}

@@ -1,0 +1,99 @@
+"""ENAS's recurrent cells: a chain of nodes that each read an earlier one (Pham et al. 2018)."""
+
+from dataclasses import dataclass
+from math import factorial
+from typing import Any
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.search_spaces.grammar import LanguageTask, Pick
+from nas_gym.search_spaces.rnn_cell import ALL_ACTIVATIONS
+
+ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
+
+
+@dataclass(frozen=True, slots=True)
+class ENASNode:
+    """A node: reads an earlier node's output and applies a function, inside a highway gate."""
+
+    previous: int  # node that it reads, from 0; -1 of the first, which reads x_t and h_{t-1}
+    activation: str  # one of ALL_ACTIVATIONS
+
+
+@dataclass(frozen=True, slots=True)
+class ENASRNNCellGenotype:
+    """A cell: (x_t, h_{t-1}) -> h_t, the mean of the outputs that no node reads."""
+
+    nodes: tuple[ENASNode, ...]  # at least one
+
+
+@dataclass(frozen=True)
+class ENASRNNCell:
+    """ENAS's space of recurrent cells: 23 tokens and 6.7e14 token lists by default.
+
+    Args:
+        nodes: N, >= 1 (12 in the paper).
+        activations: Names from ``nas_gym.search_spaces.rnn_cell.ALL_ACTIVATIONS``.
+    """
+
+    nodes: int = 12
+    activations: tuple[str, ...] = ACTIVATIONS
+
+    static = True
+    usual_evaluator = "language-model"
+    usual_reward = "inverse-perplexity"
+    usual_recipe = "quick-text"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.nodes, int) or isinstance(self.nodes, bool) or self.nodes < 1:
+            raise InvalidOption(f"nodes is {self.nodes!r}: give a whole number of 1 or more")
+        values = tuple(self.activations)
+        object.__setattr__(self, "activations", values)  # JSON gives lists
+        for value in values:
+            if value not in ALL_ACTIVATIONS:
+                raise unknown_name("activation", value, ALL_ACTIVATIONS)
+        if not values or len(set(values)) < len(values):
+            raise InvalidOption(f"activations is {values!r}: give at least one name, each once")
+
+    @property
+    def max_length(self) -> int:
+        """One activation a node, and what it reads for all but the first."""
+        return 2 * self.nodes - 1
+
+    @property
+    def max_options(self) -> int:
+        """The most of: earlier nodes, activations."""
+        return max(self.nodes - 1, len(self.activations))
+
+    @property
+    def size(self) -> int:
+        """How many token lists there are."""
+        return len(self.activations) ** self.nodes * factorial(self.nodes - 1)
+
+    def choose(self, pick: Pick) -> ENASRNNCellGenotype:
+        """Node by node: what it reads, then its activation."""
+        return ENASRNNCellGenotype(
+            tuple(
+                [
+                    ENASNode(
+                        pick(f"node{i}.previous", tuple(range(i))) if i else -1,
+                        pick(f"node{i}.activation", self.activations),
+                    )
+                    for i in range(self.nodes)
+                ]
+            )
+        )
+
+    def answers(self, genotype: ENASRNNCellGenotype) -> dict[str, object]:
+        """The option picked for each choice: what ``tokens_of`` reads."""
+        answers: dict[str, object] = {}
+        for i, node in enumerate(genotype.nodes):
+            answers[f"node{i}.previous"] = node.previous
+            answers[f"node{i}.activation"] = node.activation
+        return answers
+
+    def build(self, genotype: ENASRNNCellGenotype, task: LanguageTask) -> Any:
+        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        from nas_gym.networks.enas_rnn_cell import ENASLayer
+        from nas_gym.networks.language_model import LanguageModel
+
+        return LanguageModel(task, lambda inputs, units: ENASLayer(genotype, inputs, units))

@@ -1,8 +1,8 @@
 """The architectures of any search space, drawn or in words, finished or not.
 
 A space may have a drawing of its own, ``draw(genotype) -> matplotlib.figure.Figure``, and words of
-its own, ``to_text(genotype) -> str``. Without them NASNet's cells are drawn as in the papers,
-NAS-Bench-201's as a graph, and other genotypes as a table of choices.
+its own, ``to_text(genotype) -> str``. Without them the spaces of ``nas_gym.drawing.kinds`` are
+drawn as in their papers, and other genotypes as a table of choices.
 """
 
 from collections.abc import Sequence
@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.drawing import cell_graphs, cells, tables
+from nas_gym.drawing import tables
 from nas_gym.drawing.figures import DPI, rgb_array
-from nas_gym.drawing.words import cells_as_text, choices_in_words
+from nas_gym.drawing.kinds import kind_of
+from nas_gym.drawing.words import choices_in_words
 from nas_gym.errors import unknown_name
-from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype, concat_by_rule
 from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace, trace
-from nas_gym.search_spaces.nasbench201 import NASBench201, NASBench201Genotype
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -39,10 +37,9 @@ def draw_genotype(
     if draw is not None:
         figure: Figure = draw(genotype)
         return figure
-    if isinstance(genotype, CellGenotype):
-        return cells.draw_cells(genotype, title=title)
-    if isinstance(genotype, NASBench201Genotype):
-        return cell_graphs.draw_cell_graph(genotype.operations, title=title)
+    kind = kind_of(genotype)
+    if kind is not None:
+        return kind.draw(genotype, title)
     return tables.draw_tokens(choices, tokens, title=title)
 
 
@@ -52,16 +49,15 @@ def genotype_as_text(space: SearchSpace[Any], tokens: Sequence[int]) -> str:
     to_text = getattr(space, "to_text", None)
     if to_text is not None:
         return str(to_text(genotype))
-    if isinstance(genotype, CellGenotype):
-        return cells_as_text(genotype)
-    return choices_in_words(choices, tokens)
+    kind = kind_of(genotype)
+    return choices_in_words(choices, tokens) if kind is None else kind.to_text(genotype)
 
 
 def draw_partial(space: SearchSpace[Any], tokens: Sequence[int]) -> "Figure":
     """The architecture begun by ``tokens``, and which choice is open now.
 
-    Of a NASNet cell the finished blocks are drawn, of a NAS-Bench-201 cell the edges chosen so far,
-    of other architectures the table of choices.
+    Of a NASNet cell the finished blocks are drawn, of a convolutional network its layers so far, of
+    the others the parts chosen; of spaces without a drawing in this package the table of choices.
     """
     choices, tokens = path(ChoiceTable(space), tokens)
     return _draw_path(space, choices, tokens)
@@ -87,7 +83,7 @@ def render_tokens(table: ChoiceTable, tokens: Sequence[int], mode: str) -> str |
         if finished:
             return genotype_as_text(table.space, taken)
         return choices_in_words(choices, taken)
-    if finished:
+    if finished and hasattr(table.space, "draw"):
         figure = draw_genotype(table.space, taken)
     else:
         figure = _draw_path(table.space, choices, taken)
@@ -114,38 +110,13 @@ def _draw_path(
     title = None
     if len(choices) > len(tokens):
         title = f"choice {len(choices)}, now open: {choices[-1].name}"
-    if isinstance(space, NASNetCell):
-        begun = _begun_cells(space, choices, tokens)
-        return cells.draw_unfinished_cells(begun, blocks=space.blocks, title=title)
-    if isinstance(space, NASBench201):
-        chosen = [c.options[t] for c, t in zip(choices, tokens, strict=False)]
-        return cell_graphs.draw_cell_graph(chosen, title=title)
-    return tables.draw_tokens(choices, tokens, title=title)
-
-
-def _begun_cells(
-    space: NASNetCell, choices: Sequence[Choice], tokens: Sequence[int]
-) -> CellGenotype:
-    """The finished blocks; a cell has its output when all its blocks are finished."""
+    kind = kind_of(space)
+    if kind is None:
+        return tables.draw_tokens(choices, tokens, title=title)
     picked = {c.name: c.options[t] for c, t in zip(choices, tokens, strict=False)}
-    if len(space.combines) == 1:
-        combines = {f"{c}.block{b}.combine" for c in CELLS for b in range(space.blocks)}
-        picked |= dict.fromkeys(combines, space.combines[0])
-    begun = []
-    for cell in CELLS:
-        blocks: list[Block] = []
-        for b in range(space.blocks):
-            names = [f"{cell}.block{b}.{field}" for field in Block._fields]
-            if all(name in picked for name in names):
-                blocks.append(Block(*(picked[name] for name in names)))
-        concat = concat_by_rule(blocks, space.concat) if len(blocks) == space.blocks else ()
-        begun.append(Cell(tuple(blocks), concat))
-    return CellGenotype(*begun)
+    return kind.draw_begun(space, picked, title)
 
 
 def _frame_size(space: SearchSpace[Any]) -> tuple[float, float]:
-    if isinstance(space, NASNetCell):
-        return cells.figure_size(space.blocks)
-    if isinstance(space, NASBench201):
-        return cell_graphs.WIDTH, cell_graphs.HEIGHT
-    return tables.WIDTH, tables.HEIGHT
+    kind = kind_of(space)
+    return (tables.WIDTH, tables.HEIGHT) if kind is None else kind.frame_size(space)

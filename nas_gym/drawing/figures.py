@@ -99,6 +99,29 @@ def add_edges(axes: "Axes", edges: Sequence[Edge], colour: str) -> None:
     axes.add_collection(PolyCollection(arrows, facecolors=colour, zorder=2), autolim=False)
 
 
+def add_wire(
+    axes: "Axes", points: Sequence[Point], colour: str, *, arrow: bool = True, dashed: bool = False
+) -> None:
+    """A line straight from point to point, with an arrow where it ends if ``arrow``."""
+    from matplotlib.patches import FancyArrowPatch
+    from matplotlib.path import Path as Line
+
+    axes.add_patch(
+        FancyArrowPatch(
+            path=Line(list(points)),
+            arrowstyle="-|>" if arrow else "-",
+            mutation_scale=8,
+            color=colour,
+            linewidth=1.2,
+            linestyle=(0, (4, 2)) if dashed else "-",
+            shrinkA=0,
+            shrinkB=0,
+            joinstyle="miter",
+            zorder=2,
+        )
+    )
+
+
 def rgb_array(figure: "Figure") -> NDArray[np.uint8]:
     """The figure's pixels: uint8, (height, width, 3), 100 pixels an inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg

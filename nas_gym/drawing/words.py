@@ -4,7 +4,10 @@ from collections.abc import Sequence
 
 from nas_gym.errors import InvalidTokens
 from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype
+from nas_gym.search_spaces.conv_net import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCellGenotype
 from nas_gym.search_spaces.grammar import Choice
+from nas_gym.search_spaces.rnn_cell import RNNCellGenotype
 
 # Kind and size: the two lines of an operation's box.
 LABELS = {
@@ -88,3 +91,104 @@ def _block_in_words(block: Block) -> str:
     a = f"{operation_in_words(block.operation_a)}({state_in_words(block.input_a)})"
     b = f"{operation_in_words(block.operation_b)}({state_in_words(block.input_b)})"
     return f"{a} + {b}" if block.combine == "add" else f"concat({a}, {b})"
+
+
+# ---------------------------------------------------------------- convolutional networks
+
+
+def network_as_text(genotype: ConvNetGenotype) -> str:
+    """A whole convolutional network: one line a layer, and one for the classifier."""
+    lines: list[str] = []
+    for i, layer in enumerate(genotype.layers):
+        if i in genotype.pools:
+            lines.append(pool_in_words())
+        inputs = _listed(layer.inputs) if layer.inputs else "image"
+        words = layer_in_words(layer, genotype.block_layers)
+        lines.append(f"layer {i}: {words} <- {inputs}")
+    return "\n".join([*lines, f"classifier <- {_listed(loose_ends(genotype.layers))}"])
+
+
+def layer_in_words(layer: ConvLayer, block_layers: int = 1) -> str:
+    """For example ``conv 3x5, 48 filters, stride 2x1``, heights first."""
+    size = f"{layer.filter_height}x{layer.filter_width}"
+    words = f"conv {size}, {layer.filters} filters" if layer.type == "conv" else f"max pool {size}"
+    if (layer.stride_height, layer.stride_width) != (1, 1):
+        words += f", stride {layer.stride_height}x{layer.stride_width}"
+    if layer.type == "conv" and block_layers > 1:
+        words = f"{block_layers} dense x {words}"
+    return words
+
+
+def pool_in_words() -> str:
+    """Of a fixed pool of the network."""
+    return "max pool 2x2 of all outputs so far"
+
+
+def loose_ends(layers: Sequence[ConvLayer]) -> tuple[int, ...]:
+    """The layers that no layer reads; the last layer is always one."""
+    read = {j for layer in layers for j in layer.inputs}
+    return tuple(i for i in range(len(layers)) if i not in read)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+# ---------------------------------------------------------------- recurrent cells
+
+COMBINATION_WORDS = {"add": "add", "elem_mult": "mult", "max": "max"}
+
+
+def tree_as_text(genotype: RNNCellGenotype) -> str:
+    """A recurrent cell as formulas, one line a value; ``*`` is by elements, ``a3'`` is a3 changed.
+
+    W and M are matrices, x_t, h_{t-1} and c_{t-1} what the cell is given.
+    """
+    before = {}
+    for i, node in enumerate(genotype.nodes):
+        if i < genotype.base:
+            parts = f"W{i} x_t", f"M{i} h_{{t-1}}"
+        else:
+            left, right = genotype.children(i)
+            parts = _value(genotype, left), _value(genotype, right)
+        before[i] = _combined(node.combination, *parts, leaf=i < genotype.base)
+    lines = []
+    for i, node in enumerate(genotype.nodes):
+        lines.append(f"a{i} = {_applied(node.activation, before[i])}")
+        if i == genotype.cell_input:
+            injected = _combined(genotype.inject.combination, f"a{i}", "c_{t-1}")
+            lines.append(f"a{i}' = {_applied(genotype.inject.activation, injected)}")
+    root = _value(genotype, len(genotype.nodes) - 1)
+    return "\n".join([*lines, f"c_t = {before[genotype.cell_output]}", f"h_t = {root}"])
+
+
+def chain_as_text(genotype: ENASRNNCellGenotype) -> str:
+    """ENAS's recurrent cell: one line a node, and one for the mean."""
+    lines = [
+        f"node {i}: {node.activation} <- {'x_t, h_{t-1}' if i == 0 else node.previous}"
+        for i, node in enumerate(genotype.nodes)
+    ]
+    return "\n".join([*lines, f"h_t = mean of {_listed(unread_nodes(genotype))}"])
+
+
+def unread_nodes(genotype: ENASRNNCellGenotype) -> tuple[int, ...]:
+    """The nodes of ENAS's cell that no node reads."""
+    read = {node.previous for node in genotype.nodes}
+    return tuple(i for i in range(len(genotype.nodes)) if i not in read)
+
+
+def _value(genotype: RNNCellGenotype, node: int) -> str:
+    """The name of what a node passes on."""
+    return f"a{node}'" if node == genotype.cell_input else f"a{node}"
+
+
+def _combined(combination: str, a: str, b: str, *, leaf: bool = False) -> str:
+    if combination == "add":
+        return f"{a} + {b}"
+    if combination == "elem_mult":
+        return f"({a}) * ({b})" if leaf else f"{a} * {b}"
+    return f"{combination}({a}, {b})"
+
+
+def _applied(activation: str, value: str) -> str:
+    return value if activation == "identity" else f"{activation}({value})"

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
+from nas_gym.search_spaces.tasks import task_to_json
 from nas_gym.training.recipe import Recipe, recipe_of
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
@@ -94,7 +95,7 @@ class TrainingEvaluator:
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             "recipe": self.named_recipe.to_json(),
-            "task": asdict(self.task),
+            "task": task_to_json(self.task),
             "device": _device(),
             "threads": self.threads,
         }

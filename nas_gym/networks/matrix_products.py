@@ -117,7 +117,7 @@ def by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
     rows = x.permute(0, 2, 3, 1).reshape(batch, height, width * channels)
     height_out = -(-height // stride)
     if kernel > 1:
-        before, after = _same_padding(height, axes[0])
+        before, after = same_padding(height, axes[0])
         rows = F.pad(rows, (0, 0, before, after))
         last = (height_out - 1) * stride + 1
         starts = range(0, kernel * dilation, dilation)
@@ -145,12 +145,12 @@ def _axis_table(size: int, axis: Axis, dtype: torch.dtype) -> Tensor:
     tap, pixel, output = torch.meshgrid(
         torch.arange(kernel), torch.arange(size), torch.arange(-(-size // stride)), indexing="ij"
     )
-    before = _same_padding(size, axis)[0]
+    before = same_padding(size, axis)[0]
     return (output * stride + tap * dilation - before == pixel).to(dtype)
 
 
-def _same_padding(size: int, axis: Axis) -> tuple[int, int]:
-    """Zeros before and after one side."""
+def same_padding(size: int, axis: Axis) -> tuple[int, int]:
+    """Zeros before and after a side of ``size`` pixels that becomes ceil(size / stride)."""
     kernel, stride, dilation = axis
     span = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
     total = max(span - size, 0)

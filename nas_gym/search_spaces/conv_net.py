@@ -5,31 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.search_spaces.canonical_conv_net import canonical_key
+from nas_gym.search_spaces.conv_net_genotype import (
+    TYPES,
+    ConvLayer,
+    ConvNetGenotype,
+    genotype_from_json,
+    to_text,
+)
 from nas_gym.search_spaces.grammar import Pick, Task
 
-TYPES = ("conv", "pool")
-
-
-@dataclass(frozen=True, slots=True)
-class ConvLayer:
-    """A predicted layer: a convolution with ReLU and batch norm, or a max pool."""
-
-    filter_height: int  # pixels, >= 1; of a pool its window
-    filter_width: int
-    filters: int  # >= 1; 0 of a pool, which keeps the channels of its inputs
-    inputs: tuple[int, ...] = ()  # earlier layers whose output it reads, from 0; none: the image
-    stride_height: int = 1  # >= 1
-    stride_width: int = 1
-    type: str = "conv"  # or "pool"
-
-
-@dataclass(frozen=True, slots=True)
-class ConvNetGenotype:
-    """A network: its layers, and how they are put together."""
-
-    layers: tuple[ConvLayer, ...]  # at least one
-    block_layers: int = 1  # convolutions that each layer becomes, densely connected
-    pools: tuple[int, ...] = ()  # numbers of layers after which everything is halved by a max pool
+__all__ = ["PRESETS", "ConvLayer", "ConvNet", "ConvNetGenotype"]
 
 
 @dataclass(frozen=True)
@@ -153,6 +139,18 @@ class ConvNet:
                 answers[f"layer{i}.{field}"] = getattr(layer, field)
             answers |= {f"layer{i}.skip{j}": j in layer.inputs for j in range(i)}
         return answers
+
+    def canonical_key(self, genotype: ConvNetGenotype) -> str:
+        """Equal for networks that differ in the numbers of their layers alone."""
+        return canonical_key(genotype)
+
+    def genotype_from_json(self, data: object) -> ConvNetGenotype:
+        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        return genotype_from_json(data)
+
+    def to_text(self, genotype: ConvNetGenotype) -> str:
+        """A line a layer."""
+        return to_text(genotype)
 
     def build(self, genotype: ConvNetGenotype, task: Task) -> Any:
         """The network: ``nas_gym.networks.conv_net.ConvNetwork``."""

@@ -61,6 +61,8 @@ class Task:
     stem: str = "cifar"  # "cifar" or "imagenet"
     auxiliary: bool = False  # build the auxiliary classifier
     drop_path: float = 0.0  # probability of dropping a path at the end of training, in [0, 1)
+    width_multiplier: float = 1.0  # of a convolutional network's filters, > 0; rounded, >= 1 each
+    more_filters: int = 0  # added to each of its layers, >= 0
 
 
 @dataclass(frozen=True)

@@ -12,17 +12,18 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.search_spaces.grammar import Task
+from nas_gym.search_spaces.tasks import recorded
 
 STEMS = ("cifar", "imagenet")
+SCHEDULES = ("cosine", "constant", "steps")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything about the training of a child but its architecture, its data and its seed.
 
-    The optimizer is SGD with Nesterov momentum; the learning rate falls from ``learning_rate`` to
-    zero along half a cosine, step by step. Weights of convolutions and linear layers decay, batch
-    norms and biases do not.
+    The optimizer is SGD with Nesterov momentum. Weights of convolutions and linear layers decay,
+    batch norms and biases do not.
 
     Args:
         epochs: Passes over the training part, >= 1.
@@ -42,6 +43,11 @@ class Recipe:
         repeats: N, normal cells a stack, >= 1: the size of the child.
         filters: F, filters of the first stack, >= 1: the size of the child.
         stem: ``"cifar"`` or ``"imagenet"``.
+        schedule: Of the learning rate: ``"cosine"`` (half of one, down to zero, step by step),
+            ``"constant"``, or ``"steps"`` (a tenth after half of the training, a hundredth after
+            three quarters, as DenseNet, Huang et al. 2016).
+        width_multiplier: Multiplies the filters of a convolutional network's layers, > 0.
+        more_filters: Added to each of them, >= 0.
     """
 
     epochs: int
@@ -59,18 +65,24 @@ class Recipe:
     repeats: int = 1
     filters: int = 8
     stem: str = "cifar"
+    schedule: str = "cosine"
+    width_multiplier: float = 1.0
+    more_filters: int = 0
 
     def __post_init__(self) -> None:
         for name, least in _LEAST_INTEGER.items():
             _check_integer(name, getattr(self, name), least)
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high)
-        if not self.learning_rate > 0:
-            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
+        for name in ("learning_rate", "width_multiplier"):
+            if not getattr(self, name) > 0:
+                raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
         if not isinstance(self.flip, bool):
             raise InvalidOption(f"flip is {self.flip!r}: give true or false")
         if self.stem not in STEMS:
             raise unknown_name("stem", self.stem, STEMS)
+        if self.schedule not in SCHEDULES:
+            raise unknown_name("schedule", self.schedule, SCHEDULES)
 
     def task(self, channels: int, height: int, width: int, classes: int) -> Task:
         """What a space's ``build`` is asked for: these images, this size of child."""
@@ -84,15 +96,25 @@ class Recipe:
             stem=self.stem,
             auxiliary=self.auxiliary_weight > 0,
             drop_path=self.drop_path,
+            width_multiplier=self.width_multiplier,
+            more_filters=self.more_filters,
         )
+
+    def learning_rate_at(self, progress: float) -> float:
+        """The learning rate after the part ``progress``, in [0, 1), of the training."""
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        drops = (progress >= 0.5) + (progress >= 0.75) if self.schedule == "steps" else 0
+        return self.learning_rate / 10.0**drops
 
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON data; ``Recipe(**data)`` reads it back."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return recorded(self)
 
 
 _LEAST_INTEGER = {
     "epochs": 1, "batch_size": 2, "crop_padding": 0, "cutout": 0, "repeats": 1, "filters": 1,
+    "more_filters": 0,
 }  # fmt: skip
 _RANGES = {  # lowest value, and the value that must not be reached
     "learning_rate": (0.0, math.inf),
@@ -102,6 +124,7 @@ _RANGES = {  # lowest value, and the value that must not be reached
     "auxiliary_weight": (0.0, math.inf),
     "drop_path": (0.0, 1.0),
     "gradient_clip": (0.0, math.inf),
+    "width_multiplier": (0.0, math.inf),
 }
 
 
@@ -171,12 +194,35 @@ NASBENCH201 = Recipe(
     filters=16,
 )
 
+# Zoph & Le 2016, section 4.1: 50 epochs, Nesterov momentum 0.9, learning rate 0.1, weight decay
+# 1e-4, whitening (here one mean and one deviation a channel), random 32 x 32 crops of up-sampled
+# images (here padded by 4 pixels, as usual since), flips. Otherwise as DenseNet (Huang et al.
+# 2016); that this means its batches of 64 and its schedule is our reading. The largest network of
+# table 1 has more_filters = 40.
+ZOPH2016_CIFAR = Recipe(
+    epochs=50,
+    batch_size=64,
+    learning_rate=0.1,
+    weight_decay=1e-4,
+    crop_padding=4,
+    flip=True,
+    schedule="steps",
+)
+
+# Chosen by benchmarks/recipe_signal.py on digits, as QUICK was, for networks of six layers with
+# strides (benchmarks/results/recipe_signal_conv_net.md).
+QUICK_CONV_NET = Recipe(
+    epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.25
+)
+
 RECIPES = MappingProxyType(
     {
         "quick": QUICK,
         "nasnet-search": NASNET_SEARCH,
         "nasnet-cifar": NASNET_CIFAR,
         "nasbench201": NASBENCH201,
+        "zoph2016-cifar": ZOPH2016_CIFAR,
+        "quick-conv-net": QUICK_CONV_NET,
     }
 )
 

@@ -120,7 +120,7 @@ class _Training:
         if self.set_progress is not None:
             self.set_progress(progress)
         for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+            group["lr"] = self.recipe.learning_rate_at(progress)
         with _autocast(self.device):
             loss = self.loss(self.network(images), labels)
         value = float(loss.detach())

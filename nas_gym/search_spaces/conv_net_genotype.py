@@ -1,0 +1,132 @@
+"""A convolutional network as data: its layers, its text, what JSON gives, checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any
+
+from nas_gym.errors import InvalidGenotype, unknown_name
+
+TYPES = ("conv", "pool")
+
+
+@dataclass(frozen=True, slots=True)
+class ConvLayer:
+    """A predicted layer: a convolution with ReLU and batch norm, or a max pool."""
+
+    filter_height: int  # pixels, >= 1; of a pool its window
+    filter_width: int
+    filters: int  # >= 1; 0 of a pool, which keeps the channels of its inputs
+    inputs: tuple[int, ...] = ()  # earlier layers whose output it reads, from 0; none: the image
+    stride_height: int = 1  # >= 1
+    stride_width: int = 1
+    type: str = "conv"  # or "pool"
+
+
+@dataclass(frozen=True, slots=True)
+class ConvNetGenotype:
+    """A network: its layers, and how they are put together."""
+
+    layers: tuple[ConvLayer, ...]  # at least one
+    block_layers: int = 1  # convolutions that each layer becomes, densely connected
+    pools: tuple[int, ...] = ()  # numbers of layers after which everything is halved by a max pool
+
+
+def to_text(genotype: ConvNetGenotype) -> str:
+    """The network in words, a line a layer, numbered from 1 as in the paper's figure 7."""
+    lines = []
+    if genotype.block_layers > 1:
+        lines.append(f"each convolution is {genotype.block_layers}, densely connected")
+    for i, layer in enumerate(genotype.layers):
+        if i in genotype.pools:
+            lines.append("everything so far halved by a max pool")
+        size = f"{layer.filter_height}x{layer.filter_width}"
+        stride = f"{layer.stride_height}x{layer.stride_width}"
+        words = f"{i + 1}: {'max pool' if layer.type == 'pool' else 'conv'} {size}"
+        words += f" stride {stride}" if stride != "1x1" else ""
+        words += f", {layer.filters} filters" if layer.type == "conv" else ""
+        lines.append(f"{words} <- {', '.join(str(j + 1) for j in layer.inputs) or 'image'}")
+    return "\n".join(lines)
+
+
+def genotype_from_json(data: object) -> ConvNetGenotype:
+    """The genotype in JSON data, as ``genotype_to_json`` writes it.
+
+    Raises:
+        InvalidGenotype: It is no such data, or a network that cannot be built.
+        UnknownName: A type of layer that is not known.
+    """
+    given = _object(data, ConvNetGenotype, "a convolutional network")
+    layers, pools = given["layers"], given.get("pools", [])
+    if not isinstance(layers, Sequence) or isinstance(layers, str) or not isinstance(pools, list):
+        raise InvalidGenotype("'layers' and 'pools' of a convolutional network are JSON lists")
+    genotype = ConvNetGenotype(
+        tuple(_layer_from_json(i, layer) for i, layer in enumerate(layers)),
+        given.get("block_layers", 1),
+        tuple(pools),
+    )
+    check_genotype(genotype)
+    return genotype
+
+
+def check_genotype(genotype: ConvNetGenotype) -> None:
+    """Raise InvalidGenotype or UnknownName where ``genotype`` cannot be built."""
+    depth = len(genotype.layers)
+    if not depth:
+        raise InvalidGenotype("a convolutional network has no layers: give one or more")
+    _check_whole("block_layers", genotype.block_layers, 1)
+    for i, layer in enumerate(genotype.layers):
+        if layer.type not in TYPES:
+            raise unknown_name(f"type of layer {i}", layer.type, TYPES)
+        for field in ("filter_height", "filter_width", "stride_height", "stride_width"):
+            _check_whole(f"layer {i}: {field}", getattr(layer, field), 1)
+        _check_whole(f"layer {i}: filters", layer.filters, int(layer.type == "conv"))
+        if layer.type == "pool" and layer.filters:
+            raise InvalidGenotype(f"layer {i}: a pool has {layer.filters} filters: give 0")
+        if not _rising(layer.inputs, range(i)):
+            raise InvalidGenotype(
+                f"layer {i}: inputs is {list(layer.inputs)!r}: expected numbers of earlier layers "
+                "(from 0), each once, in rising order"
+            )
+    if not _rising(genotype.pools, range(1, depth)):
+        raise InvalidGenotype(
+            f"pools is {list(genotype.pools)!r}: expected numbers from 1 to {depth - 1} of layers "
+            "before a pool, each once, in rising order"
+        )
+
+
+def _layer_from_json(i: int, data: object) -> ConvLayer:
+    given = _object(data, ConvLayer, f"layer {i}")
+    inputs = given.get("inputs", [])
+    if not isinstance(inputs, list):
+        raise InvalidGenotype(f"layer {i}: inputs is {inputs!r}: expected a JSON list")
+    return ConvLayer(**{**given, "inputs": tuple(inputs)})
+
+
+def _object(data: object, kind: type[Any], what: str) -> dict[str, Any]:
+    """``data`` where it is a JSON object with the fields of ``kind``; defaults may be missing."""
+    known = [field.name for field in fields(kind)]
+    needed = [field.name for field in fields(kind) if field.default is MISSING]
+    keys = set(data) if isinstance(data, Mapping) else set()
+    if not isinstance(data, Mapping) or not set(needed) <= keys <= set(known):
+        shown = f"one with {', '.join(map(str, data))}" if isinstance(data, Mapping) else repr(data)
+        raise InvalidGenotype(
+            f"{what} is a JSON object with the keys {', '.join(known)}, not {shown[:60]}"
+        )
+    return dict(data)
+
+
+def _check_whole(name: str, value: object, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise InvalidGenotype(f"{name} is {value!r}: expected a whole number of {least} or more")
+
+
+def _rising(numbers: Sequence[object], allowed: range) -> bool:
+    """Whether ``numbers`` are of ``allowed``, each above the one before."""
+    last = allowed.start - 1
+    for number in numbers:
+        if isinstance(number, bool) or not isinstance(number, int):
+            return False
+        if not last < number < allowed.stop:
+            return False
+        last = number
+    return True

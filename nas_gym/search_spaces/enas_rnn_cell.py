@@ -40,6 +40,21 @@ def check_cell(genotype: ENASRNNCellGenotype) -> None:
             raise unknown_name(f"activation in node {i}", node.activation, ALL_ACTIVATIONS)
 
 
+def canonical_key(genotype: ENASRNNCellGenotype) -> str:
+    """A string equal for cells that differ in the numbers of their nodes alone.
+
+    Who reads whom makes a tree with node 0 at its root; this is the name of that tree without
+    numbers (Aho, Hopcroft & Ullman 1974, on isomorphism of trees).
+    """
+    below: list[list[str]] = [[] for _ in genotype.nodes]  # keys of the nodes that read each
+    for i in range(len(genotype.nodes) - 1, -1, -1):
+        node = genotype.nodes[i]
+        key = f"{node.activation}({', '.join(sorted(below[i]))})" if below[i] else node.activation
+        if i:
+            below[node.previous].append(key)
+    return key
+
+
 def genotype_from_json(data: object) -> ENASRNNCellGenotype:
     """The genotype in JSON data with the fields of ``ENASRNNCellGenotype``, checked.
 
@@ -121,6 +136,14 @@ class ENASRNNCell:
             answers[f"node{i}.previous"] = node.previous
             answers[f"node{i}.activation"] = node.activation
         return answers
+
+    def canonical_key(self, genotype: ENASRNNCellGenotype) -> str:
+        """Equal for cells that differ in the numbers of their nodes alone."""
+        return canonical_key(genotype)
+
+    def genotype_from_json(self, data: object) -> ENASRNNCellGenotype:
+        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        return genotype_from_json(data)
 
     def build(self, genotype: ENASRNNCellGenotype, task: LanguageTask) -> Any:
         """The language model: ``nas_gym.networks.language_model.LanguageModel``."""

@@ -63,6 +63,27 @@ def check_cell(genotype: RNNCellGenotype) -> None:
             raise InvalidGenotype(f"{field} is {index!r}: give a node, 0 to {count - 1}")
 
 
+def canonical_key(genotype: RNNCellGenotype) -> str:
+    """A string equal for cells that differ in the order of children alone.
+
+    Every combination commutes, so that the two children of an inner node may change places with
+    all that is below them: the cells compute the same when the leaves' weights move along.
+    """
+    inject, base = genotype.inject, genotype.base
+    keys: list[str] = []
+    for i, node in enumerate(genotype.nodes):
+        key = f"{node.combination} {node.activation}"
+        if i >= base:
+            a, b = keys[2 * (i - base)], keys[2 * (i - base) + 1]
+            key = f"({a}, {b}) {key}" if a <= b else f"({b}, {a}) {key}"
+        if i == genotype.cell_output:
+            key += " > c"
+        if i == genotype.cell_input:
+            key += f" < c {inject.combination} {inject.activation}"
+        keys.append(key)
+    return keys[-1]
+
+
 def fields_of(what: str, data: object, kind: type) -> dict[str, Any]:
     """JSON data as the fields of the dataclass ``kind``; raises InvalidGenotype."""
     names = [field.name for field in fields(kind)]
@@ -166,6 +187,14 @@ class RNNCell:
             answers[f"{name}.combination"] = node.combination
             answers[f"{name}.activation"] = node.activation
         return answers
+
+    def canonical_key(self, genotype: RNNCellGenotype) -> str:
+        """Equal for cells that differ in the order of children alone."""
+        return canonical_key(genotype)
+
+    def genotype_from_json(self, data: object) -> RNNCellGenotype:
+        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        return genotype_from_json(data)
 
     def build(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
         """The language model: ``nas_gym.networks.language_model.LanguageModel``."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing.figures import add_box, add_edges, add_wire, blank_figure
 from nas_gym.drawing.words import layer_in_words, loose_ends, pool_in_words
-from nas_gym.search_spaces.conv_net import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net_genotype import ConvLayer, ConvNetGenotype
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -92,10 +92,14 @@ def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
 
 
 def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
-    """Of each layer the inputs that are smaller than another one, for images large enough."""
+    """Of each layer, and of the classifier, the inputs that are smaller than another one.
+
+    That is for images large enough: in a very small one different strides may end at one size.
+    """
     sizes: list[tuple[Fraction, Fraction]] = []  # height and width of each output; the image's is 1
     padded: list[tuple[int, ...]] = []
-    for layer in layers:
+    classifier = ConvLayer(1, 1, 0, loose_ends(layers))
+    for layer in (*layers, classifier):
         inputs = [sizes[j] for j in layer.inputs] or [(Fraction(1), Fraction(1))]
         high, wide = (max(size[side] for size in inputs) for side in (0, 1))
         padded.append(tuple(j for j in layer.inputs if sizes[j] != (high, wide)))
@@ -123,7 +127,7 @@ class _NetworkPainter:
         self.right = self.left + BOX_WIDTH
         self.x = (self.left + self.right) / 2
         self.lanes = lanes_of(self.layers)
-        self.padded = padded_inputs(self.layers)
+        self.padded = padded_inputs(self.layers)  # the last entry is the classifier's
         self.lane = min(LANE, WIDEST / max(1, len(self.lanes)))
 
     def paint(self) -> None:
@@ -186,9 +190,9 @@ class _NetworkPainter:
             ((self.x, self._row(i) + half), (self.x, self._row(i + 1) - half), None) for i in starts
         ]
         add_edges(self.axes, edges, STRAIGHT)
-        hollow = [i for i, padded in enumerate(self.padded) if i - 1 in padded]
+        hollow = [i for i in starts if i in self.padded[i + 1]]
         for i in hollow:
-            self._dots([self.x], [self._row(i) - 0.64 * self.pitch], STRAIGHT, hollow=True)
+            self._dots([self.x], [self._row(i + 1) - 0.59 * self.pitch], STRAIGHT, hollow=True)
 
     def _lane(self, source: int, x: float) -> None:
         """Up from the source to its last reader, with a dot for each."""
@@ -236,22 +240,24 @@ class _NetworkPainter:
 
     def _loose(self) -> None:
         """The second repair; the last layer goes to the classifier anyway."""
-        heights = [self._row(i) + 0.25 * self.box for i in loose_ends(self.layers)[:-1]]
-        if not heights:
+        loose = loose_ends(self.layers)[:-1]
+        if not loose:
             return
+        heights = [self._row(i) + 0.25 * self.box for i in loose]
         x, y = self.left - 0.8 * REPAIRS, self._row(len(self.layers))
         end = self.x - 0.25 * BOX_WIDTH
         add_wire(self.axes, [(x, heights[0]), (x, y), (end, y)], LOOSE, dashed=True)
         for height in heights:
             add_wire(self.axes, [(self.left, height), (x, height)], LOOSE, arrow=False)
-        self._dots([x] * len(heights), heights, LOOSE)
+        for i, height in zip(loose, heights, strict=True):
+            self._dots([x], [height], LOOSE, hollow=i in self.padded[-1])
 
     def _legend(self) -> None:
         """What the colours mean, where they occur."""
         shown: Mapping[str, bool] = {
             FROM_IMAGE: any(not layer.inputs for layer in self.layers[1:]),
             LOOSE: self.finished and len(loose_ends(self.layers)) > 1,
-            STRAIGHT: any(self.padded),
+            STRAIGHT: any(self.padded if self.finished else self.padded[:-1]),
         }
         lines = [colour for colour, occurs in shown.items() if occurs]
         for line, colour in enumerate(lines):

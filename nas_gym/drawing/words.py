@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from nas_gym.errors import InvalidTokens
 from nas_gym.search_spaces.cell_genotype import CELLS, Block, Cell, CellGenotype
-from nas_gym.search_spaces.conv_net import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net_genotype import ConvLayer, ConvNetGenotype
 from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCellGenotype
 from nas_gym.search_spaces.grammar import Choice
 from nas_gym.search_spaces.rnn_cell import RNNCellGenotype

@@ -11,7 +11,6 @@ from nas_gym.search_spaces.conv_net_genotype import (
     ConvLayer,
     ConvNetGenotype,
     genotype_from_json,
-    to_text,
 )
 from nas_gym.search_spaces.grammar import Pick, Task
 
@@ -147,10 +146,6 @@ class ConvNet:
     def genotype_from_json(self, data: object) -> ConvNetGenotype:
         """The genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
-
-    def to_text(self, genotype: ConvNetGenotype) -> str:
-        """A line a layer."""
-        return to_text(genotype)
 
     def build(self, genotype: ConvNetGenotype, task: Task) -> Any:
         """The network: ``nas_gym.networks.conv_net.ConvNetwork``."""

@@ -1,4 +1,4 @@
-"""A convolutional network as data: its layers, its text, what JSON gives, checked."""
+"""A convolutional network as data: its layers, and what JSON gives, checked."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
@@ -29,23 +29,6 @@ class ConvNetGenotype:
     layers: tuple[ConvLayer, ...]  # at least one
     block_layers: int = 1  # convolutions that each layer becomes, densely connected
     pools: tuple[int, ...] = ()  # numbers of layers after which everything is halved by a max pool
-
-
-def to_text(genotype: ConvNetGenotype) -> str:
-    """The network in words, a line a layer, numbered from 1 as in the paper's figure 7."""
-    lines = []
-    if genotype.block_layers > 1:
-        lines.append(f"each convolution is {genotype.block_layers}, densely connected")
-    for i, layer in enumerate(genotype.layers):
-        if i in genotype.pools:
-            lines.append("everything so far halved by a max pool")
-        size = f"{layer.filter_height}x{layer.filter_width}"
-        stride = f"{layer.stride_height}x{layer.stride_width}"
-        words = f"{i + 1}: {'max pool' if layer.type == 'pool' else 'conv'} {size}"
-        words += f" stride {stride}" if stride != "1x1" else ""
-        words += f", {layer.filters} filters" if layer.type == "conv" else ""
-        lines.append(f"{words} <- {', '.join(str(j + 1) for j in layer.inputs) or 'image'}")
-    return "\n".join(lines)
 
 
 def genotype_from_json(data: object) -> ConvNetGenotype:

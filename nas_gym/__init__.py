@@ -78,6 +78,18 @@ gymnasium.register(
     kwargs={"space": "nasnet-cell"},
 )
 gymnasium.register(
+    id="NASConvNet-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "conv-net"},
+)
+gymnasium.register(
+    id="NASRNNCell-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "rnn-cell"},
+)
+gymnasium.register(
     id="NASBench201-v0",
     entry_point="nas_gym.registry:make_env",
     vector_entry_point="nas_gym.registry:make_vector_env",

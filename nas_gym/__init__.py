@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from nas_gym.architecture import Architecture
     from nas_gym.env import NASEnv
     from nas_gym.evaluation import Evaluation, Evaluator
+    from nas_gym.search_spaces.conv_net import ConvNet
     from nas_gym.search_spaces.grammar import Pick, SearchSpace
     from nas_gym.search_spaces.nasnet_cell import NASNetCell
+    from nas_gym.search_spaces.rnn_cell import RNNCell
     from nas_gym.searching import resume, search
     from nas_gym.store import load_run
     from nas_gym.validating import validate
@@ -34,12 +36,14 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "Architecture",
+    "ConvNet",
     "Evaluation",
     "Evaluator",
     "NASEnv",
     "NASNetCell",
     "NASVectorEnv",
     "Pick",
+    "RNNCell",
     "SearchSpace",
     "load_run",
     "resume",
@@ -50,12 +54,14 @@ __all__ = [
 _HOME = {
     "Agent": "agent",
     "Architecture": "architecture",
+    "ConvNet": "search_spaces.conv_net",
     "Evaluation": "evaluation",
     "Evaluator": "evaluation",
     "NASEnv": "env",
     "NASNetCell": "search_spaces.nasnet_cell",
     "NASVectorEnv": "vector_env",
     "Pick": "search_spaces.grammar",
+    "RNNCell": "search_spaces.rnn_cell",
     "SearchSpace": "search_spaces.grammar",
     "load_run": "store",
     "resume": "searching",
@@ -76,6 +82,18 @@ gymnasium.register(
     entry_point="nas_gym.registry:make_env",
     vector_entry_point="nas_gym.registry:make_vector_env",
     kwargs={"space": "nasnet-cell"},
+)
+gymnasium.register(
+    id="NASConvNet-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "conv-net"},
+)
+gymnasium.register(
+    id="NASRNNCell-v0",
+    entry_point="nas_gym.registry:make_env",
+    vector_entry_point="nas_gym.registry:make_vector_env",
+    kwargs={"space": "rnn-cell"},
 )
 gymnasium.register(
     id="NASBench201-v0",

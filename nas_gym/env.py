@@ -27,10 +27,15 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     ## Description
     Each action picks one token of an architecture. When the architecture is complete, the child
-    network is built and evaluated (for ``NASNetCell-v0`` by default: really trained on
-    scikit-learn's digits), and its validation accuracy is the episode's reward. The environment is
-    the Markov decision process of Zoph & Le 2016 (arXiv 1611.01578, section 3): a policy over a
-    sequence of design choices.
+    network is built and evaluated, and what it reaches on the validation part is the episode's
+    reward. The environment is the Markov decision process of Zoph & Le 2016 (arXiv 1611.01578,
+    section 3): a policy over a sequence of design choices. The registered ones, by default:
+
+    - ``NASNetCell-v0``: cells, really trained on scikit-learn's digits; accuracy.
+    - ``NASConvNet-v0``: whole convolutional networks, really trained on digits; accuracy cubed.
+    - ``NASRNNCell-v0``: recurrent cells, really trained as language models on the text of Python's
+      documentation; 80 / perplexity squared.
+    - ``NASBench201-v0``: cells whose trained accuracies are looked up; accuracy.
 
     ## Action space
     ``Discrete(max_options)``: a token, the index into the options that are open now. Tokens beyond
@@ -42,9 +47,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     has been picked yet.
 
     ## Reward
-    0 at every step but the last; there, the reward function's value for the child (validation
-    accuracy in [0, 1] by default), or ``failure_reward`` where the child failed. Test accuracy is
-    never computed in a search.
+    0 at every step but the last; there, the reward function's value for the child, or
+    ``failure_reward`` where the child failed. Nothing is measured on the test part in a search.
 
     ## Episode end
     Terminates with the token that completes the architecture; never truncates.
@@ -52,7 +56,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     ## Information
     Always ``action_mask``. At the end also ``tokens`` (tuple of int), ``architecture`` (the
     genotype as JSON data) and ``evaluation`` (a dict: ``accuracy``, ``parameters``,
-    ``multiply_adds``, ``seconds``, ``source``, ``failure``, ``detail`` of the failure).
+    ``multiply_adds``, ``seconds``, ``source``, ``failure``, ``detail`` of the failure, and what
+    else the evaluator measures: ``perplexity``, …).
 
     ## Arguments
     Args:

@@ -30,9 +30,13 @@ PLUGINS: dict[str, dict[str, str]] = {
         "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
         "nasbench201": "nas_gym.search_spaces.nasbench201:NASBench201",
         "nats-size": "nas_gym.search_spaces.nats_size:NATSSize",
+        "conv-net": "nas_gym.search_spaces.conv_net:ConvNet",
+        "rnn-cell": "nas_gym.search_spaces.rnn_cell:RNNCell",
+        "enas-rnn-cell": "nas_gym.search_spaces.enas_rnn_cell:ENASRNNCell",
     },
     "evaluator": {
         "training": "nas_gym.evaluators.training:TrainingEvaluator",
+        "language-model": "nas_gym.evaluators.language:LanguageModelEvaluator",
         "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
         "table": "nas_gym.evaluators.tables.file:Tabular",
         "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
@@ -42,8 +46,13 @@ PLUGINS: dict[str, dict[str, str]] = {
         "accuracy": "nas_gym.rewards:Accuracy",
         "accuracy-cubed": "nas_gym.rewards:AccuracyCubed",
         "accuracy-under-target": "nas_gym.rewards:AccuracyUnderTarget",
+        "inverse-perplexity": "nas_gym.rewards:InversePerplexity",
+        "inverse-perplexity-squared": "nas_gym.rewards:InversePerplexitySquared",
     },
 }
+
+# What an architecture is evaluated and rewarded by where neither the user nor its space says so.
+_USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
 
 _PLAIN: dict[Any, str] = {
     int: "a whole number",
@@ -69,10 +78,29 @@ Part = str | Mapping[str, Any] | object
 def names(kind: str) -> list[str]:
     """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
     listed = list(_table(kind))
-    if kind == "agent":
+    if kind in ("agent", "space"):
         presets = {name: _presets(kind, name) for name in listed}
         listed += [f"{n}/{preset}" for n in presets for preset in presets[n] if preset != "default"]
     return sorted(listed)
+
+
+def usual(kind: str, space: Any) -> str:
+    """The name of the evaluator, reward or recipe for a space, where the user names none.
+
+    A space says so in ``usual_evaluator``, ``usual_reward`` and ``usual_recipe``.
+    """
+    return str(getattr(space, f"usual_{kind}", _USUAL[kind]))
+
+
+def usual_reward(space: Any, evaluator: Any) -> str:
+    """The name of the reward where the user names none: the space's with its usual evaluator.
+
+    Other evaluators need not give the metric that the space's reward asks for.
+    """
+    while getattr(evaluator, "changes_nothing", False):
+        evaluator = evaluator.inner
+    is_usual = spec_of("evaluator", evaluator)["name"] == usual("evaluator", space)
+    return usual("reward", space) if is_usual else _USUAL["reward"]
 
 
 def make(kind: str, part: Part, **context: Any) -> Any:
@@ -202,24 +230,24 @@ def env_spec_of(config: Mapping[str, Any]) -> str:
 
 def make_env(
     space: Part,
-    evaluator: Part = "training",
-    reward: Part = "accuracy",
+    evaluator: Part | None = None,
+    reward: Part | None = None,
     **options: Any,
 ) -> NASEnv[Any]:
     """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object.
 
-    Options that are not the environment's are those of an evaluator that is given by name:
+    Evaluator and reward are by default what is usual for the space. Options that are not the
+    environment's are those of an evaluator that is given by name, or of the usual one:
     ``gym.make("NASBench201-v0", dataset="cifar100")``.
     """
-    evaluator, options = _split_options(NASEnv, evaluator, options)
-    space, evaluator, reward = _parts(space, evaluator, reward)
-    return NASEnv(space, evaluator, reward, **options)  # type: ignore[arg-type]
+    *parts, options = _parts(NASEnv, space, evaluator, reward, options)
+    return NASEnv(*parts, **options)
 
 
 def make_vector_env(
     space: Part,
-    evaluator: Part = "training",
-    reward: Part = "accuracy",
+    evaluator: Part | None = None,
+    reward: Part | None = None,
     num_envs: int = 1,
     workers: int = 0,
     timeout: float | None = None,
@@ -234,8 +262,7 @@ def make_vector_env(
     child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
     ``in_workers``).
     """
-    evaluator, options = _split_options(NASVectorEnv, evaluator, options)
-    space, evaluator, reward = _parts(space, evaluator, reward)
+    space, evaluator, reward, options = _parts(NASVectorEnv, space, evaluator, reward, options)
     return NASVectorEnv(
         space,  # type: ignore[arg-type]
         in_workers(
@@ -317,9 +344,20 @@ def _split_options(
     return evaluator, {name: value for name, value in options.items() if name in known}
 
 
-def _parts(space: Part, evaluator: Part, reward: Part) -> tuple[object, object, object]:
+def _parts(
+    environment: Any,
+    space: Part,
+    evaluator: Part | None,
+    reward: Part | None,
+    options: Mapping[str, Any],
+) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """The live parts of an environment, and the options that are the environment's own."""
     made = make("space", space)
-    return made, make("evaluator", evaluator, space=made), make("reward", reward)
+    evaluator = usual("evaluator", made) if evaluator is None else evaluator
+    evaluator, own = _split_options(environment, evaluator, options)
+    judge = make("evaluator", evaluator, space=made)
+    reward = usual_reward(made, judge) if reward is None else reward
+    return made, judge, make("reward", reward), own
 
 
 def _shown(part: Any) -> str:

@@ -16,7 +16,16 @@ from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluation import Evaluation
 from nas_gym.provenance import session
 from nas_gym.record import Answer, Claim, Job, Known, Record
-from nas_gym.registry import Part, env_spec_of, in_workers, make, restorable, spec_of
+from nas_gym.registry import (
+    Part,
+    env_spec_of,
+    in_workers,
+    make,
+    restorable,
+    spec_of,
+    usual,
+    usual_reward,
+)
 from nas_gym.store import DEFAULT_STORE, RunRecord, load_run, start_run
 from nas_gym.store.places import resume_command
 from nas_gym.vector_env import NASVectorEnv
@@ -107,12 +116,12 @@ class Records(Record):
 
 def search(
     space: Part = "nasnet-cell",
-    evaluator: Part = "training",
+    evaluator: Part | None = None,
     agent: Part = "reinforce",
     *,
     budget: int | None = None,
     num_envs: int | None = None,
-    reward: Part = "accuracy",
+    reward: Part | None = None,
     seed: int = 0,
     child_seed: int | None = None,
     run: str | None = None,
@@ -132,12 +141,12 @@ def search(
     Args:
         space: WHAT may be built; a name, JSON data, ``"module:attribute"`` or an object, as all
             four parts (see ``nas_gym.registry``).
-        evaluator: HOW GOOD it is.
+        evaluator: HOW GOOD it is; by default what is usual for the space.
         agent: Who searches.
         budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
             where there is a budget of seconds.
         num_envs: Architectures a batch; the agent's ``batch_size`` by default.
-        reward: What the agent maximises.
+        reward: What the agent maximises; by default what is usual for the space.
         seed: Seeds the agent, >= 0.
         child_seed: From it and an architecture's key every child's seed follows, >= 0; ``seed`` by
             default. Runs of one store, space, data set and recipe share what they train where
@@ -166,7 +175,11 @@ def search(
         StoreError: The store failed; what was recorded is kept.
     """
     made_space = make("space", space)
+    if evaluator is None:
+        evaluator = usual("evaluator", made_space)
     made_evaluator = make("evaluator", evaluator, space=made_space)
+    if reward is None:
+        reward = usual_reward(made_space, made_evaluator)
     made_reward = make("reward", reward)
     made_agent: Agent = make("agent", agent)
     if budget is None and budget_seconds is None:

@@ -44,10 +44,11 @@ def test_gymnasium_checker_has_nothing_to_say(env: NASEnv[Any]) -> None:
     check_env(env, skip_render_check=True)  # warnings are errors in this suite
 
 
-def test_the_registered_environment_passes_both_checkers() -> None:
+@pytest.mark.parametrize("name", [ID, "NASConvNet-v0", "NASRNNCell-v0"])
+def test_the_registered_environments_pass_both_checkers(name: str) -> None:
     from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
-    made = gym.make(ID, evaluator=LANDSCAPE, render_mode="rgb_array")
+    made = gym.make(name, evaluator=LANDSCAPE, render_mode="rgb_array")
     check_env(made.unwrapped)
     sb3_check_env(made.unwrapped)
 

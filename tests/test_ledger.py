@@ -10,7 +10,13 @@ from nas_gym.errors import BudgetExceeded, InvalidOption
 from nas_gym.evaluation import Evaluation
 from nas_gym.ledger import Ledger, child_seed
 from nas_gym.record import Answer, Record
-from nas_gym.rewards import Accuracy, AccuracyCubed, AccuracyUnderTarget
+from nas_gym.rewards import (
+    Accuracy,
+    AccuracyCubed,
+    AccuracyUnderTarget,
+    InversePerplexity,
+    InversePerplexitySquared,
+)
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitCount, BitString
@@ -152,6 +158,20 @@ def test_rewards() -> None:
     for bad in (0, -1):
         with pytest.raises(InvalidOption, match="above 0"):
             AccuracyUnderTarget(bad)
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "squared", "plain"), [(100.0, 0.008, 0.8), (62.4, 0.02055, 1.28205)]
+)
+def test_rewards_of_language_models(perplexity: float, squared: float, plain: float) -> None:
+    evaluation = Evaluation(architectures(1)[0], {"perplexity": perplexity})
+    assert InversePerplexitySquared()(evaluation) == pytest.approx(squared, abs=5e-6)
+    assert InversePerplexity()(evaluation) == pytest.approx(plain, abs=5e-6)
+    assert InversePerplexity(c=1.0)(evaluation) == pytest.approx(1 / perplexity)
+    with pytest.raises(InvalidOption, match="needs the metric 'accuracy'"):
+        Accuracy()(evaluation)
+    with pytest.raises(InvalidOption, match="c is 0: give a number above 0"):
+        InversePerplexitySquared(0)
 
 
 def test_a_child_is_recorded_even_if_its_reward_raises(counting: Any) -> None:

@@ -9,10 +9,21 @@ from nas_agents.reinforce import Reinforce
 from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
 from nas_gym.evaluation import Evaluation
 from nas_gym.evaluators.parallel import ParallelEvaluator
-from nas_gym.registry import in_workers, make, make_vector_env, names, spec_of
-from nas_gym.rewards import AccuracyUnderTarget
+from nas_gym.registry import (
+    in_workers,
+    make,
+    make_env,
+    make_vector_env,
+    names,
+    spec_of,
+    usual,
+    usual_reward,
+)
+from nas_gym.rewards import Accuracy, AccuracyUnderTarget, InversePerplexitySquared
+from nas_gym.search_spaces.conv_net import POOLING, ConvNet
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
 
@@ -54,7 +65,10 @@ def test_parts_by_name_by_json_by_path_and_alive() -> None:
     ("kind", "part"),
     [
         ("space", NASNetCell(blocks=3, combines=("add",))),
+        ("space", POOLING),
+        ("space", RNNCell(base=3, activations=("tanh", "sin"))),
         ("reward", AccuracyUnderTarget(5000.0, exponent=-0.5)),
+        ("reward", InversePerplexitySquared(c=100.0)),
         ("reward", OwnReward(2.0)),
         ("agent", Reinforce(learning_rate=0.01)),
     ],
@@ -63,6 +77,28 @@ def test_specs_round_trip_through_json(kind: str, part: object) -> None:
     spec = json.loads(json.dumps(spec_of(kind, part)))
     made = make(kind, spec)
     assert repr(made) == repr(part)
+
+
+def test_presets_of_spaces_are_names() -> None:
+    assert make("space", "conv-net/pooling") is POOLING
+    assert "rnn-cell/control" in names("space")
+    assert make("space", {"name": "conv-net/strides", "depth": 4}).depths == (4,)
+    with pytest.raises(UnknownName, match="unknown preset of space 'conv-net'"):
+        make("space", "conv-net/stride")
+
+
+def test_a_space_says_what_is_usual_for_it() -> None:
+    space = RNNCell(base=2)
+    assert usual("evaluator", space) == "language-model"
+    assert usual_reward(space, make("evaluator", "language-model", space=space)) == (
+        "inverse-perplexity-squared"
+    )
+    assert usual_reward(space, Landscape(space)) == "accuracy"
+    trained = make("evaluator", "training", space=ConvNet())
+    assert usual_reward(ConvNet(), trained) == "accuracy-cubed"
+    assert usual_reward(ConvNet(), in_workers(trained, 2)) == "accuracy-cubed"
+    assert usual_reward(NASNetCell(), Landscape(NASNetCell())) == "accuracy"
+    assert make_env(space, Landscape(space)).ledger.reward == Accuracy()
 
 
 def test_mistakes_get_one_clear_sentence() -> None:

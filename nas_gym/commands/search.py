@@ -19,12 +19,13 @@ from nas_gym.commands.running import (
 )
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.progress import SearchProgress
-from nas_gym.registry import options_of
+from nas_gym.registry import make, options_of, usual
 from nas_gym.searching import BUDGET, TIMEOUT, new_run_name, search
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.places import shown_store
 
-_TRAINED = {"dataset": "digits", "folder": None, "download": False, "recipe": "quick"}
+DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
+TRAINERS = ("training", "language-model")
 TABLES = (".csv", ".npz", ".parquet")
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 
@@ -37,20 +38,22 @@ class Search:
     """What may be built (`nas-gym list`), or module:attribute of your own."""
     agent: str = "reinforce"
     """Who searches (`nas-gym list`), or module:Class of your own."""
-    dataset: str = "digits"
-    """A name (`nas-gym list`), a folder with one folder of images a class, or a .npz file with
-    images and labels; of a table of several data sets the one to look up."""
+    dataset: str | None = None
+    """A name (`nas-gym list`), a folder with one folder of images a class, a .npz file with images
+    and labels, or, for recurrent cells, a folder with train.txt, valid.txt and test.txt; digits or
+    python-docs by default. Of a table of several data sets the one to look up."""
     folder: str | None = None
     """Where the files of a named data set are."""
     download: bool = False
     """Allow a named data set to be downloaded into its folder."""
-    recipe: str = "quick"
-    """How a child is trained (`nas-gym list`)."""
-    evaluator: str = "training"
-    """How a child is evaluated: by training, by a table (`nas-gym list`; a path that ends in .csv,
-    .npz or .parquet is a table of your own), or module:Class of your own."""
-    reward: str = "accuracy"
-    """What the agent maximises (`nas-gym list`)."""
+    recipe: str | None = None
+    """How a child is trained (`nas-gym list`); a quick one for the space by default."""
+    evaluator: str | None = None
+    """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
+    path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
+    by default what is usual for the space."""
+    reward: str | None = None
+    """What the agent maximises (`nas-gym list`); by default what is usual for the space."""
     budget: int | None = None
     """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
     budget_seconds: float | None = None
@@ -94,6 +97,7 @@ class Search:
             if value is not None and value < 1:
                 raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
         options = _settings(self.set)
+        space = make("space", {"name": self.space, **options["space"]})
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
@@ -106,12 +110,12 @@ class Search:
         check_folder(self.store, run)
         with watched(progress, run, self.store):
             search(
-                {"name": self.space, **options["space"]},
-                self._evaluator(options),
+                space,
+                self._evaluator(options, space),
                 {"name": self.agent, **options["agent"]},
                 budget=budget,
                 num_envs=self.num_envs,
-                reward={"name": self.reward, **options["reward"]},
+                reward=self._reward(options["reward"], space),
                 seed=self.seed,
                 child_seed=self.child_seed,
                 run=run,
@@ -131,29 +135,36 @@ class Search:
         present(data, self.store, None, self.top, self.json)
         return status_of(data)
 
-    def _evaluator(self, options: dict[str, dict[str, Any]]) -> dict[str, Any]:
-        evaluator = {"name": self.evaluator, **options["evaluator"]}
-        if self.evaluator.lower().endswith(TABLES):
-            evaluator = {"name": "table", "file": self.evaluator, **options["evaluator"]}
-        if self.evaluator == "training":
-            for option in ("dataset", "recipe", "folder", "download"):
-                if option in evaluator:
+    def _reward(self, options: dict[str, Any], space: Any) -> dict[str, Any] | None:
+        """The reward with its options; None leaves it to the search."""
+        if self.reward is None and not options:
+            return None
+        return {"name": self.reward or usual("reward", space), **options}
+
+    def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
+        """The evaluator with its options, from switches and from --set."""
+        name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
+        if name.lower().endswith(TABLES):
+            evaluator = {"name": "table", "file": name, **own}
+        else:
+            evaluator = {"name": name, **own}
+        given = {option: getattr(self, option) for option in DATA if getattr(self, option)}
+        takes = options_of("evaluator", evaluator["name"])
+        if name in TRAINERS:
+            given["recipe"] = {"name": self.recipe or usual("recipe", space), **options["recipe"]}
+            for option in DATA:
+                if option in own:
                     raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
-            evaluator |= {
-                "dataset": self.dataset,
-                "recipe": {"name": self.recipe, **options["recipe"]},
-                "folder": self.folder,
-                "download": self.download,
-            }
-            return evaluator
-        given = {n: getattr(self, n) for n, of in _TRAINED.items() if getattr(self, n) != of}
-        for option in given.keys() & options["evaluator"].keys():
+        for option in given.keys() & own.keys():
             raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
-        if options["recipe"] or not given.keys() <= set(options_of("evaluator", evaluator["name"])):
-            raise InvalidOption(
-                f"evaluator {self.evaluator!r} does not train: leave out --recipe, --download and "
-                "--set recipe.…, and --dataset and --folder where it has no such option"
+        unused = [f"--{option}" for option in given if option not in takes]
+        if options["recipe"] and name not in TRAINERS:
+            unused.append("--set recipe.…")
+        if unused:
+            why = (
+                "has no such option" if name in TRAINERS else "does not train or has no such option"
             )
+            raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
         return evaluator | given
 
 

@@ -307,7 +307,7 @@ def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     made = []
     for evaluator, more in (("mine.csv", ""), ("table", " evaluator.file=mine.csv")):
         command = Search(space="nasbench201", evaluator=evaluator)
-        spec = command._evaluator(_settings((settings + more).split()))
+        spec = command._evaluator(_settings((settings + more).split()), NASBench201())
         made.append(make("evaluator", spec, space=NASBench201()))
     assert made[0] == made[1]
     assert made[0].accuracy == ("one", "two")

@@ -86,7 +86,7 @@ def describe(
     parameters = _own_parameters(modules)
     parts: tuple[Part, ...] | tuple[LanguagePart, ...]
     if isinstance(task, LanguageTask):
-        parts = tuple(LanguagePart(n, parameters[n], shapes[n][-1]) for n in modules)
+        parts = tuple(LanguagePart(n, parameters[n], shapes.get(n, (0,))[-1]) for n in modules)
     else:
         unseen = (1, task.classes)  # an auxiliary classifier's, which evaluation leaves out
         sizes = {name: (*shapes.get(name, unseen), 1, 1)[1:4] for name in modules}

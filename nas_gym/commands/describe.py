@@ -1,43 +1,45 @@
 """``nas-gym describe``."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import tyro
 from rich.console import Console
 from rich.table import Table
 
 from nas_gym.architecture import genotype_to_json
+from nas_gym.commands.architectures import Found, find, is_language
 from nas_gym.commands.output import print_json
-from nas_gym.describe import Description, describe
-from nas_gym.drawing import cells_as_text, draw_cells, draw_genotype, genotype_as_text, save
-from nas_gym.errors import InvalidGenotype, InvalidOption, unknown_name
-from nas_gym.registry import PLUGINS, make
+from nas_gym.describe import Description, LanguagePart, describe
+from nas_gym.drawing import save
+from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.search_spaces.cell_genotype import CONCATS, CellGenotype, with_concat
-from nas_gym.search_spaces.grammar import NetworkSpace, Task, decode, tokens_of
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.conv_net import ConvNet
+from nas_gym.search_spaces.grammar import LanguageTask, Task
 from nas_gym.search_spaces.nats_size import NATSSize
-from nas_gym.search_spaces.published_cells import PUBLISHED
+from nas_gym.search_spaces.tasks import task_to_json
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-WITH_STRINGS = ("nasbench201", "nats-size")  # spaces whose architectures are written as strings
 # The size of Zoph et al. 2017's CIFAR network, for names and tokens.
 NASNET_A_CIFAR = Task(channels=3, height=32, width=32, classes=10, repeats=6, filters=32)
-_TASK_FIELDS = {field.name for field in fields(Task)}
+CIFAR = Task(channels=3, height=32, width=32, classes=10)  # of whole convolutional networks
+# The usual "medium" models of Penn Treebank's words (Zaremba et al. 2014), with tied weights.
+PENN_TREEBANK = LanguageTask(vocabulary=10_000, layers=2, hidden=650, embedding=650)
+
+# The options that say something about one kind of network only.
+_OF_IMAGES = ("image_size", "channels", "classes")
+_OF_CELLS = ("repeats", "filters", "stem", "auxiliary")
+_OF_LAYERS = ("width_multiplier", "more_filters")
+_OF_LANGUAGE = ("vocabulary", "layers", "hidden", "embedding", "untied")
 
 
 @dataclass(frozen=True)
 class Describe:
-    """Describe a named or saved architecture: parameters, multiply-adds, its cells."""
+    """Describe a named or saved architecture: parameters, multiply-adds, its parts."""
 
     architecture: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ARCHITECTURE")]
-    """A published name (nasnet-a, …), a JSON file that a report wrote, tokens (1,0,12,…), or the
-    architecture string of NAS-Bench-201 or NATS-Bench's size space."""
+    """A published name (nasnet-a, nas-v1, nas-cell, …), a JSON file that a report wrote, tokens
+    (1,0,12,…), or the architecture string of NAS-Bench-201 or NATS-Bench's size space."""
     space: str | None = None
     """The space of a token list or string (`nas-gym list`); by default the saved one, the one whose
     string it is, or nasnet-cell."""
@@ -58,14 +60,29 @@ class Describe:
     """Output of a cell: as published (default), unused (the paper's text), all."""
     auxiliary: bool = False
     """Count the auxiliary classifier as well."""
+    width_multiplier: float | None = None
+    """Multiplies the filters of a conv-net's layers; or 1."""
+    more_filters: int | None = None
+    """Added to the filters of each of a conv-net's layers; or 0."""
+    vocabulary: int | None = None
+    """Words or characters of a language model; or 10000."""
+    layers: int | None = None
+    """Layers of a recurrent cell; or 2."""
+    hidden: int | None = None
+    """Units of a recurrent cell; or 650."""
+    embedding: int | None = None
+    """Size of a word's vector; or as many as there are units."""
+    untied: bool = False
+    """Give a language model's last layer weights of its own, not those of the embedding."""
     draw: Path | None = None
-    """Write a drawing of the cells to this .png or .svg file."""
+    """Write a drawing of the architecture to this .png or .svg file."""
     json: bool = False
     """Print the description as JSON."""
 
     def __call__(self) -> int:
         """Print the description."""
-        found = _find(self.architecture, self.space)
+        found = find(self.architecture, self.space)
+        self._refuse_what_does_not_fit(found)
         if self.concat is not None:
             if self.concat not in CONCATS:
                 raise unknown_name("concat rule", self.concat, CONCATS)
@@ -80,16 +97,10 @@ class Describe:
         if self.draw is not None:
             save(found.drawn(), self.draw)
         if self.json:
-            data = {"architecture": genotype_to_json(genotype), "task": asdict(task)}
+            data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
             print_json({**data, **description.to_json()})
             return 0
-        # NATS-Bench's size space says itself how large a network is.
-        size = f"N = {task.repeats}, F = {task.filters}, "
-        print(
-            f"{self.architecture}: {'' if isinstance(found.space, NATSSize) else size}images of "
-            f"{task.channels} x {task.height} x {task.width}, {task.classes} classes, "
-            f"stem {task.stem}"
-        )
+        print(f"{self.architecture}: {_size_in_words(found, task)}")
         words = found.in_words()
         if words != self.architecture:
             print(words)
@@ -97,8 +108,27 @@ class Describe:
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
 
-    def _task(self, found: "_Found") -> Task:
+    def _refuse_what_does_not_fit(self, found: Found) -> None:
+        """Raise InvalidOption for an option that says nothing about this kind of network."""
+        if is_language(found.space):
+            kind, fitting = "a language model", _OF_LANGUAGE
+        elif isinstance(found.space, ConvNet):
+            kind, fitting = "a convolutional network", _OF_IMAGES + _OF_LAYERS
+        else:
+            kind, fitting = "a network for images", _OF_IMAGES + _OF_CELLS
+        for option in (*_OF_IMAGES, *_OF_CELLS, *_OF_LAYERS, *_OF_LANGUAGE):
+            given = getattr(self, option) is not None and getattr(self, option) is not False
+            if given and option not in fitting:
+                raise InvalidOption(
+                    f"--{_dashed(option)} says nothing about {self.architecture}, {kind}: leave it "
+                    f"out; its size is set by {', '.join(f'--{_dashed(o)}' for o in fitting)}"
+                )
+
+    def _task(self, found: Found) -> Task | LanguageTask:
         """The options given, over the size that was saved, over the one that is usual."""
+        if is_language(found.space):
+            saved = found.task if isinstance(found.task, LanguageTask) else PENN_TREEBANK
+            return self._language_task(saved)
         given: dict[str, Any] = {
             "repeats": self.repeats,
             "filters": self.filters,
@@ -107,91 +137,50 @@ class Describe:
             "channels": self.channels,
             "classes": self.classes,
             "stem": self.stem,
+            "width_multiplier": self.width_multiplier,
+            "more_filters": self.more_filters,
         }
         options = {name: value for name, value in given.items() if value is not None}
-        usual: Task = getattr(found.space, "usual_task", NASNET_A_CIFAR)
-        return replace(found.task or usual, auxiliary=self.auxiliary, **options)
+        usual: Task = CIFAR if isinstance(found.space, ConvNet) else NASNET_A_CIFAR
+        usual = getattr(found.space, "usual_task", usual)
+        saved_task = found.task if isinstance(found.task, Task) else usual
+        return replace(saved_task, auxiliary=self.auxiliary, **options)
+
+    def _language_task(self, saved: LanguageTask) -> LanguageTask:
+        """As ``_task``; tied weights keep embedding and hidden equal where only one is given."""
+        tied = saved.tied and not self.untied
+        hidden, embedding = self.hidden, self.embedding
+        if tied and saved.embedding == saved.hidden:
+            hidden = embedding if hidden is None else hidden
+            embedding = hidden if embedding is None else embedding
+        given = {
+            "vocabulary": self.vocabulary,
+            "layers": self.layers,
+            "hidden": hidden,
+            "embedding": embedding,
+        }
+        options = {name: value for name, value in given.items() if value is not None}
+        return replace(saved, tied=tied, **options)
 
 
-class _Found(NamedTuple):
-    """The architecture that was meant."""
-
-    genotype: Any
-    space: NetworkSpace[Any]
-    task: Task | None = None  # the size that was saved
-    tokens: tuple[int, ...] | None = None  # where they were given
-
-    def drawn(self) -> "Figure":
-        """Its picture; a published cell need not have tokens."""
-        if isinstance(self.genotype, CellGenotype):
-            return draw_cells(self.genotype)
-        return draw_genotype(self.space, self.tokens or tokens_of(self.space, self.genotype))
-
-    def in_words(self) -> str:
-        """The same in words."""
-        if isinstance(self.genotype, CellGenotype):
-            return cells_as_text(self.genotype)
-        return genotype_as_text(self.space, self.tokens or tokens_of(self.space, self.genotype))
+def _dashed(option: str) -> str:
+    return option.replace("_", "-")
 
 
-def _find(text: str, space_name: str | None) -> _Found:
-    """What a name, a JSON file, a token list or an architecture string stands for."""
-    if text in PUBLISHED:
-        return _Found(PUBLISHED[text], NASNetCell())
-    if text.endswith(".json"):
-        return _read_architecture(Path(text), space_name)
-    if text.replace(",", "").replace(" ", "").isdigit():
-        space = _space(space_name or "nasnet-cell")
-        tokens = tuple(map(int, text.replace(",", " ").split()))
-        return _Found(decode(space, tokens), space, tokens=tokens)
-    for name in WITH_STRINGS if space_name is None else (space_name,):
-        space = _space(name)
-        try:
-            return _Found(_from_json(space, text), space)
-        except InvalidGenotype:
-            if space_name is not None and not isinstance(space, NASNetCell):
-                raise
-    known = [*PUBLISHED, "a .json file", "tokens such as 1,0,12,…", "an architecture string"]
-    raise unknown_name("architecture", text, known)
-
-
-def _space(name: str | Mapping[str, Any]) -> NetworkSpace[Any]:
-    space: NetworkSpace[Any] = make("space", name)
-    if not callable(getattr(space, "build", None)):
-        raise InvalidOption(
-            f"architectures of {type(space).__name__} cannot be described: it needs a method "
-            "build(genotype, task) that returns the network"
+def _size_in_words(found: Found, task: Task | LanguageTask) -> str:
+    if isinstance(task, LanguageTask):
+        return (
+            f"vocabulary of {task.vocabulary:,}, {task.layers} layer{'s'[: task.layers != 1]} of "
+            f"{task.hidden:,} units, embedding of {task.embedding:,}, "
+            f"{'tied' if task.tied else 'untied'}"
         )
-    return space
-
-
-def _from_json(space: NetworkSpace[Any], data: Any) -> Any:
-    read = getattr(space, "genotype_from_json", None)
-    if read is None:
-        raise InvalidOption(
-            f"{type(space).__name__} reads no genotypes: give tokens such as 1,0,12,…"
-        )
-    return read(data)
-
-
-def _read_architecture(path: Path, space_name: str | None) -> _Found:
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise InvalidGenotype(f"{path} is not a readable JSON file ({error})") from error
-    if not isinstance(data, dict) or "architecture" not in data:
-        space = _space(space_name or "nasnet-cell")
-        return _Found(_from_json(space, data), space)
-    saved = data.get("space")
-    # A file from elsewhere must not say which module is imported.
-    if not isinstance(saved, dict) or saved.get("name") not in PLUGINS["space"]:
-        saved = "nasnet-cell"
-    space = _space(space_name or saved)
-    task = data.get("task")
-    if task is not None and (not isinstance(task, dict) or set(task) != _TASK_FIELDS):
-        raise InvalidGenotype(f"{path}: 'task' is not what a report writes: leave it out")
-    genotype = _from_json(space, data["architecture"])
-    return _Found(genotype, space, None if task is None else Task(**task))
+    images = f"images of {task.channels} x {task.height} x {task.width}, {task.classes} classes"
+    if isinstance(found.space, ConvNet):
+        width = task.width_multiplier, task.more_filters
+        return images + ("" if width == (1, 0) else f", filters x {width[0]:g} + {width[1]}")
+    # NATS-Bench's size space says itself how large a network is.
+    size = f"N = {task.repeats}, F = {task.filters}, "
+    return f"{'' if isinstance(found.space, NATSSize) else size}{images}, stem {task.stem}"
 
 
 def _parts_table(description: Description) -> Table:
@@ -199,6 +188,10 @@ def _parts_table(description: Description) -> Table:
     for heading in ("output", "parameters"):
         table.add_column(heading, justify="right")
     for part in description.parts:
-        shape = f"{part.channels} x {part.height} x {part.width}"
+        shape = (
+            f"{part.units:,}"
+            if isinstance(part, LanguagePart)
+            else f"{part.channels} x {part.height} x {part.width}"
+        )
         table.add_row(part.name, shape, f"{part.parameters:,}")
     return table

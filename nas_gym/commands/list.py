@@ -9,7 +9,7 @@ import gymnasium
 from nas_gym.benchmarking.suite import SUITES
 from nas_gym.commands.output import print_json
 from nas_gym.registry import names
-from nas_gym.search_spaces.published_cells import PUBLISHED
+from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import DEFAULT_STORE, Store
 from nas_gym.training.recipe import RECIPES
 

@@ -13,6 +13,7 @@ from nas_gym.drawing.architectures import (
 from nas_gym.drawing.cells import draw_cells
 from nas_gym.drawing.curves import draw_learning_curve
 from nas_gym.drawing.figures import rgb_array, save
+from nas_gym.drawing.kinds import kind_of
 from nas_gym.drawing.tables import draw_tokens
 from nas_gym.drawing.words import cells_as_text, choices_in_words
 
@@ -25,6 +26,7 @@ __all__ = [
     "draw_partial",
     "draw_tokens",
     "genotype_as_text",
+    "kind_of",
     "render_tokens",
     "rgb_array",
     "save",

@@ -15,6 +15,7 @@ What the paper leaves open is our reading:
 - weights start as He et al. 2015 have it.
 """
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -208,6 +209,10 @@ def _layer(layer: ConvLayer, in_channels: int, times: int, task: Task) -> nn.Mod
 
 def _check(task: Task) -> None:
     check_sizes(task)
+    if not 0 < task.width_multiplier < math.inf:
+        raise InvalidOption(f"width_multiplier is {task.width_multiplier}: give a number above 0")
+    if task.more_filters < 0:
+        raise InvalidOption(f"more_filters is {task.more_filters}: give 0 or more")
     if task.stem != "cifar" or task.auxiliary or task.drop_path:
         raise InvalidOption(
             "convolutional networks have the stem 'cifar', no auxiliary classifier and no "

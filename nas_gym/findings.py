@@ -10,7 +10,8 @@ from typing import Any
 
 from nas_gym.evaluation import Validation
 from nas_gym.store import Row, RunData
-from nas_gym.training.recipe import RECIPES
+from nas_gym.training.language_recipe import LANGUAGE_RECIPES, LanguageRecipe
+from nas_gym.training.recipe import RECIPES, Recipe
 
 AS_SEARCHED = "as in the search"  # the recipe of a final training
 _ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: what was wrong"
@@ -172,5 +173,6 @@ def recipe_in_words(run: RunData, protocol: Mapping[str, Any]) -> str:
     recipe = protocol.get("recipe")
     if recipe == (run.config.get("protocol") or {}).get("recipe"):
         return AS_SEARCHED
-    named = [name for name, known in RECIPES.items() if known.to_json() == recipe]
+    known: dict[str, Recipe | LanguageRecipe] = {**RECIPES, **LANGUAGE_RECIPES}
+    named = [name for name in known if known[name].to_json() == recipe]
     return named[0] if named else f"another one of {(recipe or {}).get('epochs', '?')} epochs"

@@ -30,9 +30,13 @@ PLUGINS: dict[str, dict[str, str]] = {
         "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
         "nasbench201": "nas_gym.search_spaces.nasbench201:NASBench201",
         "nats-size": "nas_gym.search_spaces.nats_size:NATSSize",
+        "conv-net": "nas_gym.search_spaces.conv_net:ConvNet",
+        "rnn-cell": "nas_gym.search_spaces.rnn_cell:RNNCell",
+        "enas-rnn-cell": "nas_gym.search_spaces.enas_rnn_cell:ENASRNNCell",
     },
     "evaluator": {
         "training": "nas_gym.evaluators.training:TrainingEvaluator",
+        "language-model": "nas_gym.evaluators.language:LanguageModelEvaluator",
         "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
         "table": "nas_gym.evaluators.tables.file:Tabular",
         "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
@@ -41,6 +45,8 @@ PLUGINS: dict[str, dict[str, str]] = {
     "reward": {
         "accuracy": "nas_gym.rewards:Accuracy",
         "accuracy-cubed": "nas_gym.rewards:AccuracyCubed",
+        "inverse-perplexity": "nas_gym.rewards:InversePerplexity",
+        "inverse-perplexity-squared": "nas_gym.rewards:InversePerplexitySquared",
         "accuracy-under-target": "nas_gym.rewards:AccuracyUnderTarget",
     },
 }

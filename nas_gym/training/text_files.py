@@ -18,7 +18,7 @@ FILES = ("train.txt", "valid.txt", "test.txt")
 SHARE = 0.1  # of python-docs' characters, at most, that validate; and as many that test
 REPEATED = 60  # characters of a paragraph that counts as a repetition
 _BLANK = re.compile(r"\n[ \t]*\n[ \t\n]*")  # between paragraphs
-_WORD = re.compile(r"[a-z_][a-z0-9_]*|\d+(?:\.\d+)*|([^\w\s])\1{0,2}|\w+")
+_WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)*|([^\w\s])\1{0,2}")
 _RUN = re.compile(r"([^\w\s])\1{3,}")  # of one sign, longer than a word may be
 _NUMBER = "N"  # every number is this word, as in Mikolov's Penn Treebank
 

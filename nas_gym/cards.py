@@ -3,11 +3,16 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nas_gym.findings import recipe_in_words, spread, validated
+from nas_gym.findings import Validated, is_language, recipe_in_words, spread, validated
 from nas_gym.store import Row, RunData
 
 Card = dict[str, Any]
-_SHOWN_VALIDATION = ("accuracies", "test_accuracies", "seeds", "failures", "protocol")
+_SHOWN_VALIDATION = ("accuracies", "test_accuracies", "metrics", "seeds", "failures", "protocol")
+# Of language models: a metric, its name for people, and the digits shown.
+_LANGUAGE_FIGURES = (
+    ("perplexity", "perplexity", 2),
+    ("bits_per_character", "bits per character", 4),
+)
 
 
 def card_of(run: RunData, row: Row, rank: int) -> Card:
@@ -15,7 +20,7 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
 
     Accuracies are fractions in [0, 1]; ``parameters`` are trainable, ``multiply_adds`` those of one
     example. ``validations`` has one entry a recipe with which the architecture was validated; test
-    accuracies are there and nowhere else.
+    figures are there and nowhere else. Of language models its ``metrics`` hold the perplexities.
     """
     protocol = run.config.get("protocol") or {}
     mine = [other for other in (*run.rows, *run.unanswered) if other.key == row.key]
@@ -31,13 +36,7 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
         "accuracy": row.accuracy,
         "final_accuracy": row.metrics.get("final_accuracy"),
         "metrics": dict(row.metrics),
-        "validations": [
-            {
-                "recipe_in_words": recipe_in_words(run, group.protocol),
-                **{name: group.to_json()[name] for name in _SHOWN_VALIDATION},
-            }
-            for group in validations
-        ],
+        "validations": [_validation(run, group) for group in validations],
         "seeds": {
             "run": run.config.get("seed"),
             "search": list(dict.fromkeys(other.seed for other in mine)),
@@ -53,6 +52,12 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
         "reward_of_the_search": run.config.get("reward"),
         "versions": run.sessions[-1].get("versions") if run.sessions else None,
     }
+
+
+def _validation(run: RunData, group: Validated) -> dict[str, Any]:
+    data = group.to_json()
+    shown = {name: data[name] for name in _SHOWN_VALIDATION if name in data}
+    return {"recipe_in_words": recipe_in_words(run, group.protocol), **shown}
 
 
 def card_as_markdown(card: Card, drawing: str | None = None) -> str:
@@ -74,6 +79,10 @@ def card_as_markdown(card: Card, drawing: str | None = None) -> str:
 
 
 def _figures(card: Card) -> dict[str, str]:
+    return _language_figures(card) if is_language(card["metrics"]) else _image_figures(card)
+
+
+def _image_figures(card: Card) -> dict[str, str]:
     figures = {
         "parameters": _count(card["parameters"]),
         "multiply-adds of one example": _count(card["multiply_adds"]),
@@ -82,15 +91,40 @@ def _figures(card: Card) -> dict[str, str]:
         "validation accuracy after the last epoch": _fraction(card["final_accuracy"]),
     }
     for group in card["validations"]:
-        count = len(group["seeds"])
-        trainings = (
-            f"of {count} new training{'s'[: count != 1]} (recipe {group['recipe_in_words']})"
-        )
+        trainings = _trainings(group)
         figures[f"validation accuracy {trainings}"] = spread(group["accuracies"])
         figures[f"test accuracy {trainings}"] = spread(group["test_accuracies"])
     if not card["validations"] and card["recipe"] is not None:
         figures["test accuracy"] = f"not measured: `nas-gym validate {card['run']}` does"
     return figures
+
+
+def _language_figures(card: Card) -> dict[str, str]:
+    metrics = card["metrics"]
+    figures = {
+        "parameters": _count(card["parameters"]),
+        "multiply-adds of one word or character": _count(card["multiply_adds"]),
+        "reward in the search": f"{card['reward']:.6g}",
+    }
+    for metric, words, digits in _LANGUAGE_FIGURES:
+        figures[f"validation {words} in the search"] = _fraction(metrics.get(metric), digits)
+    figures["validation perplexity after the last epoch"] = _fraction(
+        metrics.get("final_perplexity"), 2
+    )
+    for group in card["validations"]:
+        trained = group.get("metrics", {})
+        for part, prefix in (("validation", ""), ("test", "test_")):
+            for metric, words, digits in _LANGUAGE_FIGURES:
+                values = trained.get(f"{prefix}{metric}", {}).get("values", [])
+                figures[f"{part} {words} {_trainings(group)}"] = spread(values, digits)
+    if not card["validations"] and card["recipe"] is not None:
+        figures["test perplexity"] = f"not measured: `nas-gym validate {card['run']}` does"
+    return figures
+
+
+def _trainings(group: Mapping[str, Any]) -> str:
+    count = len(group["seeds"])
+    return f"of {count} new training{'s'[: count != 1]} (recipe {group['recipe_in_words']})"
 
 
 def _origin(card: Card) -> dict[str, str]:
@@ -142,5 +176,5 @@ def _count(value: float | None) -> str:
     return "-" if value is None else f"{value:,.0f}"
 
 
-def _fraction(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"
+def _fraction(value: float | None, digits: int = 4) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

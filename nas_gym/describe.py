@@ -68,7 +68,8 @@ def describe(
     from nas_gym.training.cost import count_multiply_adds, count_parameters
 
     with torch.device("meta"):
-        network: nn.Module = (space or NASNetCell()).build(genotype, task)
+        builder: NetworkSpace[Any] = NASNetCell() if space is None else space
+        network: nn.Module = builder.build(genotype, task)
     modules = dict(_parts(network))
     shapes: dict[str, tuple[int, ...]] = {}
     hooks = [

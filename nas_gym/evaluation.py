@@ -74,6 +74,8 @@ class Validation:
         failure: Why there is no accuracy, else None.
         detail: More about a failure, for people.
         protocol: What it was trained on and how: JSON data, as ``TrainingEvaluator.protocol``.
+        metrics: Of language models: ``perplexity``, ``bits_per_character``, ``test_perplexity``,
+            ``test_bits_per_character``; empty after a failure.
     """
 
     key: str
@@ -85,6 +87,7 @@ class Validation:
     failure: str | None
     detail: str | None
     protocol: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @runtime_checkable

@@ -10,7 +10,8 @@ from typing import Any
 
 from nas_gym.evaluation import Validation
 from nas_gym.store import Row, RunData
-from nas_gym.training.recipe import RECIPES
+from nas_gym.training.language_recipe import LANGUAGE_RECIPES, LanguageRecipe
+from nas_gym.training.recipe import RECIPES, Recipe
 
 AS_SEARCHED = "as in the search"  # the recipe of a final training
 _ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: what was wrong"
@@ -98,13 +99,27 @@ class Validated:
         """Test accuracies of the trainings that did not fail, fractions in [0, 1]."""
         return [t.test_accuracy for t in self.trainings if t.test_accuracy is not None]
 
+    def values(self, metric: str) -> list[float]:
+        """That metric of the trainings that did not fail and have it, such as perplexities."""
+        return [t.metrics[metric] for t in self.trainings if metric in t.metrics]
+
+    @property
+    def is_language(self) -> bool:
+        """Whether language models were trained, which are compared by perplexity."""
+        return is_language(self.row.metrics) or any(t.metrics for t in self.trainings)
+
     @property
     def failures(self) -> dict[str, int]:
         """How often it failed for which reason."""
         return dict(Counter(t.failure for t in self.trainings if t.failure is not None))
 
     def to_json(self) -> dict[str, Any]:
-        """The figures as JSON data; deviations are those of a sample, None for fewer than two."""
+        """The figures as JSON data; deviations are those of a sample, None for fewer than two.
+
+        ``metrics`` is there where the trainings have more than accuracies: perplexities.
+        """
+        names = dict.fromkeys(name for t in self.trainings for name in t.metrics)
+        metrics = {name: _figures(self.values(name)) for name in names}
         return {
             "rank": self.rank,
             "tokens": list(self.row.tokens),
@@ -117,6 +132,7 @@ class Validated:
             "test_accuracies": self.test_accuracies,
             "test_accuracy_mean": mean_of(self.test_accuracies),
             "test_accuracy_std": deviation_of(self.test_accuracies),
+            **({"metrics": metrics} if metrics else {}),
             "failures": self.failures,
             "seconds": sum(t.seconds for t in self.trainings),
             "protocol": dict(self.protocol),
@@ -158,13 +174,22 @@ def deviation_of(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def spread(values: Sequence[float]) -> str:
+def _figures(values: list[float]) -> dict[str, Any]:
+    return {"values": values, "mean": mean_of(values), "std": deviation_of(values)}
+
+
+def spread(values: Sequence[float], digits: int = 4) -> str:
     """Mean ± sample standard deviation for people; the value alone where there is one."""
     if not values:
         return "-"
     if len(values) == 1:
-        return f"{values[0]:.4f}"
-    return f"{mean(values):.4f} ± {stdev(values):.4f}"
+        return f"{values[0]:.{digits}f}"
+    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
+
+
+def is_language(metrics: Mapping[str, float]) -> bool:
+    """Whether these are the metrics of a language model, which is compared by perplexity."""
+    return "perplexity" in metrics
 
 
 def recipe_in_words(run: RunData, protocol: Mapping[str, Any]) -> str:
@@ -172,5 +197,6 @@ def recipe_in_words(run: RunData, protocol: Mapping[str, Any]) -> str:
     recipe = protocol.get("recipe")
     if recipe == (run.config.get("protocol") or {}).get("recipe"):
         return AS_SEARCHED
-    named = [name for name, known in RECIPES.items() if known.to_json() == recipe]
+    known: dict[str, Recipe | LanguageRecipe] = {**RECIPES, **LANGUAGE_RECIPES}
+    named = [name for name in known if known[name].to_json() == recipe]
     return named[0] if named else f"another one of {(recipe or {}).get('epochs', '?')} epochs"

@@ -7,6 +7,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from nas_gym.findings import is_language
 from nas_gym.record import Answer, Record
 
 PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
@@ -28,7 +29,8 @@ class SearchProgress(Record):
         self.budget = budget
         self.announcement = announcement
         self.running = False
-        self.best: float | None = None
+        self.best: float | None = None  # the highest accuracy, or the lowest perplexity
+        self.figure = "accuracy"  # or "perplexity", of language models
         self.trained = self.failed = self.memo = self.requests = self.recorded = 0
         self._failed_keys: set[str] = set()  # of recorded failures
         self._waiting = 0  # evaluated, but not yet handed to the agent
@@ -103,14 +105,14 @@ class SearchProgress(Record):
         self._show()
 
     def status(self) -> str:
-        """Best accuracy, pace, time left, failures and memo hits, in words."""
+        """Best accuracy or perplexity, pace, time left, failures and memo hits, in words."""
         minutes = max(time.monotonic() - self._started, 1e-9) / 60
         pace = (self.done - self.recorded) / minutes
         left = (self.budget - self.done) / pace * 60 if pace and self.budget else None
         recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [
-                "best -" if self.best is None else f"best {self.best:.4f}",
+                self._best_in_words(),
                 f"{pace:.1f}/min",
                 "ETA -" if left is None else f"ETA {int(left) // 60}:{int(left) % 60:02d}",
                 f"{self.failed} failed",
@@ -123,10 +125,21 @@ class SearchProgress(Record):
         of = "" if self.budget is None else f"/{self.budget}"
         return f"{self.done}{of} evaluations, {self.status()}"
 
+    def _best_in_words(self) -> str:
+        if self.best is None:
+            return "best -"
+        if self.figure == "perplexity":
+            return f"best perplexity {self.best:.2f}"
+        return f"best {self.best:.4f}"
+
     def _note_best(self, answer: Answer) -> None:
-        accuracy = answer.evaluation.accuracy
-        if accuracy is not None and (self.best is None or accuracy > self.best):
-            self.best = accuracy
+        metrics = answer.evaluation.metrics
+        if is_language(metrics):
+            self.figure = "perplexity"
+        value = metrics.get(self.figure)
+        if value is not None:
+            better = min if self.figure == "perplexity" else max
+            self.best = value if self.best is None else better(self.best, value)
 
     def _show(self) -> None:
         self._bar.update(self._task, completed=self.done, status=self.status())

@@ -15,6 +15,7 @@ from nas_gym.findings import (
     Validated,
     best_rows,
     failure_groups,
+    is_language,
     paid_rows,
     recipe_in_words,
     spread,
@@ -154,13 +155,14 @@ def _in_words(run: RunData, row: Row) -> str:
 
 def _best_table(best: list[dict[str, Any]]) -> Table:
     table = Table(title="best architectures", title_justify="left")
-    for heading in ("rank", "reward", "accuracy", "parameters", "multiply-adds", "s", "request"):
+    figure, digits = ("perplexity", 2) if any(map(is_language, best)) else ("accuracy", 4)
+    for heading in ("rank", "reward", figure, "parameters", "multiply-adds", "s", "request"):
         table.add_column(heading, justify="right")
     for row in best:
         table.add_row(
             str(row["rank"]),
             f"{row['reward']:.4f}",
-            f"{row['accuracy']:.4f}" if "accuracy" in row else "-",
+            f"{row[figure]:.{digits}f}" if figure in row else "-",
             f"{row['parameters']:,.0f}" if "parameters" in row else "-",
             f"{row['multiply_adds']:,.0f}" if "multiply_adds" in row else "-",
             f"{row['seconds']:.1f}",
@@ -173,6 +175,8 @@ def _validation_table(run: RunData, groups: Sequence[Validated]) -> Table:
     recipes = [recipe_in_words(run, group.protocol) for group in groups]
     trained = all("recipe" in group.protocol for group in groups)
     title = "trained again with new seeds" if trained else "the table's means over its seeds"
+    if any(group.is_language for group in groups):
+        title += ", perplexities"
     table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -181,11 +185,25 @@ def _validation_table(run: RunData, groups: Sequence[Validated]) -> Table:
     for group, recipe in zip(groups, recipes, strict=True):
         cells = (
             str(group.rank),
-            "-" if group.row.accuracy is None else f"{group.row.accuracy:.4f}",
-            spread(group.accuracies),
-            spread(group.test_accuracies),
+            *_validated_figures(group),
             str(len(group.trainings)),
             str(sum(group.failures.values())),
         )
         table.add_row(*cells, *([recipe] if len(table.columns) > len(cells) else []))
     return table
+
+
+def _validated_figures(group: Validated) -> tuple[str, str, str]:
+    """In the search, in the final trainings, on the test part."""
+    if group.is_language:
+        searched = group.row.metrics.get("perplexity")
+        return (
+            "-" if searched is None else f"{searched:.2f}",
+            spread(group.values("perplexity"), 2),
+            spread(group.values("test_perplexity"), 2),
+        )
+    return (
+        "-" if group.row.accuracy is None else f"{group.row.accuracy:.4f}",
+        spread(group.accuracies),
+        spread(group.test_accuracies),
+    )

@@ -20,6 +20,7 @@ from nas_gym.errors import (
     UnknownName,
 )
 from nas_gym.evaluation import Evaluation, Evaluator, Validation
+from nas_gym.evaluators.final_language import FinalLanguageTraining
 from nas_gym.evaluators.final_training import FinalTraining
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.findings import best_rows, protocol_text
@@ -28,13 +29,21 @@ from nas_gym.looking_up import look_up, table_of
 from nas_gym.registry import in_workers, make
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
-from nas_gym.training.recipe import Recipe, recipe_of
+from nas_gym.training.language_recipe import LanguageRecipe
+from nas_gym.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from nas_gym.training.datasets import Dataset
+    from nas_gym.training.text import TextDataset
 
 RETRIED = ("timeout", "crashed", "out of memory")  # failures that other limits may spare a child
-KEPT = ("folder", "download", "image_size", "threads")  # options of the run's own evaluator
+# What trains again what an evaluator trained, and the options that it takes over from the run.
+FINAL: dict[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
+    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
+    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
+}
+METRICS = ("perplexity", "bits_per_character", "test_perplexity", "test_bits_per_character")
+AnyRecipe = str | Mapping[str, Any] | Recipe | LanguageRecipe
 
 
 class Planned(NamedTuple):
@@ -49,8 +58,8 @@ def validate(
     *,
     best: int = 3,
     repeats: int = 3,
-    recipe: str | Mapping[str, Any] | Recipe | None = None,
-    dataset: "str | Dataset | None" = None,
+    recipe: AnyRecipe | None = None,
+    dataset: "str | Dataset | TextDataset | None" = None,
     folder: str | None = None,
     workers: int = 0,
     timeout: float | None = None,
@@ -71,8 +80,8 @@ def validate(
             test accuracies, which are then looked up.
         best: Different architectures with the highest rewards, >= 1; all if there are fewer.
         repeats: Trainings of each, >= 1.
-        recipe: How; a name, ``{"name": …}`` with fields to replace, or a ``Recipe``. As in the
-            search by default.
+        recipe: How; a name, ``{"name": …}`` with fields to replace, or a ``Recipe``
+            (``LanguageRecipe`` for language models). As in the search by default.
         dataset: The run's data set, where it lies elsewhere now or was given as an object.
         folder: Where the files of a named data set lie now.
         workers: Processes that train; 0 trains in this one. The calling script then needs
@@ -170,34 +179,38 @@ def _new_seeds(run: RunData, key: str, used: set[int], repeats: int) -> list[int
 
 def final_training(
     run: RunData,
-    recipe: str | Mapping[str, Any] | Recipe | None = None,
-    dataset: "str | Dataset | None" = None,
+    recipe: AnyRecipe | None = None,
+    dataset: "str | Dataset | TextDataset | None" = None,
     folder: str | None = None,
-) -> FinalTraining:
+) -> FinalTraining | FinalLanguageTraining:
     """What trains the architectures of ``run`` again; arguments and errors are ``validate``'s."""
     protocol = run.config.get("protocol") or {}
     spec = run.config["evaluator"]
-    if protocol.get("evaluator") != "training":
+    if protocol.get("evaluator") not in FINAL:
         raise InvalidOption(
             f"run {run.name!r} cannot be validated: its evaluator {spec['name']!r} has no test "
-            "part; validate a run whose children were trained (evaluator 'training')"
+            f"part; validate a run whose children were trained (evaluator "
+            f"{' or '.join(map(repr, FINAL))})"
         )
-    options = {name: spec[name] for name in KEPT if name in spec}
+    final, kept = FINAL[protocol["evaluator"]]
+    options: dict[str, Any] = {name: spec[name] for name in kept if name in spec}
+    options["recipe"] = _recipe_of_run(run, final.recipe_class) if recipe is None else recipe
+    options["dataset"] = spec.get("dataset", protocol["dataset"]) if dataset is None else dataset
     if folder is not None:
+        if "folder" not in kept:
+            raise InvalidOption(
+                f"folder is {folder!r}, and run {run.name!r} was trained on text: say where the "
+                "text lies with --dataset (dataset=...)"
+            )
         options["folder"] = folder
-    evaluator = FinalTraining(
-        space=make("space", run.config["space"]),
-        dataset=spec.get("dataset", protocol["dataset"]) if dataset is None else dataset,
-        recipe=_recipe_of_run(run) if recipe is None else recipe_of(recipe),
-        **options,
-    )
+    evaluator = final(space=make("space", run.config["space"]), **options)
     _check_data(run, evaluator)
     return evaluator
 
 
-def _recipe_of_run(run: RunData) -> Recipe:
+def _recipe_of_run(run: RunData, kind: type[Recipe] | type[LanguageRecipe]) -> Any:
     try:
-        return Recipe(**run.config["protocol"]["recipe"])
+        return kind(**run.config["protocol"]["recipe"])
     except TypeError as error:
         raise InvalidOption(
             f"the recipe of run {run.name!r} is of another version of nas-gym ({error}): give one "
@@ -205,7 +218,7 @@ def _recipe_of_run(run: RunData) -> Recipe:
         ) from error
 
 
-def _check_data(run: RunData, evaluator: FinalTraining) -> None:
+def _check_data(run: RunData, evaluator: FinalTraining | FinalLanguageTraining) -> None:
     """Raise InvalidDataset where the data is not what the run was searched on, bit for bit."""
     recorded = run.config["protocol"]
     try:
@@ -256,7 +269,7 @@ def _validation(
 ) -> Validation:
     metrics, failure = evaluation.metrics, evaluation.failure
     if failure is None and "test_accuracy" not in metrics:
-        failure = "diverged"  # on an image of the test part
+        failure = "diverged"  # on the test part
     return Validation(
         key=row.key,
         tokens=row.tokens,
@@ -267,4 +280,5 @@ def _validation(
         failure=failure,
         detail=evaluation.detail,
         protocol=protocol,
+        metrics={n: metrics[n] for n in METRICS if n in metrics} if failure is None else {},
     )

@@ -110,6 +110,7 @@ class Describe:
 
     def _refuse_what_does_not_fit(self, found: Found) -> None:
         """Raise InvalidOption for an option that says nothing about this kind of network."""
+        fitting: tuple[str, ...]
         if is_language(found.space):
             kind, fitting = "a language model", _OF_LANGUAGE
         elif isinstance(found.space, ConvNet):

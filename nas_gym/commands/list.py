@@ -11,6 +11,7 @@ from nas_gym.commands.output import print_json
 from nas_gym.registry import names
 from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import DEFAULT_STORE, Store
+from nas_gym.training.language_recipe import LANGUAGE_RECIPES
 from nas_gym.training.recipe import RECIPES
 
 
@@ -54,6 +55,7 @@ def _runs(store: str) -> list[dict[str, Any]]:
 
 def _listing(store: str) -> dict[str, Any]:
     from nas_gym.training.datasets import DATASETS  # imports torch
+    from nas_gym.training.text import TEXTS
 
     entry = "nas_gym.registry:make_env"
     return {
@@ -62,8 +64,13 @@ def _listing(store: str) -> dict[str, Any]:
         "agents": names("agent"),
         "evaluators": names("evaluator"),
         "rewards": names("reward"),
-        "datasets": [*sorted(DATASETS), "a folder of images", "a .npz file"],
-        "recipes": sorted(RECIPES),
+        "datasets": [
+            *sorted([*DATASETS, *TEXTS]),
+            "a folder of images",
+            "a .npz file",
+            "a folder of text",
+        ],
+        "recipes": sorted([*RECIPES, *LANGUAGE_RECIPES]),
         "architectures": sorted(PUBLISHED),
         "benchmarks": sorted(SUITES),
         "runs": _runs(store),

@@ -10,8 +10,10 @@ signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 import torch  # noqa: E402
 
+import nas_gym.evaluators.language  # noqa: E402
 import nas_gym.evaluators.training  # noqa: E402
 import nas_gym.evaluators.worker  # noqa: E402
+import nas_gym.training.language  # noqa: E402
 import nas_gym.training.train  # noqa: E402, F401
 
 # The first optimizer imports another second's worth of modules. Nothing here starts a thread or

@@ -1,15 +1,12 @@
 """Really trains each child and measures it on the validation part."""
 
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.architecture import Architecture
-from nas_gym.errors import InvalidOption, InvalidSpace
-from nas_gym.evaluation import Evaluation
-from nas_gym.evaluators.failures import failed
+from nas_gym.errors import InvalidSpace
+from nas_gym.evaluators.child_training import ChildTraining, Trained, computes_on
 from nas_gym.search_spaces.grammar import NetworkSpace, Task
 from nas_gym.search_spaces.tasks import task_to_json
 from nas_gym.training.recipe import Recipe, recipe_of
@@ -22,7 +19,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
 
 @dataclass(frozen=True)
-class TrainingEvaluator:
+class TrainingEvaluator(ChildTraining):
     """Builds each architecture's network, trains it by the recipe, reports validation accuracy.
 
     Metrics: ``accuracy`` (best of the last five epochs), ``final_accuracy``, ``parameters``,
@@ -32,7 +29,8 @@ class TrainingEvaluator:
     Args:
         space: A space with ``build(genotype, task)``.
         dataset: A name, a path, or a ``Dataset`` (see ``nas_gym.training.datasets``).
-        recipe: A name from ``RECIPES``, ``{"name": …}`` with fields to replace, or a ``Recipe``.
+        recipe: A name from ``RECIPES``, ``{"name": …}`` with fields to replace, or a ``Recipe``;
+            None: the space's ``usual_recipe``, ``"quick"`` where it has none.
         folder: Where a named data set lies.
         download: Whether a named data set may be downloaded.
         image_size: Side in pixels of a folder's images.
@@ -40,7 +38,7 @@ class TrainingEvaluator:
             children when there is a process a core.
 
     Raises:
-        InvalidSpace: ``space`` has no ``build``.
+        InvalidSpace: ``space`` has no ``build``, or builds language models.
         InvalidOption: ``threads`` is no whole number above 0.
         UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is
             found at its first use.)
@@ -48,28 +46,28 @@ class TrainingEvaluator:
 
     space: NetworkSpace[Any]
     dataset: "str | Dataset" = "digits"
-    recipe: str | Mapping[str, Any] | Recipe = "quick"
+    recipe: str | Mapping[str, Any] | Recipe | None = None
     folder: str | None = None
     download: bool = False
     image_size: int | None = None
     threads: int = 1
 
-    stateful = False
+    recipe_class = Recipe
 
     def __post_init__(self) -> None:
-        if not callable(getattr(self.space, "build", None)):
+        self._check_space("the network")
+        if getattr(self.space, "usual_evaluator", None) == "language-model":
             raise InvalidSpace(
-                f"{type(self.space).__name__} cannot be trained: give it a method "
-                "build(genotype, task) that returns the network"
+                f"{type(self.space).__name__} builds language models, and the evaluator 'training' "
+                "trains on images: give the evaluator 'language-model'"
             )
-        if not isinstance(self.threads, int) or isinstance(self.threads, bool) or self.threads < 1:
-            raise InvalidOption(f"threads is {self.threads!r}: give a whole number of 1 or more")
         _ = self.named_recipe
 
     @property
     def named_recipe(self) -> Recipe:
         """The recipe itself."""
-        return recipe_of(self.recipe)
+        usual = getattr(self.space, "usual_recipe", "quick")
+        return recipe_of(usual if self.recipe is None else self.recipe, usual)
 
     @cached_property
     def data(self) -> "Dataset":
@@ -96,58 +94,26 @@ class TrainingEvaluator:
             "fingerprint": self.data.fingerprint,
             "recipe": self.named_recipe.to_json(),
             "task": task_to_json(self.task),
-            "device": _device(),
+            "device": computes_on(),
             "threads": self.threads,
         }
 
-    def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
-    ) -> Iterator[Evaluation]:
-        """Train one child after the other, in this process.
-
-        Raises:
-            InvalidDataset: The data cannot be read; that is no fault of a child.
-        """
+    def prepare(self) -> None:
+        """Load the data set, unless that is done."""
         _ = self.data
-        for architecture, seed in zip(architectures, seeds, strict=True):
-            yield self._evaluate(architecture, seed)
 
-    def close(self) -> None:
-        """Nothing to let go of."""
+    def build(self, genotype: Any) -> "nn.Module":
+        """The network of a child; its initial weights come from torch's global generator."""
+        network: nn.Module = self.space.build(genotype, self.task)
+        return network
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process loads the data itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
-    def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
-        import torch
-
+    def train(self, network: "nn.Module", seed: int) -> Trained:
+        """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.train import train
 
-        start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        metrics: dict[str, float] = {}
-        try:
-            network = self._build(architecture, seed)
-            result = train(network, self.data, self.named_recipe, seed)
-            if result.failure is None:
-                metrics = self._metrics(network, result)
-        except Exception as error:  # whatever a child does wrong is its result
-            return failed(architecture, error, time.perf_counter() - start)
-        finally:
-            torch.set_num_threads(threads)
-        seconds = time.perf_counter() - start
-        return Evaluation(architecture, metrics, seconds, "trained", result.failure)
-
-    def _build(self, architecture: Architecture[Any], seed: int) -> "nn.Module":
-        """The network, its initial weights drawn under the child's seed."""
-        import torch
-
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            network: nn.Module = self.space.build(architecture.genotype, self.task)
-        return network
+        result = train(network, self.data, self.named_recipe, seed)
+        metrics = self._metrics(network, result) if result.failure is None else {}
+        return Trained(metrics, result.failure)
 
     def _metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
         from nas_gym.training.cost import count_multiply_adds, count_parameters
@@ -160,10 +126,3 @@ class TrainingEvaluator:
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, self.data.image_shape),
         }
-
-
-def _device() -> str:
-    """What ``train`` computes on here; a GPU computes in another precision."""
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

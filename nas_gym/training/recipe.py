@@ -6,13 +6,14 @@ default search and the papers' final training.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.search_spaces.grammar import Task
 from nas_gym.search_spaces.tasks import recorded
+from nas_gym.training.recipe_values import check_integer, check_number, named_recipe
 
 STEMS = ("cifar", "imagenet")
 SCHEDULES = ("cosine", "constant", "steps")
@@ -71,9 +72,9 @@ class Recipe:
 
     def __post_init__(self) -> None:
         for name, least in _LEAST_INTEGER.items():
-            _check_integer(name, getattr(self, name), least)
+            check_integer(name, getattr(self, name), least)
         for name, (low, high) in _RANGES.items():
-            _check_number(name, getattr(self, name), low, high)
+            check_number(name, getattr(self, name), low, high)
         for name in ("learning_rate", "width_multiplier"):
             if not getattr(self, name) > 0:
                 raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
@@ -126,18 +127,6 @@ _RANGES = {  # lowest value, and the value that must not be reached
     "gradient_clip": (0.0, math.inf),
     "width_multiplier": (0.0, math.inf),
 }
-
-
-def _check_integer(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidOption(f"{name} is {value!r}: give a whole number of {least} or more")
-
-
-def _check_number(name: str, value: object, low: float, high: float) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not number or not low <= value < high:  # type: ignore[operator]
-        limit = "" if high == math.inf else f" and below {high:g}"
-        raise InvalidOption(f"{name} is {value!r}: give a number of {low:g} or more{limit}")
 
 
 # Chosen by benchmarks/recipe_signal.py on digits (benchmarks/results/recipe_signal.md): short
@@ -227,21 +216,15 @@ RECIPES = MappingProxyType(
 )
 
 
-def recipe_of(given: str | Mapping[str, Any] | Recipe) -> Recipe:
+def recipe_of(given: str | Mapping[str, Any] | Recipe, usual: str = "quick") -> Recipe:
     """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+
+    Args:
+        given: Which one.
+        usual: The name where none is given.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.
         InvalidOption: A value out of range.
     """
-    if isinstance(given, Recipe):
-        return given
-    changes = {"name": given} if isinstance(given, str) else dict(given)
-    name = changes.pop("name", "quick")
-    if name not in RECIPES:
-        raise unknown_name("recipe", name, RECIPES)
-    known = [field.name for field in fields(Recipe)]
-    for change in changes:
-        if change not in known:
-            raise unknown_name(f"option of recipe {name!r}", change, known)
-    return replace(RECIPES[name], **changes)
+    return named_recipe(given, RECIPES, usual)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.training.datasets import Dataset
+from nas_gym.training.device import training_device
 from nas_gym.training.recipe import Recipe
 
 COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
@@ -53,7 +54,7 @@ def train(
         seed: Of shuffling, augmentation and the network's own randomness.
         device: The GPU where there is one, by default.
     """
-    device = _device(device)
+    device = training_device(device)
     start = time.perf_counter()
     gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=gpus):
@@ -171,7 +172,7 @@ def measure_test_accuracy(
         raise InvalidDataset(
             f"{dataset.name} has no test images: give a data set with a test part to measure"
         )
-    device = _device(device)
+    device = training_device(device)
     network = network.to(device).to(memory_format=torch.channels_last)
     return _accuracy(network, dataset, dataset.test_images, dataset.test_labels, device)
 
@@ -195,10 +196,6 @@ def _accuracy(
 
 def _autocast(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def _device(given: torch.device | str | None) -> torch.device:
-    return torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 
 def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:

@@ -1,0 +1,125 @@
+"""Where texts come from: files in the layout of the Penn Treebank, and Python's own help.
+
+Nothing here knows of vocabularies: a ``RawText`` says what its characters and its words are.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from nas_gym.errors import InvalidDataset
+
+UNKNOWN = "<unk>"  # a word outside the vocabulary
+END = "<eos>"  # the end of a line, or of a paragraph
+FILES = ("train.txt", "valid.txt", "test.txt")
+
+SHARE = 0.1  # of python-docs' characters, at most, that validate; and as many that test
+REPEATED = 60  # characters of a paragraph that counts as a repetition
+_BLANK = re.compile(r"\n[ \t]*\n[ \t\n]*")  # between paragraphs
+_WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)*|([^\w\s])\1{0,2}")
+_RUN = re.compile(r"([^\w\s])\1{3,}")  # of one sign, longer than a word may be
+_NUMBER = "N"  # every number is this word, as in Mikolov's Penn Treebank
+
+
+class RawText(NamedTuple):
+    """Three parts, as characters, and how they are cut into words."""
+
+    name: str
+    parts: tuple[str, str, str]  # train, validation, test
+    words: Callable[[str], list[str]]
+
+
+def words_of_lines(part: str) -> list[str]:
+    """What stands between spaces, and ``<eos>`` for the end of each line."""
+    lines = part.removesuffix("\n").split("\n")
+    return [word for line in lines for word in (*line.split(), END)]
+
+
+def read_folder(folder: Path) -> RawText:
+    """A folder with ``train.txt``, ``valid.txt`` and ``test.txt``.
+
+    Raises:
+        InvalidDataset: A file is missing, empty or not UTF-8.
+    """
+    missing = [name for name in FILES if not (folder / name).is_file()]
+    if missing:
+        raise InvalidDataset(
+            f"{folder} has no {' and no '.join(missing)}: a folder of text has the files "
+            f"{', '.join(FILES)}"
+        )
+    train, validation, test = (_read_lines(folder / name) for name in FILES)
+    return RawText(folder.resolve().name, (train, validation, test), words_of_lines)
+
+
+def _read_lines(path: Path) -> str:
+    """The lines of a file, without the spaces around them; each ends with a newline."""
+    content = path.read_bytes()
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(
+            f"{path} is not UTF-8: byte {content[error.start]:#04x} at offset {error.start} "
+            f"({error.reason}); convert the file to UTF-8"
+        ) from None
+    if not text.strip():
+        raise InvalidDataset(f"{path} is empty: put text into it")
+    lines = text.replace("\r\n", "\n").removeprefix("\ufeff").removesuffix("\n").split("\n")
+    return "".join(f"{line.strip()}\n" for line in lines)
+
+
+def read_python_docs() -> RawText:
+    """Python's help on topics of the language, ``pydoc_data.topics``, split by topic.
+
+    Some topics are repeated inside longer ones: a paragraph that a longer topic has is left out,
+    so that nothing is in two parts. Topics come in the order of a hash of their names; each goes
+    to the test part if a tenth of the text still holds it, else to the validation part likewise,
+    else it trains.
+
+    Raises:
+        InvalidDataset: This Python came without the module.
+    """
+    try:
+        from pydoc_data.topics import topics
+    except ImportError:
+        raise InvalidDataset(
+            "python-docs is Python's own pydoc_data.topics, and this Python came without it: "
+            "install Python's standard library in full, or give a folder of text"
+        ) from None
+    kept = _without_repetitions(topics)
+    room = SHARE * sum(map(len, kept.values()))
+    parts = {"test": "", "validation": "", "train": ""}
+    for name in sorted(kept, key=lambda name: hashlib.sha256(name.encode()).digest()):
+        fitting = [p for p in ("test", "validation") if len(parts[p]) + len(kept[name]) <= room]
+        parts[(*fitting, "train")[0]] += kept[name]
+    text = (parts["train"], parts["validation"], parts["test"])
+    return RawText("python-docs", text, words_of_docs)
+
+
+def _without_repetitions(topics: Mapping[str, str]) -> dict[str, str]:
+    """Each topic without the longer paragraphs that a longer topic has already."""
+    seen: set[str] = set()
+    kept = {}
+    for name in sorted(topics, key=lambda name: (-len(topics[name]), name)):
+        paragraphs = [p.rstrip() for p in _BLANK.split(topics[name].strip("\n"))]
+        new = [p for p in paragraphs if len(p) < REPEATED or p not in seen]
+        seen.update(paragraphs)
+        kept[name] = "".join(f"{p}\n\n" for p in new)
+    return kept
+
+
+def words_of_docs(part: str) -> list[str]:
+    """The words of Python's help, and ``<eos>`` for the end of each paragraph.
+
+    Lower case; signs are words of their own, and so is a run of up to three of one sign (``==``,
+    ``...``), to which longer runs are cut; every number is ``N``. Left out are lines without a
+    letter or digit (rules under headings and in tables) and the ends of lines, which are wrapped.
+    """
+    words: list[str] = []
+    for paragraph in _BLANK.split(part.strip("\n").lower()):
+        lines = [line for line in paragraph.split("\n") if any(c.isalnum() for c in line)]
+        found = _WORD.finditer(_RUN.sub(r"\1\1\1", "\n".join(lines)))
+        new = [_NUMBER if match[0][0].isdecimal() else match[0] for match in found]
+        words += [*new, END] if new else []
+    return words

@@ -8,7 +8,10 @@ from nas_gym.cards import card_as_markdown, card_of
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.findings import best_rows
 from nas_gym.registry import make
+from nas_gym.search_spaces.grammar import decode
+from nas_gym.search_spaces.tasks import task_to_json
 from nas_gym.store import Row, RunData
+from nas_gym.training.language_recipe import LanguageRecipe
 
 
 def export(run: RunData, best: int, folder: str | Path) -> list[Path]:
@@ -41,14 +44,30 @@ def export(run: RunData, best: int, folder: str | Path) -> list[Path]:
 
 def document(run: RunData, row: Row, rank: int) -> dict[str, Any]:
     """The architecture of ``row`` as JSON data: enough to build it again, and its card."""
-    protocol = run.config.get("protocol") or {}
     return {
         "space": run.config["space"],
         "tokens": list(row.tokens),
         "architecture": row.genotype,
-        "task": protocol.get("task"),  # the size of its children, where it was trained
+        "task": _task(run, row),
         "card": card_of(run, row, rank),
     }
+
+
+def _task(run: RunData, row: Row) -> Any:
+    """The size of its children, where it was trained: a task as JSON data."""
+    protocol = run.config.get("protocol") or {}
+    if protocol.get("evaluator") != "language-model":
+        return protocol.get("task")
+    # Of a language model it may depend on the cell: on how many units have so many parameters.
+    from nas_gym.training.sizing import language_task_of
+
+    space = make("space", run.config["space"])
+    genotype = decode(space, row.tokens)
+    try:
+        recipe = LanguageRecipe(**protocol["recipe"])
+    except TypeError:
+        return None  # a recipe of another version of nas-gym
+    return task_to_json(language_task_of(space, genotype, recipe, protocol["vocabulary"]))
 
 
 def write_architectures(run: RunData, rows: list[Row], folder: Path) -> list[Path]:

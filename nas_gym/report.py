@@ -155,13 +155,14 @@ def _in_words(run: RunData, row: Row) -> str:
 
 def _best_table(best: list[dict[str, Any]]) -> Table:
     table = Table(title="best architectures", title_justify="left")
-    figure, digits = ("perplexity", 2) if any(map(is_language, best)) else ("accuracy", 4)
+    language = any(map(is_language, best))
+    figure, digits = ("perplexity", 2) if language else ("accuracy", 4)
     for heading in ("rank", "reward", figure, "parameters", "multiply-adds", "s", "request"):
         table.add_column(heading, justify="right")
     for row in best:
         table.add_row(
             str(row["rank"]),
-            f"{row['reward']:.4f}",
+            f"{row['reward']:.{6 if language else 4}f}",  # 80 / perplexity ** 2 is small
             f"{row[figure]:.{digits}f}" if figure in row else "-",
             f"{row['parameters']:,.0f}" if "parameters" in row else "-",
             f"{row['multiply_adds']:,.0f}" if "multiply_adds" in row else "-",

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.search_spaces.grammar import LanguageTask, NetworkSpace
 from nas_gym.training.cost import count_parameters
 from nas_gym.training.language_recipe import LanguageRecipe
 
@@ -27,16 +27,24 @@ def build_language_model(
     Raises:
         InvalidOption: Even one unit has more parameters than the recipe allows.
     """
+    task = language_task_of(space, genotype, recipe, vocabulary)
+    network: nn.Module = space.build(genotype, task)
+    if recipe.initial_range > 0:
+        for parameter in network.parameters():
+            nn.init.uniform_(parameter, -recipe.initial_range, recipe.initial_range)
+    return network
+
+
+def language_task_of(
+    space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int
+) -> LanguageTask:
+    """The sizes of that cell's network; arguments and errors are ``build_language_model``'s."""
     hidden = recipe.hidden
     if hidden is None:
         assert recipe.parameters is not None
         count = partial(_parameters, space, genotype, recipe, vocabulary)
         hidden = largest_size(count, recipe.parameters)
-    network: nn.Module = space.build(genotype, recipe.task(vocabulary, hidden))
-    if recipe.initial_range > 0:
-        for parameter in network.parameters():
-            nn.init.uniform_(parameter, -recipe.initial_range, recipe.initial_range)
-    return network
+    return recipe.task(vocabulary, hidden)
 
 
 def _parameters(

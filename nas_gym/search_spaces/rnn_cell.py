@@ -1,9 +1,10 @@
 """Recurrent cells as trees (Zoph & Le 2016, sections 3.4 and 4.2)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidGenotype, InvalidOption, unknown_name
 from nas_gym.search_spaces.grammar import LanguageTask, Pick
 
 COMBINATIONS = ("add", "elem_mult")
@@ -41,6 +42,73 @@ class RNNCellGenotype:
     def children(self, node: int) -> tuple[int, int]:
         """The two nodes that an inner node combines."""
         return 2 * (node - self.base), 2 * (node - self.base) + 1
+
+
+def check_cell(genotype: RNNCellGenotype) -> None:
+    """Raise InvalidGenotype or UnknownName where the cell cannot be built."""
+    count = len(genotype.nodes)
+    if count < 3 or count % 2 == 0:
+        raise InvalidGenotype(
+            f"a cell has {count} nodes: give 2 B - 1 of them for B >= 2 leaves (15 for 8)"
+        )
+    named = {f"node {i}": node for i, node in enumerate(genotype.nodes)}
+    for where, node in {**named, "inject": genotype.inject}.items():
+        if node.combination not in ALL_COMBINATIONS:
+            raise unknown_name(f"combination in {where}", node.combination, ALL_COMBINATIONS)
+        if node.activation not in ALL_ACTIVATIONS:
+            raise unknown_name(f"activation in {where}", node.activation, ALL_ACTIVATIONS)
+    for field in ("cell_output", "cell_input"):
+        index = getattr(genotype, field)
+        if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < count:
+            raise InvalidGenotype(f"{field} is {index!r}: give a node, 0 to {count - 1}")
+
+
+def canonical_key(genotype: RNNCellGenotype) -> str:
+    """A string equal for cells that differ in the order of children alone.
+
+    Every combination commutes, so that the two children of an inner node may change places with
+    all that is below them: the cells compute the same when the leaves' weights move along.
+    """
+    inject, base = genotype.inject, genotype.base
+    keys: list[str] = []
+    for i, node in enumerate(genotype.nodes):
+        key = f"{node.combination} {node.activation}"
+        if i >= base:
+            a, b = keys[2 * (i - base)], keys[2 * (i - base) + 1]
+            key = f"({a}, {b}) {key}" if a <= b else f"({b}, {a}) {key}"
+        if i == genotype.cell_output:
+            key += " > c"
+        if i == genotype.cell_input:
+            key += f" < c {inject.combination} {inject.activation}"
+        keys.append(key)
+    return keys[-1]
+
+
+def fields_of(what: str, data: object, kind: type) -> dict[str, Any]:
+    """JSON data as the fields of the dataclass ``kind``; raises InvalidGenotype."""
+    names = [field.name for field in fields(kind)]
+    if not isinstance(data, Mapping) or set(data) != set(names):
+        raise InvalidGenotype(
+            f"{what} is a JSON object with the keys {', '.join(names)}, not {data!r:.60}"
+        )
+    return dict(data)
+
+
+def genotype_from_json(data: object) -> RNNCellGenotype:
+    """The genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
+
+    Raises:
+        InvalidGenotype: A part is missing or wrong.
+        UnknownName: A combination or an activation that is not known.
+    """
+    parts = fields_of("a recurrent cell", data, RNNCellGenotype)
+    if not isinstance(parts["nodes"], list | tuple):
+        raise InvalidGenotype(f"'nodes' is a JSON list, not {parts['nodes']!r:.60}")
+    nodes = [Node(**fields_of(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
+    inject = Node(**fields_of("'inject'", parts["inject"], Node))
+    genotype = RNNCellGenotype(tuple(nodes), inject, parts["cell_output"], parts["cell_input"])
+    check_cell(genotype)
+    return genotype
 
 
 @dataclass(frozen=True)
@@ -119,6 +187,14 @@ class RNNCell:
             answers[f"{name}.combination"] = node.combination
             answers[f"{name}.activation"] = node.activation
         return answers
+
+    def canonical_key(self, genotype: RNNCellGenotype) -> str:
+        """Equal for cells that differ in the order of children alone."""
+        return canonical_key(genotype)
+
+    def genotype_from_json(self, data: object) -> RNNCellGenotype:
+        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        return genotype_from_json(data)
 
     def build(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
         """The language model: ``nas_gym.networks.language_model.LanguageModel``."""

@@ -1,0 +1,94 @@
+"""The layer of ENAS's recurrent cell (Pham et al. 2018, section 2.1).
+
+The paper's text could not be consulted; the formulas here are our reading, from memory.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, State
+from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCellGenotype, check_cell
+
+
+class ENASLayer(RecurrentLayer):
+    """Runs ENAS's cell along a sequence; every node is a highway layer, no biases.
+
+    ============  ==========================================================================
+    node 0        gate = sigmoid(V_0 x_t + U_0 h_{t-1}),
+                  y_0 = gate * f(W_0 x_t + M_0 h_{t-1}) + (1 - gate) * h_{t-1}
+    node l        reads node j: gate = sigmoid(U_l y_j), y_l = gate * f(M_l y_j) + (1 - gate) * y_j
+    output        h_t = mean of the y that no node reads
+    ============  ==========================================================================
+
+    The parameters hold gates first: ``input_weights`` (2, units, inputs) V_0 and W_0,
+    ``hidden_weights`` (nodes, 2, units, units) U and M of the nodes in the order ``places``, in
+    which nodes that read the same one are neighbours. ``weights_of`` finds those of a node.
+
+    Args:
+        genotype: The cell.
+        inputs: Size of x_t, >= 1.
+        units: Size of h_t, >= 1.
+
+    Raises:
+        InvalidGenotype: The cell cannot be built.
+        InvalidOption: A size is below 1.
+    """
+
+    def __init__(self, genotype: ENASRNNCellGenotype, inputs: int, units: int) -> None:
+        super().__init__(inputs, units, states=1)
+        check_cell(genotype)
+        self.genotype = genotype
+        nodes = genotype.nodes
+        self.places = sorted(range(len(nodes)), key=lambda node: nodes[node].previous)
+        read = {node.previous for node in nodes}
+        self.loose = tuple(node for node in range(len(nodes)) if node not in read)
+        self.input_weights = nn.Parameter(torch.empty(2, units, inputs))
+        self.hidden_weights = nn.Parameter(torch.empty(len(nodes), 2, units, units))
+        self.reset_parameters()
+
+    def weights_of(self, node: int) -> Tensor:
+        """U and M of a node, (2, units, units): a view of the parameters."""
+        return self.hidden_weights[self.places.index(node)]
+
+    def forward(
+        self, x: Tensor, state: State, hidden_mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run the cell over ``x``.
+
+        Args:
+            x: (time, batch, inputs), at least one step.
+            state: h before the first step, (batch, units).
+            hidden_mask: (batch, units); multiplies h_{t-1} where it goes into matrix products, the
+                same at every step (Gal & Ghahramani 2016).
+
+        Returns:
+            h at every step, (time, batch, units), and the state after the last.
+        """
+        (hidden,) = state
+        outputs = []
+        for projected in linear(x, self.input_weights.flatten(0, 1)).unbind():
+            hidden = self._step(projected, hidden, hidden_mask)
+            outputs.append(hidden)
+        return torch.stack(outputs), (hidden,)
+
+    def _step(self, projected: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
+        """h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
+        nodes = self.genotype.nodes
+        values: list[Tensor] = [hidden] * len(nodes)
+        start = 0
+        while start < len(nodes):
+            previous = nodes[self.places[start]].previous
+            group = [node for node in self.places[start:] if nodes[node].previous == previous]
+            weights = self.hidden_weights[start : start + len(group)]
+            earlier = hidden if previous < 0 else values[previous]
+            seen = earlier * mask if previous < 0 and mask is not None else earlier
+            products = linear(seen, weights.flatten(0, 2))
+            if previous < 0:
+                products = products + projected
+            for node, both in zip(group, products.chunk(len(group), 1), strict=True):
+                gate, candidate = both.chunk(2, 1)
+                value = ACTIVATE[nodes[node].activation](candidate)
+                values[node] = earlier + torch.sigmoid(gate) * (value - earlier)
+            start += len(group)
+        return torch.stack([values[node] for node in self.loose]).mean(0)

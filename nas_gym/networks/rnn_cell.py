@@ -1,0 +1,122 @@
+"""The layer of a recurrent cell that is a tree (Zoph & Le 2016, sections 3.4 and 4.2)."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import linear
+
+from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, State
+from nas_gym.search_spaces.rnn_cell import ALL_COMBINATIONS, RNNCellGenotype, check_cell
+
+# Sigmoids beside hyperbolic tangents, which the fast path computes as one.
+_ACTIVATION_ORDER = ("sigmoid", "tanh", "relu", "sin", "identity")
+
+
+class LeafGroup(NamedTuple):
+    """Leaves that do the same; their weights lie side by side."""
+
+    combination: str
+    activation: str
+    leaves: tuple[int, ...]
+    start: int  # place of the first of them in the parameters
+
+
+def group_leaves(genotype: RNNCellGenotype) -> tuple[LeafGroup, ...]:
+    """The leaves by what they do, in the order in which the parameters keep them."""
+    groups: list[LeafGroup] = []
+    start = 0
+    for combination in ALL_COMBINATIONS:
+        for activation in _ACTIVATION_ORDER:
+            leaves = tuple(
+                leaf
+                for leaf, node in enumerate(genotype.nodes[: genotype.base])
+                if (node.combination, node.activation) == (combination, activation)
+            )
+            if leaves:
+                groups.append(LeafGroup(combination, activation, leaves, start))
+                start += len(leaves)
+    return tuple(groups)
+
+
+class TreeLayer(RecurrentLayer):
+    """Runs a tree-shaped cell along a sequence.
+
+    Leaf i has the weights W_i (units, inputs) and M_i (units, units), and no bias, as in the cell
+    that the authors published. ``weights_of`` finds them in the parameters.
+
+    Args:
+        genotype: The cell.
+        inputs: Size of x_t, >= 1.
+        units: Size of h_t and of c_t, >= 1.
+
+    Raises:
+        InvalidGenotype: The cell cannot be built.
+        InvalidOption: A size is below 1.
+    """
+
+    def __init__(self, genotype: RNNCellGenotype, inputs: int, units: int) -> None:
+        super().__init__(inputs, units, states=2)
+        check_cell(genotype)
+        self.genotype = genotype
+        self.groups = group_leaves(genotype)
+        self.input_weights = nn.Parameter(torch.empty(genotype.base, units, inputs))
+        self.hidden_weights = nn.Parameter(torch.empty(genotype.base, units, units))
+        self.reset_parameters()
+
+    def weights_of(self, leaf: int) -> tuple[Tensor, Tensor]:
+        """W_i (units, inputs) and M_i (units, units) of a leaf: views of the parameters."""
+        place = [each for group in self.groups for each in group.leaves].index(leaf)
+        return self.input_weights[place], self.hidden_weights[place]
+
+    def forward(
+        self, x: Tensor, state: State, hidden_mask: Tensor | None = None
+    ) -> tuple[Tensor, State]:
+        """Run the cell over ``x``.
+
+        Args:
+            x: (time, batch, inputs), at least one step.
+            state: h and c before the first step, each (batch, units).
+            hidden_mask: (batch, units); multiplies h_{t-1} where it goes into the leaves, the same
+                at every step (Gal & Ghahramani 2016).
+
+        Returns:
+            h at every step, (time, batch, units), and the state after the last.
+        """
+        hidden, cell = state
+        outputs = []
+        for projected in linear(x, self.input_weights.flatten(0, 1)).unbind():
+            seen = hidden if hidden_mask is None else hidden * hidden_mask
+            recurrent = linear(seen, self.hidden_weights.flatten(0, 1))
+            hidden, cell = self._step(projected, recurrent, cell)
+            outputs.append(hidden)
+        return torch.stack(outputs), (hidden, cell)
+
+    def _step(self, projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
+        """h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""
+        genotype, units = self.genotype, self.units
+        # Of every node the value before its activation, and its output.
+        values: list[tuple[Tensor, Tensor]] = [(cell, cell)] * len(genotype.nodes)
+        for combination, activation, leaves, start in self.groups:
+            columns = slice(start * units, (start + len(leaves)) * units)
+            before = COMBINE[combination](projected[:, columns], recurrent[:, columns])
+            after = ACTIVATE[activation](before)
+            chunks = zip(before.chunk(len(leaves), 1), after.chunk(len(leaves), 1), strict=True)
+            for leaf, value in zip(leaves, chunks, strict=True):
+                values[leaf] = self._with_cell(leaf, value, cell)
+        for node in range(genotype.base, len(genotype.nodes)):
+            left, right = genotype.children(node)
+            does = genotype.nodes[node]
+            before = COMBINE[does.combination](values[left][1], values[right][1])
+            value = before, ACTIVATE[does.activation](before)
+            values[node] = self._with_cell(node, value, cell)
+        return values[-1][1], values[genotype.cell_output][0]
+
+    def _with_cell(
+        self, node: int, value: tuple[Tensor, Tensor], cell: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """``value`` with c_{t-1} put into the node's output, where the genotype says so."""
+        if node != self.genotype.cell_input:
+            return value
+        inject = self.genotype.inject
+        return value[0], ACTIVATE[inject.activation](COMBINE[inject.combination](value[1], cell))

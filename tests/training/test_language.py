@@ -40,7 +40,8 @@ class Gated(nn.Module):
     def first_state(self, batch):
         return ((self.gru.weight_hh_l0.new_zeros(batch, self.gru.hidden_size),),)
 
-    def forward(self, tokens, state):
+    def forward(self, tokens, state=None):
+        state = state or self.first_state(tokens.shape[1])
         x, h = self.gru(self.embedding(tokens), state[0][0][None])
         return self.decoder(self.dropout(x)), ((h[0],),)
 

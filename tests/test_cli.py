@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nas_gym.architecture import genotype_to_json
 from nas_gym.cli import _together, main
 from nas_gym.search_spaces.published_cells import NASNET_A
+from nas_gym.search_spaces.published_rnn_cells import LSTM_LIKE
 from nas_gym.store import Store, load_run
 
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
@@ -141,6 +143,55 @@ def test_architectures_of_nats_bench_are_described(
     assert described["architecture"] in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("line", "parameters", "multiply_adds"),
+    [
+        # papers.md: 4,119,228 weights in convolutions, 1,272 of batch norms, 490 of the classifier.
+        ("nas-v1", 4_120_990, 4_119_228 * 1024 + 480),
+        ("nas-v1 --image-size 16 --classes 100", 4_120_500 + 4900, 4_119_228 * 256 + 4800),
+        # Each layer 8 * (in + units) * units weights; a tied decoder has a bias of its own.
+        ("nas-cell", 10_000 * 651 + 2 * 8 * 1300 * 650, 10_000 * 650 + 2 * 8 * 1300 * 650),
+        ("nas-cell --hidden 20 --layers 1 --vocabulary 50", 50 * 21 + 6400, 50 * 20 + 6400),
+        (
+            "lstm-like --hidden 8 --embedding 3 --layers 1 --vocabulary 50 --untied",
+            150 + 8 * 11 * 8 + 50 * 9,
+            8 * 11 * 8 + 50 * 8,
+        ),
+    ],
+)
+def test_networks_and_recurrent_cells_are_described(
+    line: str, parameters: int, multiply_adds: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", *line.split(), "--json", "--draw", "drawing.svg") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["parameters"], described["multiply_adds"]) == (parameters, multiply_adds)
+    assert sum(part["parameters"] for part in described["parts"]) == parameters
+    assert Path("drawing.svg").stat().st_size > 1000
+    saved = {
+        "space": {"name": "conv-net", "depth": 15} if "nas-v1" in line else {"name": "rnn-cell"},
+        "architecture": described["architecture"],
+        "task": described["task"],
+    }
+    Path("saved.json").write_text(json.dumps(saved))
+    assert run("describe", "saved.json", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == described
+    assert run("describe", "saved.json") == 0
+    assert f"parameters {parameters:,}, " in capsys.readouterr().out
+
+
+def test_tokens_of_a_named_preset_are_described(capsys: pytest.CaptureFixture[str]) -> None:
+    tokens = "0,1,1,0," + "1,1,0,1," * 5  # six layers; too few: no skip bits
+    assert run("describe", tokens.strip(","), "--space", "conv-net/no-stride") == 2
+    assert "still open" in capsys.readouterr().err
+    layers = ["0,1,2," + ",".join("0" * i) for i in range(6)]
+    tokens = "0," + ",".join(layer.strip(",") for layer in layers)
+    assert run("describe", tokens, "--space", "conv-net/no-stride", "--more-filters", "4") == 0
+    shown = capsys.readouterr().out
+    assert "10 classes, filters x 1 + 4" in shown
+    assert "layer 5: conv 1x3, 48 filters <- image" in shown
+    assert "layer5      52 x 32 x 32" in shown
+
+
 def test_a_saved_architecture_says_which_space_it_is_of(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -254,6 +305,20 @@ BAD_INPUT = [
     ("describe 1,2,3,4,0,1 --space nasbench201 --stem imagenet", "stem 'imagenet'"),
     ("describe 0,1 --space nas_gym.testing:BitString", "cannot be described"),
     ("describe 1,0", "2 tokens were given"),
+    ("describe 1,0", "read as tokens of nasnet-cell: name another space with --space"),
+    ("describe 1,0 --space rnn-cell", "give 34 tokens"),
+    ("describe nasnet-a --hidden 8", "--hidden says nothing about nasnet-a, a network for images"),
+    ("describe nasnet-a --more-filters 8", "--more-filters says nothing about nasnet-a"),
+    ("describe nas-v1 --filters 8", "--filters says nothing about nas-v1, a convolutional network"),
+    ("describe nas-v1 --width-multiplier 0", "width_multiplier is 0.0: give a number above 0"),
+    ("describe nas-v1 --more-filters -1", "more_filters is -1: give 0 or more"),
+    ("describe nas-v1 --concat all", "for NASNet's cells alone"),
+    ("describe nas-cell --classes 8", "--classes says nothing about nas-cell, a language model"),
+    ("describe nas-cell --hidden 0", "hidden is 0: give 1 or more"),
+    ("describe nas-cell --vocabulary 1", "vocabulary is 1: give 2 or more"),
+    ("describe nas-cel", "did you mean 'nas-cell'"),
+    ("describe images-for-text.json", "'task' is not what a report writes"),
+    ("describe strange-task.json", "'task' is not what a report writes"),
     ("describe nothing.json", "nothing.json is not a readable JSON file"),
     ("describe text.json", "text.json is not a readable JSON file"),
     ("describe deep.json", "deep.json is not a readable JSON file"),
@@ -299,6 +364,11 @@ def _write_bad_files() -> None:
     genotype = NASNET_A.to_json()
     genotype["normal"]["blocks"][1]["input_b"] = 4
     Path("forward.json").write_text(json.dumps(genotype))
+    saved = {"space": {"name": "rnn-cell"}, "architecture": genotype_to_json(LSTM_LIKE)}
+    task = {"channels": 3, "height": 8, "width": 8, "classes": 2}
+    Path("images-for-text.json").write_text(json.dumps({**saved, "task": task}))
+    task = {"vocabulary": 10, "layers": "one"}
+    Path("strange-task.json").write_text(json.dumps({**saved, "task": task}))
 
 
 @pytest.mark.parametrize(("line", "message"), BAD_INPUT)

@@ -17,6 +17,7 @@ from nas_gym.search_spaces.grammar import tokens_of
 from nas_gym.search_spaces.moves import enumerate_tokens
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.store import load_run
 from nas_gym.testing import BitString
 from nas_gym.training.datasets import load_dataset
@@ -87,8 +88,25 @@ def without(space: Any, name: str) -> Callable[[Path], Pair]:
     return lambda folder: (space, (0,) * space.max_length, evaluator, evaluator)
 
 
+def language_model(folder: Path) -> Pair:
+    """A text, and the same with other words to test, of which training knows none."""
+    space = RNNCell(base=2)
+    lines = "the cat sat on the mat\nthe dog sat on the cat\n"
+    recipe = {"epochs": 1, "batch_size": 4, "bptt": 5, "hidden": 4}
+    made = []
+    for name, test in (("a", lines), ("b", "strange words that nobody knows yet\n" * 3)):
+        (folder / name / "text").mkdir(parents=True)
+        for part, content in (("train", lines * 9), ("valid", lines), ("test", test)):
+            (folder / name / "text" / f"{part}.txt").write_text(content)
+        spec = {"name": "language-model", "dataset": str(folder / name / "text"), "recipe": recipe}
+        made.append(make("evaluator", spec, space=space))
+    assert made[0].data.fingerprint != made[1].data.fingerprint
+    return space, (0,) * space.max_length, *made
+
+
 PAIRS: dict[str, Callable[[Path], Pair]] = {
     "training": training,
+    "language-model": language_model,
     "table": table,
     "nats-bench": nats_bench,
     "nasbench201": without(NASBench201(), "nasbench201"),

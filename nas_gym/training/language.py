@@ -55,8 +55,8 @@ def train_language_model(
     part is never looked at.
 
     Args:
-        network: As ``nas_gym.networks.language_model.LanguageModel``: (tokens, state) -> (logits,
-            state), and ``first_state(batch)``.
+        network: As ``nas_gym.networks.language_model.LanguageModel``: (tokens, state=None) ->
+            (logits, state), and ``first_state(batch)``; a state is a tuple of tuples of tensors.
         text: What to train and to validate on.
         recipe: How; sizes and dropouts are the network's own by now.
         seed: Of dropout.

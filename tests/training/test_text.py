@@ -162,7 +162,7 @@ def test_what_is_no_folder_is_refused(tmp_path):
     file = tmp_path / "train.txt"
     file.write_text("a b")
     for given in (file, tmp_path / "nothing"):
-        with pytest.raises(InvalidDataset, match="is not a folder: give a folder with train.txt"):
+        with pytest.raises(InvalidDataset, match=r"is not a folder: give a folder with train.txt"):
             load_text(given)
     with pytest.raises(UnknownName, match="unknown text 'python-doc': did you mean 'python-docs'"):
         load_text("python-doc")
@@ -172,7 +172,7 @@ def test_bad_options_are_refused():
     with pytest.raises(UnknownName, match="unknown level 'words': did you mean 'word'"):
         load_text("python-docs", level="words")
     for value in (2, True, 2.5, "1000"):
-        with pytest.raises(InvalidOption, match="vocabulary is .*: give a whole number of 3"):
+        with pytest.raises(InvalidOption, match=r"vocabulary is .*: give a whole number of 3"):
             load_text("python-docs", vocabulary=value)
 
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Episodes, LSTMAgent, Optimizer, Vocabulary, sample
+from nas_agents.controller import LSTMAgent, Optimizer, sample
 from nas_agents.fused_controller import FusedController
+from nas_agents.vocabulary import Episodes, Vocabulary
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.testing import BitString, LayerChain

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Controller, Episodes, Vocabulary
+from nas_agents.controller import Controller
 from nas_agents.reinforce import PRESETS, Learner, Reinforce, sample_round
+from nas_agents.vocabulary import Episodes, Vocabulary
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Evaluation
 from nas_gym.search_spaces.grammar import ChoiceTable

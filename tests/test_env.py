@@ -15,8 +15,11 @@ import nas_gym
 from nas_gym.env import NASEnv
 from nas_gym.errors import BudgetExceeded, InvalidOption, InvalidTokens, UnknownName
 from nas_gym.search_spaces.cell_genotype import genotype_from_json
+from nas_gym.search_spaces.conv_net import ConvNet
+from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCell
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
 from nas_gym.wrappers import MaskInObservation
@@ -51,6 +54,24 @@ def test_the_registered_environments_pass_both_checkers(name: str) -> None:
     made = gym.make(name, evaluator=LANDSCAPE, render_mode="rgb_array")
     check_env(made.unwrapped)
     sb3_check_env(made.unwrapped)
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        ConvNet(depth=3),
+        ConvNet(depth=(1, 2, 3), types=("conv", "pool")),
+        RNNCell(base=2),
+        ENASRNNCell(nodes=4),
+    ],
+    ids=["layers", "layers of any depth", "tree", "chain"],
+)
+def test_the_papers_other_spaces_pass_both_checkers(space: Any) -> None:
+    from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+    made = NASEnv(space, Landscape(space))
+    check_env(made, skip_render_check=True)
+    sb3_check_env(made)
 
 
 def test_an_episode_is_fifty_tokens_and_pays_at_the_end(env: NASEnv[Any]) -> None:

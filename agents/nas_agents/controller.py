@@ -8,21 +8,19 @@ it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from nas_agents.depth_schedule import checked_schedule, scheduled_token
+from nas_agents.set_selection import Anchors, SetSelection
+from nas_agents.vocabulary import Episodes, Opened, Vocabulary
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace, trace
-from nas_gym.search_spaces.moves import random_tokens
 
-CLOSED = -1e9  # added to the logit of an option that is not open
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
-TRACES = 200  # random architectures that show which choices a conditional space has
-State = list[tuple[Tensor, Tensor]]  # of each LSTM layer: hidden and cell, (episodes, hidden_size)
 
 
 @dataclass(frozen=True)
@@ -41,6 +39,10 @@ class LSTMAgent:
         temperature: Divides the logits, > 0.
         tanh_constant: Logits become ``tanh_constant * tanh(logits)``; 0 leaves them (Bello et al.
             2016).
+        attention: Score the connections of parts by attention between them, where the space has
+            such choices (``nas_agents.set_selection``); False treats them as choices like others.
+        depth_schedule: Where the space has a choice named ``depth``: first depth, step, and after
+            how many architectures it comes (``nas_agents.depth_schedule``); None samples it.
     """
 
     batch_size: int = 8
@@ -52,11 +54,14 @@ class LSTMAgent:
     choice_bias: bool = True
     temperature: float = 1.0
     tanh_constant: float = 0.0
+    attention: bool = True
+    depth_schedule: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         at_least(self, 1, "batch_size", "layers", "hidden_size")
         at_least(self, 0, "initial_range", "entropy_weight", "tanh_constant")
         above_zero(self, "learning_rate", "temperature")
+        object.__setattr__(self, "depth_schedule", checked_schedule(self.depth_schedule))
 
 
 def at_least(settings: object, lowest: int, *names: str) -> None:
@@ -86,109 +91,11 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-# ---------------------------------------------------------------- which choices there are
+class State(NamedTuple):
+    """What a step leaves for the next."""
 
-
-class Opened(NamedTuple):
-    """The choices that are open: of some episodes now (episodes,), or at every step of theirs
-    (episodes, max_length). Each has a softmax, which is a row of columns in one linear layer.
-    """  # noqa: D205
-
-    columns: Tensor  # (..., max_options) int64: of the softmax of the choice's kind
-    names: Tensor  # (...,) int64: whose bias
-    closed: Tensor  # (..., max_options) float32: 0, or CLOSED where an option is not open
-
-    @property
-    def decisions(self) -> Tensor:
-        """(...,) bool: whether there was more than one option."""
-        return (self.closed == 0).sum(-1) > 1
-
-
-class Vocabulary:
-    """Numbers the kinds and names of a space's choices; 0 is for those not seen in advance.
-
-    A static space shows all of them; a conditional one is sampled.
-    """
-
-    def __init__(self, choices: ChoiceTable, rng: np.random.Generator) -> None:
-        self.choices = choices
-        self.max_options = choices.space.max_options
-        self.max_length = choices.space.max_length
-        seen = choices.static or _sampled_choices(choices.space, rng)
-        self.kinds = {kind: i for i, kind in enumerate(dict.fromkeys(c.kind for c in seen), 1)}
-        self.names = {name: i for i, name in enumerate(dict.fromkeys(c.name for c in seen), 1)}
-        self._every_option = torch.arange(self.max_options)
-        self._static_paths: dict[int, Opened] = {}  # for so many episodes
-
-    def opened(self, prefixes: Sequence[tuple[int, ...]]) -> Opened:
-        """The choice that is open after each prefix; token 0 alone once all is chosen."""
-        return self._opened([self._numbers(self.choices.after(prefix)) for prefix in prefixes])
-
-    def static_path(self, episodes: int) -> Opened | None:
-        """The choices of a static space, the same in all episodes; None for other spaces."""
-        path = self.choices.static
-        if path is None:
-            return None
-        if episodes not in self._static_paths:
-            padded = [*path, *[None] * (self.max_length - len(path))]
-            opened = self._opened([self._numbers(choice) for choice in padded])
-            repeated = (part.repeat(episodes, *[1] * part.dim()) for part in opened)
-            self._static_paths[episodes] = Opened(*repeated)
-        return self._static_paths[episodes]
-
-    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
-        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
-        padded = [(*each, *[0] * (self.max_length - len(each))) for each in tokens]
-        path = self.static_path(len(tokens))
-        if path is None:
-            steps = [
-                self.opened([whole[:position] for whole in tokens])
-                for position in range(self.max_length)
-            ]
-            path = Opened(*(torch.stack(parts, dim=1) for parts in zip(*steps, strict=True)))
-        return torch.tensor(padded), path
-
-    def _numbers(self, choice: Choice | None) -> tuple[int, int, int]:
-        """Kind, name and number of options."""
-        if choice is None:
-            return 0, 0, 1
-        kind, name = self.kinds.get(choice.kind, 0), self.names.get(choice.name, 0)
-        return kind, name, len(choice.options)
-
-    def _opened(self, numbers: Sequence[tuple[int, int, int]]) -> Opened:
-        kinds, names, counts = torch.tensor(numbers).T
-        columns = kinds[:, None] * self.max_options + self._every_option
-        closed = torch.where(self._every_option < counts[:, None], 0.0, CLOSED)
-        return Opened(columns, names, closed)
-
-
-def _sampled_choices(space: SearchSpace[Any], rng: np.random.Generator) -> list[Choice]:
-    return [c for _ in range(TRACES) for c in trace(space, random_tokens(space, rng))[1]]
-
-
-class Episodes(NamedTuple):
-    """Finished episodes. All have ``max_length`` steps; after completion only token 0 is open."""
-
-    tokens: Tensor  # (episodes, max_length) int64
-    opened: Opened  # (episodes, max_length)
-    rewards: Tensor  # (episodes,) float32
-
-    def of(self, rows: Tensor) -> "Episodes":
-        """Some of them: ``rows`` is (n,) int64."""
-        opened = Opened(*(part[rows] for part in self.opened))
-        return Episodes(self.tokens[rows], opened, self.rewards[rows])
-
-
-def joined(batch: Sequence[Episodes]) -> Episodes:
-    """All episodes of several rounds."""
-    if len(batch) == 1:
-        return batch[0]
-    tokens, opened, rewards = zip(*batch, strict=True)
-    parts = zip(*opened, strict=True)
-    return Episodes(torch.cat(tokens), Opened(*map(torch.cat, parts)), torch.cat(rewards))
-
-
-# ---------------------------------------------------------------- the policy
+    layers: list[tuple[Tensor, Tensor]]  # of the LSTM: hidden and cell, (episodes, hidden_size)
+    anchors: Anchors | None  # None without attention
 
 
 class Controller(nn.Module):
@@ -207,6 +114,10 @@ class Controller(nn.Module):
             self.embedding = nn.Embedding(1 + kinds * options, size)  # 0: no token yet
             self.lstm = nn.LSTM(size, size, layers, batch_first=True)
             self.softmaxes = nn.Linear(size, kinds * options)
+            bits = getattr(vocabulary.choices.space, "set_selection", None)
+            self.selection: SetSelection | None = None
+            if settings.attention and bits is not None:
+                self.selection = SetSelection(bits, vocabulary.names, size)
         self.to_empty(device="cpu")
         for parameter in self.parameters():
             nn.init.uniform_(
@@ -224,11 +135,14 @@ class Controller(nn.Module):
         """
         output = self.embedding(inputs)
         following = []
-        for weights, layer in zip(self.lstm.all_weights, state, strict=True):
+        for weights, layer in zip(self.lstm.all_weights, state.layers, strict=True):
             layer = torch.lstm_cell(output, layer, *weights)
             output = layer[0]
             following.append(layer)
-        return self._log_softmax(output, opened), following
+        scores, anchors = None, state.anchors
+        if self.selection is not None and anchors is not None:
+            scores, anchors = self.selection.step(opened.names, output, anchors)
+        return self._log_softmax(output, opened, scores), State(following, anchors)
 
     def outputs(self, episodes: Episodes) -> Tensor:
         """What the LSTM knows before each token: (episodes, max_length, hidden_size)."""
@@ -244,18 +158,35 @@ class Controller(nn.Module):
         ``outputs`` are those of the LSTM, where the caller has them already.
         """
         outputs = self.outputs(episodes) if outputs is None else outputs
-        every = self._log_softmax(outputs, episodes.opened)
+        names = episodes.opened.names
+        scores = None if self.selection is None else self.selection(names, outputs)
+        every = self._log_softmax(outputs, episodes.opened, scores)
         sampled = every.gather(-1, episodes.tokens[..., None]).squeeze(-1)
         return sampled, -(every.exp() * every).sum(-1)
 
     def first_state(self, episodes: int) -> State:
         """Zeros."""
         zeros = torch.zeros(episodes, self.settings.hidden_size)
-        return [(zeros, zeros)] * self.settings.layers
+        anchors = None if self.selection is None else self.selection.first_anchors(episodes)
+        return State([(zeros, zeros)] * self.settings.layers, anchors)
 
-    def _log_softmax(self, output: Tensor, opened: Opened) -> Tensor:
-        """(..., max_options), from the LSTM's output (..., hidden_size)."""
+    def depth_token(self, asked: int) -> int | None:
+        """What the schedule sets after ``asked`` architectures; None where there is none."""
+        schedule, depths = self.settings.depth_schedule, self.vocabulary.depths
+        return scheduled_token(schedule, depths, asked) if schedule and depths else None
+
+    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+        padded, path = self.vocabulary.path_of(tokens)
+        if self.depth_token(0) is not None:
+            path = self.vocabulary.depth_is_set(path, padded)
+        return padded, path
+
+    def _log_softmax(self, output: Tensor, opened: Opened, scores: Tensor | None) -> Tensor:
+        """(..., max_options), from the LSTM's output (..., hidden_size) and scores of bits."""
         logits = self.softmaxes(output).gather(-1, opened.columns)
+        if self.selection is not None and scores is not None:
+            logits = self.selection.put_into(logits, opened.names, scores)
         if self.settings.choice_bias:
             logits = logits + nn.functional.embedding(opened.names, self.bias)
         if self.settings.temperature != 1:
@@ -323,11 +254,13 @@ def sample(
     generator: torch.Generator,
     take: Callable[[npt.NDArray[np.int64]], object] | None = None,
     exploration: float = 0.0,
+    depth: int | None = None,
 ) -> tuple[Tensor, Opened]:
     """Write architectures: their tokens (episodes, max_length), and the choices these answered.
 
     ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
     ``exploration``, in [0, 1], is how often a token is uniform over its open options instead.
+    ``depth`` is the token of the choice named so, where it is not to be sampled.
     """
     path = controller.vocabulary.static_path(episodes)
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
@@ -342,6 +275,8 @@ def sample(
             seen.append(opened)
         else:
             opened = Opened(*steps[position])
+        if depth is not None:
+            opened = controller.vocabulary.depth_is_set(opened, torch.full((episodes,), depth))
         with one_thread(), torch.inference_mode():  # not around take, which may train a child
             log_probabilities, state = controller.step(inputs, opened, state)
             probabilities = log_probabilities.exp()
@@ -359,7 +294,10 @@ def sample(
             take(taken)
     if path is None:
         path = Opened(*(torch.stack(parts, dim=1) for parts in zip(*seen, strict=True)))
-    return torch.stack(written, dim=1), path
+    all_tokens = torch.stack(written, dim=1)
+    if depth is not None:
+        path = controller.vocabulary.depth_is_set(path, all_tokens)
+    return all_tokens, path
 
 
 def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:

@@ -15,11 +15,14 @@ import torch
 from torch import Tensor
 from torch.nn.functional import linear
 
-from nas_agents.controller import Controller, Episodes, last_inputs
+from nas_agents.controller import Controller, last_inputs
+from nas_agents.vocabulary import Episodes
 
 
 class FusedController(Controller):
-    """The same policy; with one layer and no ``tanh_constant`` its gradient takes less time."""
+    """The same policy; its gradient takes less time with one layer, no ``tanh_constant`` and no
+    attention.
+    """  # noqa: D205
 
     def differentiate(
         self, episodes: Episodes, slopes: Callable[[Tensor], Tensor], of_entropy: float
@@ -32,7 +35,8 @@ class FusedController(Controller):
                 derivatives by them.
             of_entropy: Its derivative by the entropy, summed over tokens, of each of them.
         """
-        if self.settings.layers > 1 or self.settings.tanh_constant:
+        settings = self.settings
+        if settings.layers > 1 or settings.tanh_constant or self.selection is not None:
             sampled, entropies = (each.sum(dim=1) for each in self.log_probabilities(episodes))
             across = torch.full_like(entropies, of_entropy)
             torch.autograd.backward([sampled, entropies], [slopes(sampled.detach()), across])

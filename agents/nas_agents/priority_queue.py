@@ -13,9 +13,10 @@ from typing import Any
 
 import torch
 
-from nas_agents.controller import Episodes, LSTMAgent, Optimizer, Vocabulary, at_least
+from nas_agents.controller import LSTMAgent, Optimizer, at_least
 from nas_agents.fused_controller import FusedController
 from nas_agents.replay import Replay, most_trusted, search_with_replay
+from nas_agents.vocabulary import Episodes, Vocabulary
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import SearchSpace

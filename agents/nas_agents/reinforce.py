@@ -4,7 +4,7 @@ The reward of a finished architecture moves the log-probabilities of all tokens 
 sampled for it, undiscounted, against a moving average of earlier rewards.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,15 +14,13 @@ from torch import Tensor
 
 from nas_agents.controller import (
     Controller,
-    Episodes,
     LSTMAgent,
     Optimizer,
-    Vocabulary,
     at_least,
-    joined,
     one_thread,
     sample,
 )
+from nas_agents.vocabulary import Episodes, Vocabulary, joined
 from nas_gym.errors import InvalidOption
 from nas_gym.vector_env import NASVectorEnv
 
@@ -101,7 +99,8 @@ def sample_round(
     def take(tokens: npt.NDArray[np.int64]) -> None:
         rewards[:] = env.step(tokens)[1]
 
-    tokens, opened = sample(controller, env.num_envs, generator, take)
+    depth = controller.depth_token(env.ledger.requests)
+    tokens, opened = sample(controller, env.num_envs, generator, take, depth=depth)
     return Episodes(tokens, opened, torch.from_numpy(rewards).float())
 
 
@@ -167,23 +166,28 @@ class Learner:
         return -gain.sum(dim=1).mean(), log_probabilities
 
 
+# Section 4.1: 8 children a controller replica; the baseline's decay is not given, nor is there an
+# entropy bonus. (The paper's 100 replicas update asynchronously.)
+ZOPH2016 = Reinforce(
+    batch_size=8,
+    layers=2,
+    hidden_size=35,
+    initial_range=0.08,
+    learning_rate=6e-4,
+    baseline_decay=0.95,
+    normalize_advantages=False,
+    mean_entropy_weight=0.0,
+    choice_bias=False,
+    epochs=1,
+    clip_range=None,
+)
 PRESETS: dict[str, Reinforce] = {
     "default": Reinforce(),
-    # Zoph & Le 2016, section 4.1: 8 children a controller replica; the baseline's decay is not
-    # given, nor is there an entropy bonus. (Their 100 replicas update asynchronously.)
-    "zoph2016": Reinforce(
-        batch_size=8,
-        layers=2,
-        hidden_size=35,
-        initial_range=0.08,
-        learning_rate=6e-4,
-        baseline_decay=0.95,
-        normalize_advantages=False,
-        mean_entropy_weight=0.0,
-        choice_bias=False,
-        epochs=1,
-        clip_range=None,
-    ),
+    "zoph2016": ZOPH2016,
+    # Section 4.1: from 6 layers on, 2 more every 1,600 architectures.
+    "zoph2016-convnet": replace(ZOPH2016, depth_schedule=(6, 2, 1600)),
+    # Section 4.2: one child a replica, but an update waits for the gradients of 10.
+    "zoph2016-rnn": replace(ZOPH2016, learning_rate=5e-4, batch_size=10),
     # Zoph et al. 2017, appendix A; PPO's clip range and epochs are not given: the values of
     # Schulman et al. 2017, table 3 and of common practice.
     "nasnet2017": Reinforce(

@@ -8,7 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas_agents.controller import Controller, Opened, one_thread, sample
+from nas_agents.controller import Controller, one_thread, sample
+from nas_agents.depth_schedule import DEPTH
+from nas_agents.vocabulary import Opened
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.grammar import ChoiceTable
 from nas_gym.search_spaces.moves import Tokens, random_tokens
@@ -21,7 +23,7 @@ class Replay:
     """The distinct architectures played so far, each with the mean of its rewards."""
 
     def __init__(self, controller: Controller) -> None:
-        self.vocabulary = controller.vocabulary
+        self.controller = controller
         self.rows: dict[Tokens, int] = {}  # in order of their first evaluation
         self.sums: list[float] = []
         self.counts: list[int] = []
@@ -40,7 +42,7 @@ class Replay:
             self.sums[row] += reward
             self.counts[row] += 1
         if fresh:
-            self._append(*self.vocabulary.path_of(fresh))
+            self._append(*self.controller.path_of(fresh))
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
@@ -97,14 +99,18 @@ def search_with_replay(
     played = 0
     while env.remaining > 0:
         count = int(min(batch_size, env.remaining))
+        depth = controller.depth_token(env.ledger.requests)
         if played < random_first:
             count = min(count, random_first - played)
-            batch = [random_tokens(env.space, env.np_random) for _ in range(count)]
+            given = {} if depth is None else {DEPTH: controller.vocabulary.depths[depth]}
+            batch = [random_tokens(env.space, env.np_random, given) for _ in range(count)]
         else:
             with one_thread():
                 batch = list(learn(replay))[:count]
             known = replay.rows if distinct else {}
-            batch += _written(controller, generator, known, batch, count - len(batch), exploration)
+            batch += _written(
+                controller, generator, known, batch, count - len(batch), exploration, depth
+            )
         replay.add(env.play(batch))
         played += count
 
@@ -116,6 +122,7 @@ def _written(
     beside: Sequence[Tokens],
     count: int,
     exploration: float,
+    depth: int | None,
 ) -> list[Tokens]:
     """``count`` samples that are not ``known``, nor in the batch already, where there are such."""
     found: list[Tokens] = []
@@ -124,7 +131,7 @@ def _written(
         if len(found) >= count:
             break
         rows, _ = sample(
-            controller, 2 * controller.settings.batch_size, generator, None, exploration
+            controller, 2 * controller.settings.batch_size, generator, None, exploration, depth
         )
         for row in rows.tolist():
             tokens = whole(controller.vocabulary.choices, row)

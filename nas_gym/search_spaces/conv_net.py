@@ -48,6 +48,7 @@ class ConvNet:
 
     usual_reward = "accuracy-cubed"
     usual_recipe = "quick-conv-net"
+    branching = ("depth", "type")  # how many layers there are, and which choices a layer has
     set_selection = "skip"  # bits that the controller scores by attention between layers
 
     def __post_init__(self) -> None:

@@ -14,12 +14,16 @@ Tokens = tuple[int, ...]
 COUNTED_AT_MOST = 10_000_000  # architectures of a conditional space that space_size walks
 
 
-def random_tokens(space: SearchSpace[Any], rng: np.random.Generator) -> Tokens:
+def random_tokens(
+    space: SearchSpace[Any], rng: np.random.Generator, given: Mapping[str, object] | None = None
+) -> Tokens:
     """A random architecture: uniform over the options of each choice, as in the papers.
 
     Uniform over *choices*, not over architectures (Zoph et al. 2017, appendix; the two differ in
-    conditional spaces).
+    conditional spaces). ``given`` has the options of choices, by name, that are not random.
     """
+    if given:
+        return _choose_tokens(space, _keep(given, rng))
     return _choose_tokens(space, lambda name, options: int(rng.integers(len(options))))
 
 

@@ -71,6 +71,37 @@ class SpaceSuite:
         if getattr(space, "static", False):
             assert len({trace(space, tokens)[1] for tokens in samples}) == 1
 
+    def test_tables_of_choices_are_right(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """Also where ``branching`` says which picks later choices depend on."""
+        table = ChoiceTable(space)
+        for tokens in samples:
+            found = [table.after(tokens[:count]) for count in range(len(tokens) + 1)]
+            assert found == [*trace(space, tokens)[1], None]
+
+    def test_set_selection_bits_follow_their_part(
+        self, space: SearchSpace[Any], samples: list[Tokens]
+    ) -> None:
+        """What attention between parts needs: part by part, the bits of each at its end."""
+        kind = getattr(space, "set_selection", None)
+        for tokens in samples if kind else []:
+            complete: list[str] = []  # parts, in order; the last still has other choices or bits
+            ended = False
+            for choice in trace(space, tokens)[1]:
+                part, _, field = choice.name.rpartition(".")
+                if part not in complete:
+                    complete.append(part)
+                    ended = False
+                assert part == complete[-1]
+                if choice.kind == kind:
+                    earlier = part.rstrip("0123456789") + field.removeprefix(kind)
+                    assert choice.options == (False, True)
+                    assert earlier in complete[:-1]
+                    ended = True
+                else:
+                    assert not ended
+
     def test_masked_rollouts_are_valid(
         self, space: SearchSpace[Any], rng: np.random.Generator
     ) -> None:

@@ -1,6 +1,7 @@
 """Every agent and every preset: the contract, exact budgets, and better than random search."""
 
 import importlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,14 @@ from nas_agents.sb3_dqn import SB3DQN
 from nas_agents.sb3_maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3_ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
+from nas_gym.search_spaces.conv_net import ConvNet
+from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCell
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
+from nas_gym.vector_env import NASVectorEnv
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
 CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path in AGENTS.items()}
@@ -110,6 +115,69 @@ def test_every_reinforce_preset_searches(preset):
 def test_every_budget_is_spent_exactly(name, budget, num_envs, space):
     requests = run_agent(SMALL[name], Landscape(space), space, budget=budget, num_envs=num_envs)
     assert len(requests) == budget
+
+
+# ---------------------------------------------------------------- on the papers' spaces
+
+
+PAPERS_SPACES: dict[str, Any] = {
+    "layers": ConvNet(depth=3),
+    "layers of any depth": ConvNet(depth=(1, 2, 3), types=("conv", "pool")),
+    "tree": RNNCell(base=2),
+    "chain": ENASRNNCell(nodes=4),
+}
+QUICKEST = {"random-search", "regularized-evolution", "genetic", "nsga2", "local-search"}
+ON_PAPERS_SPACES = [
+    pytest.param(
+        agent,
+        space,
+        marks=[]
+        if agent in QUICKEST or (agent, space) == ("reinforce", "layers of any depth")
+        else [pytest.mark.slow],
+    )
+    for agent in AGENTS
+    for space in PAPERS_SPACES
+]
+
+
+@pytest.mark.parametrize(("agent", "space"), ON_PAPERS_SPACES)
+def test_it_spends_its_budget_on_the_papers_spaces(agent: str, space: str) -> None:
+    """Also one that no round divides, with other rounds than the agent asks for."""
+    searched = PAPERS_SPACES[space]
+    for budget, num_envs in [(13, None), (10, 3)]:
+        requests = run_agent(
+            SMALL[agent], Landscape(searched), searched, budget=budget, num_envs=num_envs
+        )
+        assert len(requests) == budget
+
+
+@pytest.mark.parametrize("space", PAPERS_SPACES)
+@pytest.mark.parametrize(
+    "agent",
+    [
+        "reinforce",
+        pytest.param("ppo", marks=pytest.mark.slow),
+        pytest.param("sb3-maskable-ppo", marks=pytest.mark.slow),
+    ],
+)
+def test_it_takes_open_options_alone(
+    agent: str, space: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which differ from episode to episode where layers have types."""
+    steps = []
+    step = NASVectorEnv.step
+
+    def watched(env: NASVectorEnv[Any], actions: Any) -> Any:
+        steps.append(bool(env.action_masks()[np.arange(env.num_envs), actions].all()))
+        return step(env, actions)
+
+    monkeypatch.setattr(NASVectorEnv, "step", watched)
+    run_agent(SMALL[agent], Landscape(PAPERS_SPACES[space]), PAPERS_SPACES[space], budget=16)
+    assert len(steps) >= 4 * PAPERS_SPACES[space].max_length
+    assert all(steps)
+
+
+# ---------------------------------------------------------------- learning
 
 
 @pytest.mark.parametrize("agent", [RegularizedEvolution(), Reinforce()], ids=["re", "reinforce"])

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Episodes, LSTMAgent, Optimizer, Vocabulary, sample
+from nas_agents.controller import LSTMAgent, Optimizer, sample
 from nas_agents.fused_controller import FusedController
+from nas_agents.vocabulary import Episodes, Vocabulary
+from nas_gym.search_spaces.conv_net import ConvNet
 from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.testing import BitString, LayerChain
@@ -34,7 +36,9 @@ def gradient(settings: LSTMAgent, space: SearchSpace[Any], *, fused: bool) -> to
     return optimizer.gradient
 
 
-@pytest.mark.parametrize("space", [NASBench201(), LayerChain(3), BitString(1)], ids=repr)
+@pytest.mark.parametrize(
+    "space", [NASBench201(), LayerChain(3), BitString(1), ConvNet(3)], ids=repr
+)
 @pytest.mark.parametrize(
     "changes",
     [{}, {"temperature": 2.0, "choice_bias": False}, {"layers": 2}, {"tanh_constant": 2.0}],

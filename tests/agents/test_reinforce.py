@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Controller, Episodes, Vocabulary
+from nas_agents.controller import Controller
 from nas_agents.reinforce import PRESETS, Learner, Reinforce, sample_round
+from nas_agents.vocabulary import Episodes, Vocabulary
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluation import Evaluation
+from nas_gym.search_spaces.conv_net import ConvNet
 from nas_gym.search_spaces.grammar import ChoiceTable
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
@@ -146,7 +148,15 @@ def test_clipping_ends_the_pull_of_far_ratios():
 
 
 @pytest.mark.parametrize(
-    "space", [NASNetCell(2), LayerChain(4), BitString(5)], ids=["nasnet", "chain", "bits"]
+    "space",
+    [
+        NASNetCell(2),
+        LayerChain(4),
+        BitString(5),
+        ConvNet(depth=4, strides=(1,)),
+        ConvNet(depth=(1, 3, 4), types=("conv", "pool")),
+    ],
+    ids=["nasnet", "chain", "bits", "layers", "layers of any depth"],
 )
 @pytest.mark.parametrize(
     "settings",
@@ -272,6 +282,9 @@ def test_the_papers_settings():
     assert (nasnet.layers, nasnet.hidden_size, nasnet.learning_rate) == (1, 100, 3.5e-4)
     assert (nasnet.entropy_weight, nasnet.baseline_decay) == (1e-5, 0.95)
     assert (nasnet.initial_range, nasnet.batch_size) == (0.1, 20)
+    convnet, rnn = PRESETS["zoph2016-convnet"], PRESETS["zoph2016-rnn"]
+    assert replace(zoph, depth_schedule=(6, 2, 1600)) == convnet
+    assert replace(zoph, learning_rate=5e-4, batch_size=10) == rnn
     lstm = controller_of(zoph, NASNetCell()).lstm
     weights = torch.cat([p.detach().flatten() for p in lstm.parameters()])
     assert float(weights.abs().max()) <= 0.08

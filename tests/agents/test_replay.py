@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Episodes, Vocabulary
 from nas_agents.fused_controller import FusedController
 from nas_agents.path_consistency import ConsistencyLearner, PathConsistency
 from nas_agents.priority_queue import PriorityQueue, QueueLearner
 from nas_agents.random_search import RandomSearch
 from nas_agents.replay import Replay, most_trusted
+from nas_agents.vocabulary import Episodes, Vocabulary
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import ChoiceTable

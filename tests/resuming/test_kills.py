@@ -96,6 +96,22 @@ def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("num_envs", [1, 4])
+def test_networks_that_grow_deeper(num_envs: int, tmp_path: Path) -> None:
+    """Attention, and a schedule of depths, on layers of two types."""
+    space = {
+        "name": "nas_gym.search_spaces.conv_net:ConvNet", "depth": [1, 2, 3],
+        "types": ["conv", "pool"],
+    }  # fmt: skip
+    agent = {"name": "reinforce", "hidden_size": 8, "depth_schedule": [1, 1, 8]}
+    told = killed(
+        tmp_path, agent=agent, space=space, evaluator="landscape", commit_seconds=0.0,
+        seed=num_envs, runs=8, num_envs=num_envs,
+    )  # fmt: skip
+    check(told, 8)
+
+
+@pytest.mark.slow
 def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
     """Also within a write; only before its first request is a run left as it was begun."""
     told = killed(

@@ -12,6 +12,7 @@ from nas_gym.episode import Episode
 from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
 from nas_gym.search_spaces import grammar
 from nas_gym.search_spaces.cell_genotype import ENAS_OPERATIONS
+from nas_gym.search_spaces.conv_net import NO_STRIDE, ConvNet
 from nas_gym.search_spaces.grammar import (
     Choice,
     ChoiceTable,
@@ -31,6 +32,7 @@ SPACES = [
     BitString(9),
     LayerChain(1),
     LayerChain(5),
+    ConvNet(depth=(1, 3, 5), types=("conv", "pool")),  # with tables for its branches
 ]
 spaces = st.sampled_from(SPACES)
 seeds = st.integers(0, 2**32 - 1)
@@ -90,6 +92,30 @@ def test_tokens_of_the_wrong_type_are_refused(tokens):
 
 def test_numpy_tokens_are_tokens():
     assert decode(BitString(2), np.array([1, 0])) == (1, 0)
+
+
+def test_a_space_that_tells_its_branches_is_run_once_for_each(monkeypatch):
+    """And not once a token, of which there are 251."""
+    runs = []
+    choose = ConvNet.choose
+    monkeypatch.setattr(ConvNet, "choose", lambda *given: runs.append(1) or choose(*given))
+    table, rng = ChoiceTable(NO_STRIDE), np.random.default_rng(0)
+    for _ in range(3):
+        tokens = (7, *rng.integers(2, size=250).tolist())  # the deepest
+        assert table.after(tokens) is None
+        assert all(table.after(tokens[:position]) for position in range(251))
+    assert len(runs) == 2
+
+
+def test_tables_of_branches_are_forgotten_before_they_fill_the_memory(monkeypatch):
+    monkeypatch.setattr(grammar, "CACHED_PREFIXES", 40)
+    space = ConvNet(depth=(2, 4), types=("conv", "pool"))
+    table, rng = ChoiceTable(space), np.random.default_rng(0)
+    for _ in range(20):
+        tokens = random_tokens(space, rng)
+        found = [table.after(tokens[:position]) for position in range(len(tokens) + 1)]
+        assert found == [*trace(space, tokens)[1], None]
+        assert table._kept < 40 + space.max_length
 
 
 def test_the_static_table_is_the_whole_path():

@@ -17,8 +17,9 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 import nas_gym  # noqa: F401
 from nas_gym.drawing import draw_genotype, draw_partial, genotype_as_text, kind_of, save
-from nas_gym.drawing.conv_nets import draw_network, lanes_of, padded_inputs
+from nas_gym.drawing.conv_nets import draw_network
 from nas_gym.drawing.enas_rnn_cells import draw_chain, lay_out
+from nas_gym.drawing.network_layout import lanes_of, padded_inputs
 from nas_gym.drawing.rnn_cells import draw_tree
 from nas_gym.drawing.words import chain_as_text, network_as_text, tree_as_text, unread_nodes
 from nas_gym.networks.rnn_cell import TreeLayer

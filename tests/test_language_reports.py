@@ -12,7 +12,7 @@ import nas_gym
 from nas_gym.cards import card_as_markdown, card_of
 from nas_gym.commands.architectures import find
 from nas_gym.describe import describe
-from nas_gym.exporting import export
+from nas_gym.exporting import document
 from nas_gym.findings import best_rows, recipe_in_words, validated
 from nas_gym.progress import SearchProgress
 from nas_gym.registry import make
@@ -114,9 +114,10 @@ def test_recipes_for_text_have_names(found: RunData) -> None:
 
 
 def test_an_exported_cell_is_described_at_its_size(found: RunData, tmp_path: Path) -> None:
-    export(found, 3, tmp_path)
     for rank, row in enumerate(best_rows(found, 3), start=1):
-        genotype, space, task, _ = find(str(tmp_path / f"best-{rank}.json"), None)
+        file = tmp_path / f"best-{rank}.json"
+        file.write_text(json.dumps(document(found, row, rank)))
+        genotype, space, task, _ = find(str(file), None)
         assert isinstance(task, LanguageTask)
         assert space == SPACE
         description = describe(genotype, task, space)

@@ -8,12 +8,12 @@ classifier from the layers that no layer reads. A hollow dot is an input that is
 """
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing.figures import add_box, add_edges, add_wire, blank_figure
+from nas_gym.drawing.network_layout import lanes_of, padded_inputs
 from nas_gym.drawing.words import layer_in_words, loose_ends, pool_in_words
-from nas_gym.search_spaces.conv_net_genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net_genotype import ConvNetGenotype
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,40 +71,6 @@ def figure_size(rows: int) -> tuple[float, float]:
     """Width and height, inches, of the drawing of networks with so many layers and pools."""
     lanes = max(3.0, min(LANE * rows, WIDEST)) + LANE  # room for a title as well
     return 2 * MARGIN + REPAIRS + BOX_WIDTH + lanes, LEGEND + HEADING + (rows + 2) * _pitch(rows)
-
-
-def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
-    """The lane of each layer that is read by more than the next one; 0 is the outermost.
-
-    Layers share a lane where one's last reader comes before the other.
-    """
-    last = {
-        j: i for i, layer in enumerate(layers) for j in layer.inputs if j < i - 1
-    }  # the last reader of each
-    lanes: dict[int, int] = {}
-    ends: list[int] = []  # where each lane is free again
-    for source in sorted(last):
-        free = [lane for lane, end in enumerate(ends) if end < source]
-        lane = free[0] if free else len(ends)
-        ends[lane : lane + 1] = [last[source]]
-        lanes[source] = lane
-    return lanes
-
-
-def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
-    """Of each layer, and of the classifier, the inputs that are smaller than another one.
-
-    That is for images large enough: in a very small one different strides may end at one size.
-    """
-    sizes: list[tuple[Fraction, Fraction]] = []  # height and width of each output; the image's is 1
-    padded: list[tuple[int, ...]] = []
-    classifier = ConvLayer(1, 1, 0, loose_ends(layers))
-    for layer in (*layers, classifier):
-        inputs = [sizes[j] for j in layer.inputs] or [(Fraction(1), Fraction(1))]
-        high, wide = (max(size[side] for size in inputs) for side in (0, 1))
-        padded.append(tuple(j for j in layer.inputs if sizes[j] != (high, wide)))
-        sizes.append((high / layer.stride_height, wide / layer.stride_width))
-    return padded
 
 
 def _pitch(rows: int) -> float:

@@ -1,0 +1,41 @@
+"""What the drawing of a convolutional network must know: lanes of edges, and sizes of inputs."""
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from nas_gym.drawing.words import loose_ends
+from nas_gym.search_spaces.conv_net_genotype import ConvLayer
+
+
+def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
+    """The lane of each layer that is read by more than the next one; 0 is the outermost.
+
+    Layers share a lane where one's last reader comes before the other.
+    """
+    last = {
+        j: i for i, layer in enumerate(layers) for j in layer.inputs if j < i - 1
+    }  # the last reader of each
+    lanes: dict[int, int] = {}
+    ends: list[int] = []  # where each lane is free again
+    for source in sorted(last):
+        free = [lane for lane, end in enumerate(ends) if end < source]
+        lane = free[0] if free else len(ends)
+        ends[lane : lane + 1] = [last[source]]
+        lanes[source] = lane
+    return lanes
+
+
+def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
+    """Of each layer, and of the classifier, the inputs that are smaller than another one.
+
+    That is for images large enough: in a very small one different strides may end at one size.
+    """
+    sizes: list[tuple[Fraction, Fraction]] = []  # height and width of each output; the image's is 1
+    padded: list[tuple[int, ...]] = []
+    classifier = ConvLayer(1, 1, 0, loose_ends(layers))
+    for layer in (*layers, classifier):
+        inputs = [sizes[j] for j in layer.inputs] or [(Fraction(1), Fraction(1))]
+        high, wide = (max(size[side] for size in inputs) for side in (0, 1))
+        padded.append(tuple(j for j in layer.inputs if sizes[j] != (high, wide)))
+        sizes.append((high / layer.stride_height, wide / layer.stride_width))
+    return padded

@@ -122,10 +122,6 @@ def test_an_unknown_type_is_refused() -> None:
 def test_text_is_a_line_a_layer() -> None:
     pool = ConvLayer(2, 2, 0, (0,), 2, 1, "pool")
     layers = (ConvLayer(3, 5, 8), pool, ConvLayer(1, 1, 4, (0, 1)))
-        ConvLayer(3, 5, 8),
-        ConvLayer(2, 2, 0, (0,), 2, 1, "pool"),
-        ConvLayer(1, 1, 4, (0, 1)),
-    )
     assert SPACE.to_text(ConvNetGenotype(layers, 3, (2,))).splitlines() == [
         "each convolution is 3, densely connected",
         "1: conv 3x5, 8 filters <- image",

@@ -1,15 +1,17 @@
 """Does the reward of a recipe carry information? Measured for each candidate recipe on digits.
 
-Trains random NASNet cells, each with several seeds (of initial weights and of training), and
-reports for each candidate: how far the cells' accuracies spread, how well two seeds agree on the
-cells' order (Spearman's rank correlation, mean over all pairs of seeds), and the processor time of
-a child on one core. A reward that carries no information has a correlation of zero: an agent would
-learn the noise.
+Trains random NASNet cells or convolutional networks, each with several seeds (of initial weights
+and of training), and reports for each candidate: how far the cells' accuracies spread, how well two
+seeds agree on the cells' order (Spearman's rank correlation, mean over all pairs of seeds; also
+among the third of them that a further seed puts first, where a search has to decide), and the
+processor time of a child on one core. A reward that carries no information has a correlation of
+zero: an agent would learn the noise.
 
     python benchmarks/recipe_signal.py --cells 60 --seeds 3 --workers 2
 
 adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row a child) and writes the
-table ``benchmarks/results/recipe_signal.md`` from it.
+table ``benchmarks/results/recipe_signal.md`` from it. With ``--space conv-net``, the same for
+networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``.
 """
 
 import argparse
@@ -18,20 +20,22 @@ import itertools
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.stats import spearmanr
 
-from nas_gym.search_spaces.grammar import decode
+from nas_gym.search_spaces.conv_net import ConvNet
+from nas_gym.search_spaces.grammar import NetworkSpace, decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell import NASNetCell
 from nas_gym.training.recipe import RECIPES, Recipe
 
-RESULTS = Path(__file__).parent / "results" / "recipe_signal"
+RESULTS = Path(__file__).parent / "results"
 FIELDS = ("candidate", "cell", "seed", "accuracy", "final_accuracy", "cpu_seconds", "failure")
 
 
@@ -43,28 +47,67 @@ class Candidate:
     validation: float = 0.35
 
 
-BASE = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
-CANDIDATES = {
-    "short": Candidate(BASE),
-    "short-slow": Candidate(replace(BASE, learning_rate=0.01)),
-    "longer": Candidate(replace(BASE, epochs=8, learning_rate=0.05)),
-}
+@dataclass(frozen=True)
+class Subject:
+    """A space, the recipes that may become its default, and what the page says about them."""
+
+    space: NetworkSpace[Any]
+    candidates: Mapping[str, Candidate]
+    words: str  # what is trained
+    file: str  # of the results, without ending
+    default: str  # name of the recipe that is the space's default
+    first: int = 2017  # of the seed of the random architectures
+
+
 REFERENCE = "longer"  # trains digits to the end: does a candidate put the cells in its order?
+CELL = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
+NET = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.25)
+SUBJECTS = {
+    "nasnet-cell": Subject(
+        NASNetCell(),
+        {
+            "short": Candidate(CELL),
+            "short-slow": Candidate(replace(CELL, learning_rate=0.01)),
+            REFERENCE: Candidate(replace(CELL, epochs=8, learning_rate=0.05)),
+        },
+        "random NASNet cells on digits, N = 1",
+        "recipe_signal",
+        "quick",
+    ),
+    "conv-net": Subject(
+        ConvNet(),
+        {
+            "short": Candidate(NET),
+            "wider": Candidate(replace(NET, width_multiplier=0.5)),
+            "wider-10": Candidate(replace(NET, epochs=10, width_multiplier=0.5)),
+            REFERENCE: Candidate(replace(NET, epochs=20, learning_rate=0.05, width_multiplier=0.5)),
+        },
+        "random convolutional networks of six layers with strides on digits",
+        "recipe_signal_conv_net",
+        "quick-conv-net",
+        first=2016,
+    ),
+}
 
 
 def main() -> None:
     """Train what is missing, then write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--candidates", nargs="+", default=list(CANDIDATES), choices=CANDIDATES)
+    parser.add_argument("--space", default="nasnet-cell", choices=SUBJECTS)
+    parser.add_argument("--candidates", nargs="+", help="all by default")
     parser.add_argument("--cells", type=int, default=60)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder")
     options = parser.parse_args()
-    table = options.results.with_suffix(".csv")
+    subject = SUBJECTS[options.space]
+    table = options.results / f"{subject.file}.csv"
+    names = options.candidates or list(subject.candidates)
+    if unknown := set(names) - set(subject.candidates):
+        parser.error(f"no candidate {unknown.pop()}: give some of {', '.join(subject.candidates)}")
     done = {(row["candidate"], int(row["cell"]), int(row["seed"])) for row in read(table)}
-    wanted = itertools.product(options.candidates, range(options.cells), range(options.seeds))
-    missing = [job for job in wanted if job not in done]
+    wanted = itertools.product(names, range(options.cells), range(options.seeds))
+    missing = [(options.space, *job) for job in wanted if job not in done]
     context = multiprocessing.get_context("forkserver")
     with (
         ProcessPoolExecutor(options.workers, context, initializer=prepare_worker) as pool,
@@ -77,8 +120,8 @@ def main() -> None:
             writer.writerow(future.result())
             file.flush()
             print(f"\r{number} of {len(missing)} children", end="", flush=True)
-    report = "\n".join(lines(read(table)))
-    options.results.with_suffix(".md").write_text(report + "\n")
+    report = "\n".join(lines(subject, read(table)))
+    table.with_suffix(".md").write_text(report + "\n")
     print("\n" + report)
 
 
@@ -92,7 +135,7 @@ def prepare_worker() -> None:
     keep_freed_memory()
 
 
-def child(name: str, cell: int, seed: int) -> dict[str, object]:
+def child(subject_name: str, name: str, cell: int, seed: int) -> dict[str, object]:
     """Train one child: cell number ``cell`` of a fixed random sequence."""
     import torch
     from sklearn.datasets import load_digits
@@ -100,9 +143,9 @@ def child(name: str, cell: int, seed: int) -> dict[str, object]:
     from nas_gym.training.datasets import split_dataset
     from nas_gym.training.train import train
 
-    candidate = CANDIDATES[name]
-    space = NASNetCell()
-    genotype = decode(space, random_tokens(space, np.random.default_rng((2017, cell))))
+    subject = SUBJECTS[subject_name]
+    candidate, space = subject.candidates[name], subject.space
+    genotype = decode(space, random_tokens(space, np.random.default_rng((subject.first, cell))))
     data = load_digits()
     images = data.images.astype(np.uint8)[:, None]
     dataset = split_dataset("digits", images, data.target, shares=(candidate.validation, 0.2))
@@ -131,28 +174,30 @@ def read(table: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def lines(rows: list[dict[str, str]]) -> Iterator[str]:
+def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
     """The page: a heading and the table, one line a candidate."""
     yield "# Does the reward of a recipe carry information?\n"
+    option = "" if subject.default == "quick" else " --space conv-net"
     yield (
-        "Written by `python benchmarks/recipe_signal.py` from `recipe_signal.csv`: random NASNet "
-        "cells on digits, N = 1, each trained with several seeds, one core a child. The default "
+        f"Written by `python benchmarks/recipe_signal.py{option}` from `{subject.file}.csv`: "
+        f"{subject.words}, each trained with several seeds, one core a child. The default "
         "has to reach a Spearman correlation of 0.7 between two seeds in at most 5 s a child.\n"
     )
     yield (
         "| candidate | recipe | cells x seeds | accuracy min / 10 % / median / 90 % / max | "
-        "deviation between cells / between seeds | Spearman, two seeds | "
+        "deviation between cells / between seeds | Spearman, two seeds | of the best third | "
         f"Spearman of the means with {REFERENCE!r} | CPU s a child, mean |"
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
     reference = accuracies(rows, REFERENCE)
-    for name, candidate in CANDIDATES.items():
+    for name, candidate in subject.candidates.items():
         by_cell = accuracies(rows, name)
         if by_cell:
             seconds = [float(row["cpu_seconds"]) for row in rows if row["candidate"] == name]
-            default = " (default)" if candidate.recipe == RECIPES["quick"] else ""
+            default = " (default)" if candidate.recipe == RECIPES[subject.default] else ""
             yield (
                 f"| {name}{default} | {description(candidate)} | {signal(by_cell)} | "
+                f"{agreement_on_the_best(by_cell)} | "
                 f"{agreement_with(by_cell, reference)} | {statistics.mean(seconds):.1f} |"
             )
 
@@ -160,8 +205,9 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
 def description(candidate: Candidate) -> str:
     """The recipe in words."""
     r = candidate.recipe
+    size = f"F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
     return (
-        f"{r.epochs} epochs, batch {r.batch_size}, F {r.filters}, rate {r.learning_rate:g}, decay "
+        f"{r.epochs} epochs, batch {r.batch_size}, {size}, rate {r.learning_rate:g}, decay "
         f"{r.weight_decay:g}, validation {candidate.validation:.0%}"
     )
 
@@ -192,6 +238,18 @@ def signal(by_cell: dict[int, list[float]]) -> str:
     )
     quantiles = " / ".join(f"{q:.3f}" for q in np.quantile(table, (0, 0.1, 0.5, 0.9, 1)))
     return f"{len(table)} x {seeds} | {quantiles} | {between:.4f} / {within:.4f} | {agreement:.2f}"
+
+
+def agreement_on_the_best(by_cell: dict[int, list[float]]) -> str:
+    """Spearman's correlation of two seeds over the third of the cells that another puts first."""
+    table = np.asarray(list(by_cell.values()))  # (cells, seeds)
+    found = []
+    for judge in range(table.shape[1]):
+        best = table[np.argsort(-table[:, judge], kind="stable")[: len(table) // 3]]
+        others = [seed for seed in range(table.shape[1]) if seed != judge]
+        for a, b in itertools.combinations(others, 2):
+            found.append(spearmanr(best[:, a], best[:, b])[0])
+    return f"{statistics.mean(found):.2f}" if found else "-"
 
 
 def agreement_with(by_cell: dict[int, list[float]], reference: dict[int, list[float]]) -> str:

@@ -24,38 +24,11 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.checks import check_sizes
-from nas_gym.networks.convolutions import SamePaddedConv2d, same_padded
-from nas_gym.networks.matrix_products import Axis, same_padding
+from nas_gym.networks.convolutions import SamePaddedConv2d
+from nas_gym.networks.matrix_products import same_padding
 from nas_gym.networks.operations import initialize
 from nas_gym.search_spaces.conv_net_genotype import ConvLayer, ConvNetGenotype, check_genotype
 from nas_gym.search_spaces.grammar import Task
-
-
-class LayerConvolution(SamePaddedConv2d):
-    """A convolution, "SAME" padded, that on the CPU leaves out what sees nothing but zeros.
-
-    Strides soon make small images, of which the outer weights of a large filter see no pixel.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Convolve ``x``."""
-        weight, axes = self.weight, self.axes
-        if x.device.type == "cpu":
-            (top, height), (left, width) = (
-                _seen(size, axis) for size, axis in zip(x.shape[2:], axes, strict=True)
-            )
-            if (height, width) != self.kernel_size:
-                weight = weight[:, :, top : top + height, left : left + width]
-                axes = ((height, *axes[0][1:]), (width, *axes[1][1:]))
-        return same_padded(x, weight, axes)
-
-
-def _seen(size: int, axis: Axis) -> tuple[int, int]:
-    """The first weight of a kernel that sees a pixel, and how many do, along a side of ``size``."""
-    kernel, stride, _ = axis
-    before, _ = same_padding(size, axis)
-    first = max(0, before - (-(-size // stride) - 1) * stride)
-    return first, min(kernel, size + before) - first
 
 
 class ConvBlock(nn.Module):
@@ -84,7 +57,7 @@ class ConvBlock(nn.Module):
         self.stride = stride
         self.channels = times * filters
         self.convolutions = nn.ModuleList(
-            LayerConvolution(in_channels + n * filters, filters, kernel, (1, 1) if n else stride)
+            SamePaddedConv2d(in_channels + n * filters, filters, kernel, (1, 1) if n else stride)
             for n in range(times)
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(filters) for _ in range(times))

@@ -1,12 +1,9 @@
 """Convolutions with TensorFlow's "SAME" padding, and their batch normalisation."""
 
-from collections.abc import Sequence
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.networks.matrix_products import (
-    Axis,
     by_rows,
     depthwise,
     pointwise,
@@ -16,37 +13,11 @@ from nas_gym.networks.matrix_products import (
 )
 
 
-def same_padded(x: Tensor, weight: Tensor, axes: Sequence[Axis], groups: int = 1) -> Tensor:
-    """Convolution without bias, "SAME" padded: ceil(size / stride) outputs a side.
+class SamePaddedConv2d(nn.Conv2d):
+    """A convolution without bias, "SAME" padded: ceil(size / stride) outputs a side.
 
     On the CPU, where torch is slow at small images and few channels, some run as matrix
     products that give the same numbers (``matrix_products``).
-
-    Args:
-        x: (batch, in_channels, height, width)
-        weight: (out_channels, in_channels / groups, kernel height, kernel width)
-        axes: Kernel, stride and dilation, vertical and horizontal. Where an odd number of zeros
-            surrounds the image, the odd one is on the right or below.
-        groups: 1, or as many as channels: depthwise.
-    """
-    kernel, stride, dilation = zip(*axes, strict=True)
-    if x.device.type == "cpu":
-        if groups == 1 and kernel == stride == (1, 1):
-            return pointwise(x, weight)
-        if groups > 1:
-            if worth_depthwise(x, weight):
-                return depthwise(x, weight, tuple(axes))
-        elif worth_by_rows(x, weight, tuple(axes)):
-            return by_rows(x, weight, tuple(axes))
-    height, width = (same_padding(n, axis) for n, axis in zip(x.shape[2:], axes, strict=True))
-    more = (height[1] - height[0], width[1] - width[0])
-    if any(more):
-        x = F.pad(x, (0, more[1], 0, more[0]))
-    return F.conv2d(x, weight, None, stride, (height[0], width[0]), dilation, groups)
-
-
-class SamePaddedConv2d(nn.Conv2d):
-    """A convolution without bias, "SAME" padded: see ``same_padded``.
 
     Args:
         in_channels: Channels of the input.
@@ -71,7 +42,21 @@ class SamePaddedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
-        return same_padded(x, self.weight, self.axes, self.groups)
+        if x.device.type == "cpu":
+            if self.groups == 1 and self.kernel_size == self.stride == (1, 1):
+                return pointwise(x, self.weight)
+            if self.groups > 1:
+                if worth_depthwise(x, self.weight):
+                    return depthwise(x, self.weight, self.axes)
+            elif worth_by_rows(x, self.weight, self.axes):
+                return by_rows(x, self.weight, self.axes)
+        rows, columns = (same_padding(n, a) for n, a in zip(x.shape[2:], self.axes, strict=True))
+        # An odd number of zeros has the odd one below, or on the right.
+        more = (columns[1] - columns[0], rows[1] - rows[0])
+        if any(more):
+            x = F.pad(x, (0, more[0], 0, more[1]))
+        padding = (rows[0], columns[0])
+        return F.conv2d(x, self.weight, None, self.stride, padding, self.dilation, self.groups)
 
 
 class Convolution(nn.Module):

@@ -28,7 +28,7 @@ def canonical_key(genotype: ConvNetGenotype) -> str:
     head = f"{genotype.block_layers}|{','.join(map(str, pools))}|"
     if len(set(labels)) == len(labels):  # the usual case
         return head + _spelled(sorted(range(len(labels)), key=labels.__getitem__), labels, inputs)
-    return head + _Alike(labels, inputs).smallest(_ranks(labels))
+    return head + _smallest(labels, inputs)
 
 
 def _label(layer: ConvLayer) -> str:
@@ -53,6 +53,11 @@ def _ranks(values: Sequence[object]) -> list[int]:
     return [rank[value] for value in values]
 
 
+def _smallest(labels: Sequence[str], inputs: Sequence[Sequence[int]]) -> str:
+    alike = _Alike(labels, inputs)
+    return alike.smallest(alike.refined(_ranks(labels)))
+
+
 class _Alike:
     """Tells layers apart that have equal labels: by colour refinement, then by trying.
 
@@ -70,7 +75,6 @@ class _Alike:
 
     def smallest(self, colours: list[int]) -> str:
         """The smallest spelling over all ways to put layers of one colour in order."""
-        colours = self._refined(colours)
         shared = [colour for colour, count in Counter(colours).items() if count > 1]
         if not shared:
             order = sorted(range(len(colours)), key=colours.__getitem__)
@@ -78,15 +82,26 @@ class _Alike:
         members = [i for i, colour in enumerate(colours) if colour == min(shared)]
         # Layers with the same inputs and readers may change places: one stands for all.
         different = {(tuple(self.inputs[i]), tuple(self.readers[i])): i for i in members}
-        found: list[str] = []
+        tried: list[list[int]] = []
         for first in different.values():
-            if found and self.tries <= 0:
+            if tried and self.tries <= 0:
                 break
             self.tries -= 1
-            found.append(self.smallest([2 * c - (i == first) for i, c in enumerate(colours)]))
+            tried.append(self.refined([2 * c - (i == first) for i, c in enumerate(colours)]))
+        pictures = [self._picture(colours) for colours in tried] if len(tried) > 1 else [[]]
+        best = min(pictures)
+        found: list[str] = []
+        for colours, picture in zip(tried, pictures, strict=True):
+            if picture == best and (not found or self.tries > 0):
+                found.append(self.smallest(colours))
         return min(found)
 
-    def _refined(self, colours: list[int]) -> list[int]:
+    def _picture(self, colours: list[int]) -> list[tuple[int, list[int]]]:
+        """What the colours alone tell of the graph: a choice with a larger one is not followed."""
+        of_inputs = [sorted([colours[j] for j in earlier]) for earlier in self.inputs]
+        return sorted(zip(colours, of_inputs, strict=True))
+
+    def refined(self, colours: list[int]) -> list[int]:
         """Colours split by the colours of inputs and readers, until no more are split."""
         count = len(set(colours))
         while True:

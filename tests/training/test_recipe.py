@@ -56,6 +56,10 @@ def test_task_asks_for_the_recipes_size():
         ("flip", 1),
         ("drop_path", 1.0),
         ("filters", 0),
+        ("width_multiplier", 0.0),
+        ("width_multiplier", float("inf")),
+        ("more_filters", -1),
+        ("more_filters", 0.5),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(field, value):
@@ -80,3 +84,35 @@ def test_unknown_names():
         recipe_of({"epoch": 3})
     with pytest.raises(UnknownName, match="did you mean 'imagenet'"):
         replace(RECIPES["quick"], stem="imagnet")
+    with pytest.raises(UnknownName, match="did you mean 'cosine'"):
+        replace(RECIPES["quick"], schedule="cosin")
+
+
+def test_what_older_stores_hold_is_still_what_is_recorded():
+    """Runs of before ``schedule``, ``width_multiplier`` and ``more_filters`` must resume."""
+    assert RECIPES["quick"].to_json() == {
+        "epochs": 5, "batch_size": 64, "learning_rate": 0.02, "momentum": 0.9,
+        "weight_decay": 1e-4, "label_smoothing": 0.0, "crop_padding": 0, "flip": False,
+        "cutout": 0, "auxiliary_weight": 0.0, "drop_path": 0.0, "gradient_clip": 0.0,
+        "repeats": 1, "filters": 4, "stem": "cifar",
+    }  # fmt: skip
+    changed = replace(RECIPES["quick"], more_filters=40, schedule="steps").to_json()
+    assert changed.keys() - RECIPES["quick"].to_json().keys() == {"more_filters", "schedule"}
+
+
+def test_the_first_papers_recipe():
+    recipe = RECIPES["zoph2016-cifar"]  # Zoph & Le 2016, section 4.1
+    assert (recipe.epochs, recipe.learning_rate, recipe.weight_decay) == (50, 0.1, 1e-4)
+    assert recipe.momentum == 0.9
+    assert recipe.flip
+    assert recipe.crop_padding
+
+
+def test_schedules():
+    def rates(schedule):
+        recipe = replace(RECIPES["zoph2016-cifar"], schedule=schedule)
+        return [recipe.learning_rate_at(p) for p in (0, 0.25, 0.5, 0.75, 0.99)]
+
+    assert rates("constant") == [0.1] * 5
+    assert rates("steps") == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.001])
+    assert rates("cosine")[:3] == pytest.approx([0.1, 0.1 * (1 + 0.5**0.5) / 2, 0.05])

@@ -14,6 +14,7 @@ from nas_gym.registry import in_workers, make, make_vector_env, names, spec_of
 from nas_gym.rewards import AccuracyUnderTarget
 from nas_gym.search_spaces.nasbench201 import NASBench201
 from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
 

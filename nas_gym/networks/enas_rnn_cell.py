@@ -3,11 +3,14 @@
 The paper's text could not be consulted; the formulas here are our reading, from memory.
 """
 
+from itertools import groupby
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, State
+from nas_gym.networks.fused_enas import ENASSequence, Group
+from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, Sequence, State
 from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCellGenotype, check_cell
 
 
@@ -42,53 +45,66 @@ class ENASLayer(RecurrentLayer):
         nodes = genotype.nodes
         self.places = sorted(range(len(nodes)), key=lambda node: nodes[node].previous)
         read = {node.previous for node in nodes}
-        self.loose = tuple(node for node in range(len(nodes)) if node not in read)
+        self.groups = self._group()
+        self.loose = tuple(i for i, node in enumerate(self.places) if node not in read)
         self.input_weights = nn.Parameter(torch.empty(2, units, inputs))
         self.hidden_weights = nn.Parameter(torch.empty(len(nodes), 2, units, units))
         self.reset_parameters()
+
+    def _group(self) -> tuple[Group, ...]:
+        """The nodes by what they read."""
+        groups: list[Group] = []
+        nodes, places = self.genotype.nodes, self.places
+        for previous, members in groupby(places, key=lambda node: nodes[node].previous):
+            activations = tuple(nodes[node].activation for node in members)
+            start = groups[-1].places.stop if groups else 0
+            place = places.index(previous) if previous >= 0 else -1
+            groups.append(Group(place, start, activations))
+        return tuple(groups)
 
     def weights_of(self, node: int) -> Tensor:
         """U and M of a node, (2, units, units): a view of the parameters."""
         return self.hidden_weights[self.places.index(node)]
 
-    def forward(
-        self, x: Tensor, state: State, hidden_mask: Tensor | None = None
+    def unfused(
+        self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Run the cell over ``x``.
-
-        Args:
-            x: (time, batch, inputs), at least one step.
-            state: h before the first step, (batch, units).
-            hidden_mask: (batch, units); multiplies h_{t-1} where it goes into matrix products, the
-                same at every step (Gal & Ghahramani 2016).
-
-        Returns:
-            h at every step, (time, batch, units), and the state after the last.
-        """
-        (hidden,) = state
+        """By the definition, with the given weights; one product for all that read a node."""
+        (output,) = state
         outputs = []
-        for projected in linear(x, self.input_weights.flatten(0, 1)).unbind():
-            hidden = self._step(projected, hidden, hidden_mask)
-            outputs.append(hidden)
-        return torch.stack(outputs), (hidden,)
+        for projected in linear(x, inputs.flatten(0, 1)).unbind():
+            output = self._step(projected, hidden, output, mask)
+            outputs.append(output)
+        return torch.stack(outputs), (output,)
 
-    def _step(self, projected: Tensor, hidden: Tensor, mask: Tensor | None) -> Tensor:
+    def run(
+        self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
+    ) -> tuple[Tensor, State, Sequence]:
+        """In the fused way."""
+        sequence = ENASSequence(
+            self.groups,
+            self.loose,
+            (x, inputs, hidden),
+            state,
+            mask,
+        )
+        return *sequence.run(), sequence
+
+    def _step(
+        self, projected: Tensor, weights: Tensor, hidden: Tensor, mask: Tensor | None
+    ) -> Tensor:
         """h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
-        nodes = self.genotype.nodes
-        values: list[Tensor] = [hidden] * len(nodes)
-        start = 0
-        while start < len(nodes):
-            previous = nodes[self.places[start]].previous
-            group = [node for node in self.places[start:] if nodes[node].previous == previous]
-            weights = self.hidden_weights[start : start + len(group)]
-            earlier = hidden if previous < 0 else values[previous]
-            seen = earlier * mask if previous < 0 and mask is not None else earlier
-            products = linear(seen, weights.flatten(0, 2))
-            if previous < 0:
+        values: list[Tensor] = []  # in the order of the places
+        for group in self.groups:
+            first = group.previous < 0
+            earlier = hidden if first else values[group.previous]
+            seen = earlier * mask if first and mask is not None else earlier
+            products = linear(seen, weights[group.places].flatten(0, 2))
+            if first:
                 products = products + projected
-            for node, both in zip(group, products.chunk(len(group), 1), strict=True):
+            parts = products.chunk(len(group.activations), 1)
+            for activation, both in zip(group.activations, parts, strict=True):
                 gate, candidate = both.chunk(2, 1)
-                value = ACTIVATE[nodes[node].activation](candidate)
-                values[node] = earlier + torch.sigmoid(gate) * (value - earlier)
-            start += len(group)
-        return torch.stack([values[node] for node in self.loose]).mean(0)
+                value = ACTIVATE[activation](candidate)
+                values.append(earlier + torch.sigmoid(gate) * (value - earlier))
+        return torch.stack([values[place] for place in self.loose]).mean(0)

@@ -1,42 +1,13 @@
 """The layer of a recurrent cell that is a tree (Zoph & Le 2016, sections 3.4 and 4.2)."""
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, State
-from nas_gym.search_spaces.rnn_cell import ALL_COMBINATIONS, RNNCellGenotype, check_cell
-
-# Sigmoids beside hyperbolic tangents, which the fast path computes as one.
-_ACTIVATION_ORDER = ("sigmoid", "tanh", "relu", "sin", "identity")
-
-
-class LeafGroup(NamedTuple):
-    """Leaves that do the same; their weights lie side by side."""
-
-    combination: str
-    activation: str
-    leaves: tuple[int, ...]
-    start: int  # place of the first of them in the parameters
-
-
-def group_leaves(genotype: RNNCellGenotype) -> tuple[LeafGroup, ...]:
-    """The leaves by what they do, in the order in which the parameters keep them."""
-    groups: list[LeafGroup] = []
-    start = 0
-    for combination in ALL_COMBINATIONS:
-        for activation in _ACTIVATION_ORDER:
-            leaves = tuple(
-                leaf
-                for leaf, node in enumerate(genotype.nodes[: genotype.base])
-                if (node.combination, node.activation) == (combination, activation)
-            )
-            if leaves:
-                groups.append(LeafGroup(combination, activation, leaves, start))
-                start += len(leaves)
-    return tuple(groups)
+from nas_gym.networks.fused_tree import TreeSequence
+from nas_gym.networks.leaves import group_leaves
+from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, Sequence, State
+from nas_gym.search_spaces.rnn_cell import RNNCellGenotype, check_cell
 
 
 class TreeLayer(RecurrentLayer):
@@ -69,28 +40,24 @@ class TreeLayer(RecurrentLayer):
         place = [each for group in self.groups for each in group.leaves].index(leaf)
         return self.input_weights[place], self.hidden_weights[place]
 
-    def forward(
-        self, x: Tensor, state: State, hidden_mask: Tensor | None = None
+    def unfused(
+        self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """Run the cell over ``x``.
-
-        Args:
-            x: (time, batch, inputs), at least one step.
-            state: h and c before the first step, each (batch, units).
-            hidden_mask: (batch, units); multiplies h_{t-1} where it goes into the leaves, the same
-                at every step (Gal & Ghahramani 2016).
-
-        Returns:
-            h at every step, (time, batch, units), and the state after the last.
-        """
-        hidden, cell = state
+        """By the definition, with the given weights; leaves that do the same are one."""
+        output, cell = state
         outputs = []
-        for projected in linear(x, self.input_weights.flatten(0, 1)).unbind():
-            seen = hidden if hidden_mask is None else hidden * hidden_mask
-            recurrent = linear(seen, self.hidden_weights.flatten(0, 1))
-            hidden, cell = self._step(projected, recurrent, cell)
-            outputs.append(hidden)
-        return torch.stack(outputs), (hidden, cell)
+        for projected in linear(x, inputs.flatten(0, 1)).unbind():
+            seen = output if mask is None else output * mask
+            output, cell = self._step(projected, linear(seen, hidden.flatten(0, 1)), cell)
+            outputs.append(output)
+        return torch.stack(outputs), (output, cell)
+
+    def run(
+        self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
+    ) -> tuple[Tensor, State, Sequence]:
+        """In the fused way."""
+        sequence = TreeSequence(self.genotype, (x, inputs, hidden), state, mask)
+        return *sequence.run(), sequence
 
     def _step(self, projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
         """h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""

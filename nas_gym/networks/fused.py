@@ -1,0 +1,132 @@
+"""What the fused recurrent layers share: products, elementwise functions and their slopes.
+
+NumPy, on the tensors' memory, calls small functions in a third of torch's time and has the faster
+tanh; torch has the faster sigmoid. Products of matrices stay with torch, which keeps them to its
+number of threads.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+Array = npt.NDArray[Any]
+
+BLOCK = 16_384  # numbers of an array in the backward pass, so that a block's arrays stay in L2
+WORTH_ONEDNN = 2**20  # multiply-adds of a product from which oneDNN is faster (as measured)
+
+
+def _onednn() -> Callable[..., Tensor] | None:
+    """The product by oneDNN, which has no public name in torch, where this torch has it."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return None
+    try:
+        operation: Callable[..., Tensor] = torch.ops.mkldnn._linear_pointwise.default
+    except AttributeError:
+        return None
+    return operation
+
+
+_linear = _onednn()
+
+
+def product(x: Tensor, weights: Tensor) -> Tensor:
+    """``x @ weights.t()``, a new tensor.
+
+    torch's own product uses MKL, which has no AVX-512 for processors of AMD; there oneDNN, which
+    torch uses for its LSTM, takes half the time for large products. Small ones cost it more.
+
+    Args:
+        x: (rows, inner)
+        weights: (columns, inner)
+    """
+    work = x.shape[0] * x.shape[1] * weights.shape[0]
+    if _linear is not None and work >= WORTH_ONEDNN and x.dtype == torch.float32:
+        return _linear(x, weights, None, "none", [], "")
+    return x @ weights.t()
+
+
+def _sigmoid(x: Tensor, out: Tensor) -> Tensor:
+    return torch.sigmoid(x, out=out)
+
+
+def _relu(x: Tensor, out: Tensor) -> Tensor:
+    return torch.clamp_min(x, 0, out=out)
+
+
+def _maximum(a: Array, b: Array, out: Array) -> Array:
+    return np.maximum(a, b, out=out)
+
+
+# Of two values and where the result goes; of a value and where the result goes.
+COMBINE: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "elem_mult": np.multiply,
+    "max": _maximum,
+}
+ACTIVATE: dict[str, Callable[..., Any]] = {
+    "tanh": np.tanh,
+    "sigmoid": _sigmoid,
+    "relu": _relu,
+    "sin": np.sin,
+}
+
+
+class Program:
+    """Elementwise operations to be done at every step, on arrays whose first axis is time."""
+
+    def __init__(self) -> None:
+        self._lines: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = []
+        self._views: dict[tuple[int, bool], tuple[Tensor, list[Any]]] = {}
+
+    def add(self, function: Callable[..., Any], *tensors: Tensor) -> None:
+        """Do ``function`` of the step's part of each tensor."""
+        with_torch = function in (_sigmoid, _relu)
+        views = [self._steps(tensor, with_torch) for tensor in tensors]
+        self._lines.append((function, list(zip(*views, strict=True))))
+
+    def _steps(self, tensor: Tensor, with_torch: bool) -> list[Any]:
+        key = (id(tensor), with_torch)
+        if key not in self._views:  # the tensor is kept, so that no other gets its id
+            self._views[key] = tensor, list(tensor.unbind() if with_torch else tensor.numpy())
+        return self._views[key][1]
+
+    def run(self, step: int) -> None:
+        """One step."""
+        for function, operands in self._lines:
+            function(*operands[step])
+
+
+def slope(activation: str, value: Array, before: Array | None) -> Array | None:
+    """The derivative from the activation's value, of sin from its argument; None stands for 1."""
+    if activation == "identity":
+        return None
+    if activation == "relu":
+        return (value > 0).astype(value.dtype)
+    if activation == "sin":
+        assert before is not None
+        return np.asarray(np.cos(before))
+    squared = value * value
+    np.subtract(1 if activation == "tanh" else value, squared, out=squared)
+    return squared
+
+
+def slopes_of(combination: str, a: Array, b: Array) -> tuple[Array | None, Array | None]:
+    """Derivatives of a combination by both values; None stands for 1."""
+    if combination == "add":
+        return None, None
+    if combination == "elem_mult":
+        return b, a
+    # Of equal numbers, each gets half, as in torch.
+    of_a = ((a > b).astype(a.dtype) + (a >= b).astype(a.dtype)) * a.dtype.type(0.5)
+    return of_a, 1 - of_a
+
+
+def times(a: Array | None, b: Array | None) -> Array | None:
+    """The product, where None stands for 1."""
+    if a is None or b is None:
+        return b if a is None else a
+    return np.asarray(a * b)

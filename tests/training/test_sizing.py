@@ -6,7 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from nas_gym.architecture import architecture_of
 from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCell
+from nas_gym.search_spaces.rnn_cell import RNNCell
 from nas_gym.training.cost import count_parameters
 from nas_gym.training.language_recipe import LANGUAGE_RECIPES, LanguageRecipe
 from nas_gym.training.sizing import build_language_model, largest_size
@@ -69,8 +72,22 @@ def test_all_initial_weights_are_in_the_range():
     assert float(values.std()) == pytest.approx(0.05 / 3**0.5, rel=0.05)
 
 
-def test_twenty_million_parameters_take_no_memory():
-    recipe = LANGUAGE_RECIPES["zoph2016-ptb"]
+@pytest.mark.parametrize("space", [RNNCell(), ENASRNNCell(), Own()])
+@pytest.mark.parametrize("tied", [True, False])
+def test_twenty_million_parameters_take_no_memory(space, tied):
+    genotype = (
+        None if isinstance(space, Own) else architecture_of(space, (0,) * space.max_length).genotype
+    )
+    recipe = replace(LANGUAGE_RECIPES["zoph2016-ptb"], tied=tied)
     with torch.device("meta"):
-        network = build_language_model(Own(), None, recipe, 10_000)
+        network = build_language_model(space, genotype, recipe, 10_000)
     assert 19_900_000 < count_parameters(network) <= 20_000_000
+
+
+def test_the_papers_character_model_has_the_papers_size():
+    """16.28 million, with the about 50 characters of Penn Treebank (Zoph & Le 2016)."""
+    space, recipe = RNNCell(), LANGUAGE_RECIPES["zoph2016-ptb-char"]
+    with torch.device("meta"):
+        genotype = architecture_of(space, (0,) * space.max_length).genotype
+        network = build_language_model(space, genotype, recipe, 50)
+    assert count_parameters(network) == pytest.approx(16.28e6, rel=0.005)

@@ -29,7 +29,7 @@ class InvalidGenotype(NASGymError, ValueError):
 
 
 class InvalidDataset(NASGymError, ValueError):
-    """Images that are missing, broken, or of the wrong shape."""
+    """Images or text that are missing, broken, or of the wrong shape."""
 
 
 class InvalidTable(NASGymError, ValueError):

@@ -224,6 +224,13 @@ def test_a_text_shorter_than_a_sequence_is_no_fault_of_a_child(text):
         train_language_model(make(text), text, replace(SHORT, bptt=500), seed=0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_learns_the_grammar_on_a_gpu(text):
+    result = train_language_model(make(text), text, replace(SHORT, epochs=25), seed=0)
+    assert result.failure is None
+    assert result.best.perplexity < 8 ** (1 / 6) * 1.25
+
+
 # ---------------------------------------------------------------- the test part
 
 

@@ -49,6 +49,19 @@ def product(x: Tensor, weights: Tensor) -> Tensor:
     return x @ weights.t()
 
 
+def weight_gradient(of_products: Tensor, x: Tensor) -> Tensor:
+    """``of_products.t() @ x``: the gradient of the weights that made products of ``x``.
+
+    Args:
+        of_products: (rows, columns)
+        x: (rows, inner)
+
+    Returns:
+        (columns, inner), in which the fewer numbers of ``x`` were turned, not those of the rest.
+    """
+    return product(x.t().contiguous(), of_products.t()).t()
+
+
 def _sigmoid(x: Tensor, out: Tensor) -> Tensor:
     return torch.sigmoid(x, out=out)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.networks.fused import ACTIVATE, BLOCK, Array, product, slope
+from nas_gym.networks.fused import ACTIVATE, BLOCK, Array, product, slope, weight_gradient
 from nas_gym.networks.recurrent import Sequence, State
 
 
@@ -130,9 +130,9 @@ class ENASSequence(Sequence):
                 x, first = self.x.flatten(0, 1), rows
             else:
                 read = self.outputs[:, group.previous]
-            of_weights = product(rows.t(), read.flatten(0, 1).t())
-            of_hidden[group.places] = of_weights.view_as(of_hidden[group.places])
-        of_inputs = product(first.t(), x.t()).view_as(self.inputs)
+            of_weights = weight_gradient(rows, read.flatten(0, 1))
+            of_hidden[group.places] = of_weights.reshape_as(of_hidden[group.places])
+        of_inputs = weight_gradient(first, x).reshape_as(self.inputs)
         of_x = product(first, self.inputs.flatten(0, 1).t()).view_as(self.x) if want_x else None
         return of_x, of_inputs, of_hidden, (of_first,)
 

@@ -23,6 +23,7 @@ from nas_gym.networks.fused import (
     slope,
     slopes_of,
     times,
+    weight_gradient,
 )
 from nas_gym.networks.leaves import group_leaves
 from nas_gym.networks.recurrent import Sequence, State
@@ -175,12 +176,12 @@ class TreeSequence(Sequence):
         if self.mask is not None:
             before = before * self.mask
         of_x = product(rows, self.inputs.flatten(0, 1).t()).view_as(self.x) if want_x else None
-        of_input_weights = product(rows.t(), x.t())
-        of_hidden_weights = product(of_hidden.flatten(0, 1).t(), before.flatten(0, 1).t())
+        of_input_weights = weight_gradient(rows, x)
+        of_hidden_weights = weight_gradient(of_hidden.flatten(0, 1), before.flatten(0, 1))
         return (
             of_x,
-            of_input_weights.view_as(self.inputs),
-            of_hidden_weights.view_as(self.hidden),
+            of_input_weights.reshape_as(self.inputs),
+            of_hidden_weights.reshape_as(self.hidden),
             of_state,
         )
 

@@ -47,7 +47,10 @@ def product(x: Tensor, weights: Tensor) -> Tensor:
     """
     work = x.shape[0] * x.shape[1] * weights.shape[0]
     if _linear is not None and work >= WORTH_ONEDNN and x.dtype == torch.float32:
-        return _linear(x, weights, None, "none", [], "")
+        # Of parts of larger matrices it would fall back to code a hundred times slower.
+        straight = weights.is_contiguous() or weights.t().is_contiguous()
+        given = weights if straight else weights.contiguous()
+        return _linear(x.contiguous(), given, None, "none", [], "")
     return x @ weights.t()
 
 

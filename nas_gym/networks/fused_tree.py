@@ -19,6 +19,7 @@ from nas_gym.networks.fused import (
     COMBINE,
     Array,
     Program,
+    Slab,
     product,
     slope,
     slopes_of,
@@ -78,13 +79,20 @@ class TreeSequence(Sequence):
         projected = product(self.x.reshape(-1, size), self.inputs.flatten(0, 1))
         # A row of all leaves for each sequence; below, leaves come first: then each is contiguous.
         self.projected = projected.view(time, batch, self.base, self.units).transpose(1, 2)
-        self.others = self.projected[:, self.adding :].contiguous()
-        self.recurrent = torch.empty_like(self.others)
-        self.leaves = cell.new_empty(self.projected.shape)  # values
-        self.cells = cell.new_empty(time + 1, batch, self.units)
+        others = self.base - self.adding
+        numbers = (3 * self.base + 2 * others + 2) * (time + 1) * batch * self.units
+        self.slab = Slab(cell, numbers)  # leaves, nodes, and some for the way back
+        self.others = self._take(others).copy_(self.projected[:, self.adding :])
+        self.recurrent, self.leaves = self._take(others), self._take(self.base)  # leaves: values
+        self.cells = self.slab.take(time + 1, batch, self.units)
         self.cells[0] = cell
         self.values: dict[int, _Value] = {}
         self.injected: _Value | None = None
+
+    def _take(self, *count: int) -> Tensor:
+        """Room for ``count`` values of every step."""
+        time, _, batch, units = self.projected.shape
+        return self.slab.take(time, *count, batch, units)
 
     def run(self) -> tuple[Tensor, State]:
         """Compute h at every step, and the last state."""
@@ -103,15 +111,15 @@ class TreeSequence(Sequence):
         with np.errstate(all="ignore"):  # as torch: what diverges becomes inf or nan
             for step, (projected, leaves, recurrent, output) in enumerate(steps):
                 seen = hidden if self.mask is None else hidden * self.mask
-                products = product(seen, weights).view(len(seen), self.base, self.units).numpy()
-                by_leaf = products.swapaxes(0, 1)
+                products = product(seen, weights).numpy()
+                by_leaf = products.reshape(len(products), self.base, -1).swapaxes(0, 1)
                 np.add(projected[:adding], by_leaf[:adding], leaves[:adding])
                 if adding < self.base:
                     np.copyto(recurrent, by_leaf[adding:])
                 program.run(step)
                 hidden = output
-        # Tensors of their own: what autograd marks as an output must not be kept in here.
-        return torch.from_numpy(outputs.numpy()), (outputs[-1].clone(), self.cells[-1].clone())
+        # Of their own: what autograd marks as an output must not be kept in here.
+        return outputs.clone(), (outputs[-1].clone(), self.cells[-1].clone())
 
     def _leaves(self, program: Program) -> None:
         for combination, activation, leaves, start in self.groups:
@@ -133,7 +141,7 @@ class TreeSequence(Sequence):
         genotype = self.genotype
         for node in range(genotype.base, len(genotype.nodes)):
             does = genotype.nodes[node]
-            value = torch.empty_like(self.cells[1:])
+            value = self._take()
             program.add(COMBINE[does.combination], *map(self._seen, genotype.children(node)), value)
             if node == genotype.cell_output:
                 program.add(np.copyto, self.cells[1:], value)
@@ -152,7 +160,7 @@ class TreeSequence(Sequence):
 
     def _inject(self, program: Program, node: int) -> None:
         if node == self.genotype.cell_input:
-            does, value = self.genotype.inject, torch.empty_like(self.cells[1:])
+            does, value = self.genotype.inject, self._take()
             program.add(COMBINE[does.combination], self._seen(node), self.cells[:-1], value)
             self.injected = _Value(*self._activate(program, does.activation, value))
 
@@ -188,30 +196,34 @@ class TreeSequence(Sequence):
     def _back(self, of_outputs: Tensor, of_last: State) -> tuple[Tensor, Tensor, State]:
         """Gradients of M h_{t-1} and of W x_t, (time, batch, leaves * units), and of the state."""
         time, batch, units = of_outputs.shape
-        # Of h_t and of c_t, at every step; the first row of of_cell is that of the given state.
-        of_hidden = of_outputs.clone(memory_format=torch.contiguous_format)
-        of_hidden[-1] += of_last[0]
-        of_cell = torch.empty_like(self.cells)
-        of_cell[-1] = of_last[1]
-        of_products = self.cells.new_empty(time, batch, self.base, units)
+        of_products = self.slab.take(time, batch, self.base, units)
         of_others = torch.empty_like(of_products[:, :, self.adding :])  # W x_t
-        weights = self.hidden.flatten(0, 1).t()
-        of_first = torch.zeros_like(self.first)
+        # Of h and of c before every step and after the last.
+        of_hidden, of_cell = torch.empty_like(self.cells), torch.empty_like(self.cells)
+        of_hidden[0] = 0
+        of_hidden[1:] = of_outputs
+        of_hidden[-1] += of_last[0]
+        of_cell[-1] = of_last[1]
+        rows, weights = of_products.flatten(2).unbind(), self.hidden.flatten(0, 1).t()
+        by_leaf, hidden, cell = (
+            list(x.numpy()) for x in (of_products.transpose(1, 2), of_hidden, of_cell)
+        )
+        mask = None if self.mask is None else self.mask.numpy()
         size = max(1, BLOCK // (batch * units))
         room = self._room_for_factors(size)
         for stop in range(time, 0, -size):
             block = _Block(self, slice(max(0, stop - size), stop), *room)
             for step in range(stop - 1, block.steps.start - 1, -1):
-                block.back(step, of_hidden[step], of_cell, of_products[step])
-                of_seen = product(of_products[step].flatten(1), weights)
-                if self.mask is not None:
-                    of_seen *= self.mask
-                (of_hidden[step - 1] if step else of_first).add_(of_seen)
-            block.finish(of_hidden, of_cell, of_others)
+                block.back(step, hidden[step + 1], cell[step + 1], by_leaf[step], cell[step])
+                of_seen = product(rows[step], weights).numpy()
+                if mask is not None:
+                    np.multiply(of_seen, mask, of_seen)
+                np.add(hidden[step], of_seen, hidden[step])
+            block.finish(of_hidden[1:], of_cell[1:], of_others)
         of_inputs = of_products
         if self.adding < self.base:
             of_inputs = torch.cat((of_products[:, :, : self.adding], of_others), dim=2)
-        return of_products.flatten(2), of_inputs.flatten(2), (of_first, of_cell[0])
+        return of_products.flatten(2), of_inputs.flatten(2), (of_hidden[0], of_cell[0])
 
     def _room_for_factors(self, steps: int) -> tuple[Array, Array]:
         """(steps, leaves, batch, units) for the factors of h_t, and zeros for those of c_t."""
@@ -280,30 +292,31 @@ class _Block:
                 of_cell[:count, place] = 1 if factors.cell is None else factors.cell
                 reached.append(place)
         self.reached = slice(min(reached, default=0), max(reached, default=-1) + 1)
-        self.of_hidden = torch.from_numpy(of_hidden)
-        self.of_cell = torch.from_numpy(of_cell[:, self.reached])
+        self.of_hidden, self.of_cell = of_hidden, of_cell[:, self.reached]
 
-    def back(self, step: int, of_hidden: Tensor, of_cell: Tensor, of_products: Tensor) -> None:
+    def back(
+        self, step: int, of_hidden: Array, of_cell: Array, of_products: Array, of_earlier: Array
+    ) -> None:
         """One step: from the gradients of h_t and c_t to those of the products and c_{t-1}.
 
         Args:
             step: Of the sequence.
             of_hidden: (batch, units)
-            of_cell: (time + 1, batch, units); row step is written, row step + 1 read.
-            of_products: (batch, leaves, units), written.
+            of_cell: (batch, units)
+            of_products: (leaves, batch, units), written.
+            of_earlier: (batch, units), written.
         """
         here = step - self.steps.start
-        products = of_products.transpose(0, 1)
-        torch.mul(self.of_hidden[here], of_hidden, out=products)
+        np.multiply(self.of_hidden[here], of_hidden, of_products)
         if self.of_cell.shape[1]:
-            products[self.reached].addcmul_(self.of_cell[here], of_cell[step + 1])
-        factors = self.into_cell
-        assert factors is not None
-        _mix(factors, here, of_hidden.numpy(), of_cell[step + 1].numpy(), of_cell[step].numpy())
+            reached = of_products[self.reached]
+            np.add(reached, self.of_cell[here] * of_cell, reached)
+        assert self.into_cell is not None
+        _mix(self.into_cell, here, of_hidden, of_cell, of_earlier)
 
     def finish(self, of_hidden: Tensor, of_cell: Tensor, of_others: Tensor) -> None:
         """Gradients of W x_t of the leaves that do not add, for all steps at once."""
-        hidden, cell = of_hidden.numpy()[self.steps], of_cell.numpy()[1:][self.steps]
+        hidden, cell = of_hidden.numpy()[self.steps], of_cell.numpy()[self.steps]
         for other, factors in self.for_inputs:
             out = of_others.numpy()[self.steps][:, :, other]
             _mix(factors, slice(0, len(out)), hidden, cell, out)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from nas_gym.networks.enas_rnn_cell import ENASLayer
-from nas_gym.networks.fused import product
+from nas_gym.networks.fused import product, weight_gradient
 from nas_gym.networks.recurrent import RecurrentLayer
 from nas_gym.networks.rnn_cell import TreeLayer
 from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCell
@@ -143,5 +143,9 @@ class TestLimits:
 
 @pytest.mark.parametrize("rows", [3, 700])
 def test_product(rows: int) -> None:
-    x, weights = torch.randn(rows, 64), torch.randn(64, 100).t()
+    """Small and large ones, of whole matrices, turned ones and parts."""
+    x, weights, wide = torch.randn(rows, 64), torch.randn(64, 100).t(), torch.randn(rows, 200)
     torch.testing.assert_close(product(x, weights), x @ weights.t(), rtol=1e-4, atol=1e-4)
+    part = wide[:, 30:130]
+    torch.testing.assert_close(product(part, weights.t()), part @ weights, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(weight_gradient(part, x), part.t() @ x, rtol=1e-4, atol=1e-4)

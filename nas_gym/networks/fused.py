@@ -5,6 +5,7 @@ tanh; torch has the faster sigmoid. Products of matrices stay with torch, which 
 number of threads.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,7 +16,8 @@ from torch import Tensor
 
 Array = npt.NDArray[Any]
 
-BLOCK = 16_384  # numbers of an array in the backward pass, so that a block's arrays stay in L2
+BLOCK = 16_384  # numbers of an array in the backward pass (fewest microseconds, as measured)
+LEAST_SLAB = 2**22  # numbers; what is not used takes no memory, and what is counts as one piece
 WORTH_ONEDNN = 2**20  # multiply-adds of a product from which oneDNN is faster (as measured)
 
 
@@ -49,6 +51,19 @@ def product(x: Tensor, weights: Tensor) -> Tensor:
     return x @ weights.t()
 
 
+def weight_gradient(of_products: Tensor, x: Tensor) -> Tensor:
+    """``of_products.t() @ x``: the gradient of the weights that made products of ``x``.
+
+    Args:
+        of_products: (rows, columns)
+        x: (rows, inner)
+
+    Returns:
+        (columns, inner), in which the fewer numbers of ``x`` were turned, not those of the rest.
+    """
+    return product(x.t().contiguous(), of_products.t()).t()
+
+
 def _sigmoid(x: Tensor, out: Tensor) -> Tensor:
     return torch.sigmoid(x, out=out)
 
@@ -75,6 +90,23 @@ ACTIVATE: dict[str, Callable[..., Any]] = {
 }
 
 
+def sigmoid(x: Array, out: Array) -> None:
+    """The logistic function by torch, of NumPy's arrays."""
+    torch.sigmoid(torch.from_numpy(x), out=torch.from_numpy(out))
+
+
+def apply(activation: str, x: Array, out: Array) -> None:
+    """Any activation of NumPy's arrays."""
+    if activation == "identity":
+        np.copyto(out, x)
+    elif activation == "sigmoid":
+        sigmoid(x, out)
+    elif activation == "relu":
+        np.maximum(x, 0, out=out)
+    else:
+        ACTIVATE[activation](x, out)
+
+
 class Program:
     """Elementwise operations to be done at every step, on arrays whose first axis is time."""
 
@@ -98,6 +130,28 @@ class Program:
         """One step."""
         for function, operands in self._lines:
             function(*operands[step])
+
+
+class Slab:
+    """One piece of memory for many arrays.
+
+    The C library hands many pieces back to the system between sequences, and touching new ones for
+    the first time took up to half of a training step; one large piece it keeps.
+
+    Args:
+        like: Whose type the arrays get.
+        numbers: How many there is room for; arrays beyond get memory of their own.
+    """
+
+    def __init__(self, like: Tensor, numbers: int) -> None:
+        self._memory, self._used = like.new_empty(max(numbers, LEAST_SLAB)), 0
+
+    def take(self, *shape: int) -> Tensor:
+        """An array with any values."""
+        start, self._used = self._used, self._used + math.prod(shape)
+        if self._used > len(self._memory):
+            return self._memory.new_empty(shape)
+        return self._memory[start : self._used].view(shape)
 
 
 def slope(activation: str, value: Array, before: Array | None) -> Array | None:

@@ -5,12 +5,22 @@ all of them. The products of slopes that the way back needs are computed for man
 """
 
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.networks.fused import ACTIVATE, BLOCK, Array, product, slope
+from nas_gym.networks.fused import (
+    BLOCK,
+    Array,
+    Slab,
+    apply,
+    product,
+    sigmoid,
+    slope,
+    weight_gradient,
+)
 from nas_gym.networks.recurrent import Sequence, State
 
 
@@ -52,67 +62,71 @@ class ENASSequence(Sequence):
         time, batch, _ = self.x.shape
         nodes, _, units, _ = self.hidden.shape
         self.weights = [self.hidden[group.places].flatten(0, 2) for group in groups]
+        self.slab = Slab(self.hidden, 6 * nodes * (time + 1) * batch * units)
         # h before every step and after the last; gates, candidates and outputs of all nodes.
-        self.states = self.hidden.new_empty(time + 1, batch, units)
+        self.states = self.slab.take(time + 1, batch, units)
         self.states[0] = state[0]
         self.gates, self.candidates, self.outputs = (
-            self.hidden.new_empty(time, nodes, batch, units) for _ in range(3)
+            self.slab.take(time, nodes, batch, units) for _ in range(3)
         )
-        self.arguments: Array | None = None  # of the candidates' activations, where one is sin
+        self.arguments: Tensor | None = None  # of the candidates' activations, where one is sin
         if any("sin" in group.activations for group in groups):
-            self.arguments = np.empty_like(self.candidates.numpy())
+            self.arguments = torch.empty_like(self.candidates)
 
     def run(self) -> tuple[Tensor, State]:
         """Compute h at every step, and the last state."""
         projected = product(self.x.flatten(0, 1), self.inputs.flatten(0, 1))
         projected = projected.view(*self.x.shape[:2], -1)
+        states = self.states.unbind()
+        gates, candidates, outputs = (
+            list(x.numpy()) for x in (self.gates, self.candidates, self.outputs)
+        )
         with np.errstate(all="ignore"):  # as torch: what diverges becomes inf or nan
             for step, into in enumerate(projected.unbind()):
+                read = self.outputs[step].unbind()
                 for group, weights in zip(self.groups, self.weights, strict=True):
-                    self._forward(step, group, weights, into)
-                self._mean(step)
-        outputs = self.states[1:]
-        return outputs.clone(), (outputs[-1].clone(),)
+                    if group.previous < 0:
+                        earlier = states[step]
+                        products = product(self._masked(earlier), weights).add_(into)
+                    else:
+                        earlier = read[group.previous]
+                        products = product(earlier, weights)
+                    self._activate(step, group, products, gates[step], candidates[step])
+                    output, before = outputs[step][group.places], earlier.numpy()
+                    np.subtract(candidates[step][group.places], before, output)
+                    np.multiply(output, gates[step][group.places], output)
+                    np.add(output, before, output)
+                self._mean(outputs[step], states[step + 1].numpy())
+        return self.states[1:].clone(), (states[-1].clone(),)
 
-    def _forward(self, step: int, group: Group, weights: Tensor, projected: Tensor) -> None:
-        earlier = self._read(group, step)
-        products = product(self._masked(earlier) if group.previous < 0 else earlier, weights)
-        if group.previous < 0:
-            products += projected
-        batch, units = earlier.shape
-        both = products.view(batch, -1, 2, units).permute(2, 1, 0, 3)
-        gates, candidates = self.gates[step][group.places], self.candidates.numpy()[step]
-        torch.sigmoid(both[0], out=gates)
-        for i, activation in enumerate(group.activations):
-            place = group.start + i
-            argument = both[1, i]
-            if self.arguments is not None:
-                np.copyto(self.arguments[step, place], argument.numpy())
-            if activation in ("sigmoid", "relu"):
-                ACTIVATE[activation](argument, self.candidates[step, place])
-            elif activation == "identity":
-                np.copyto(candidates[place], argument.numpy())
-            else:
-                ACTIVATE[activation](argument.numpy(), candidates[place])
-        output, before = self.outputs.numpy()[step][group.places], earlier.numpy()
-        np.subtract(candidates[group.places], before, output)
-        np.multiply(output, gates.numpy(), output)
-        np.add(output, before, output)
-
-    def _read(self, group: Group, step: int) -> Tensor:
-        """What the group's nodes read: (batch, units)."""
-        return self.states[step] if group.previous < 0 else self.outputs[step, group.previous]
+    def _activate(
+        self, step: int, group: Group, products: Tensor, gates: Array, candidates: Array
+    ) -> None:
+        """Gates and candidates of a group's nodes, (nodes, batch, units), from their products."""
+        count = len(group.activations)
+        both = products.numpy().reshape(len(products), count, 2, -1).transpose(2, 1, 0, 3)
+        # One call for the gates, and one for neighbours with the same activation.
+        sigmoid(both[0], gates[group.places])
+        start = 0
+        for activation, same in groupby(group.activations):
+            stop = start + len(list(same))
+            argument = both[1, start:stop]
+            places = slice(group.start + start, group.start + stop)
+            if activation == "sin":
+                assert self.arguments is not None
+                np.copyto(self.arguments.numpy()[step, places], argument)
+            apply(activation, argument, candidates[places])
+            start = stop
 
     def _masked(self, hidden: Tensor) -> Tensor:
         return hidden if self.mask is None else hidden * self.mask
 
-    def _mean(self, step: int) -> None:
-        outputs, mean = self.outputs.numpy()[step], self.states.numpy()[step + 1]
+    def _mean(self, outputs: Array, mean: Array) -> None:
         np.copyto(mean, outputs[self.loose[0]])
         for place in self.loose[1:]:
             np.add(mean, outputs[place], mean)
         if len(self.loose) > 1:
-            np.divide(mean, len(self.loose), mean)
+            np.multiply(mean, 1 / len(self.loose), mean)
 
     # ------------------------------------------------------------ backwards
 
@@ -130,44 +144,53 @@ class ENASSequence(Sequence):
                 x, first = self.x.flatten(0, 1), rows
             else:
                 read = self.outputs[:, group.previous]
-            of_weights = product(rows.t(), read.flatten(0, 1).t())
-            of_hidden[group.places] = of_weights.view_as(of_hidden[group.places])
-        of_inputs = product(first.t(), x.t()).view_as(self.inputs)
+            of_weights = weight_gradient(rows, read.flatten(0, 1))
+            of_hidden[group.places] = of_weights.reshape_as(of_hidden[group.places])
+        of_inputs = weight_gradient(first, x).reshape_as(self.inputs)
         of_x = product(first, self.inputs.flatten(0, 1).t()).view_as(self.x) if want_x else None
         return of_x, of_inputs, of_hidden, (of_first,)
 
     def _back(self, of_outputs: Tensor, of_last: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of all products, (time, batch, nodes, 2, units), and of the first state."""
         time, nodes, batch, units = self.gates.shape
-        of_products = self.gates.new_empty(time, batch, nodes, 2, units)
+        of_products = self.slab.take(time, batch, nodes, 2, units)
         transposed = [weights.t() for weights in self.weights]
         of_nodes = np.empty_like(self.gates.numpy()[0])
-        of_state = of_last
+        of_state = of_last.numpy().copy()
+        mask = None if self.mask is None else self.mask.numpy()
+        groups = list(zip(self.groups, transposed, strict=True))[::-1]
+        others = [place for place in range(nodes) if place not in self.loose]
+        upstream, share = of_outputs.numpy(), 1 / len(self.loose)
         size = max(1, BLOCK // (batch * units))
         for stop in range(time, 0, -size):
             start = max(0, stop - size)
             factors, passed = self._factors(slice(start, stop))
             for step in range(stop - 1, start - 1, -1):
-                of_hidden = (of_outputs[step] + of_state) / len(self.loose)
-                of_nodes.fill(0)
-                of_nodes[list(self.loose)] = of_hidden.numpy()
-                of_state = torch.zeros_like(of_hidden)
-                for group, weights in zip(self.groups[::-1], transposed[::-1], strict=True):
-                    here = of_nodes[group.places]
-                    into = of_products[step, :, group.places]
+                here, kept = factors[step - start], passed[step - start]
+                of_hidden = (upstream[step] + of_state) * share
+                for place in others:
+                    of_nodes[place] = 0
+                for place in self.loose:
+                    of_nodes[place] = of_hidden
+                of_state.fill(0)
+                rows = of_products[step].flatten(1)
+                into = rows.numpy().reshape(batch, nodes, 2, units)
+                for group, weights in groups:
+                    places = group.places
+                    of_group = of_nodes[places]
                     np.multiply(
-                        factors[step - start][:, group.places],
-                        here.transpose(1, 0, 2)[:, :, None],
-                        into.numpy(),
+                        here[:, places], of_group.swapaxes(0, 1)[:, :, None], into[:, places]
                     )
-                    of_read = product(into.flatten(1), weights)
-                    if group.previous < 0 and self.mask is not None:
-                        of_read *= self.mask
-                    kept = (here * passed[step - start][group.places]).sum(0)
-                    target = of_state.numpy() if group.previous < 0 else of_nodes[group.previous]
-                    target += kept
-                    target += of_read.numpy()
-        return of_products, of_state
+                    columns = slice(2 * units * places.start, 2 * units * places.stop)
+                    of_read = product(rows[:, columns], weights).numpy()
+                    first = group.previous < 0
+                    if first and mask is not None:
+                        np.multiply(of_read, mask, of_read)
+                    target = of_state if first else of_nodes[group.previous]
+                    np.add(target, of_read, target)
+                    for place in range(places.start, places.stop):
+                        np.add(target, of_nodes[place] * kept[place], target)
+        return of_products, torch.from_numpy(of_state)
 
     def _factors(self, steps: slice) -> tuple[Array, Array]:
         """What a node's gradient is multiplied by for its products, and for what it reads.
@@ -187,7 +210,9 @@ class ENASSequence(Sequence):
                 candidate, gate = candidates[:, place], gates[:, place]
                 distance = candidate - earlier.numpy()[steps]
                 np.multiply(distance, gate_slopes[:, place], factors[:, :, place, 0])
-                before = None if self.arguments is None else self.arguments[steps][:, place]
+                before = None
+                if self.arguments is not None:
+                    before = self.arguments.numpy()[steps, place]
                 rise = slope(activation, candidate, before)
                 if rise is None:
                     np.copyto(factors[:, :, place, 1], gate)

@@ -19,10 +19,12 @@ from nas_gym.networks.fused import (
     COMBINE,
     Array,
     Program,
+    Slab,
     product,
     slope,
     slopes_of,
     times,
+    weight_gradient,
 )
 from nas_gym.networks.leaves import group_leaves
 from nas_gym.networks.recurrent import Sequence, State
@@ -71,19 +73,26 @@ class TreeSequence(Sequence):
         self.x, self.inputs, self.hidden = tensors
         self.first, cell = state
         time, batch, size = self.x.shape
-        self.units = cell.shape[1]
-        # Of the leaves that add, what is W x_t here becomes their values.
-        self.projected = product(self.x.reshape(-1, size), self.inputs.flatten(0, 1))
-        self.projected = self.projected.view(time, batch, -1)
-        adding = sum(len(group.leaves) for group in self.groups if group.combination == "add")
-        self.adding = adding * self.units  # columns of the leaves that add; they come first
-        # Of the other leaves M h_{t-1} and the value.
-        self.recurrent = torch.empty_like(self.projected[:, :, self.adding :])
-        self.combined = torch.empty_like(self.recurrent)
-        self.cells = cell.new_empty(time + 1, batch, self.units)
+        self.base, self.units = genotype.base, cell.shape[1]
+        # Places of leaves that add come first; of the others W x_t and M h_{t-1} are kept.
+        self.adding = sum(len(group.leaves) for group in self.groups if group.combination == "add")
+        projected = product(self.x.reshape(-1, size), self.inputs.flatten(0, 1))
+        # A row of all leaves for each sequence; below, leaves come first: then each is contiguous.
+        self.projected = projected.view(time, batch, self.base, self.units).transpose(1, 2)
+        others = self.base - self.adding
+        numbers = (3 * self.base + 2 * others + 2) * (time + 1) * batch * self.units
+        self.slab = Slab(cell, numbers)  # leaves, nodes, and some for the way back
+        self.others = self._take(others).copy_(self.projected[:, self.adding :])
+        self.recurrent, self.leaves = self._take(others), self._take(self.base)  # leaves: values
+        self.cells = self.slab.take(time + 1, batch, self.units)
         self.cells[0] = cell
         self.values: dict[int, _Value] = {}
         self.injected: _Value | None = None
+
+    def _take(self, *count: int) -> Tensor:
+        """Room for ``count`` values of every step."""
+        time, _, batch, units = self.projected.shape
+        return self.slab.take(time, *count, batch, units)
 
     def run(self) -> tuple[Tensor, State]:
         """Compute h at every step, and the last state."""
@@ -92,44 +101,47 @@ class TreeSequence(Sequence):
         self._inner_nodes(program)
         outputs = self._seen(len(self.genotype.nodes) - 1)
         weights, hidden, adding = self.hidden.flatten(0, 1), self.first, self.adding
-        steps = zip(self.projected.numpy(), self.recurrent.numpy(), outputs.unbind(), strict=True)
+        steps = zip(
+            self.projected.numpy(),
+            self.leaves.numpy(),
+            self.recurrent.numpy(),
+            outputs.unbind(),
+            strict=True,
+        )
         with np.errstate(all="ignore"):  # as torch: what diverges becomes inf or nan
-            for step, (projected, recurrent, output) in enumerate(steps):
+            for step, (projected, leaves, recurrent, output) in enumerate(steps):
                 seen = hidden if self.mask is None else hidden * self.mask
                 products = product(seen, weights).numpy()
-                added = projected[:, :adding]
-                np.add(added, products[:, :adding], added)
-                if adding < products.shape[1]:
-                    np.copyto(recurrent, products[:, adding:])
+                by_leaf = products.reshape(len(products), self.base, -1).swapaxes(0, 1)
+                np.add(projected[:adding], by_leaf[:adding], leaves[:adding])
+                if adding < self.base:
+                    np.copyto(recurrent, by_leaf[adding:])
                 program.run(step)
                 hidden = output
-        # Tensors of their own: what autograd marks as an output must not be kept in here.
-        return torch.from_numpy(outputs.numpy()), (outputs[-1].clone(), self.cells[-1].clone())
+        # Of their own: what autograd marks as an output must not be kept in here.
+        return outputs.clone(), (outputs[-1].clone(), self.cells[-1].clone())
 
     def _leaves(self, program: Program) -> None:
         for combination, activation, leaves, start in self.groups:
-            columns = slice(start * self.units, (start + len(leaves)) * self.units)
-            value = self.projected[:, :, columns]
+            places = slice(start, start + len(leaves))
+            value = self.leaves[:, places]
             if combination != "add":  # that is done with the product
-                others = slice(columns.start - self.adding, columns.stop - self.adding)
-                operands = value, self.recurrent[:, :, others]
-                value = self.combined[:, :, others]
+                others = slice(start - self.adding, places.stop - self.adding)
+                operands = self.others[:, others], self.recurrent[:, others]
                 program.add(COMBINE[combination], *operands, value)
             if self.genotype.cell_output in leaves:
                 place = leaves.index(self.genotype.cell_output)
-                program.add(np.copyto, self.cells[1:], value.chunk(len(leaves), 2)[place])
+                program.add(np.copyto, self.cells[1:], value[:, place])
             value, before = self._activate(program, activation, value)
-            chunks = value.chunk(len(leaves), 2)
-            befores = [None] * len(leaves) if before is None else before.chunk(len(leaves), 2)
-            for leaf, part, part_before in zip(leaves, chunks, befores, strict=True):
-                self.values[leaf] = _Value(part, part_before)
+            for i, leaf in enumerate(leaves):
+                self.values[leaf] = _Value(value[:, i], None if before is None else before[:, i])
                 self._inject(program, leaf)
 
     def _inner_nodes(self, program: Program) -> None:
         genotype = self.genotype
         for node in range(genotype.base, len(genotype.nodes)):
             does = genotype.nodes[node]
-            value = torch.empty_like(self.cells[1:])
+            value = self._take()
             program.add(COMBINE[does.combination], *map(self._seen, genotype.children(node)), value)
             if node == genotype.cell_output:
                 program.add(np.copyto, self.cells[1:], value)
@@ -148,7 +160,7 @@ class TreeSequence(Sequence):
 
     def _inject(self, program: Program, node: int) -> None:
         if node == self.genotype.cell_input:
-            does, value = self.genotype.inject, torch.empty_like(self.cells[1:])
+            does, value = self.genotype.inject, self._take()
             program.add(COMBINE[does.combination], self._seen(node), self.cells[:-1], value)
             self.injected = _Value(*self._activate(program, does.activation, value))
 
@@ -172,47 +184,60 @@ class TreeSequence(Sequence):
         if self.mask is not None:
             before = before * self.mask
         of_x = product(rows, self.inputs.flatten(0, 1).t()).view_as(self.x) if want_x else None
-        of_input_weights = product(rows.t(), x.t())
-        of_hidden_weights = product(of_hidden.flatten(0, 1).t(), before.flatten(0, 1).t())
+        of_input_weights = weight_gradient(rows, x)
+        of_hidden_weights = weight_gradient(of_hidden.flatten(0, 1), before.flatten(0, 1))
         return (
             of_x,
-            of_input_weights.view_as(self.inputs),
-            of_hidden_weights.view_as(self.hidden),
+            of_input_weights.reshape_as(self.inputs),
+            of_hidden_weights.reshape_as(self.hidden),
             of_state,
         )
 
     def _back(self, of_outputs: Tensor, of_last: State) -> tuple[Tensor, Tensor, State]:
         """Gradients of M h_{t-1} and of W x_t, (time, batch, leaves * units), and of the state."""
         time, batch, units = of_outputs.shape
-        # Of h_t and of c_t, at every step; the first row of of_cell is that of the given state.
-        of_hidden = of_outputs.clone(memory_format=torch.contiguous_format)
+        of_products = self.slab.take(time, batch, self.base, units)
+        of_others = torch.empty_like(of_products[:, :, self.adding :])  # W x_t
+        # Of h and of c before every step and after the last.
+        of_hidden, of_cell = torch.empty_like(self.cells), torch.empty_like(self.cells)
+        of_hidden[0] = 0
+        of_hidden[1:] = of_outputs
         of_hidden[-1] += of_last[0]
-        of_cell = torch.empty_like(self.cells)
         of_cell[-1] = of_last[1]
-        of_products = torch.empty_like(self.projected)
-        of_projected = torch.empty_like(self.combined)  # of the leaves that do not add
-        weights = self.hidden.flatten(0, 1).t()
-        of_first = torch.zeros_like(self.first)
+        rows, weights = of_products.flatten(2).unbind(), self.hidden.flatten(0, 1).t()
+        by_leaf, hidden, cell = (
+            list(x.numpy()) for x in (of_products.transpose(1, 2), of_hidden, of_cell)
+        )
+        mask = None if self.mask is None else self.mask.numpy()
         size = max(1, BLOCK // (batch * units))
+        room = self._room_for_factors(size)
         for stop in range(time, 0, -size):
-            block = _Block(self, slice(max(0, stop - size), stop))
+            block = _Block(self, slice(max(0, stop - size), stop), *room)
             for step in range(stop - 1, block.steps.start - 1, -1):
-                block.back(step, of_hidden[step], of_cell, of_products[step])
-                of_seen = product(of_products[step], weights)
-                if self.mask is not None:
-                    of_seen *= self.mask
-                (of_hidden[step - 1] if step else of_first).add_(of_seen)
-            block.finish(of_hidden, of_cell, of_projected)
+                block.back(step, hidden[step + 1], cell[step + 1], by_leaf[step], cell[step])
+                of_seen = product(rows[step], weights).numpy()
+                if mask is not None:
+                    np.multiply(of_seen, mask, of_seen)
+                np.add(hidden[step], of_seen, hidden[step])
+            block.finish(of_hidden[1:], of_cell[1:], of_others)
         of_inputs = of_products
-        if self.adding < of_products.shape[2]:
-            of_inputs = torch.cat((of_products[:, :, : self.adding], of_projected), dim=2)
-        return of_products, of_inputs, (of_first, of_cell[0])
+        if self.adding < self.base:
+            of_inputs = torch.cat((of_products[:, :, : self.adding], of_others), dim=2)
+        return of_products.flatten(2), of_inputs.flatten(2), (of_hidden[0], of_cell[0])
+
+    def _room_for_factors(self, steps: int) -> tuple[Array, Array]:
+        """(steps, leaves, batch, units) for the factors of h_t, and zeros for those of c_t."""
+        shape = steps, *self.leaves.shape[1:]
+        dtype = self.leaves.numpy().dtype
+        return np.empty(shape, dtype), np.zeros(shape, dtype)
 
 
 class _Block:
     """The factors of some steps."""
 
-    def __init__(self, sequence: TreeSequence, steps: slice) -> None:
+    def __init__(
+        self, sequence: TreeSequence, steps: slice, of_hidden: Array, of_cell: Array
+    ) -> None:
         self.sequence, self.steps = sequence, steps
         genotype = sequence.genotype
         self.into_cell: _Factors | None = None  # of c_{t-1}
@@ -225,7 +250,7 @@ class _Block:
             for child, factor in zip((left, right), slopes, strict=True):
                 factors[child] = here.times(factor)
         self.leaves = {leaf: self._before(leaf, factors[leaf]) for leaf in range(genotype.base)}
-        self._collect()
+        self._collect(of_hidden, of_cell)
 
     def _before(self, node: int, factors: _Factors) -> _Factors:
         """From the factors of a node's output to those of what it combines."""
@@ -248,59 +273,53 @@ class _Block:
             for place, leaf in enumerate(group.leaves, start=group.start):
                 yield place, leaf, group.combination
 
-    def _collect(self) -> None:
+    def _collect(self, of_hidden: Array, of_cell: Array) -> None:
         """Put the factors of all leaves side by side."""
-        sequence, steps, units = self.sequence, self.steps, self.sequence.units
-        _, batch, _ = sequence.projected.shape
-        shape = steps.stop - steps.start, batch, len(self.leaves), units
-        reached = [place for place, leaf, _ in self._order() if self.leaves[leaf].reached]
-        self.first = min(reached, default=0)
-        self.reached = slice(self.first, max(reached, default=-1) + 1)
-        dtype = sequence.cells.numpy().dtype
-        of_hidden, of_cell = np.empty(shape, dtype), np.zeros(shape, dtype)[:, :, self.reached]
+        sequence, steps = self.sequence, self.steps
         self.for_inputs: list[tuple[int, _Factors]] = []
-        projected = sequence.projected.numpy()[steps]
+        reached = []
+        count = steps.stop - steps.start
         for place, leaf, combination in self._order():
             factors = self.leaves[leaf]
             if combination != "add":
-                column = place * units
-                other = column - sequence.adding
-                a = projected[:, :, column : column + units]
-                b = sequence.recurrent.numpy()[steps][:, :, other : other + units]
-                of_input, of_product = slopes_of(combination, a, b)
+                other = place - sequence.adding
+                operands = sequence.others[steps, other], sequence.recurrent[steps, other]
+                of_input, of_product = slopes_of(combination, *(x.numpy() for x in operands))
                 self.for_inputs.append((other, factors.times(of_input)))
                 factors = factors.times(of_product)
-            of_hidden[:, :, place] = 1 if factors.hidden is None else factors.hidden
+            of_hidden[:count, place] = 1 if factors.hidden is None else factors.hidden
             if factors.reached:
-                of_cell[:, :, place - self.first] = 1 if factors.cell is None else factors.cell
-        self.of_hidden, self.of_cell = torch.from_numpy(of_hidden), torch.from_numpy(of_cell)
+                of_cell[:count, place] = 1 if factors.cell is None else factors.cell
+                reached.append(place)
+        self.reached = slice(min(reached, default=0), max(reached, default=-1) + 1)
+        self.of_hidden, self.of_cell = of_hidden, of_cell[:, self.reached]
 
-    def back(self, step: int, of_hidden: Tensor, of_cell: Tensor, of_products: Tensor) -> None:
+    def back(
+        self, step: int, of_hidden: Array, of_cell: Array, of_products: Array, of_earlier: Array
+    ) -> None:
         """One step: from the gradients of h_t and c_t to those of the products and c_{t-1}.
 
         Args:
             step: Of the sequence.
             of_hidden: (batch, units)
-            of_cell: (time + 1, batch, units); row step is written, row step + 1 read.
-            of_products: (batch, leaves * units), written.
+            of_cell: (batch, units)
+            of_products: (leaves, batch, units), written.
+            of_earlier: (batch, units), written.
         """
         here = step - self.steps.start
-        products = of_products.view(len(of_products), -1, of_hidden.shape[1])
-        torch.mul(self.of_hidden[here], of_hidden[:, None], out=products)
-        if self.of_cell.shape[2]:
-            reached = products[:, self.reached]
-            reached.addcmul_(self.of_cell[here], of_cell[step + 1][:, None])
-        factors = self.into_cell
-        assert factors is not None
-        _mix(factors, here, of_hidden.numpy(), of_cell[step + 1].numpy(), of_cell[step].numpy())
+        np.multiply(self.of_hidden[here], of_hidden, of_products)
+        if self.of_cell.shape[1]:
+            reached = of_products[self.reached]
+            np.add(reached, self.of_cell[here] * of_cell, reached)
+        assert self.into_cell is not None
+        _mix(self.into_cell, here, of_hidden, of_cell, of_earlier)
 
-    def finish(self, of_hidden: Tensor, of_cell: Tensor, of_projected: Tensor) -> None:
+    def finish(self, of_hidden: Tensor, of_cell: Tensor, of_others: Tensor) -> None:
         """Gradients of W x_t of the leaves that do not add, for all steps at once."""
-        units = of_hidden.shape[2]
-        hidden, cell = of_hidden.numpy()[self.steps], of_cell.numpy()[1:][self.steps]
-        for column, factors in self.for_inputs:
-            out = of_projected.numpy()[self.steps][:, :, column : column + units]
-            _mix(factors, slice(None), hidden, cell, out)
+        hidden, cell = of_hidden.numpy()[self.steps], of_cell.numpy()[self.steps]
+        for other, factors in self.for_inputs:
+            out = of_others.numpy()[self.steps][:, :, other]
+            _mix(factors, slice(0, len(out)), hidden, cell, out)
 
 
 def _mix(

@@ -29,8 +29,8 @@ from nas_gym.search_spaces.rnn_cell import RNNCell
 
 TIME = 35
 SIZES = ((16, 32), (16, 64), (32, 64), (32, 128), (20, 200))  # batch, units
-TURNS = 11
-SECONDS = 0.1  # of a turn, at least
+TURNS = 7
+SECONDS = 0.05  # of a turn, at least
 Step = Callable[[], object]
 
 

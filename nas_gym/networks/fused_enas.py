@@ -62,12 +62,12 @@ class ENASSequence(Sequence):
         time, batch, _ = self.x.shape
         nodes, _, units, _ = self.hidden.shape
         self.weights = [self.hidden[group.places].flatten(0, 2) for group in groups]
-        self.slab = Slab(self.hidden, 6 * nodes * (time + 1) * batch * units)
+        slab = Slab(self.hidden, (3 * nodes + 1) * (time + 1) * batch * units)
         # h before every step and after the last; gates, candidates and outputs of all nodes.
-        self.states = self.slab.take(time + 1, batch, units)
+        self.states = slab.take(time + 1, batch, units)
         self.states[0] = state[0]
         self.gates, self.candidates, self.outputs = (
-            self.slab.take(time, nodes, batch, units) for _ in range(3)
+            slab.take(time, nodes, batch, units) for _ in range(3)
         )
         self.arguments: Tensor | None = None  # of the candidates' activations, where one is sin
         if any("sin" in group.activations for group in groups):
@@ -153,7 +153,7 @@ class ENASSequence(Sequence):
     def _back(self, of_outputs: Tensor, of_last: Tensor) -> tuple[Tensor, Tensor]:
         """Gradients of all products, (time, batch, nodes, 2, units), and of the first state."""
         time, nodes, batch, units = self.gates.shape
-        of_products = self.slab.take(time, batch, nodes, 2, units)
+        of_products = Slab(self.gates, 2 * self.gates.numel()).take(time, batch, nodes, 2, units)
         transposed = [weights.t() for weights in self.weights]
         of_nodes = np.empty_like(self.gates.numpy()[0])
         of_state = of_last.numpy().copy()

@@ -71,8 +71,8 @@ def searched(space: str, agent: str, seed: int, store: Path) -> list[dict[str, A
             "seed": seed,
             "number": number,
             "key": answer.evaluation.architecture.key,
-            "figure": answer.evaluation.metrics.get(setting.metric, float("nan")),
-            "reward": answer.reward,
+            "figure": round(answer.evaluation.metrics.get(setting.metric, float("nan")), 4),
+            "reward": round(answer.reward, 6),
             "seconds": round(answer.evaluation.seconds, 2),
             "source": answer.evaluation.source,
         }
@@ -120,11 +120,9 @@ def page(rows: Sequence[dict[str, Any]]) -> str:
 def _section(space: str, rows: Sequence[dict[str, Any]]) -> str:
     setting = SETTINGS[space]
     curves = _curves(rows, setting)
-    seconds = [row["seconds"] for row in rows if row["source"] == "trained"]
     lines = [
         f"## {space}: {setting.words}\n",
-        f"{setting.budget} evaluations a search, seeds {', '.join(map(str, _seeds(rows)))}; a "
-        f"child took {np.median(seconds):.1f} s (median of {len(seconds)}, two at once).\n",
+        f"{setting.budget} evaluations a search, seeds {', '.join(map(str, _seeds(rows)))}.\n",
         f"| agent | {' | '.join(f'top {k}' for k in TOPS)} | mean of last quarter | different |",
         "| --- |" + " ---: |" * (len(TOPS) + 2),
     ]
@@ -159,7 +157,7 @@ def _verdict(agent: str, gains: Floats) -> str:
             verdict = "better" if column.mean() > 0 else "worse"
         told.append(
             f"top {k} {verdict} (gain {_spread(column)}, better in {int((column > 0).sum())} of "
-            f"{len(column)} seeds, p = {p:.3f})"
+            f"{len(column)} seeds, {'p < 0.001' if p < 0.001 else f'p = {p:.3f}'})"
         )
     return f"**{agent} against {YARDSTICK}**: {'; '.join(told)}."
 

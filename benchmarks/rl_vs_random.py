@@ -28,6 +28,7 @@ from nas_gym.benchmarking.statistics import holm
 
 PAGE = "rl_vs_random"
 TOPS = (1, 5, 15)
+FIRST_DRAWN = 20  # evaluations: fewer say nothing of the best 15
 ALPHA = 0.05
 FIELDS = ("space", "agent", "seed", "number", "key", "figure", "reward", "seconds", "source")
 YARDSTICK = "random-search"
@@ -172,8 +173,9 @@ def draw(curves: dict[str, Floats], setting: Setting) -> Any:
     for axes, agent in zip(grid, others, strict=True):
         gains = setting.better * (curves[agent] - curves[YARDSTICK])
         for i, (k, colour) in enumerate(zip(TOPS, ("#332288", "#CC6677", "#117733"), strict=True)):
-            mean, steps = gains[:, i].mean(axis=0), np.arange(1, gains.shape[2] + 1)
-            error = gains[:, i].std(axis=0, ddof=1) / len(gains) ** 0.5
+            gains_k = gains[:, i, FIRST_DRAWN:]
+            mean, steps = gains_k.mean(axis=0), np.arange(FIRST_DRAWN, gains.shape[2]) + 1
+            error = gains_k.std(axis=0, ddof=1) / len(gains) ** 0.5
             axes.plot(steps, mean, color=colour, label=f"top {k}")
             axes.fill_between(steps, mean - error, mean + error, color=colour, alpha=0.15, lw=0)
         axes.axhline(0, color="#888888", linewidth=0.8)

@@ -276,7 +276,7 @@ def test_a_quick_child_learns_the_same_twice() -> None:
     ],
 )
 def test_what_these_networks_do_not_have(change: dict[str, object]) -> None:
-    with pytest.raises(InvalidOption, match=r"convolutional networks have|is 0|more_filters -1"):
+    with pytest.raises(InvalidOption, match=r"convolutional networks have|is 0|more_filters is -1"):
         ConvNetwork(NAS_V1, replace(DIGITS, **change))
 
 

@@ -117,15 +117,3 @@ def test_broken_json_is_refused_in_a_sentence(data: object, message: str) -> Non
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(UnknownName, match="did you mean 'conv'"):
         SPACE.genotype_from_json({"layers": [LAYER | {"type": "cnv"}]})
-
-
-def test_text_is_a_line_a_layer() -> None:
-    pool = ConvLayer(2, 2, 0, (0,), 2, 1, "pool")
-    layers = (ConvLayer(3, 5, 8), pool, ConvLayer(1, 1, 4, (0, 1)))
-    assert SPACE.to_text(ConvNetGenotype(layers, 3, (2,))).splitlines() == [
-        "each convolution is 3, densely connected",
-        "1: conv 3x5, 8 filters <- image",
-        "2: max pool 2x2 stride 2x1 <- 1",
-        "everything so far halved by a max pool",
-        "3: conv 1x1, 4 filters <- 1, 2",
-    ]

@@ -75,12 +75,14 @@ class LanguageModelEvaluator(ChildTraining):
 
     @cached_property
     def data(self) -> "TextDataset":
-        """The text itself, loaded at its first use and once a process."""
-        if not isinstance(self.dataset, str):
-            return self.dataset
-        from nas_gym.training.text import load_text
+        """The text itself, loaded and checked at its first use and once a process."""
+        from nas_gym.training.text import check_lengths, load_text
 
-        return load_text(self.dataset, level=self.level, vocabulary=self.vocabulary)
+        text = self.dataset
+        if isinstance(text, str):
+            text = load_text(text, level=self.level, vocabulary=self.vocabulary)
+        check_lengths(text, self.named_recipe.bptt)
+        return text
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -98,9 +100,7 @@ class LanguageModelEvaluator(ChildTraining):
 
     def prepare(self) -> None:
         """Load the text and check its length, unless that is done."""
-        from nas_gym.training.text import check_lengths
-
-        check_lengths(self.data, self.named_recipe.bptt)
+        _ = self.data
 
     def build(self, genotype: Any) -> "nn.Module":
         """The network of a child; its initial weights come from torch's global generator."""

@@ -107,5 +107,5 @@ def _check(task: LanguageTask) -> None:
     if task.tied and task.embedding != task.hidden:
         raise InvalidOption(
             f"tied is true, embedding is {task.embedding} and hidden is {task.hidden}: tied "
-            "weights need both equal; give equal sizes, or tied=False"
+            "weights need both equal; give equal sizes, or untied weights (tied=False, --untied)"
         )

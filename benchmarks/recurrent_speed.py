@@ -190,16 +190,18 @@ def compiled_table(batch: int = 32, units: int = 64) -> str:
     def eager(x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         return layer.unfused(x, layer.input_weights, layer.hidden_weights, state, None)
 
-    def traced(x: Tensor, h: Tensor, c: Tensor) -> Tensor:
-        return eager(x, (h, c))[0]
+    weights = layer.input_weights, layer.hidden_weights
+
+    def traced(x: Tensor, inputs: Tensor, hidden: Tensor, h: Tensor, c: Tensor) -> Tensor:
+        return layer.unfused(x, inputs, hidden, (h, c), None)[0]
 
     sides = {"fused": training_step(layer, state, x)}
     seconds = {"fused": 0.0}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that TorchScript is deprecated
         start = time.perf_counter()
-        script = torch.jit.trace(traced, (x, *state), check_trace=False)
-        sides["TorchScript"] = training_step(lambda x, s: (script(x, *s), s), state, x)
+        script = torch.jit.trace(traced, (x, *weights, *state), check_trace=False)
+        sides["TorchScript"] = training_step(lambda x, s: (script(x, *weights, *s), s), state, x)
         for _ in range(3):  # it optimises what it has seen
             sides["TorchScript"]()
         seconds["TorchScript"] = time.perf_counter() - start

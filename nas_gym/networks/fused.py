@@ -38,8 +38,8 @@ _linear = _onednn()
 def product(x: Tensor, weights: Tensor) -> Tensor:
     """``x @ weights.t()``, a new tensor.
 
-    torch's own product uses MKL, which has no AVX-512 for processors of AMD; there oneDNN, which
-    torch uses for its LSTM, takes half the time for large products. Small ones cost it more.
+    On the processor of AMD where this was measured, oneDNN, which torch uses for its LSTM, takes
+    half the time of torch's own product where that is large, and more where it is small.
 
     Args:
         x: (rows, inner)
@@ -139,7 +139,7 @@ class Slab:
     """One piece of memory for many arrays.
 
     The C library hands many pieces back to the system between sequences, and touching new ones for
-    the first time took up to half of a training step; one large piece it keeps.
+    the first time took up to two fifths of a training step; one large piece it keeps.
 
     Args:
         like: Whose type the arrays get.

@@ -14,8 +14,7 @@ def _tree(nodes: str, inject: str, cell_output: int, cell_input: int) -> RNNCell
     return RNNCellGenotype(every, node(inject), cell_output, cell_input)
 
 
-# The cell that the paper's search found (figure 8), as the authors published it in TensorFlow's
-# NASCell: without biases.
+# The cell that the paper's search found , as published in TensorFlow's NASCell: without biases.
 NAS_CELL = _tree(
     "+ sigmoid, + relu, + sigmoid, * relu, + tanh, + sigmoid, + tanh, + sigmoid,"
     "* tanh, + tanh, * tanh, + sigmoid, * identity, + tanh, * tanh",

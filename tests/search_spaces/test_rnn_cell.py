@@ -44,7 +44,7 @@ class TestControl(SpaceSuite):
 
 
 def test_size() -> None:
-    """Section 3.4 says about 6e16: both indices range over all nodes."""
+    """The paper says about 6e16: both indices range over all nodes."""
     assert space_size(RNNCell()) == 8**16 * 15**2
     assert RNNCell().max_length == 34
     assert space_size(CONTROL) == 15**16 * 15**2

@@ -237,7 +237,7 @@ def main() -> None:
     rows = read(file)
     for space in given.spaces:
         for seed in range(given.seeds or SETTINGS[space].seeds):
-            for agent in given.agents:
+            for agent in dict.fromkeys([YARDSTICK, *given.agents]):
                 wanted = (space, agent, seed)
                 if any((r["space"], r["agent"], r["seed"]) == wanted for r in rows):
                     continue

@@ -226,15 +226,20 @@ def _check_data(run: RunData, evaluator: FinalTraining | FinalLanguageTraining) 
     except (UnknownName, InvalidDataset) as error:
         raise InvalidDataset(
             f"the data set {recorded['dataset']!r} of run {run.name!r} cannot be read again "
-            f"({error}); say where it lies now with --dataset or --folder"
+            f"({error}); say where it lies now with {_places(evaluator)}"
         ) from error
     if fingerprint != recorded["fingerprint"]:
         raise InvalidDataset(
             f"the data set {evaluator.data.name!r} is not the one that run {run.name!r} was "
             f"searched on (fingerprint {fingerprint[:12]}…, recorded "
             f"{str(recorded['fingerprint'])[:12]}…): bring the old data back, or say where it lies "
-            "with --dataset or --folder"
+            f"with {_places(evaluator)}"
         )
+
+
+def _places(evaluator: FinalTraining | FinalLanguageTraining) -> str:
+    """The options that say where the data of a run lies."""
+    return "--dataset or --folder" if hasattr(evaluator, "folder") else "--dataset"
 
 
 def _recorded(run: RunData, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Validation]:

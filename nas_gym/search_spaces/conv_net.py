@@ -58,19 +58,27 @@ class ConvNet:
             _set_numbers(self, "depth", self.depth, least=1)
         elif isinstance(self.depth, bool) or self.depth < 1:
             raise InvalidOption(f"depth is {self.depth!r}: give a whole number of 1 or more")
-        object.__setattr__(self, "types", tuple(self.types))  # JSON gives lists
+        if isinstance(self.types, list | tuple):
+            object.__setattr__(self, "types", tuple(self.types))  # JSON gives lists
+        else:
+            raise InvalidOption(f"types is {self.types!r}: give a list, e.g. ['conv', 'pool']")
         for kind in self.types:
             if kind not in TYPES:
                 raise unknown_name("type of layer", kind, TYPES)
         if not self.types or len(set(self.types)) < len(self.types) or "conv" not in self.types:
             raise InvalidOption(f"types is {self.types!r}: give 'conv', or 'conv' and 'pool'")
-        if isinstance(self.block_layers, bool) or self.block_layers < 1:
+        if type(self.block_layers) is not int or self.block_layers < 1:
             raise InvalidOption(
                 f"block_layers is {self.block_layers!r}: give a whole number of 1 or more"
             )
-        object.__setattr__(self, "pools", tuple(self.pools))
-        if self.pools:
+        if not isinstance(self.pools, list | tuple) or self.pools:
             _set_numbers(self, "pools", self.pools, least=1)
+        object.__setattr__(self, "pools", tuple(sorted(self.pools)))
+        if self.pools and self.pools[-1] >= max(self.depths):
+            raise InvalidOption(
+                f"pools is {self.pools}, and networks have at most {max(self.depths)} layers: give "
+                "numbers of layers after which another one comes"
+            )
 
     @property
     def depths(self) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Every architecture from a paper, by name, with a space that it belongs to."""
+"""Architectures by name, those of papers above all, with a space that each belongs to."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from nas_gym.search_spaces.rnn_cell import RNNCell
 
 
 class Published(NamedTuple):
-    """An architecture from a paper."""
+    """An architecture with a name."""
 
     genotype: Any
     space: NetworkSpace[Any]  # builds it; a cell may have operations that it does not offer

@@ -15,7 +15,7 @@ from nas_gym.training.language_recipe import LanguageRecipe
 from nas_gym.training.text import TextDataset, check_lengths
 from nas_gym.training.train import COUNTED_EPOCHS
 
-VALIDATION_STREAMS = 10  # the part is cut into that many, read side by side; final validation: 1
+STREAMS = 10  # a part that is measured is cut into that many, read side by side
 IGNORED = -100  # a target behind the end of a part
 
 
@@ -110,7 +110,7 @@ class _Training:
             if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
                 validation = measure(
                     self.network, self.text.validation, self.text.validation_characters,
-                    count=VALIDATION_STREAMS, chunk=self.recipe.bptt, device=self.device,
+                    count=STREAMS, chunk=self.recipe.bptt, device=self.device,
                 )  # fmt: skip
                 if validation is None:
                     return None
@@ -199,7 +199,7 @@ def measure(
 def measure_test_perplexity(
     network: nn.Module, text: TextDataset, *, device: torch.device | str | None = None
 ) -> Figures | None:
-    """How well a trained network predicts the test part, read from its beginning to its end.
+    """How well a trained network predicts the test part, measured as the validation part is.
 
     For what a search has found, once the search is over; ``train_language_model`` never calls it,
     and no evaluator of a search does.
@@ -214,7 +214,7 @@ def measure_test_perplexity(
     """
     device = training_device(device)
     return measure(
-        network.to(device), text.test, text.test_characters, count=1, chunk=64, device=device
+        network.to(device), text.test, text.test_characters, count=STREAMS, chunk=64, device=device
     )
 
 

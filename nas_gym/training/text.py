@@ -20,6 +20,7 @@ from nas_gym.training.text_files import (
     END,
     UNKNOWN,
     RawText,
+    clean_lines,
     read_folder,
     read_python_docs,
     words_of_lines,
@@ -106,12 +107,12 @@ def _folder(name: str) -> Path:
     path = Path(name).expanduser()
     if path.is_dir():
         return path
-    if len(path.parts) > 1 or path.exists():
+    if os.sep in name or path.exists():
         raise InvalidDataset(
             f"{name} is not a folder: give a folder with train.txt, valid.txt and test.txt, or one "
             f"of {', '.join(TEXTS)}"
         )
-    raise unknown_name("text", name, [*TEXTS, "FOLDER_OF_TEXT"])
+    raise unknown_name("text", name, [*TEXTS, "a folder with train.txt, valid.txt and test.txt"])
 
 
 def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:
@@ -202,5 +203,5 @@ def text_from_strings(
         level: As ``load_text``.
         vocabulary: As ``load_text``.
     """
-    parts = (train, validation, test)
+    parts = (clean_lines(train), clean_lines(validation), clean_lines(test))
     return text_of(RawText(name, parts, words_of_lines), level=level, vocabulary=vocabulary)

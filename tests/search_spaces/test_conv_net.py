@@ -1,11 +1,12 @@
 import json
 from itertools import islice
 from math import log10
+from typing import Any
 
 import pytest
 
 from nas_gym.architecture import genotype_to_json
-from nas_gym.errors import InvalidGenotype, UnknownName
+from nas_gym.errors import InvalidGenotype, InvalidOption, UnknownName
 from nas_gym.search_spaces.conv_net import POOLING, ConvLayer, ConvNet, ConvNetGenotype
 from nas_gym.search_spaces.grammar import decode, tokens_of
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
@@ -117,3 +118,19 @@ def test_broken_json_is_refused_in_a_sentence(data: object, message: str) -> Non
 def test_an_unknown_type_is_refused() -> None:
     with pytest.raises(UnknownName, match="did you mean 'conv'"):
         SPACE.genotype_from_json({"layers": [LAYER | {"type": "cnv"}]})
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"pools": (6,)}, "networks have at most 6 layers"),
+        ({"pools": 3}, "pools is 3: give whole numbers"),
+        ({"block_layers": 2.5}, "block_layers is 2.5: give a whole number"),
+        ({"block_layers": "a"}, "block_layers is 'a': give a whole number"),
+        ({"types": 5}, "types is 5: give a list"),
+    ],
+)
+def test_spaces_whose_networks_cannot_be_built_are_refused(options: Any, message: str) -> None:
+    with pytest.raises(InvalidOption, match=message):
+        ConvNet(**options)
+    assert ConvNet(pools=(4, 2)).pools == (2, 4)

@@ -115,7 +115,7 @@ def test_the_fingerprint_covers_everything():
     ]
     assert len(set(prints)) == len(prints)
     assert fingerprint() == prints[0]
-    assert prints[0] == "94ec3d329dd609061cb7f2b6ebabdfd29588b649453557c0cf44c24be53b9c41"
+    assert prints[0] == "a6e17c4731458ef3010c9d31f1e288433f98442e14e2b18dbc723cb5e92645b9"
 
 
 def test_texts_travel_and_are_not_copied():

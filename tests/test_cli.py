@@ -417,10 +417,8 @@ def test_a_search_in_which_every_child_fails_is_not_done(
     assert "2 x diverged" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("end", "status"),
-    [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("end", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_keeps_the_record(end: signal.Signals, status: int) -> None:
     process = command(
         *("search", "--budget", "500", "--run", "cut", "--workers", "2"),

@@ -14,7 +14,14 @@ PAGE = ROOT / "README.md"
 BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), re.S | re.M)
 
 
-@pytest.mark.parametrize("number", range(len(BLOCKS)))
+@pytest.mark.parametrize(
+    "number",
+    [
+        # The one with worker processes takes longest.
+        pytest.param(n, marks=[pytest.mark.slow] if "workers=" in block else [])
+        for n, block in enumerate(BLOCKS)
+    ],
+)
 def test_python_blocks_run_as_written(number: int, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(BLOCKS[number], encoding="utf-8")

@@ -21,6 +21,7 @@ def toy(seed):
     return accuracy, sum(tokens) / 100
 
 
+@pytest.mark.slow
 def test_the_toy_problem_of_the_authors():
     """Real et al.'s notebook: best 0.910 +- 0.022 (200 seeds), its true value 0.893 +- 0.022."""
     seeds = 12

@@ -253,6 +253,7 @@ def test_the_pooling_experiment_has_39_convolutions() -> None:
 # --- training, bad input --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_quick_child_learns_the_same_twice() -> None:
     space = ConvNet()
     recipe = {"name": "quick-conv-net", "epochs": 3, "width_multiplier": 0.25}

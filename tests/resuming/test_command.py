@@ -40,6 +40,7 @@ def run(*arguments: str) -> int:
     return int(exit_.value.code or 0)
 
 
+@pytest.mark.slow
 def test_a_killed_search_is_resumed_with_the_identical_history(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

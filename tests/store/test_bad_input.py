@@ -263,6 +263,7 @@ def as_another_user(*commands: Sequence[str]) -> "list[subprocess.CompletedProce
     return [subprocess.CompletedProcess([], 0, *shown) for shown in parts][1:-1]
 
 
+@pytest.mark.slow
 def test_a_live_run_is_seen_by_those_who_may_only_read() -> None:
     root = Path(tempfile.mkdtemp())
     root.chmod(0o755)

@@ -13,18 +13,15 @@ the rows of a candidate, or give ``--results`` another path.
 """
 
 import argparse
-import csv
 import itertools
-import multiprocessing
 import statistics
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from recipe_signal import prepare_worker, read
+from recipe_signal import read, train_missing
 from scipy.stats import spearmanr
 
 from nas_gym.search_spaces.grammar import decode
@@ -61,18 +58,7 @@ def main() -> None:
     done = {(row["candidate"], int(row["cell"]), int(row["seed"])) for row in read(table)}
     wanted = itertools.product(options.candidates, range(options.cells), range(options.seeds))
     missing = [job for job in wanted if job not in done]
-    context = multiprocessing.get_context("forkserver")
-    with (
-        ProcessPoolExecutor(options.workers, context, initializer=prepare_worker) as pool,
-        table.open("a", newline="") as file,
-    ):
-        writer = csv.DictWriter(file, FIELDS)
-        if not done:
-            writer.writeheader()
-        for number, future in enumerate(as_completed([pool.submit(child, *j) for j in missing]), 1):
-            writer.writerow(future.result())
-            file.flush()
-            print(f"\r{number} of {len(missing)} children", end="", flush=True)
+    train_missing(table, FIELDS, child, missing, options.workers)
     report = "\n".join(lines(read(table)))
     options.results.with_suffix(".md").write_text(report + "\n")
     print("\n" + report)

@@ -20,7 +20,7 @@ import itertools
 import multiprocessing
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -108,21 +108,41 @@ def main() -> None:
     done = {(row["candidate"], int(row["cell"]), int(row["seed"])) for row in read(table)}
     wanted = itertools.product(names, range(options.cells), range(options.seeds))
     missing = [(options.space, *job) for job in wanted if job not in done]
+    train_missing(table, FIELDS, child, missing, options.workers)
+    report = "\n".join(lines(subject, read(table)))
+    table.with_suffix(".md").write_text(report + "\n")
+    print("\n" + report)
+
+
+def train_missing(
+    table: Path,
+    fields: Sequence[str],
+    child: Callable[..., dict[str, object]],
+    missing: Sequence[tuple[object, ...]],
+    workers: int,
+) -> None:
+    """Train the children that ``table`` lacks, and add each to it when it is trained.
+
+    Args:
+        table: A CSV file, perhaps not there yet.
+        fields: Its columns.
+        child: Trains one and returns its row.
+        missing: What ``child`` takes, once a child.
+        workers: Processes, >= 1.
+    """
+    header = not read(table)
     context = multiprocessing.get_context("forkserver")
     with (
-        ProcessPoolExecutor(options.workers, context, initializer=prepare_worker) as pool,
+        ProcessPoolExecutor(workers, context, initializer=prepare_worker) as pool,
         table.open("a", newline="") as file,
     ):
-        writer = csv.DictWriter(file, FIELDS)
-        if not done:
+        writer = csv.DictWriter(file, fields)
+        if header:
             writer.writeheader()
         for number, future in enumerate(as_completed([pool.submit(child, *j) for j in missing]), 1):
             writer.writerow(future.result())
             file.flush()
             print(f"\r{number} of {len(missing)} children", end="", flush=True)
-    report = "\n".join(lines(subject, read(table)))
-    table.with_suffix(".md").write_text(report + "\n")
-    print("\n" + report)
 
 
 def prepare_worker() -> None:

@@ -22,7 +22,6 @@ from nas_gym.search_spaces.tasks import task_to_json
 
 # The size of Zoph et al. 2017's CIFAR network, for names and tokens.
 NASNET_A_CIFAR = Task(channels=3, height=32, width=32, classes=10, repeats=6, filters=32)
-CIFAR = Task(channels=3, height=32, width=32, classes=10)  # of whole convolutional networks
 # The usual "medium" models of Penn Treebank's words (Zaremba et al. 2014), with tied weights.
 PENN_TREEBANK = LanguageTask(vocabulary=10_000, layers=2, hidden=650, embedding=650)
 
@@ -142,8 +141,7 @@ class Describe:
             "more_filters": self.more_filters,
         }
         options = {name: value for name, value in given.items() if value is not None}
-        usual: Task = CIFAR if isinstance(found.space, ConvNet) else NASNET_A_CIFAR
-        usual = getattr(found.space, "usual_task", usual)
+        usual: Task = getattr(found.space, "usual_task", NASNET_A_CIFAR)
         saved_task = found.task if isinstance(found.task, Task) else usual
         return replace(saved_task, auxiliary=self.auxiliary, **options)
 

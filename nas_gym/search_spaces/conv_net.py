@@ -48,6 +48,7 @@ class ConvNet:
 
     usual_reward = "accuracy-cubed"
     usual_recipe = "quick-conv-net"
+    usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
     branching = ("depth", "type")  # how many layers there are, and which choices a layer has
     set_selection = "skip"  # bits that the controller scores by attention between layers
 

@@ -76,12 +76,14 @@ class LanguageModelEvaluator(ChildTraining):
     @cached_property
     def data(self) -> "TextDataset":
         """The text itself, loaded and checked at its first use and once a process."""
+        from nas_gym.training.sizing import check_size
         from nas_gym.training.text import check_lengths, load_text
 
         text = self.dataset
         if isinstance(text, str):
             text = load_text(text, level=self.level, vocabulary=self.vocabulary)
         check_lengths(text, self.named_recipe.bptt)
+        check_size(self.space, self.named_recipe, len(text.vocabulary))
         return text
 
     @property

@@ -438,6 +438,12 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command:
     for option in sorted(before.keys() | now.keys()):
         if option.startswith("protocol.") and option not in before:
             continue  # an older version, or an evaluator of then, did not declare it
+        if option == "protocol.fingerprint" and before[option] != now.get(option):
+            raise InvalidOption(
+                f"the data of run {name!r} has changed since it was begun (fingerprint "
+                f"{str(now.get(option))[:12]}…, recorded {str(before[option])[:12]}…): bring the "
+                "old data back, or give another name with --run to begin anew"
+            )
         if option not in MAY_CHANGE and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "

@@ -35,6 +35,13 @@ def build_language_model(
     return network
 
 
+def check_size(space: NetworkSpace[Any], recipe: LanguageRecipe, vocabulary: int) -> None:
+    """Raise InvalidOption where a recipe allows too few parameters for the space's first cell."""
+    if recipe.parameters is not None:
+        first = space.choose(lambda name, options: options[0])
+        language_task_of(space, first, recipe, vocabulary)
+
+
 def language_task_of(
     space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int
 ) -> LanguageTask:
@@ -67,7 +74,8 @@ def largest_size(count: Callable[[int], int], target: int) -> int:
     """
     if count(1) > target:
         raise InvalidOption(
-            f"parameters is {target}, and a network of one unit has {count(1)}: give more"
+            f"parameters is {target}, and a network of one unit has {count(1)}: give that "
+            "many or more"
         )
     above = 2
     while above <= target and count(above) <= target:  # a unit has a parameter at least

@@ -7,8 +7,15 @@ import pytest
 import torch
 from torch import nn
 
+import nas_gym
 from nas_gym.architecture import architecture_of
-from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, UnknownName
+from nas_gym.errors import (
+    InvalidDataset,
+    InvalidOption,
+    InvalidSpace,
+    StoreError,
+    UnknownName,
+)
 from nas_gym.evaluation import Evaluator
 from nas_gym.evaluators.language import LanguageModelEvaluator
 from nas_gym.evaluators.parallel import ParallelEvaluator
@@ -194,3 +201,26 @@ def test_bad_options_are_found_before_the_first_child(tmp_path):
     short = LanguageModelEvaluator(SPACE, dataset=TEXT, recipe=replace(SHORT, bptt=99))
     with pytest.raises(InvalidDataset, match="a sequence of 99 needs 100"):
         evaluations(short, [(0,) * 10], [1])
+
+
+def test_too_few_parameters_are_refused_before_any_run(tmp_path):
+    recipe = {"name": "quick-text", "parameters": 10}
+    with pytest.raises(InvalidOption, match=r"parameters is 10, .* give that many or more"):
+        nas_gym.search(SPACE, {"name": "language-model", "recipe": recipe}, "random-search",
+                       budget=1, run="r", store=tmp_path / "s.sqlite")  # fmt: skip
+    with pytest.raises(StoreError, match="there is no results database"):
+        nas_gym.load_run("r", tmp_path / "s.sqlite")
+
+
+def test_a_run_whose_text_has_changed_is_not_gone_on_with(tmp_path):
+    folder, store = tmp_path / "text", tmp_path / "s.sqlite"
+    folder.mkdir()
+    for name in ("train", "valid", "test"):
+        (folder / f"{name}.txt").write_text(LINES * 4, encoding="utf-8")
+    recipe = {"name": "quick-text", "epochs": 1, "bptt": 5, "hidden": 4}
+    evaluator = {"name": "language-model", "dataset": str(folder), "recipe": recipe}
+    nas_gym.search(SPACE, evaluator, "random-search", budget=2, run="r", store=store)
+    (folder / "train.txt").write_text(LINES * 5, encoding="utf-8")
+    with pytest.raises(InvalidOption, match="the data of run 'r' has changed since it was begun"):
+        nas_gym.resume("r", store, budget=3)
+    assert len(nas_gym.load_run("r", store).rows) == 2

@@ -53,11 +53,13 @@ def random_of(space: Any, seed: int) -> Any:
 @st.composite
 def networks(draw: st.DrawFn) -> ConvNetGenotype:
     """Of 1 to 20 layers of all types, with pools and blocks."""
+    depth = draw(st.integers(1, 20))
+    pools = draw(st.sampled_from(((), (1,), (3, 8))))
     space = ConvNet(
         types=("conv", "pool"),
-        depth=draw(st.integers(1, 20)),
+        depth=depth,
         block_layers=draw(st.sampled_from((1, 3))),
-        pools=draw(st.sampled_from(((), (1,), (3, 8)))),
+        pools=tuple(place for place in pools if place < depth),  # a space refuses the others
     )
     genotype: ConvNetGenotype = random_of(space, draw(seeds))
     return genotype

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -48,7 +49,8 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
     with ChunkProgress(len(units), len(units) - len(missing), console) as progress:
         if missing:
             with _pool(min(workers, len(missing))) as pool:
-                waiting = {pool.submit(_work, u.chunk, u.file): u for u in missing}
+                with _ctrl_c_held():  # the first one starts the processes
+                    waiting = {pool.submit(_work, u.chunk, u.file): u for u in missing}
                 for future in as_completed(waiting):
                     unit = waiting[future]
                     error = _error_of(future)
@@ -138,6 +140,22 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
         else:
             os.environ["OMP_NUM_THREADS"] = threads
         pool.shutdown()
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C waits for the end; processes started meanwhile never get it.
+
+    It reaches every process of a terminal, and one that is still importing would print where.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Failed(Exception):

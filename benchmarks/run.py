@@ -13,27 +13,26 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_gym.benchmarking.report import agents_section, readme_section, with_section
-from nas_gym.benchmarking.results import read_results
-from nas_gym.benchmarking.suite import SUITES
+from nas_gym.benchmark.report import agents_section, readme_section, with_section
+from nas_gym.benchmark.results import read_results
+from nas_gym.benchmark.suite import SUITES
 from nas_gym.errors import NASGymError, unknown_name
 
 HERE = Path(__file__).parent
-HELPERS = {"measure", "run"}
+FOLDERS = ("speed", "learning", "recipes", "tables")
 SHOWN = "rl-vs-evolution"  # in the README
 ROOT = HERE.parent
 
 
 def experiments() -> dict[str, tuple[str, list[str]]]:
     """Name -> one line about it, and the command that runs it."""
-    scripts = [*HERE.glob("*.py"), *HERE.glob("*/run.py")]
+    scripts = [*HERE.glob("peers/run.py"), *(s for f in FOLDERS for s in HERE.glob(f"{f}/*.py"))]
     found = {}
     for script in sorted(scripts):
-        name = script.parent.name if script.parent != HERE else script.stem
-        if name not in HELPERS and not name.startswith("_"):
-            page = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-            line = " ".join(page.partition("\n\n")[0].split())
-            found[name.replace("_", "-")] = (line, [sys.executable, str(script)])
+        name = "peers" if script.stem == "run" else script.stem
+        page = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+        line = " ".join(page.partition("\n\n")[0].split())
+        found[name.replace("_", "-")] = (line, [sys.executable, str(script)])
     for name, suite in SUITES.items():
         out = str(HERE / "results" / name)
         command = [sys.executable, "-m", "nas_gym", "benchmark", name, "--out", out]

@@ -19,17 +19,18 @@ import gymnasium
 
 if TYPE_CHECKING:
     from nas_gym.agent import Agent
-    from nas_gym.architecture import Architecture
-    from nas_gym.env import NASEnv
-    from nas_gym.evaluation import Evaluation, Evaluator
-    from nas_gym.search_spaces.conv_net import ConvNet
+    from nas_gym.envs.env import NASEnv
+    from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+    from nas_gym.runs.resume import resume
+    from nas_gym.runs.search import search
+    from nas_gym.runs.validate import validate
+    from nas_gym.search_spaces.architecture import Architecture
+    from nas_gym.search_spaces.conv_net.space import ConvNet
     from nas_gym.search_spaces.grammar import Pick, SearchSpace
-    from nas_gym.search_spaces.nasnet_cell import NASNetCell
-    from nas_gym.search_spaces.rnn_cell import RNNCell
-    from nas_gym.searching import resume, search
+    from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+    from nas_gym.search_spaces.rnn_cell.space import RNNCell
     from nas_gym.store import load_run
-    from nas_gym.validating import validate
-    from nas_gym.vector_env import NASVectorEnv
 
 __version__ = "0.1.0"
 
@@ -53,20 +54,20 @@ __all__ = [
 
 _HOME = {
     "Agent": "agent",
-    "Architecture": "architecture",
+    "Architecture": "search_spaces.architecture",
     "ConvNet": "search_spaces.conv_net",
-    "Evaluation": "evaluation",
-    "Evaluator": "evaluation",
-    "NASEnv": "env",
+    "Evaluation": "evaluators.evaluation",
+    "Evaluator": "evaluators.evaluation",
+    "NASEnv": "envs.env",
     "NASNetCell": "search_spaces.nasnet_cell",
-    "NASVectorEnv": "vector_env",
+    "NASVectorEnv": "envs.vector_env",
     "Pick": "search_spaces.grammar",
     "RNNCell": "search_spaces.rnn_cell",
     "SearchSpace": "search_spaces.grammar",
     "load_run": "store",
-    "resume": "searching",
-    "search": "searching",
-    "validate": "validating",
+    "resume": "runs.resume",
+    "search": "runs.search",
+    "validate": "runs.validate",
 }
 
 
@@ -79,25 +80,25 @@ def __getattr__(name: str) -> Any:
 
 gymnasium.register(
     id="NASNetCell-v0",
-    entry_point="nas_gym.registry:make_env",
-    vector_entry_point="nas_gym.registry:make_vector_env",
+    entry_point="nas_gym.envs.registration:make_env",
+    vector_entry_point="nas_gym.envs.registration:make_vector_env",
     kwargs={"space": "nasnet-cell"},
 )
 gymnasium.register(
     id="NASConvNet-v0",
-    entry_point="nas_gym.registry:make_env",
-    vector_entry_point="nas_gym.registry:make_vector_env",
+    entry_point="nas_gym.envs.registration:make_env",
+    vector_entry_point="nas_gym.envs.registration:make_vector_env",
     kwargs={"space": "conv-net"},
 )
 gymnasium.register(
     id="NASRNNCell-v0",
-    entry_point="nas_gym.registry:make_env",
-    vector_entry_point="nas_gym.registry:make_vector_env",
+    entry_point="nas_gym.envs.registration:make_env",
+    vector_entry_point="nas_gym.envs.registration:make_vector_env",
     kwargs={"space": "rnn-cell"},
 )
 gymnasium.register(
     id="NASBench201-v0",
-    entry_point="nas_gym.registry:make_env",
-    vector_entry_point="nas_gym.registry:make_vector_env",
+    entry_point="nas_gym.envs.registration:make_env",
+    vector_entry_point="nas_gym.envs.registration:make_vector_env",
     kwargs={"space": "nasbench201", "evaluator": "nasbench201"},
 )

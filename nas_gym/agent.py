@@ -1,9 +1,16 @@
-"""The contract of an agent."""
+"""The contract of an agent, and what agents share: what to hand over, playing in batches."""
 
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidOption
+
 if TYPE_CHECKING:
-    from nas_gym.vector_env import NASVectorEnv
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 class Observed(NamedTuple):
@@ -34,3 +41,111 @@ class Agent(Protocol):
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Spend the budget: step or ``play`` until ``env.remaining`` is 0."""
+
+
+Tokens = tuple[int, ...]
+
+
+TOP = 30  # architectures with the highest averages, among which the choice is made
+
+
+LEAST_SPREAD = 0.5  # of the noise variance: the top is never taken for all alike
+
+
+def best_observed(observed: Sequence[Observed]) -> Tokens:
+    """The highest single reward, the first of equals: the answer in the benchmarks' papers.
+
+    Raises:
+        InvalidOption: Nothing was observed.
+    """
+    return max(_some(observed), key=lambda each: each.reward).tokens
+
+
+def best_average(observed: Sequence[Observed]) -> Tokens:
+    """The highest average reward, each average shrunk for how few rewards it is of.
+
+    A single lucky reward loses to a slightly lower average of many. This is the posterior mean
+    under normal noise and a normal prior, both estimated from the 30 highest averages (empirical
+    Bayes; Efron & Morris 1975): what lies below has a long tail that says nothing about the best.
+    Without repeats, or if repeats always agree, it is the best observed. Ties go to the first.
+
+    Raises:
+        InvalidOption: Nothing was observed.
+    """
+    rewards: dict[Tokens, list[float]] = {}
+    for tokens, reward in _some(observed):
+        rewards.setdefault(tokens, []).append(reward)
+    # Sorting is stable: of equals the first observed stays first.
+    top = sorted(rewards, key=lambda tokens: -_average(rewards[tokens]))[:TOP]
+    return top[int(np.argmax(shrunk_averages([rewards[tokens] for tokens in top])))]
+
+
+def shrunk_averages(rewards: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
+    """(architectures,) estimates of the noise-free rewards, from each one's observed rewards.
+
+    Args:
+        rewards: At least one architecture, each with at least one reward.
+    """
+    counts = np.array([len(each) for each in rewards], np.float64)
+    averages = np.array([_average(each) for each in rewards])
+    squares = sum(
+        (reward - average) ** 2
+        for each, average in zip(rewards, averages.tolist(), strict=True)
+        for reward in each
+    )
+    noise = squares / max(1.0, float((counts - 1).sum()))  # pooled variance of repeats
+    if noise == 0:
+        return averages
+    middle = float(averages.mean())
+    # Their variance as observed: what noise adds to it, and what is cut off below, cancel roughly.
+    spread = max(float(averages.var()), LEAST_SPREAD * noise)
+    shrunk: npt.NDArray[np.float64] = middle + (averages - middle) * spread / (
+        spread + noise / counts
+    )
+    return shrunk
+
+
+def _average(rewards: Sequence[float]) -> float:
+    """The mean; exactly the value of rewards that are all equal."""
+    first = rewards[0]
+    return first + sum(reward - first for reward in rewards) / len(rewards)
+
+
+def _some(observed: Sequence[Observed]) -> Sequence[Observed]:
+    if not observed:
+        raise InvalidOption("nothing was observed: recommend after one request or more")
+    return observed
+
+
+REDRAWS = 20  # of a candidate that is a copy, before it is let in: a small space may hold no other
+
+
+def play_in_batches(
+    env: "NASVectorEnv[Any]", token_lists: Iterable[Tokens], batch_size: int
+) -> "Iterator[list[Played]]":
+    """Play ``batch_size`` of them at a time, as far as the budget goes; yields each batch.
+
+    Takes from ``token_lists`` only what the next batch needs.
+    """
+    source = iter(token_lists)
+    while env.remaining > 0:
+        batch = list(islice(source, int(min(batch_size, env.remaining))))
+        if not batch:
+            return
+        yield env.play(batch)
+
+
+def without_copies(
+    draw: Callable[[], Tokens], count: int, known: Collection[Tokens]
+) -> list[Tokens]:
+    """``count`` draws: none of them ``known`` or twice, unless 20 draws in a row were."""
+    candidates: list[Tokens] = []
+    taken = set(known)
+    for _ in range(count):
+        for _ in range(REDRAWS):
+            candidate = draw()
+            if candidate not in taken:
+                break
+        candidates.append(candidate)
+        taken.add(candidate)
+    return candidates

@@ -5,51 +5,15 @@ Everywhere a part can be given as a name (``"digits"``), as JSON data with optio
 a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 """
 
-import importlib
 import inspect
 import math
-import traceback
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from dataclasses import MISSING, fields, is_dataclass, replace
 from types import NoneType, UnionType
 from typing import Any, get_args, get_type_hints
 
-import gymnasium
-
-from nas_gym.env import NASEnv
-from nas_gym.errors import InvalidOption, NASGymError, UnknownName, unknown_name
-from nas_gym.vector_env import NASVectorEnv
-
-_CELL = "nas_gym.search_spaces.nasnet_cell"
-
-PLUGINS: dict[str, dict[str, str]] = {
-    "space": {
-        "nasnet-cell": f"{_CELL}:NASNetCell",
-        "amoebanet-cell": f"{_CELL}:AMOEBANET_CELL",
-        "enas-micro-cell": f"{_CELL}:ENAS_MICRO_CELL",
-        "nasbench201": "nas_gym.search_spaces.nasbench201:NASBench201",
-        "nats-size": "nas_gym.search_spaces.nats_size:NATSSize",
-        "conv-net": "nas_gym.search_spaces.conv_net:ConvNet",
-        "rnn-cell": "nas_gym.search_spaces.rnn_cell:RNNCell",
-        "enas-rnn-cell": "nas_gym.search_spaces.enas_rnn_cell:ENASRNNCell",
-    },
-    "evaluator": {
-        "training": "nas_gym.evaluators.training:TrainingEvaluator",
-        "language-model": "nas_gym.evaluators.language:LanguageModelEvaluator",
-        "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
-        "table": "nas_gym.evaluators.tables.file:Tabular",
-        "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
-        "landscape": "nas_gym.testing.landscapes:Landscape",
-    },
-    "reward": {
-        "accuracy": "nas_gym.rewards:Accuracy",
-        "accuracy-cubed": "nas_gym.rewards:AccuracyCubed",
-        "accuracy-under-target": "nas_gym.rewards:AccuracyUnderTarget",
-        "inverse-perplexity": "nas_gym.rewards:InversePerplexity",
-        "inverse-perplexity-squared": "nas_gym.rewards:InversePerplexitySquared",
-    },
-}
+from nas_gym.errors import InvalidOption, NASGymError, unknown_name
+from nas_gym.plugins import _load, _table
 
 # What an architecture is evaluated and rewarded by where neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
@@ -73,15 +37,6 @@ _CONTRACTS = {
 _METHODS = {"space": "choose", "evaluator": "evaluate", "reward": "__call__", "agent": "search"}
 
 Part = str | Mapping[str, Any] | object
-
-
-def names(kind: str) -> list[str]:
-    """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
-    listed = list(_table(kind))
-    if kind in ("agent", "space"):
-        presets = {name: _presets(kind, name) for name in listed}
-        listed += [f"{n}/{preset}" for n in presets for preset in presets[n] if preset != "default"]
-    return sorted(listed)
 
 
 def usual(kind: str, space: Any) -> str:
@@ -209,213 +164,8 @@ def restorable(kind: str, part: Any, **context: Any) -> bool:
     return type(again) is type(part) and not getattr(part, "__dict__", None)
 
 
-def env_spec_of(config: Mapping[str, Any]) -> str:
-    """JSON of gymnasium's ``EnvSpec`` for the environment that a run's configuration describes.
-
-    ``gym.make(EnvSpec.from_json(…))`` makes it again.
-    """
-    names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
-    kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
-    kwargs |= config.get("simulated", {})
-    entry = f"{__name__}:make_env"
-    known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
-    defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
-    return gymnasium.envs.registration.EnvSpec(
-        id=defaults.get(config["space"]["name"], "NAS-v0"),
-        entry_point=entry,
-        vector_entry_point=f"{__name__}:make_vector_env",
-        kwargs=kwargs,
-    ).to_json()
-
-
-def make_env(
-    space: Part,
-    evaluator: Part | None = None,
-    reward: Part | None = None,
-    **options: Any,
-) -> NASEnv[Any]:
-    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object.
-
-    Evaluator and reward are by default what is usual for the space. Options that are not the
-    environment's are those of an evaluator that is given by name, or of the usual one:
-    ``gym.make("NASBench201-v0", dataset="cifar100")``.
-    """
-    *parts, options = _parts(NASEnv, space, evaluator, reward, options)
-    return NASEnv(*parts, **options)
-
-
-def make_vector_env(
-    space: Part,
-    evaluator: Part | None = None,
-    reward: Part | None = None,
-    num_envs: int = 1,
-    workers: int = 0,
-    timeout: float | None = None,
-    memory_limit: float | None = None,
-    executor: Executor | None = None,
-    **options: Any,
-) -> NASVectorEnv[Any]:
-    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, as ``make_env``.
-
-    ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
-    needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds a
-    child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
-    ``in_workers``).
-    """
-    space, evaluator, reward, options = _parts(NASVectorEnv, space, evaluator, reward, options)
-    return NASVectorEnv(
-        space,  # type: ignore[arg-type]
-        in_workers(
-            evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
-        ),
-        num_envs=num_envs,
-        reward=reward,  # type: ignore[arg-type]
-        **options,
-    )
-
-
-# gymnasium asks the entry point which render modes it may wrap.
-make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
-
-
-def in_workers(
-    evaluator: Any,
-    workers: int,
-    *,
-    timeout: float | None = None,
-    memory_limit: float | None = None,
-    executor: Executor | None = None,
-) -> Any:
-    """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
-
-    Args:
-        evaluator: Gives the numbers; must be one that can be pickled, to be spread. One that is
-            ``instant`` (a table) stays in this process.
-        workers: Processes on this machine, each replaced when a child ends it; 0 for none.
-        timeout: Seconds that a child may take in a worker.
-        memory_limit: GiB that a child may allocate in a worker; Linux only.
-        executor: A live ``concurrent.futures.Executor`` instead of workers; stays open.
-
-    Raises:
-        InvalidOption: An option out of range, or options that exclude each other.
-    """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
-    limits = {"timeout": timeout, "memory_limit": memory_limit}
-    for name, limit in limits.items():
-        if limit is not None and workers == 0:
-            raise InvalidOption(
-                f"{name} is {limit} and workers is 0: only worker processes can be limited, give "
-                "workers=1 or more"
-            )
-    if getattr(evaluator, "instant", False):
-        return evaluator
-    if executor is not None:
-        if workers > 0:
-            raise InvalidOption(
-                f"workers is {workers} and there is an executor: give one of the two"
-            )
-        from nas_gym.evaluators.executor import ExecutorEvaluator
-
-        return ExecutorEvaluator(evaluator, executor)
-    if workers == 0:
-        return evaluator
-    from nas_gym.evaluators.parallel import ParallelEvaluator
-
-    return ParallelEvaluator(evaluator, workers, timeout, memory_limit)
-
-
-def _split_options(
-    environment: Any, evaluator: Part, options: Mapping[str, Any]
-) -> tuple[Part, dict[str, Any]]:
-    """The evaluator with those options that are its own, and those of the environment."""
-    known = [name for name in inspect.signature(environment).parameters if name != "self"]
-    others = {name: value for name, value in options.items() if name not in known}
-    if others:
-        part = {"name": evaluator} if isinstance(evaluator, str) else evaluator
-        its: list[str] = []
-        if isinstance(part, Mapping) and isinstance(part.get("name"), str):
-            its = options_of("evaluator", part["name"])
-        for option in others:
-            if option not in its:
-                known = sorted({*known, *its} - {"space"})
-                raise unknown_name("option of the environment", option, known)
-        evaluator = {**part, **others}  # type: ignore[dict-item]
-    return evaluator, {name: value for name, value in options.items() if name in known}
-
-
-def _parts(
-    environment: Any,
-    space: Part,
-    evaluator: Part | None,
-    reward: Part | None,
-    options: Mapping[str, Any],
-) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """The live parts of an environment, and the options that are the environment's own."""
-    made = make("space", space)
-    evaluator = usual("evaluator", made) if evaluator is None else evaluator
-    evaluator, own = _split_options(environment, evaluator, options)
-    judge = make("evaluator", evaluator, space=made)
-    reward = usual_reward(made, judge) if reward is None else reward
-    return made, judge, make("reward", reward), own
-
-
 def _shown(part: Any) -> str:
     return repr(part["name"]) if isinstance(part, Mapping) else repr(part)[:60]
-
-
-def _table(kind: str) -> dict[str, str]:
-    if kind == "agent":
-        return dict(_load_attribute("nas_agents:AGENTS"))
-    return PLUGINS[kind]
-
-
-def _load(kind: str, name: str) -> Any:
-    """The class or ready-made object behind ``name``, ``name/preset`` or ``module:attribute``."""
-    base, slash, preset = name.partition("/")
-    path = _table(kind).get(base, base)
-    if ":" not in path:
-        raise unknown_name(kind, name, names(kind))
-    if not slash:
-        return _load_attribute(path)
-    presets = _presets(kind, base)
-    if preset not in presets:
-        raise unknown_name(f"preset of {kind} {base!r}", preset, presets)
-    return presets[preset]
-
-
-def _presets(kind: str, name: str) -> Mapping[str, Any]:
-    """The named settings that the module of an agent offers as ``PRESETS``."""
-    module = _table(kind).get(name, name).partition(":")[0]
-    presets: Mapping[str, Any] = getattr(importlib.import_module(module), "PRESETS", {})
-    return presets
-
-
-def _load_attribute(path: str) -> Any:
-    module, _, attribute = path.partition(":")
-    if not module or not attribute:
-        raise UnknownName(f"{path!r} is not module:attribute: write it as my_module:MyClass")
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is not None and module.startswith(error.name):
-            raise UnknownName(
-                f"{path!r}: there is no module {error.name!r} to import, in this folder or where "
-                "Python looks (PYTHONPATH)"
-            ) from error
-        raise _broken_module(module, error) from error
-    except AttributeError as error:
-        raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
-    except Exception as error:
-        raise _broken_module(module, error) from error
-
-
-def _broken_module(module: str, error: Exception) -> InvalidOption:
-    line = traceback.extract_tb(error.__traceback__)[-1]
-    return InvalidOption(
-        f"module {module!r} cannot be imported ({type(error).__name__}: {error}; raised at "
-        f"{line.filename}:{line.lineno}): mend it and try again"
-    )
 
 
 def _option_names(found: Any) -> list[str]:

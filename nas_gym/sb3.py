@@ -13,7 +13,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from nas_gym.vector_env import NASVectorEnv
+from nas_gym.envs.vector_env import NASVectorEnv
 
 Indices = int | Iterable[int] | None
 CLIP = 3.0  # standard deviations

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from nas_gym.architecture import Architecture
-from nas_gym.evaluation import Evaluation
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.testing.landscapes import Landscape
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 LANDSCAPE = {"name": "landscape", "seed": 3}  # JSON data for gym.make
 

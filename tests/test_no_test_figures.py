@@ -12,16 +12,17 @@ import pytest
 
 import nas_gym
 from nas_gym.errors import InvalidOption
-from nas_gym.registry import make, names
+from nas_gym.plugins import names
+from nas_gym.registry import make
+from nas_gym.runs.validate import validate
 from nas_gym.search_spaces.grammar import tokens_of
 from nas_gym.search_spaces.moves import enumerate_tokens
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.search_spaces.rnn_cell import RNNCell
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.store import load_run
 from nas_gym.testing import BitString
-from nas_gym.training.datasets import load_dataset
-from nas_gym.validating import validate
+from nas_gym.training.images.sources import load_dataset
 
 Pair = tuple[Any, tuple[int, ...], Any, Any]  # space, an architecture, two evaluators
 

@@ -28,7 +28,7 @@ def test_import_and_make_load_neither_torch_nor_sb3() -> None:
 
 
 def test_make_imports_the_package_by_itself() -> None:
-    assert "nas_gym.env" in modules_after(
+    assert "nas_gym.envs.env" in modules_after(
         "import gymnasium\ngymnasium.make('nas_gym:NASNetCell-v0')"
     )
 
@@ -36,7 +36,7 @@ def test_make_imports_the_package_by_itself() -> None:
 def test_every_public_name_is_there() -> None:
     for name in nas_gym.__all__:
         assert getattr(nas_gym, name) is not None
-    from nas_gym.searching import search
+    from nas_gym.runs.search import search
 
     assert nas_gym.search is search
 

@@ -7,25 +7,19 @@ from typing import Any
 import pytest
 
 from nas_agents.reinforce import Reinforce
+from nas_gym.envs.registration import make_env, make_vector_env
+from nas_gym.envs.rewards import Accuracy, AccuracyUnderTarget, InversePerplexitySquared
 from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
-from nas_gym.evaluation import Evaluation
-from nas_gym.evaluators.parallel import ParallelEvaluator
-from nas_gym.registry import (
-    in_workers,
-    make,
-    make_env,
-    make_vector_env,
-    names,
-    spec_of,
-    usual,
-    usual_reward,
-)
-from nas_gym.rewards import Accuracy, AccuracyUnderTarget, InversePerplexitySquared
-from nas_gym.search_spaces.conv_net import POOLING, ConvNet
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.search_spaces.nasnet_cell import AMOEBANET_CELL, NASNetCell
-from nas_gym.search_spaces.rnn_cell import RNNCell
-from nas_gym.testing.landscapes import Landscape
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.plugins import names
+from nas_gym.registry import make, spec_of, usual, usual_reward
+from nas_gym.search_spaces.conv_net.space import POOLING, ConvNet
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.search_spaces.nasnet_cell.space import AMOEBANET_CELL, NASNetCell
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.testing.spaces import LayerChain
 
 
@@ -58,7 +52,7 @@ def test_parts_by_name_by_json_by_path_and_alive() -> None:
     assert make("space", "nasnet-cell") == NASNetCell()
     assert make("space", {"name": "nasnet-cell", "blocks": 3}) == NASNetCell(blocks=3)
     assert make("space", {"name": "amoebanet-cell", "blocks": 3}).combines == ("add",)
-    assert make("space", "nas_gym.search_spaces.nasnet_cell:AMOEBANET_CELL") is AMOEBANET_CELL
+    assert make("space", "nas_gym.search_spaces.nasnet_cell.space:AMOEBANET_CELL") is AMOEBANET_CELL
     space = NASNetCell(blocks=1)
     assert make("space", space) is space
     assert make("evaluator", "landscape", space=space) == Landscape(space)
@@ -112,7 +106,7 @@ def test_mistakes_get_one_clear_sentence() -> None:
     with pytest.raises(UnknownName, match="no module 'nowhere'"):
         make("space", "nowhere:Space")
     with pytest.raises(UnknownName, match="has no 'Nothing'"):
-        make("space", "nas_gym.search_spaces.nasnet_cell:Nothing")
+        make("space", "nas_gym.search_spaces.nasnet_cell.space:Nothing")
     with pytest.raises(InvalidOption, match="needs a value for target"):
         make("reward", "accuracy-under-target")
     with pytest.raises(InvalidOption, match="'json:dumps' is no space: it lacks choose"):

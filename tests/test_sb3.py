@@ -5,12 +5,12 @@ from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
 
 import nas_gym  # noqa: F401
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.evaluators.landscapes import BitCount, Landscape
 from nas_gym.sb3 import CLIP, SB3VecEnv, StandardizedVecEnv, StopAtBudget
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import FailingEvaluator
-from nas_gym.testing.landscapes import BitCount, Landscape
 from nas_gym.testing.spaces import BitString, LayerChain
-from nas_gym.vector_env import NASVectorEnv
 
 
 @pytest.mark.parametrize("space", [NASNetCell(blocks=1), LayerChain()])

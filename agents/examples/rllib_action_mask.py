@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 import nas_gym
-from nas_gym.wrappers import MaskInObservation
+from nas_gym.envs.wrappers import MaskInObservation
 
 gym.register_envs(nas_gym)
 

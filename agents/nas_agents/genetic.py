@@ -10,13 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.batches import play_in_batches
-from nas_gym.agent import Observed
+from nas_gym.agent import Observed, best_average, play_in_batches
+from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
-from nas_gym.recommending import best_average
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, crossover, mutate_each, random_tokens
-from nas_gym.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)

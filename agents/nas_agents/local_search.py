@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from nas_agents.batches import play_in_batches, without_copies
+from nas_gym.agent import play_in_batches, without_copies
+from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
-from nas_gym.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.log_linear_policy import LogLinearPolicy, Rollout
-from nas_agents.predictor import Adam, Floats, Predictor
-from nas_agents.proposals import filled, recommended, thompson_batch
+from nas_agents.surrogate.gaussian_process import Adam, Floats, Predictor
+from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
+from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
 from nas_gym.agent import Observed
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
-from nas_gym.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_agents.batches import play_in_batches, without_copies
 from nas_agents.genetic import breed, check_breeding
+from nas_gym.agent import play_in_batches, without_copies
+from nas_gym.envs.objectives import pareto_front
+from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
-from nas_gym.pareto import pareto_front
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, random_tokens
-from nas_gym.vector_env import NASVectorEnv, Played
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

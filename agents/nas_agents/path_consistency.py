@@ -17,15 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_agents.controller import LSTMAgent, Optimizer, above_zero, at_least
-from nas_agents.fused_controller import FusedController
-from nas_agents.replay import Replay, most_trusted, search_with_replay
-from nas_agents.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.controller import LSTMAgent, Optimizer, above_zero, at_least
+from nas_agents.lstm.fused_controller import FusedController
+from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
+from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_gym.agent import Observed
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
-from nas_gym.vector_env import NASVectorEnv
 
 NORMAL_90 = 1.2816  # the standard normal distribution's 0.9 quantile
 

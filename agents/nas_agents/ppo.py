@@ -11,12 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nas_agents.controller import Controller, at_least
+from nas_agents.lstm.controller import Controller, at_least
+from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_agents.reinforce import PRESETS as REINFORCE
 from nas_agents.reinforce import Learner, Reinforce, learn_from_rounds
-from nas_agents.vocabulary import Episodes, Vocabulary
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)

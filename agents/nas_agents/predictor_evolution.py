@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from nas_agents.predictor import Posterior, Predictor
-from nas_agents.proposals import (
+from nas_agents.surrogate.gaussian_process import Posterior, Predictor
+from nas_agents.surrogate.proposals import (
     children,
     filled,
     most_promising,
@@ -22,10 +22,11 @@ from nas_agents.proposals import (
     thompson_batch,
 )
 from nas_gym.agent import Observed
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
-from nas_gym.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)

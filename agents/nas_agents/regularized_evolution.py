@@ -7,12 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from nas_gym.agent import Observed
+from nas_gym.agent import Observed, best_average
+from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
-from nas_gym.recommending import best_average
 from nas_gym.search_spaces.grammar import SearchSpace, trace
 from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
-from nas_gym.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas_agents.controller import (
+from nas_agents.lstm.controller import (
     Controller,
     LSTMAgent,
     Optimizer,
@@ -20,9 +20,9 @@ from nas_agents.controller import (
     one_thread,
     sample,
 )
-from nas_agents.vocabulary import Episodes, Vocabulary, joined
+from nas_agents.lstm.vocabulary import Episodes, Vocabulary, joined
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.vector_env import NASVectorEnv
 
 MOST = 0.5  # of mean_entropy_weight for a token: more would hide the reward of one or two tokens
 

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nas_gym.agent import Observed
+from nas_gym.agent import Observed, best_average
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.recommending import best_average
-from nas_gym.search_spaces.grammar import Choice, ChoiceTable, SearchSpace
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import Choice, SearchSpace
 from nas_gym.search_spaces.moves import Tokens
-from nas_gym.vector_env import NASVectorEnv
 
 Floats = npt.NDArray[np.float64]
 BETAS = (0.9, 0.999)  # of Adam

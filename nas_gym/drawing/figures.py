@@ -156,3 +156,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
             "give a folder that exists and that you may write to"
         ) from error
     return path
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))

@@ -4,5 +4,5 @@
 in worker processes that may die, or in any ``concurrent.futures.Executor``. Below them are
 ``failures`` (an exception becomes a row), ``jobs`` (one child, sent to another process), ``pool``
 and ``starting`` (worker processes from outside) and ``worker`` (from inside). The contract is
-``nas_gym.evaluation.Evaluator``.
+``nas_gym.evaluators.evaluation.Evaluator``.
 """

@@ -3,8 +3,8 @@
 import traceback
 from typing import Any
 
-from nas_gym.architecture import Architecture
-from nas_gym.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.search_spaces.architecture import Architecture
 
 LINES = 5  # of a traceback that are kept
 OUT_OF_MEMORY = (

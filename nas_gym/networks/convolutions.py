@@ -3,7 +3,7 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_gym.networks.matrix_products import (
+from nas_gym.networks.kernels.convolution import (
     by_rows,
     depthwise,
     pointwise,

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import LanguageTask
+from nas_gym.networks.task import LanguageTask
 
 LayerState = tuple[Tensor, ...]  # each (batch, units), h first
 State = tuple[LayerState, ...]  # one a layer

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.convolutions import Convolution, SamePaddedConv2d, SeparableConvolution
-from nas_gym.networks.matrix_products import diagonal_halving
+from nas_gym.networks.kernels.convolution import diagonal_halving
 
 
 class HiddenState:
@@ -154,7 +154,7 @@ def projection(in_channels: int, out_channels: int, stride: int = 1) -> nn.Modul
 
 
 def operation(name: str, in_channels: int, out_channels: int, stride: int) -> nn.Module:
-    """The operation ``name`` of ``nas_gym.search_spaces.cell_genotype.OPERATIONS``.
+    """The operation ``name`` of ``nas_gym.search_spaces.nasnet_cell.genotype.OPERATIONS``.
 
     Args:
         name: E.g. ``"sep_conv_5x5"``.

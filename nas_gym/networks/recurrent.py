@@ -3,7 +3,7 @@
 A layer is computed in one of two ways. ``unfused`` is the definition in torch's own operations. The
 fused way (``fused_tree``, ``fused_enas``) runs the whole sequence as one operation with its
 gradient written out: autograd would call torch for every node and step, and that takes most of the
-time of layers with 32 to 200 units. It needs no compiler; see ``benchmarks/recurrent_speed.py``.
+time of layers with 32 to 200 units. It needs no compiler (``benchmarks/speed/recurrent_speed.py``).
 """
 
 from abc import ABC, abstractmethod

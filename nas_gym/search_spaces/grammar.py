@@ -7,15 +7,13 @@ once, here and in ``moves``, for every space. A *token* is the index into the op
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
 
 T = TypeVar("T")
 G = TypeVar("G")
 G_co = TypeVar("G_co", covariant=True)
-
-CACHED_PREFIXES = 200_000  # of a conditional space; a prefix and its choice take about 0.5 kB
 
 
 class Pick(Protocol):
@@ -50,38 +48,6 @@ class SearchSpace(Protocol[G_co]):
 
     def choose(self, pick: Pick, /) -> G_co:
         """Build a genotype from picks alone; must not use anything that changes between calls."""
-
-
-@dataclass(frozen=True)
-class Task:
-    """What a child network is built for: the data's shape and the size that the recipe asks for."""
-
-    channels: int  # of an image, >= 1
-    height: int  # pixels
-    width: int  # pixels
-    classes: int  # >= 2
-    repeats: int = 1  # N: normal cells a stack
-    filters: int = 8  # F: filters of the first stack
-    stem: str = "cifar"  # "cifar" or "imagenet"
-    auxiliary: bool = False  # build the auxiliary classifier
-    drop_path: float = 0.0  # probability of dropping a path at the end of training, in [0, 1)
-    width_multiplier: float = 1.0  # of a convolutional network's filters, > 0; rounded, >= 1 each
-    more_filters: int = 0  # added to each of its layers, >= 0
-
-
-@dataclass(frozen=True)
-class LanguageTask:
-    """What a recurrent child is built for: the text's vocabulary and the recipe's sizes."""
-
-    vocabulary: int  # different words or characters, >= 2
-    layers: int = 1  # of cells, >= 1
-    hidden: int = 64  # units of a cell, >= 1
-    embedding: int = 64  # size of a word's vector, >= 1; ``hidden`` where ``tied``
-    tied: bool = True  # whether the last layer's weights are the embeddings (Press & Wolf 2017)
-    dropout_embedding: float = 0.0  # of whole words, in [0, 1)
-    dropout_input: float = 0.0  # of what goes into the first layer and between layers
-    dropout_hidden: float = 0.0  # of h_{t-1}
-    dropout_output: float = 0.0  # of what goes into the softmax
 
 
 class NetworkSpace(SearchSpace[G], Protocol[G]):
@@ -232,91 +198,6 @@ def tokens_of(space: SearchSpace[G], genotype: G) -> tuple[int, ...]:
     return tuple(tokens)
 
 
-class _Segment(NamedTuple):
-    """The choices up to the next one that later ones depend on; after it, a segment a token."""
-
-    choices: tuple[Choice, ...]
-    branches: bool  # whether the last choice is such a one; False: the architecture is complete
-    following: dict[int, "_Segment"]
-
-
-class ChoiceTable:
-    """Answers which choice is open after a prefix, from a table where the space is static.
-
-    Where it is not, but says which choices are ``branching``, from a tree of tables: ``choose``
-    runs once for each branch instead of once for each prefix (a hundred times less in networks of
-    250 tokens).
-
-    Args:
-        space: Any search space.
-    """
-
-    def __init__(self, space: SearchSpace[Any]) -> None:
-        self.space = space
-        self.static: tuple[Choice, ...] | None = None
-        self.counts: list[int] | None = None  # options of each choice, where the space is static
-        self._cache: dict[tuple[int, ...], Choice | None] = {}
-        self._branching: tuple[str, ...] | None = getattr(space, "branching", None)
-        self._root: _Segment | None = None
-        self._kept = 0  # choices in the tree of segments
-        if getattr(space, "static", False):
-            self.static = self._segment((), branching=()).choices
-            self.counts = [len(choice.options) for choice in self.static]
-
-    def after(self, prefix: tuple[int, ...]) -> Choice | None:
-        """As ``next_choice``, remembered."""
-        if self.static is not None:
-            return self.static[len(prefix)] if len(prefix) < len(self.static) else None
-        if self._branching is not None:
-            return self._walk(prefix, self._branching)
-        try:
-            return self._cache[prefix]
-        except KeyError:
-            choice = next_choice(self.space, prefix)
-            if len(self._cache) >= CACHED_PREFIXES:
-                self._cache.clear()
-            self._cache[prefix] = choice
-            return choice
-
-    def _walk(self, prefix: tuple[int, ...], branching: tuple[str, ...]) -> Choice | None:
-        """As ``next_choice``, from segment to segment."""
-        if self._root is None or self._kept > CACHED_PREFIXES:
-            self._kept, self._root = 0, self._segment((), branching)
-        segment, start = self._root, 0
-        while len(prefix) >= start + len(segment.choices):
-            if not segment.branches:
-                return None
-            start += len(segment.choices)
-            token = prefix[start - 1] % len(segment.choices[-1].options)
-            if token not in segment.following:
-                segment.following[token] = self._segment(prefix[:start], branching)
-            segment = segment.following[token]
-        return segment.choices[len(prefix) - start]
-
-    def _segment(self, prefix: tuple[int, ...], branching: tuple[str, ...]) -> _Segment:
-        """The choices after ``prefix`` up to a branching one."""
-        choices: list[Choice] = []
-        position = 0
-
-        def pick(name: str, options: Sequence[T], /) -> T:
-            nonlocal position
-            position += 1
-            if position <= len(prefix):
-                return options[prefix[position - 1] % len(options)]
-            choices.append(checked_choice(self.space, name, options, position - 1))
-            if choices[-1].kind in branching:
-                raise _OpenChoice(choices[-1])
-            return options[0]
-
-        branches = False
-        try:
-            self.space.choose(pick)
-        except _OpenChoice:
-            branches = True
-        self._kept += len(choices)
-        return _Segment(tuple(choices), branches, {})
-
-
 def checked_choice(
     space: SearchSpace[Any], name: str, options: Sequence[Any], position: int
 ) -> Choice:
@@ -360,3 +241,6 @@ def checked_tokens(tokens: Iterable[int]) -> tuple[int, ...]:
 def _length(space: SearchSpace[Any]) -> str:
     exact = "" if getattr(space, "static", False) else "at most "
     return f"{exact}{space.max_length} tokens"
+
+
+Picked = Mapping[str, Any]  # the option picked for each choice so far, by its name

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from nas_gym.errors import InvalidSpace
-from nas_gym.search_spaces.grammar import ChoiceTable, SearchSpace, checked_choice, trace
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import SearchSpace, checked_choice, trace
 
 T = TypeVar("T")
 Tokens = tuple[int, ...]

@@ -5,11 +5,13 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nas_gym.search_spaces import published_cells, published_networks, published_rnn_cells
-from nas_gym.search_spaces.conv_net import NO_STRIDE
+from nas_gym.search_spaces.conv_net import published as published_networks
+from nas_gym.search_spaces.conv_net.space import NO_STRIDE
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.search_spaces.rnn_cell import RNNCell
+from nas_gym.search_spaces.nasnet_cell import published as published_cells
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.search_spaces.rnn_cell import published as published_rnn_cells
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
 
 
 class Published(NamedTuple):

@@ -11,9 +11,9 @@ a result. One place is different: in the log of a process that was killed (``-wa
 what follows a changed byte, so that the run ends earlier, as if it had been cut there.
 """
 
-from nas_gym.store.journal import RunRecord
-from nas_gym.store.places import DEFAULT_STORE, folder_beside
-from nas_gym.store.rows import Row, RunData
+from nas_gym.store.location import DEFAULT_STORE, folder_beside
+from nas_gym.store.recorder import RunRecord
+from nas_gym.store.run_data import Row, RunData
 from nas_gym.store.schema import SCHEMA_VERSION
 from nas_gym.store.store import Store, load_run, start_run
 

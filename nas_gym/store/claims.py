@@ -9,7 +9,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from nas_gym.record import Claim, Job
+from nas_gym.envs.recorder import Claim
+from nas_gym.evaluators.evaluation import Job
 from nas_gym.store.database import Database
 from nas_gym.store.locks import RunLocks
 from nas_gym.store.schema import CLAIMS, EVALUATIONS

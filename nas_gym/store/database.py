@@ -19,8 +19,8 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.errors import StoreError
-from nas_gym.store.places import is_url, url_of, without_secrets
-from nas_gym.store.sqlite_file import engine_of_file, is_writable, use_wal
+from nas_gym.store.location import is_url, url_of, without_secrets
+from nas_gym.store.sqlite import engine_of_file, is_writable, use_wal
 
 T = TypeVar("T")
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again

@@ -2,60 +2,15 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, fields
 from typing import Any
 
 import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
-from nas_gym.evaluation import Validation
-from nas_gym.records import rows_as_dicts, to_dataframe
+from nas_gym.evaluators.evaluation import Validation
+from nas_gym.store.run_data import Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, summed, to_text
-
-
-@dataclass(frozen=True)
-class Row:
-    """One request of a run, as the store has it."""
-
-    number: int  # from 0
-    tokens: tuple[int, ...]
-    genotype: Any  # JSON data
-    key: str  # canonical key
-    seed: int  # of the child
-    metrics: dict[str, float]
-    seconds: float  # of the training that answered it
-    source: str  # "memo" where another request or another run paid for the training
-    reward: float
-    failure: str | None
-    detail: str | None  # of the failure
-
-    @property
-    def accuracy(self) -> float | None:
-        """Validation accuracy, a fraction in [0, 1]; None after a failure."""
-        return self.metrics.get("accuracy")
-
-
-@dataclass(frozen=True)
-class RunData:
-    """A run, as the store has it."""
-
-    name: str
-    started: str  # ISO 8601, UTC
-    status: str  # running, cut, finished, interrupted, failed or unfinished
-    config: dict[str, Any]  # parts by name, seeds, budget: what `nas-gym resume` runs again
-    env_spec: str | None  # JSON for gymnasium.envs.registration.EnvSpec.from_json
-    sessions: tuple[dict[str, Any], ...]  # one a start: when, versions, git state, machine
-    rows: tuple[Row, ...]  # requests in the agent's order
-    unanswered: tuple[Row, ...] = ()  # evaluated when the run was cut, before the agent saw it
-    validations: tuple[Validation, ...] = ()  # final trainings, with test figures
-
-    def records(self) -> list[dict[str, Any]]:
-        """One flat dict a request: see ``nas_gym.records.rows_as_dicts``."""
-        return rows_as_dicts(self)
-
-    def dataframe(self) -> Any:
-        """The records as a ``pandas.DataFrame``; ModuleNotFoundError without pandas."""
-        return to_dataframe(self)
 
 
 def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:

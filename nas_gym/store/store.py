@@ -11,18 +11,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
-from nas_gym.evaluation import Validation
+from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store.database import check_integrity, connect, damaged
-from nas_gym.store.journal import Earlier, RunRecord
+from nas_gym.store.location import DEFAULT_STORE, resume_command, store_option
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
-from nas_gym.store.places import DEFAULT_STORE, resume_command, store_option
-from nas_gym.store.reading import earlier_of, validations_of
-from nas_gym.store.rows import (
-    RunData,
-    check,
-    validation_row,
-)
+from nas_gym.store.queries import earlier_of, validations_of
+from nas_gym.store.recorder import RunRecord
+from nas_gym.store.rows import check, validation_row
+from nas_gym.store.run_data import Earlier, RunData
 from nas_gym.store.schema import (
     CLAIMS,
     EVALUATIONS,

@@ -14,8 +14,8 @@ The suites are classes of pytest tests; subclass one and override its fixture:
 suites import pytest.
 """
 
+from nas_gym.evaluators.landscapes import BitCount, Landscape, tuning_landscape
 from nas_gym.testing.evaluators import FailingEvaluator, SlowEvaluator
-from nas_gym.testing.landscapes import BitCount, Landscape, tuning_landscape
 from nas_gym.testing.spaces import BitString, LayerChain
 
 __all__ = [

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from nas_gym.agent import Agent
-from nas_gym.evaluation import Evaluator
-from nas_gym.record import Answer, Record
+from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.evaluators.evaluation import Evaluator
+from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing.evaluators import FailingEvaluator
-from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import LayerChain
-from nas_gym.vector_env import NASVectorEnv
 
 SPACES: dict[str, SearchSpace[Any]] = {
     "static": NASNetCell(blocks=1),

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_gym.architecture import Architecture, architecture_of
-from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 SEED = 12345
 

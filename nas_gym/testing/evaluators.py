@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.search_spaces.architecture import Architecture
 
 CHUNK = 64 * 2**20  # bytes
 HOARD = 100 * 2**30  # bytes

@@ -20,20 +20,20 @@ from nas_agents.priority_queue import PriorityQueue
 from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
-from nas_agents.sb3 import SB3
-from nas_agents.sb3_a2c import SB3A2C
-from nas_agents.sb3_dqn import SB3DQN
-from nas_agents.sb3_maskable_ppo import SB3MaskablePPO
-from nas_agents.sb3_ppo import SB3PPO
+from nas_agents.sb3.a2c import SB3A2C
+from nas_agents.sb3.algorithm import SB3
+from nas_agents.sb3.dqn import SB3DQN
+from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
+from nas_agents.sb3.ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
-from nas_gym.search_spaces.conv_net import ConvNet
-from nas_gym.search_spaces.enas_rnn_cell import ENASRNNCell
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.search_spaces.rnn_cell import RNNCell
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.search_spaces.conv_net.space import ConvNet
+from nas_gym.search_spaces.enas_rnn_cell.space import ENASRNNCell
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import AgentSuite, run_agent
-from nas_gym.vector_env import NASVectorEnv
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
 CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path in AGENTS.items()}

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from nas_agents.batches import without_copies
 from nas_agents.genetic import Genetic, breed
+from nas_gym.agent import without_copies
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.testing import BitString, Landscape, LayerChain

@@ -4,7 +4,7 @@ import pytest
 from nas_agents.local_search import PRESETS, LocalSearch
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.moves import enumerate_tokens, neighbours
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
 

@@ -5,17 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas_agents.log_linear_policy import LogLinearPolicy
 from nas_agents.model_based_reinforce import Learner, ModelBasedReinforce
-from nas_agents.predictor import Encoder, Predictor
 from nas_agents.predictor_evolution import PredictorEvolution
-from nas_agents.proposals import children, random_ones, recommended, thompson_batch
 from nas_agents.regularized_evolution import RegularizedEvolution
+from nas_agents.surrogate.gaussian_process import Encoder, Predictor
+from nas_agents.surrogate.log_linear_policy import LogLinearPolicy
+from nas_agents.surrogate.proposals import children, random_ones, recommended, thompson_batch
 from nas_gym.agent import Observed
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import ChoiceTable
+from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.moves import enumerate_tokens
-from nas_gym.search_spaces.nasbench201 import NASBench201
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import run_agent
 

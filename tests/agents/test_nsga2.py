@@ -18,14 +18,14 @@ from nas_agents.nsga2 import (
     ranked,
 )
 from nas_agents.random_search import RandomSearch
-from nas_gym.architecture import architecture_of
+from nas_gym.envs.vector_env import Played
 from nas_gym.errors import InvalidOption
-from nas_gym.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.registry import make, restorable, spec_of
-from nas_gym.search_spaces.nasbench201 import NASBench201
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString, FailingEvaluator, Landscape
 from nas_gym.testing.agent_suite import run_agent
-from nas_gym.vector_env import Played
 
 SPACE = NASBench201()
 COSTS = (0, 0, 1, 9, 0)  # of the space's operations

@@ -2,18 +2,18 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Controller
+from nas_agents.lstm.controller import Controller
+from nas_agents.lstm.vocabulary import Vocabulary
 from nas_agents.ppo import PPO, PRESETS, ActorCritic, PPOLearner, gae
 from nas_agents.random_search import RandomSearch
 from nas_agents.reinforce import PRESETS as REINFORCE
 from nas_agents.reinforce import Learner, Reinforce, sample_round
-from nas_agents.vocabulary import Vocabulary
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import ChoiceTable
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, Landscape
 from nas_gym.testing.agent_suite import run_agent
-from nas_gym.vector_env import NASVectorEnv
 
 
 def sampled(settings, space, episodes):

@@ -5,10 +5,10 @@ import pytest
 
 from nas_agents.regularized_evolution import PRESETS, RegularizedEvolution, mutate_once
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.cell_genotype import AMOEBANET_OPERATIONS
 from nas_gym.search_spaces.grammar import trace
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.genotype import AMOEBANET_OPERATIONS
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitCount, BitString, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
 

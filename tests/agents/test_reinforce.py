@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.controller import Controller
+from nas_agents.lstm.controller import Controller
+from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_agents.reinforce import PRESETS, Learner, Reinforce, sample_round
-from nas_agents.vocabulary import Episodes, Vocabulary
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.evaluation import Evaluation
-from nas_gym.search_spaces.conv_net import ConvNet
-from nas_gym.search_spaces.grammar import ChoiceTable
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.conv_net.space import ConvNet
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
-from nas_gym.vector_env import NASVectorEnv
 
 PLAIN = Reinforce(
     hidden_size=8, epochs=1, clip_range=None, mean_entropy_weight=0.0, normalize_advantages=False

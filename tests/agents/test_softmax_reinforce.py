@@ -16,7 +16,7 @@ from nas_agents.softmax_reinforce import (
     softmax,
 )
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import ChoiceTable
+from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.testing import BitString, FailingEvaluator, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
 

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from nas_gym.architecture import Architecture
 from nas_gym.evaluators.failures import LINES, failed, failure_of
+from nas_gym.search_spaces.architecture import Architecture
 
 CHILD = Architecture((0,), "child", "0")
 TOO_MUCH = 2**50  # bytes

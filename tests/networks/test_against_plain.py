@@ -9,18 +9,18 @@ from types import ModuleType
 import pytest
 import torch
 
-from nas_gym.search_spaces.grammar import Task
-from nas_gym.search_spaces.published_cells import NASNET_A
+from nas_gym.networks.task import Task
+from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def training_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    yield importlib.import_module("training_step")
-    for name in ("training_step", "measure"):
-        sys.modules.pop(name, None)
+    monkeypatch.syspath_prepend(str(ROOT))
+    yield importlib.import_module("benchmarks.speed.training_step")
+    for name in [name for name in sys.modules if name.partition(".")[0] == "benchmarks"]:
+        del sys.modules[name]
 
 
 def test_logits_and_gradients_are_equal(training_step: ModuleType) -> None:

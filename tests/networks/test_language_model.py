@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from nas_gym.errors import InvalidOption
+from nas_gym.networks.cost import count_multiply_adds, count_parameters
 from nas_gym.networks.language_model import LanguageModel
-from nas_gym.search_spaces.grammar import LanguageTask
-from nas_gym.training.cost import count_multiply_adds, count_parameters
+from nas_gym.networks.task import LanguageTask
 
 SMALL = LanguageTask(vocabulary=11, hidden=6, embedding=6)
 

@@ -12,7 +12,7 @@ from nas_gym.networks.operations import (
     Pool,
     operation,
 )
-from nas_gym.search_spaces.cell_genotype import OPERATIONS
+from nas_gym.search_spaces.nasnet_cell.genotype import OPERATIONS
 
 SIZES = [(8, 8), (7, 7), (4, 4), (2, 2), (1, 1), (5, 8), (1, 6)]
 

@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 import nas_gym
 from nas_gym.registry import make
-from nas_gym.store import Store, journal, load_run
+from nas_gym.store import Store, load_run, recorder
 from nas_gym.store.schema import CLAIMS, EVALUATIONS
 from nas_gym.testing import Landscape
 
@@ -122,7 +122,7 @@ def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     make("agent", options["agent"])
     if "torch" in sys.modules:  # what the first optimizer imports: once, and not in each fork
         importlib.import_module("torch._dynamo")
-    journal.COMMIT_SECONDS = options["commit_seconds"]
+    recorder.COMMIT_SECONDS = options["commit_seconds"]
     whole = folder / "whole"
     events = in_a_fork(whole, options)
     draw = random.Random(options["seed"])

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import nas_gym
-from nas_gym.cli import main
+from nas_gym.cli.main import main
 from nas_gym.store import Store, load_run
 
 SEARCH = (

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nas_gym.registry import names
+from nas_gym.plugins import names
 
 DRIVER = Path(__file__).with_name("driver.py")
 SPACES: dict[str, Any] = {
@@ -100,7 +100,7 @@ def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
 def test_networks_that_grow_deeper(num_envs: int, tmp_path: Path) -> None:
     """Attention, and a schedule of depths, on layers of two types."""
     space = {
-        "name": "nas_gym.search_spaces.conv_net:ConvNet", "depth": [1, 2, 3],
+        "name": "nas_gym.search_spaces.conv_net.space:ConvNet", "depth": [1, 2, 3],
         "types": ["conv", "pool"],
     }  # fmt: skip
     agent = {"name": "reinforce", "hidden_size": 8, "depth_schedule": [1, 1, 8]}

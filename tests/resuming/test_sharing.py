@@ -15,11 +15,11 @@ import sqlalchemy as sa
 
 import nas_gym
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
-from nas_gym.report import summary
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.runs.findings import summary
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
 from nas_gym.store.schema import EVALUATIONS
-from nas_gym.testing.landscapes import Landscape
 
 SPACE = {"name": "nasnet-cell", "blocks": 1}
 BUDGET = 40

@@ -8,21 +8,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_gym.episode import Episode
+from nas_gym.envs.episode import Episode
 from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
-from nas_gym.search_spaces import grammar
-from nas_gym.search_spaces.cell_genotype import ENAS_OPERATIONS
-from nas_gym.search_spaces.conv_net import NO_STRIDE, ConvNet
-from nas_gym.search_spaces.grammar import (
-    Choice,
-    ChoiceTable,
-    decode,
-    next_choice,
-    tokens_of,
-    trace,
-)
+from nas_gym.networks.task import Task
+from nas_gym.search_spaces import choice_table, grammar
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.conv_net.space import NO_STRIDE, ConvNet
+from nas_gym.search_spaces.grammar import Choice, decode, next_choice, tokens_of, trace
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.genotype import ENAS_OPERATIONS
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, LayerChain
 from nas_gym.testing.spaces import Layer
 
@@ -108,7 +103,7 @@ def test_a_space_that_tells_its_branches_is_run_once_for_each(monkeypatch):
 
 
 def test_tables_of_branches_are_forgotten_before_they_fill_the_memory(monkeypatch):
-    monkeypatch.setattr(grammar, "CACHED_PREFIXES", 40)
+    monkeypatch.setattr(choice_table, "CACHED_PREFIXES", 40)
     space = ConvNet(depth=(2, 4), types=("conv", "pool"))
     table, rng = ChoiceTable(space), np.random.default_rng(0)
     for _ in range(20):
@@ -127,7 +122,7 @@ def test_the_static_table_is_the_whole_path():
 
 
 def test_the_cache_of_prefixes_is_bounded(monkeypatch):
-    monkeypatch.setattr(grammar, "CACHED_PREFIXES", 10)
+    monkeypatch.setattr(choice_table, "CACHED_PREFIXES", 10)
     table = ChoiceTable(LayerChain(3))
     rng = np.random.default_rng(0)
     for _ in range(50):
@@ -228,7 +223,7 @@ def test_the_readme_runs(capsys):
     assert capsys.readouterr().out.count("ConvLayer(") == 8
     space = module.TrainableConvChain()
     tokens = random_tokens(space, np.random.default_rng(0))
-    task = grammar.Task(channels=3, height=6, width=6, classes=10)
+    task = Task(channels=3, height=6, width=6, classes=10)
     network = space.build(decode(space, tokens), task)
     assert network(torch.zeros(2, 3, 6, 6)).shape == (2, 10)
     suite, samples = module.TestConvChain(), [tokens]

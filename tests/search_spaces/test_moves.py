@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.search_spaces import moves
-from nas_gym.search_spaces.cell_genotype import AMOEBANET_OPERATIONS
 from nas_gym.search_spaces.grammar import decode, trace
 from nas_gym.search_spaces.moves import (
     crossover,
@@ -19,7 +18,8 @@ from nas_gym.search_spaces.moves import (
     random_tokens,
     space_size,
 )
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.genotype import AMOEBANET_OPERATIONS
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, LayerChain
 
 SPACES = [NASNetCell(), NASNetCell(3, AMOEBANET_OPERATIONS, ("add",)), BitString(9), LayerChain(4)]

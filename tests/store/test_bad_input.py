@@ -21,19 +21,19 @@ import pytest
 import sqlalchemy as sa
 
 import nas_gym
-from nas_gym.architecture import architecture_of
-from nas_gym.cli import main
+from nas_gym.cli.main import main
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import NASGymError, StoreError
-from nas_gym.evaluation import Evaluation, Validation
-from nas_gym.ledger import Ledger
+from nas_gym.evaluators.evaluation import Evaluation, Validation
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.moves import random_tokens
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
-from nas_gym.store import RunData, Store, load_run, sqlite_file
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.store import RunData, Store, load_run, sqlite
 from nas_gym.store.schema import EVALUATIONS
 from nas_gym.testing.evaluators import FailingEvaluator
-from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import BitString
-from nas_gym.vector_env import NASVectorEnv
 
 CHEAP = ("--evaluator", "landscape", "--agent", "random-search", "--set", "space.blocks=2",
          "--workers", "1")  # fmt: skip
@@ -204,8 +204,8 @@ END = "--- end ---"
 AS_NOBODY = f"""
 import concurrent.futures.process, json, os, sys
 import sqlalchemy.dialects.sqlite
-import nas_agents, nas_gym.evaluators.parallel, nas_gym.testing.landscapes
-from nas_gym.cli import main
+import nas_agents, nas_gym.evaluators.workers.parallel, nas_gym.evaluators.landscapes
+from nas_gym.cli.main import main
 
 def run(command):
     try:
@@ -332,7 +332,7 @@ sys.stdin.read()
 
 @pytest.fixture
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sqlite_file, "LOCK_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite, "LOCK_SECONDS", 0.2)
 
 
 def locked(path: Path, *statements: str) -> "subprocess.Popen[str]":
@@ -702,7 +702,7 @@ def test_nothing_that_is_read_can_run_code() -> None:
         for file in root.rglob("*.py"):
             if file.name == "plain_pickle.py":  # its unpickler refuses every import: see its tests
                 continue
-            own_processes = file.parent.name in ("evaluators", "testing")
+            own_processes = file.parent.name in ("workers", "testing")
             for name, node in calls_and_imports(file):
                 options = {k.arg: ast.unparse(k.value) for k in getattr(node, "keywords", ())}
                 bad = (

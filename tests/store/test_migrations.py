@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 import nas_gym
-from nas_gym.cli import main
+from nas_gym.cli.main import main
 from nas_gym.errors import InvalidOption, StoreError
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, Store, load_run
 from nas_gym.testing.evaluators import FailingEvaluator
-from nas_gym.testing.landscapes import Landscape
 from nas_gym.testing.spaces import BitString
 
 OLD = Path(__file__).with_name("store_v1.sql")

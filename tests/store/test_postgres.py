@@ -13,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 
 import nas_gym
-from nas_gym.cli import main
+from nas_gym.cli.main import main
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.rewards import Accuracy
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import StoreError
-from nas_gym.ledger import Ledger
-from nas_gym.rewards import Accuracy
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, Store, database, load_run
 from nas_gym.store.schema import EVALUATIONS, REQUESTS
-from nas_gym.testing.landscapes import Landscape
-from nas_gym.vector_env import NASVectorEnv
 
 pytest.importorskip("psycopg")
 
@@ -140,7 +140,7 @@ def test_a_database_that_is_not_there(
 
 def test_the_driver_is_missing() -> None:
     script = (
-        "import sys; sys.modules['psycopg'] = None; from nas_gym.cli import main;"
+        "import sys; sys.modules['psycopg'] = None; from nas_gym.cli.main import main;"
         "main(['report', 'mine', '--store', 'postgresql://me:s3cr3t@127.0.0.1/mine'])"
     )
     done = subprocess.run(
@@ -255,7 +255,7 @@ def test_a_run_that_another_process_took_over_is_left_alone(
 SLOW_PARTS = """
 import time
 from dataclasses import dataclass
-from nas_gym.testing.landscapes import Landscape
+from nas_gym.evaluators.landscapes import Landscape
 
 @dataclass(frozen=True)
 class Slow(Landscape):
@@ -266,7 +266,7 @@ class Slow(Landscape):
 """
 DRIVER = """
 import sys
-from nas_gym.cli import main
+from nas_gym.cli.main import main
 from nas_gym.store import database
 database.RETRY_PAUSES = tuple(map(float, sys.argv[1].split()))
 main(sys.argv[2:])

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import sqlalchemy as sa
 
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.recorder import Record
+from nas_gym.envs.rewards import Accuracy
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, StoreError
-from nas_gym.evaluation import Validation
-from nas_gym.ledger import Ledger
-from nas_gym.record import Record
-from nas_gym.rewards import Accuracy
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.evaluators.evaluation import Validation
+from nas_gym.evaluators.landscapes import BitCount, Landscape
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
 from nas_gym.store.schema import EVALUATIONS
 from nas_gym.testing.evaluators import FailingEvaluator, SlowEvaluator
-from nas_gym.testing.landscapes import BitCount, Landscape
 from nas_gym.testing.spaces import BitString
-from nas_gym.vector_env import NASVectorEnv
 
 CONFIG = {"budget": 20, "seed": 0}
 SHARED = {"space": "one", "evaluator": "landscape"}

@@ -5,9 +5,9 @@ from collections import Counter
 
 import pytest
 
-from nas_gym.architecture import architecture_of
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.registry import make, spec_of
+from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.testing import BitCount, BitString, FailingEvaluator, Landscape, SlowEvaluator
 
 SPACE = BitString(5)

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidSpace
-from nas_gym.search_spaces.cell_genotype import AMOEBANET_OPERATIONS
-from nas_gym.search_spaces.nasnet_cell import NASNetCell
+from nas_gym.search_spaces.nasnet_cell.genotype import AMOEBANET_OPERATIONS
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import (
     BitCount,
     BitString,
@@ -19,7 +20,6 @@ from nas_gym.testing import (
 from nas_gym.testing.agent_suite import AgentSuite
 from nas_gym.testing.evaluator_suite import EvaluatorSuite
 from nas_gym.testing.space_suite import SpaceSuite
-from nas_gym.vector_env import NASVectorEnv
 
 
 class TestSpaces(SpaceSuite):
@@ -142,7 +142,7 @@ class Half(Landscape):
 
 
 def test_evaluator_suite_catches_missing_and_wrong_answers():
-    from nas_gym.architecture import architecture_of
+    from nas_gym.search_spaces.architecture import architecture_of
 
     space = BitString(6)
     architectures = [architecture_of(space, [i % 2] * 6) for i in range(2)]

@@ -11,7 +11,7 @@ from typing import Any
 from harness import serve
 
 import nas_gym
-from nas_gym.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import Evaluation
 
 
 @dataclass(frozen=True)

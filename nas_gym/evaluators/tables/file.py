@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nas_gym.errors import InvalidOption, InvalidTable, unknown_name
-from nas_gym.evaluation import is_test_figure
+from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.reading import FORMS, UNITS, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
 from nas_gym.search_spaces.grammar import SearchSpace

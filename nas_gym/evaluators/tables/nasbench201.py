@@ -1,7 +1,7 @@
 """``NASBench201Table``: the trained accuracies of all 15,625 cells of NAS-Bench-201.
 
 From Dong & Yang 2020 (arXiv 2001.00326) and Dong et al. 2021 (NATS-Bench, arXiv 2009.00437), in the
-encoding of ``benchmarks/make_nasbench201_table.py``; licences in ``NOTICES.md`` beside this file.
+encoding of ``benchmarks/tables/make_nasbench201_table.py``; licences in ``NOTICES.md`` here.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,8 @@ import numpy as np
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
-from nas_gym.search_spaces.nasbench201 import NASBench201, genotype_of_string
+from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 FILE = Path(__file__).with_name("nasbench201.npz")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")

@@ -16,8 +16,8 @@ from nas_gym.errors import InvalidOption, InvalidTable, NASGymError, unknown_nam
 from nas_gym.evaluators.tables.plain_pickle import load_plain
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
 from nas_gym.search_spaces.grammar import decode_valid
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.search_spaces.nats_size import NATSSize
+from nas_gym.search_spaces.nasbench201.size_space import NATSSize
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 # Epochs of the trainings that the files hold, longest last.
 SCHEDULES = {NASBench201: ("12", "200"), NATSSize: ("01", "12", "90")}

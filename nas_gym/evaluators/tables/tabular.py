@@ -5,9 +5,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nas_gym.architecture import Architecture
 from nas_gym.errors import InvalidOption
-from nas_gym.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.search_spaces.architecture import Architecture
 
 _Tokens = tuple[int, ...]
 

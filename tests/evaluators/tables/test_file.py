@@ -11,16 +11,17 @@ import numpy as np
 import pytest
 
 import nas_gym  # noqa: F401
-from nas_gym.architecture import architecture_of
-from nas_gym.cli import main
-from nas_gym.commands.search import Search, _settings
+from nas_gym.cli.main import main
+from nas_gym.cli.search import Search, _settings
 from nas_gym.errors import InvalidOption, InvalidSpace, InvalidTable, UnknownName
 from nas_gym.evaluators.tables.file import Tabular
 from nas_gym.registry import make, restorable, spec_of
+from nas_gym.runs.resume import resume
+from nas_gym.runs.search import search
+from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.moves import enumerate_tokens
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.searching import resume, search
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.store import load_run
 from nas_gym.testing import BitString, LayerChain
 from nas_gym.testing.evaluator_suite import EvaluatorSuite

@@ -9,6 +9,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from nas_gym.envs.registration import make_vector_env
 from nas_gym.errors import InvalidGenotype, InvalidOption, UnknownName
 from nas_gym.evaluators.tables.nasbench201 import (
     DATASETS,
@@ -17,10 +18,10 @@ from nas_gym.evaluators.tables.nasbench201 import (
     multiply_adds,
     tokens_of_string,
 )
-from nas_gym.registry import make_vector_env
 from nas_gym.search_spaces.grammar import tokens_of, trace
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
-from nas_gym.search_spaces.nasbench201 import NASBench201, genotype_of_string
+from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing.evaluator_suite import EvaluatorSuite
 from nas_gym.testing.space_suite import SpaceSuite
 

@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nas_gym.architecture import architecture_of
 from nas_gym.errors import InvalidOption, InvalidTable, UnknownName
 from nas_gym.evaluators.tables import nats_bench
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.evaluators.tables.nats_bench import NATSBench
 from nas_gym.evaluators.tables.plain_pickle import load_plain
-from nas_gym.networks.nasbench201 import NATSSizeNetwork
+from nas_gym.networks.cost import cost_on_meta
+from nas_gym.networks.task import Task
 from nas_gym.registry import make, restorable, spec_of
-from nas_gym.search_spaces.grammar import Task, decode, tokens_of
-from nas_gym.search_spaces.nasbench201 import NASBench201
-from nas_gym.search_spaces.nats_size import NATSSize, size_of_string
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.search_spaces.grammar import decode, tokens_of
+from nas_gym.search_spaces.nasbench201.genotype import size_of_string
+from nas_gym.search_spaces.nasbench201.network import NATSSizeNetwork
+from nas_gym.search_spaces.nasbench201.size_space import NATSSize
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString
 from nas_gym.testing.evaluator_suite import EvaluatorSuite
-from nas_gym.training.cost import cost_on_meta
 
 # A folder with NATS-tss-v1_0-3ffb9-simple and NATS-sss-v1_0-50262-simple; three files each will do.
 GENUINE = os.environ.get("NAS_GYM_TEST_NATS_BENCH")

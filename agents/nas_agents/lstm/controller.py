@@ -1,0 +1,308 @@
+"""The LSTM that writes architectures: Zoph & Le 2016, section 3; Zoph et al. 2017, appendix A.
+
+It writes token by token: the embedding of the last token goes into an LSTM, whose output goes into
+the softmax of the open choice's kind, from which the next token is *sampled*. The agents that train
+it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from nas_agents.lstm.depth_schedule import checked_schedule, scheduled_token
+from nas_agents.lstm.set_selection import Anchors, SetSelection
+from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
+from nas_gym.errors import InvalidOption
+
+DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
+
+
+@dataclass(frozen=True)
+class LSTMAgent:
+    """What all agents with this controller can set; they say what each default comes from.
+
+    Args:
+        batch_size: m, architectures an update, >= 1.
+        layers: LSTM layers, >= 1.
+        hidden_size: Units a layer, and size of the token embeddings, >= 1.
+        initial_range: All weights start uniform in [-initial_range, initial_range].
+        learning_rate: Of Adam, > 0.
+        entropy_weight: Bonus for the policy's entropy (nats, summed over tokens), >= 0.
+        choice_bias: Give every choice, by name, logits of its own beside those of its kind's
+            softmax.
+        temperature: Divides the logits, > 0.
+        tanh_constant: Logits become ``tanh_constant * tanh(logits)``; 0 leaves them (Bello et al.
+            2016).
+        attention: Score the connections of parts by attention between them, where the space has
+            such choices (``nas_agents.lstm.set_selection``); False treats them like all others.
+        depth_schedule: Where the space has a choice named ``depth``: first depth, step, and after
+            how many architectures it comes (``nas_agents.lstm.depth_schedule``); None samples it.
+    """
+
+    batch_size: int = 8
+    layers: int = 1
+    hidden_size: int = 32
+    initial_range: float = 0.1
+    learning_rate: float = 0.03
+    entropy_weight: float = 0.05
+    choice_bias: bool = True
+    temperature: float = 1.0
+    tanh_constant: float = 0.0
+    attention: bool = True
+    depth_schedule: tuple[int, int, int] | None = None
+
+    def __post_init__(self) -> None:
+        at_least(self, 1, "batch_size", "layers", "hidden_size")
+        at_least(self, 0, "initial_range", "entropy_weight", "tanh_constant")
+        above_zero(self, "learning_rate", "temperature")
+        object.__setattr__(self, "depth_schedule", checked_schedule(self.depth_schedule))
+
+
+def at_least(settings: object, lowest: int, *names: str) -> None:
+    """Check that these options are ``lowest`` or more."""
+    for name in names:
+        if not getattr(settings, name) >= lowest:
+            raise InvalidOption(f"{name} is {getattr(settings, name)}: give {lowest} or more")
+
+
+def above_zero(settings: object, *names: str) -> None:
+    """Check that these options are positive."""
+    for name in names:
+        if not getattr(settings, name) > 0:
+            raise InvalidOption(f"{name} is {getattr(settings, name)}: give a number above 0")
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one thread here: the controller is small, and its threads would wait for cores
+    that train children (measured on two busy cores: 30 to 140 ms an architecture instead of 3).
+    """  # noqa: D205
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+class State(NamedTuple):
+    """What a step leaves for the next."""
+
+    layers: list[tuple[Tensor, Tensor]]  # of the LSTM: hidden and cell, (episodes, hidden_size)
+    anchors: Anchors | None  # None without attention
+
+
+class Controller(nn.Module):
+    """The policy: an LSTM over tokens with one softmax for each kind of choice."""
+
+    def __init__(
+        self, settings: LSTMAgent, vocabulary: Vocabulary, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.vocabulary = vocabulary
+        kinds, options = len(vocabulary.kinds) + 1, vocabulary.max_options
+        size, layers = settings.hidden_size, settings.layers
+        # Modules initialise themselves from torch's global generator; on "meta" they leave it be.
+        with torch.device("meta"):
+            self.embedding = nn.Embedding(1 + kinds * options, size)  # 0: no token yet
+            self.lstm = nn.LSTM(size, size, layers, batch_first=True)
+            self.softmaxes = nn.Linear(size, kinds * options)
+            bits = getattr(vocabulary.choices.space, "set_selection", None)
+            self.selection: SetSelection | None = None
+            if settings.attention and bits is not None:
+                self.selection = SetSelection(bits, vocabulary.names, size)
+        self.to_empty(device="cpu")
+        for parameter in self.parameters():
+            nn.init.uniform_(
+                parameter, -settings.initial_range, settings.initial_range, generator=generator
+            )
+        self.bias = nn.Parameter(
+            torch.zeros(len(vocabulary.names) + 1, options), requires_grad=settings.choice_bias
+        )
+
+    def step(self, inputs: Tensor, opened: Opened, state: State) -> tuple[Tensor, State]:
+        """Log-probabilities (episodes, max_options) of the next token, and the LSTM's next state.
+
+        ``inputs`` (episodes,) are the embeddings of the last tokens. The same numbers as
+        ``log_probabilities``, whose ``nn.LSTM`` takes more than twice as long for a single step.
+        """
+        output = self.embedding(inputs)
+        following = []
+        for weights, layer in zip(self.lstm.all_weights, state.layers, strict=True):
+            layer = torch.lstm_cell(output, layer, *weights)
+            output = layer[0]
+            following.append(layer)
+        scores, anchors = None, state.anchors
+        if self.selection is not None and anchors is not None:
+            scores, anchors = self.selection.step(opened.names, output, anchors)
+        return self._log_softmax(output, opened, scores), State(following, anchors)
+
+    def outputs(self, episodes: Episodes) -> Tensor:
+        """What the LSTM knows before each token: (episodes, max_length, hidden_size)."""
+        inputs = last_inputs(episodes.opened, episodes.tokens)
+        output: Tensor = self.lstm(self.embedding(inputs))[0]
+        return output
+
+    def log_probabilities(
+        self, episodes: Episodes, outputs: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Of the sampled tokens, and the entropy at each step; both (episodes, max_length).
+
+        ``outputs`` are those of the LSTM, where the caller has them already.
+        """
+        outputs = self.outputs(episodes) if outputs is None else outputs
+        names = episodes.opened.names
+        scores = None if self.selection is None else self.selection(names, outputs)
+        every = self._log_softmax(outputs, episodes.opened, scores)
+        sampled = every.gather(-1, episodes.tokens[..., None]).squeeze(-1)
+        return sampled, -(every.exp() * every).sum(-1)
+
+    def first_state(self, episodes: int) -> State:
+        """Zeros."""
+        zeros = torch.zeros(episodes, self.settings.hidden_size)
+        anchors = None if self.selection is None else self.selection.first_anchors(episodes)
+        return State([(zeros, zeros)] * self.settings.layers, anchors)
+
+    def depth_token(self, asked: int) -> int | None:
+        """What the schedule sets after ``asked`` architectures; None where there is none."""
+        schedule, depths = self.settings.depth_schedule, self.vocabulary.depths
+        return scheduled_token(schedule, depths, asked) if schedule and depths else None
+
+    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+        padded, path = self.vocabulary.path_of(tokens)
+        if self.depth_token(0) is not None:
+            path = self.vocabulary.depth_is_set(path, padded)
+        return padded, path
+
+    def _log_softmax(self, output: Tensor, opened: Opened, scores: Tensor | None) -> Tensor:
+        """(..., max_options), from the LSTM's output (..., hidden_size) and scores of bits."""
+        logits = self.softmaxes(output).gather(-1, opened.columns)
+        if self.selection is not None and scores is not None:
+            logits = self.selection.put_into(logits, opened.names, scores)
+        if self.settings.choice_bias:
+            logits = logits + nn.functional.embedding(opened.names, self.bias)
+        if self.settings.temperature != 1:
+            logits = logits / self.settings.temperature
+        if self.settings.tanh_constant:
+            logits = self.settings.tanh_constant * torch.tanh(logits)
+        log_probabilities: Tensor = (logits + opened.closed).log_softmax(-1)
+        return log_probabilities
+
+
+class Optimizer:
+    """Adam on all that a network may learn, as one vector: an eighth of the calls for each step.
+
+    Args:
+        network: Its parameters become views of the vector.
+        learning_rate: Adam's, > 0.
+    """
+
+    def __init__(self, network: nn.Module, learning_rate: float) -> None:
+        learnt = [p for p in network.parameters() if p.requires_grad]
+        self.vector = torch.cat([p.detach().flatten() for p in learnt]).requires_grad_()
+        self.gradient = self.vector.grad = torch.zeros_like(self.vector)
+        sizes = [p.numel() for p in learnt]
+        values = torch.split(self.vector.detach(), sizes)
+        gradients = torch.split(self.gradient, sizes)
+        for parameter, value, gradient in zip(learnt, values, gradients, strict=True):
+            parameter.data, parameter.grad = value.view_as(parameter), gradient.view_as(parameter)
+        self.learning_rate = learning_rate
+        self.steps = 0
+        self.mean = torch.zeros_like(self.gradient)
+        self.square = torch.zeros_like(self.gradient)
+
+    def minimize(self, loss: Tensor) -> None:
+        """One step down the gradient of ``loss``, a scalar."""
+        self.gradient.zero_()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.step()
+
+    def step(self) -> None:
+        """One step down ``gradient``: ``torch.optim.Adam``'s to the bit, in a third of its time."""
+        self.steps += 1
+        first, second = 1 - DECAYS[0] ** self.steps, 1 - DECAYS[1] ** self.steps
+        self.mean.lerp_(self.gradient, 1 - DECAYS[0])
+        self.square.mul_(DECAYS[1]).addcmul_(self.gradient, self.gradient, value=1 - DECAYS[1])
+        scale = (self.square.sqrt() / second**0.5).add_(EPSILON)
+        with torch.no_grad():
+            self.vector.addcdiv_(self.mean, scale, value=-self.learning_rate / first)
+
+
+def _inputs(opened: Opened, tokens: Tensor) -> Tensor:
+    """Which embedding stands for a token of a kind; the shape of ``tokens``."""
+    return opened.columns[..., 0] + tokens + 1
+
+
+def last_inputs(opened: Opened, tokens: Tensor) -> Tensor:
+    """Before each token of whole episodes: the embedding of the one before; 0 at the first."""
+    inputs = _inputs(opened, tokens).roll(1, dims=1)
+    inputs[:, 0] = 0
+    return inputs
+
+
+def sample(
+    controller: Controller,
+    episodes: int,
+    generator: torch.Generator,
+    take: Callable[[npt.NDArray[np.int64]], object] | None = None,
+    exploration: float = 0.0,
+    depth: int | None = None,
+) -> tuple[Tensor, Opened]:
+    """Write architectures: their tokens (episodes, max_length), and the choices these answered.
+
+    ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
+    ``exploration``, in [0, 1], is how often a token is uniform over its open options instead.
+    ``depth`` is the token of the choice named so, where it is not to be sampled.
+    """
+    path = controller.vocabulary.static_path(episodes)
+    steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
+    state = controller.first_state(episodes)
+    inputs = torch.zeros(episodes, dtype=torch.int64)
+    prefixes: list[tuple[int, ...]] = [()] * episodes
+    written: list[Tensor] = []
+    seen: list[Opened] = []
+    for position in range(controller.vocabulary.max_length):
+        if steps is None:
+            opened = controller.vocabulary.opened(prefixes)
+            seen.append(opened)
+        else:
+            opened = Opened(*steps[position])
+        if depth is not None:
+            opened = controller.vocabulary.depth_is_set(opened, torch.full((episodes,), depth))
+        with one_thread(), torch.inference_mode():  # not around take, which may train a child
+            log_probabilities, state = controller.step(inputs, opened, state)
+            probabilities = log_probabilities.exp()
+            if exploration:
+                uniform = opened.closed.exp()
+                uniform /= uniform.sum(-1, keepdim=True)
+                probabilities = probabilities.lerp(uniform, exploration)
+            tokens = _draw(probabilities, generator)
+            inputs = _inputs(opened, tokens)
+        written.append(tokens)
+        taken = tokens.numpy()
+        if steps is None:
+            prefixes = [(*p, t) for p, t in zip(prefixes, taken.tolist(), strict=True)]
+        if take is not None:
+            take(taken)
+    if path is None:
+        path = Opened(*(torch.stack(parts, dim=1) for parts in zip(*seen, strict=True)))
+    all_tokens = torch.stack(written, dim=1)
+    if depth is not None:
+        path = controller.vocabulary.depth_is_set(path, all_tokens)
+    return all_tokens, path
+
+
+def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
+    """One option a row: what ``torch.multinomial`` does, without its checks, in a third of the
+    time. The first of exponential clocks with these rates rings with these probabilities.
+    """  # noqa: D205
+    clocks = torch.empty_like(probabilities).exponential_(generator=generator)
+    return (probabilities / clocks).argmax(-1)

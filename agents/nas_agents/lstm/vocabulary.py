@@ -1,0 +1,124 @@
+"""What the LSTM agents know of a space: its choices, numbered, and episodes in these numbers."""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas_agents.lstm.depth_schedule import DEPTH
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
+from nas_gym.search_spaces.moves import random_tokens
+
+CLOSED = -1e9  # added to the logit of an option that is not open
+TRACES = 200  # random architectures that show which choices a conditional space has
+
+
+class Opened(NamedTuple):
+    """The choices that are open: of some episodes now (episodes,), or at every step of theirs
+    (episodes, max_length). Each has a softmax, which is a row of columns in one linear layer.
+    """  # noqa: D205
+
+    columns: Tensor  # (..., max_options) int64: of the softmax of the choice's kind
+    names: Tensor  # (...,) int64: whose bias
+    closed: Tensor  # (..., max_options) float32: 0, or CLOSED where an option is not open
+
+    @property
+    def decisions(self) -> Tensor:
+        """(...,) bool: whether there was more than one option."""
+        return (self.closed == 0).sum(-1) > 1
+
+
+class Vocabulary:
+    """Numbers the kinds and names of a space's choices; 0 is for those not seen in advance.
+
+    A static space shows all of them; a conditional one is sampled.
+    """
+
+    def __init__(self, choices: ChoiceTable, rng: np.random.Generator) -> None:
+        self.choices = choices
+        self.max_options = choices.space.max_options
+        self.max_length = choices.space.max_length
+        seen = choices.static or _sampled_choices(choices.space, rng)
+        self.kinds = {kind: i for i, kind in enumerate(dict.fromkeys(c.kind for c in seen), 1)}
+        self.names = {name: i for i, name in enumerate(dict.fromkeys(c.name for c in seen), 1)}
+        # Of the choice that a depth schedule sets; none where the space has no such choice.
+        self.depths: tuple[Any, ...] = next((c.options for c in seen if c.name == DEPTH), ())
+        self._every_option = torch.arange(self.max_options)
+        self._static_paths: dict[int, Opened] = {}  # for so many episodes
+
+    def opened(self, prefixes: Sequence[tuple[int, ...]]) -> Opened:
+        """The choice that is open after each prefix; token 0 alone once all is chosen."""
+        return self._opened([self._numbers(self.choices.after(prefix)) for prefix in prefixes])
+
+    def static_path(self, episodes: int) -> Opened | None:
+        """The choices of a static space, the same in all episodes; None for other spaces."""
+        path = self.choices.static
+        if path is None:
+            return None
+        if episodes not in self._static_paths:
+            padded = [*path, *[None] * (self.max_length - len(path))]
+            opened = self._opened([self._numbers(choice) for choice in padded])
+            repeated = (part.repeat(episodes, *[1] * part.dim()) for part in opened)
+            self._static_paths[episodes] = Opened(*repeated)
+        return self._static_paths[episodes]
+
+    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+        padded = [(*each, *[0] * (self.max_length - len(each))) for each in tokens]
+        path = self.static_path(len(tokens))
+        if path is None:
+            steps = [
+                self.opened([whole[:position] for whole in tokens])
+                for position in range(self.max_length)
+            ]
+            path = Opened(*(torch.stack(parts, dim=1) for parts in zip(*steps, strict=True)))
+        return torch.tensor(padded), path
+
+    def depth_is_set(self, opened: Opened, tokens: Tensor) -> Opened:
+        """Close all but ``tokens``, of these steps, where the choice is the depth."""
+        others = self._every_option != tokens[..., None]
+        at_depth = opened.names == self.names[DEPTH]
+        closed = opened.closed.masked_fill(at_depth[..., None] & others, CLOSED)
+        return opened._replace(closed=closed)
+
+    def _numbers(self, choice: Choice | None) -> tuple[int, int, int]:
+        """Kind, name and number of options."""
+        if choice is None:
+            return 0, 0, 1
+        kind, name = self.kinds.get(choice.kind, 0), self.names.get(choice.name, 0)
+        return kind, name, len(choice.options)
+
+    def _opened(self, numbers: Sequence[tuple[int, int, int]]) -> Opened:
+        kinds, names, counts = torch.tensor(numbers).T
+        columns = kinds[:, None] * self.max_options + self._every_option
+        closed = torch.where(self._every_option < counts[:, None], 0.0, CLOSED)
+        return Opened(columns, names, closed)
+
+
+def _sampled_choices(space: SearchSpace[Any], rng: np.random.Generator) -> list[Choice]:
+    return [c for _ in range(TRACES) for c in trace(space, random_tokens(space, rng))[1]]
+
+
+class Episodes(NamedTuple):
+    """Finished episodes. All have ``max_length`` steps; after completion only token 0 is open."""
+
+    tokens: Tensor  # (episodes, max_length) int64
+    opened: Opened  # (episodes, max_length)
+    rewards: Tensor  # (episodes,) float32
+
+    def of(self, rows: Tensor) -> "Episodes":
+        """Some of them: ``rows`` is (n,) int64."""
+        opened = Opened(*(part[rows] for part in self.opened))
+        return Episodes(self.tokens[rows], opened, self.rewards[rows])
+
+
+def joined(batch: Sequence[Episodes]) -> Episodes:
+    """All episodes of several rounds."""
+    if len(batch) == 1:
+        return batch[0]
+    tokens, opened, rewards = zip(*batch, strict=True)
+    parts = zip(*opened, strict=True)
+    return Episodes(torch.cat(tokens), Opened(*map(torch.cat, parts)), torch.cat(rewards))

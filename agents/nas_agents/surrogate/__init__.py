@@ -1,0 +1,1 @@
+"""Models of the reward that agents ask before they ask the environment."""

@@ -1,0 +1,153 @@
+"""What is done is done: one file for each chunk of seeds, named by what it depends on.
+
+That is the agent's settings and its code, the data set, the numbers of the suite, ``trials`` and
+``recommending``. After any other change to the package, delete the folder.
+"""
+
+import hashlib
+import inspect
+import json
+import os
+import re
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+import nas_gym
+from nas_gym import agent as recommending
+from nas_gym.benchmark import trials
+from nas_gym.benchmark.suite import DataSet, Entry, Suite, shares
+from nas_gym.benchmark.trials import Chunk, Trials, prepared
+from nas_gym.errors import StoreError
+from nas_gym.registry import make
+
+VERSION = 1  # of what a file holds
+CHUNK = 20  # seeds
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A chunk of the suite, and the file that its trials are kept in."""
+
+    entry: Entry
+    dataset: DataSet
+    chunk: Chunk
+    file: Path
+
+    def done(self) -> bool:
+        """Whether the file is there."""
+        return self.file.is_file()
+
+
+def units(suite: Suite, folder: Path) -> list[Unit]:
+    """All of the suite's chunks; the first seeds of every agent and data set come first.
+
+    Args:
+        suite: The suite.
+        folder: Where their files are to be; made if it is not there.
+
+    Raises:
+        NASGymError: An agent or data set that cannot be made, or a folder that cannot be.
+    """
+    for dataset in suite.datasets:
+        prepared(dataset.space, dataset.evaluator)
+    keys = {entry.label: _agent_key(entry) for entry in suite.entries}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    return [
+        _unit(suite, entry, dataset, seeds, folder, keys[entry.label])
+        for seeds in shares(suite.seeds, CHUNK)
+        for dataset in suite.datasets
+        for entry in suite.entries
+    ]
+
+
+def write(trials_: Trials, file: Path) -> None:
+    """Write a chunk's file; it is there whole, or not at all.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    part = file.with_suffix(f".{os.getpid()}.part")
+    try:
+        with part.open("wb") as stream:
+            np.savez_compressed(stream, **vars(trials_))
+        part.replace(file)
+    except OSError as error:
+        raise _unwritable(file, error) from error
+
+
+def read(file: Path) -> Trials:
+    """What was written.
+
+    Raises:
+        StoreError: It is broken.
+    """
+    try:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            return Trials(*(arrays[field.name] for field in fields(Trials)))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise StoreError(
+            f"{file} cannot be read ({error}): delete it and run the benchmark again"
+        ) from error
+
+
+def _unit(
+    suite: Suite, entry: Entry, dataset: DataSet, seeds: range, folder: Path, agent_key: str
+) -> Unit:
+    chunk = Chunk(
+        entry.agent,
+        dataset.space,
+        dataset.evaluator,
+        tuple(seeds),
+        suite.budget,
+        suite.checkpoints,
+        suite.workers,
+    )
+    depends = [repr(getattr(chunk, field.name)) for field in fields(Chunk)[1:]]
+    digest = _digest(entry.label, dataset.label, agent_key, *depends)
+    name = re.sub(r"[^A-Za-z0-9.,_-]", "-", f"{entry.label}.{dataset.label}")[:80]
+    return Unit(entry, dataset, chunk, folder / f"{name}.{seeds.start:04d}.{digest}.npz")
+
+
+def _unwritable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"cannot write {path}: {error.strerror or error}; give a folder that you may write to"
+    )
+
+
+def _agent_key(entry: Entry) -> str:
+    """Changes with the agent's settings, its code and the version of nas-gym."""
+    agent = make("agent", entry.agent)
+    module = sys.modules[type(agent).__module__]
+    code = [*_sources(module, set()), inspect.getsource(trials), inspect.getsource(recommending)]
+    return _digest(str(VERSION), nas_gym.__version__, module.__name__, repr(agent), *code)
+
+
+def _sources(module: ModuleType, seen: set[str]) -> Iterator[str]:
+    """The text of ``module`` and of what it uses of its own package."""
+    seen.add(module.__name__)
+    try:
+        yield inspect.getsource(module)
+    except (OSError, TypeError):  # typed in, or compiled
+        return
+    package = module.__name__.partition(".")[0] + "."
+    for name in sorted({_module_of(value) for value in vars(module).values()}):
+        if name.startswith(package) and name not in seen and name in sys.modules:
+            yield from _sources(sys.modules[name], seen)
+
+
+def _module_of(value: Any) -> str:
+    return str(value.__name__ if inspect.ismodule(value) else getattr(value, "__module__", ""))
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.blake2b(json.dumps(parts).encode(), digest_size=6).hexdigest()

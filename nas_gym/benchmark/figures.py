@@ -1,0 +1,198 @@
+"""The figures of a benchmark, from its curves alone."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nas_gym.benchmark.results import Curve, Results
+from nas_gym.benchmark.suite import FAMILIES
+from nas_gym.drawing.figures import DPI, rgb_array
+from nas_gym.errors import StoreError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Paul Tol's "muted" colours: told apart with every kind of colour vision, nine of them.
+PALETTE = (
+    "#332288", "#CC6677", "#117733", "#88CCEE", "#882255", "#44AA99", "#AA4499", "#999933",
+    "#DDCC77",
+)  # fmt: skip
+STYLES: dict[str, Any] = {"rl": "-", "evolution": (0, (4, 1.5)), "other": (0, (1, 1.2))}
+PANEL = 3.4, 3.0  # inches
+LINE_HEIGHT = 0.2  # of the legend, inches
+COLUMNS = 4  # of the legend
+PNG_DPI = 130
+COLOURS = 160
+
+
+def draw_figures(results: Results, folder: Path) -> list[Path]:
+    """Write all figures; returns their files."""
+    figures = {
+        "regret.png": panels(
+            results, [("evaluations", _regret)], "regret of the best observed, percentage points"
+        ),
+        "regret_hours.png": panels(
+            results,
+            [("hours", _regret), ("hours_cluster", _regret)],
+            "regret of the best observed, percentage points",
+        ),
+        "optimum.png": panels(
+            results,
+            [("evaluations", _optimum), ("recommended", _optimum)],
+            "share of runs at the optimum",
+        ),
+        "policy.png": panels(results, [("evaluations", _entropy), ("evaluations", _repeats)], ""),
+        "overview.png": overview(results, results.datasets[0]),
+    }
+    return [save_small(figure, folder / name) for name, figure in figures.items()]
+
+
+def save_small(figure: "Figure", file: Path) -> Path:
+    """Write a PNG of few colours: enough for lines on white, and a repository keeps it for ever.
+
+    Raises:
+        StoreError: It cannot be written.
+    """
+    from PIL import Image
+
+    figure.set_dpi(PNG_DPI)
+    picture = Image.fromarray(rgb_array(figure))
+    try:
+        picture.quantize(COLOURS, dither=Image.Dither.NONE).save(file, optimize=True)
+    except OSError as error:
+        raise StoreError(f"cannot write {file}: {error.strerror or error}") from error
+    return file
+
+
+Draw = Callable[["Axes", Curve, dict[str, Any]], None]
+
+
+def panels(results: Results, rows: Sequence[tuple[str, Draw]], ylabel: str) -> "Figure":
+    """A column a data set, a row an axis of the curves."""
+    figure, grid = _figure(results, len(rows), len(results.datasets))
+    for i, (axis, draw) in enumerate(rows):
+        for j, dataset in enumerate(results.datasets):
+            axes = grid[i][j]
+            _draw(axes, results, dataset, axis, draw)
+            axes.set_xlabel(_axis_name(results, axis), fontsize=8)
+            if i == 0:
+                axes.set_title(dataset, fontsize=10)
+            if j == 0:
+                axes.set_ylabel(_LABELS.get(draw, ylabel), fontsize=8)
+            if axis == "recommended":
+                axes.set_ylabel("the same, recommended" if j == 0 else "", fontsize=8)
+    _legend(figure, results)
+    return figure
+
+
+def overview(results: Results, dataset: str) -> "Figure":
+    """Regret and the share at the optimum on one data set, side by side."""
+    figure, ((left, middle, right),) = _figure(results, 1, 3)
+    for axes, axis, draw, title in (
+        (left, "evaluations", _regret, "regret of the best observed, points"),
+        (middle, "recommended", _regret, "regret of the recommended, points"),
+        (right, "recommended", _optimum, "runs at the optimum, recommended"),
+    ):
+        _draw(axes, results, dataset, axis, draw)
+        axes.set_xlabel("evaluations", fontsize=8)
+        axes.set_title(title, fontsize=9)
+    figure.suptitle(
+        f"{dataset}, mean of {results.seeds} searches, with 95 % bootstrap bands", fontsize=9
+    )
+    _legend(figure, results)
+    return figure
+
+
+# ---------------------------------------------------------------- what a panel shows
+
+
+def _regret(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
+    least = 1e-3  # of a mean at the optimum, on a logarithmic axis
+    axes.plot(curve.x, curve.regret.clip(least), **style)
+    band = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
+    axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
+    axes.set_yscale("log")
+    # A band may reach down to 0: the axis is for the means.
+    axes.set_ylim(bottom=0.6 * min(line.get_ydata().min() for line in axes.lines))  # type: ignore[union-attr]
+
+
+def _optimum(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
+    axes.plot(curve.x, curve.optimum, **style)
+    axes.set_ylim(0, 1)
+
+
+def _entropy(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
+    axes.plot(curve.x, curve.entropy, **style)
+    axes.set_ylim(0, 1.03)
+
+
+def _repeats(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
+    axes.plot(curve.x, curve.repeats, **style)
+    axes.set_ylim(0, 1.03)
+
+
+_LABELS: dict[Draw, str] = {
+    _entropy: "entropy of the requests' tokens, 1 = uniform",
+    _repeats: "share of requests that are repeats",
+}
+
+
+# ---------------------------------------------------------------- what all have in common
+
+
+def style_of(results: Results, agent: str) -> dict[str, Any]:
+    """A colour of its own within the family, and the family's line."""
+    family = results.family(agent)
+    members = [each for each in results.agents if results.family(each) == family]
+    number = members.index(agent)
+    colours = PALETTE if family == "rl" else PALETTE[::-1] if family == "other" else PALETTE[2:]
+    colour = "#555555" if agent == "random-search" else colours[number % len(colours)]
+    return {"color": colour, "linestyle": STYLES[family], "linewidth": 1.4}
+
+
+def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    for agent in results.agents:
+        draw(axes, results.curves[agent, dataset, axis], style_of(results, agent))
+    if axis.startswith("hours"):
+        axes.set_xscale("log")
+    for each in (axes.xaxis, axes.yaxis):
+        if each.get_scale() == "log":
+            each.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            each.set_major_formatter("{x:g}")
+            each.set_minor_locator(NullLocator())
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(color="#e6e6e6", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=8)
+
+
+def _figure(results: Results, rows: int, columns: int) -> "tuple[Figure, Any]":
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    legend = LINE_HEIGHT * -(-len(results.agents) // COLUMNS) + 0.3
+    size = (max(PANEL[0] * columns, 7.0), PANEL[1] * rows + legend)
+    figure = Figure(figsize=size, dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure, figure.subplots(rows, columns, squeeze=False)
+
+
+def _legend(figure: "Figure", results: Results) -> None:
+    """All agents below the panels, family by family."""
+    from matplotlib.lines import Line2D
+
+    agents = [a for family in FAMILIES for a in results.agents if results.family(a) == family]
+    lines = [Line2D([], [], **style_of(results, agent)) for agent in agents]
+    figure.legend(
+        lines, agents, loc="outside lower center", ncols=COLUMNS, fontsize=8, frameon=False
+    )
+
+
+def _axis_name(results: Results, axis: str) -> str:
+    return {
+        "hours": "simulated hours, one machine",
+        "hours_cluster": f"simulated hours, {results.suite['workers']} machines",
+    }.get(axis, "evaluations")

@@ -1,0 +1,134 @@
+"""Runs what is missing of a suite, in processes, with a progress bar on stderr."""
+
+import multiprocessing
+import os
+import signal
+import traceback
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from nas_gym.benchmark import chunks
+from nas_gym.benchmark.chunks import Unit
+from nas_gym.benchmark.trials import Chunk, run_chunk
+from nas_gym.errors import InvalidOption, NASGymError, StoreError
+from nas_gym.evaluators.workers.worker import prepare_process
+from nas_gym.runs.progress import ChunkProgress
+
+
+def run_units(units: Sequence[Unit], workers: int, console: Console | None = None) -> list[str]:
+    """Run the units whose files are missing.
+
+    Each is written as soon as it is done, so a run that is cut goes on where it was. One whose
+    agent raises is left out; the others go on.
+
+    Args:
+        units: All units of a suite.
+        workers: Processes, >= 1.
+        console: Where progress goes; stderr by default.
+
+    Returns:
+        What went wrong, one sentence an agent; empty when all files are there.
+
+    Raises:
+        InvalidOption: ``workers`` is below 1.
+        StoreError: A file cannot be written, or a worker process was killed.
+    """
+    if workers < 1:
+        raise InvalidOption(f"workers is {workers}: give 1 or more")
+    missing = [unit for unit in units if not unit.done()]
+    failures: dict[str, str] = {}
+    with ChunkProgress(len(units), len(units) - len(missing), console) as progress:
+        if missing:
+            with _pool(min(workers, len(missing))) as pool:
+                with _ctrl_c_held():  # the first one starts the processes
+                    waiting = {pool.submit(_work, u.chunk, u.file): u for u in missing}
+                for future in as_completed(waiting):
+                    unit = waiting[future]
+                    error = _error_of(future)
+                    if error is not None:
+                        failures.setdefault(unit.entry.label, _sentence(unit, error))
+                    progress.advance(unit.entry.label)
+    return list(failures.values())
+
+
+@contextmanager
+def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Fresh processes of one thread each, none of which is left behind."""
+    before = set(multiprocessing.active_children())
+    threads = os.environ.get("OMP_NUM_THREADS")
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when a library is loaded
+    pool = ProcessPoolExecutor(
+        workers, multiprocessing.get_context("spawn"), prepare_process, (None,)
+    )
+    try:
+        yield pool
+    except BaseException:  # Ctrl-C as well: what they are at is lost, what is written is not
+        pool.shutdown(wait=False, cancel_futures=True)
+        for process in set(multiprocessing.active_children()) - before:
+            process.kill()
+            process.join()
+        raise
+    finally:
+        if threads is None:
+            del os.environ["OMP_NUM_THREADS"]
+        else:
+            os.environ["OMP_NUM_THREADS"] = threads
+        pool.shutdown()
+
+
+@contextmanager
+def _ctrl_c_held() -> Iterator[None]:
+    """Ctrl-C waits for the end; processes started meanwhile never get it.
+
+    It reaches every process of a terminal, and one that is still importing would print where.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _Failed(Exception):
+    """What an agent raised, as text: its own class may not be one that can be pickled."""
+
+
+def _work(chunk: Chunk, file: Path) -> None:
+    """In a worker process."""
+    try:
+        found = run_chunk(chunk)
+    except NASGymError:
+        raise
+    except Exception as error:
+        line = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{line.filename}:{line.lineno}"
+        raise _Failed(f"{type(error).__name__}: {error}; raised at {where}") from None
+    chunks.write(found, file)
+
+
+def _error_of(future: "Future[None]") -> Exception | None:
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise StoreError(
+            "a worker process was killed, perhaps for want of memory: what was done is kept, run "
+            "the same command again, with fewer --workers"
+        ) from error
+    except StoreError:
+        raise
+    except (NASGymError, _Failed) as error:
+        return error
+    return None
+
+
+def _sentence(unit: Unit, error: Exception) -> str:
+    first, last = unit.chunk.seeds[0], unit.chunk.seeds[-1]
+    return f"{unit.entry.label} on {unit.dataset.label}, seeds {first} to {last}: {error}"

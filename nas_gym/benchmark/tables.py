@@ -1,0 +1,119 @@
+"""``table.md``: what every agent found, and what it cost."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from nas_gym.benchmark.results import PROTOCOLS, Floats, Results
+from nas_gym.benchmark.statistics import mean_ranks, standard_error
+from nas_gym.benchmark.suite import FAMILIES
+
+NAMES = {"best": "best observed", "recommended": "recommended"}
+
+
+def table_page(results: Results) -> str:
+    """The whole page."""
+    parts = [f"# {results.suite['name']}: what every agent found", introduction(results)]
+    parts += ["## All data sets", ranks_note(results), ranks_table(results)]
+    for dataset in results.datasets:
+        optimum = results.optimum(dataset)
+        parts += [f"## {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
+    return "\n\n".join(parts) + "\n"
+
+
+def introduction(results: Results) -> str:
+    """What the numbers are."""
+    suite = results.suite
+    return (
+        f"{results.seeds} searches of {suite['budget']} evaluations an agent and data set. An "
+        "evaluation gives one random seed's validation accuracy; every request is another training "
+        "and counts, a repeat too. The numbers are mean validation accuracies over all seeds (in "
+        "percent) of one architecture: *best observed* is the one with the highest single reward "
+        "so far, as in the papers; *recommended* is the one that the agent would hand over (its "
+        "own model's choice, or the best shrunken average of its repeats). ± is the standard error "
+        f"over the {results.seeds} seeds. Hours are those of the table, on one machine and on "
+        f"{suite['workers']} (each batch is shared out, the next one waits for it). "
+        f"{suite.get('notes', '')}".rstrip()
+    )
+
+
+def ranks_note(results: Results) -> str:
+    """What a rank is, and what the agent's own time is."""
+    return (
+        f"Mean rank among these {len(results.agents)} agents over all seeds and data sets, 1 is "
+        "best, ties share a rank; the agent's own CPU time for an evaluation, without that of the "
+        "environment (median over runs, mean over data sets)."
+    )
+
+
+def ranks_table(results: Results) -> str:
+    """Mean ranks and overhead, the best recommended one at the last judged number first."""
+    ranks = {protocol: all_ranks(results, protocol) for protocol in PROTOCOLS}
+    headings = ["agent", "kind"]
+    headings += [f"{NAMES[p]}, {count}" for p in PROTOCOLS for count in results.judged]
+    rows = []
+    for i in np.argsort(ranks["recommended"][:, -1], kind="stable"):
+        agent = results.agents[i]
+        numbers = [f"{rank:.2f}" for protocol in PROTOCOLS for rank in ranks[protocol][i]]
+        rows.append(
+            [agent, FAMILIES[results.family(agent)], *numbers, f"{overhead(results, agent):.3f}"]
+        )
+    return markdown([*headings, "own ms"], rows)
+
+
+def all_ranks(results: Results, protocol: str) -> Floats:
+    """(agents, judged) mean ranks over seeds and data sets."""
+    found = results.found[protocol]
+    columns = [
+        mean_ranks(found[..., i].reshape(len(found), -1)) for i in range(len(results.judged))
+    ]
+    return np.stack(columns, axis=1)
+
+
+def overhead(results: Results, agent: str) -> float:
+    """Milliseconds of the agent's own an evaluation."""
+    return float(np.mean([results.overhead[agent, dataset] for dataset in results.datasets]))
+
+
+def dataset_table(results: Results, dataset: str) -> str:
+    """What was found on one data set, the best recommended one at the last number first."""
+    d = results.datasets.index(dataset)
+    order = np.argsort(-results.found["recommended"][:, d, :, -1].mean(axis=1), kind="stable")
+    headings = ["agent"]
+    headings += [f"{NAMES[p]}, {count}" for p in PROTOCOLS for count in results.judged]
+    headings += [f"at the optimum, {NAMES[p]}, {_slashed(results.judged)}" for p in PROTOCOLS]
+    headings += [
+        f"distinct of {results.suite['budget']}",
+        "hours",
+        f"hours, {results.suite['workers']} machines",
+    ]
+    return markdown(headings, (_row(results, int(i), d) for i in order))
+
+
+def _row(results: Results, a: int, d: int) -> list[str]:
+    cells = [results.agents[a]]
+    for protocol in PROTOCOLS:
+        found = results.found[protocol][a, d]  # (seeds, judged)
+        cells += [f"{column.mean():.2f} ± {standard_error(column):.2f}" for column in found.T]
+    for protocol in PROTOCOLS:
+        shares = results.at_optimum[protocol][a, d].mean(axis=0)
+        cells.append(_slashed([f"{share:.0%}" for share in shares]))
+    cells += [
+        f"{results.cost(column)[a, d].mean():,.0f}"
+        for column in ("distinct", "hours", "hours_cluster")
+    ]
+    return cells
+
+
+def _slashed(values: Iterable[object]) -> str:
+    return " / ".join(map(str, values))
+
+
+def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table, the first column to the left, the others to the right."""
+    lines = [
+        f"| {' | '.join(headings)} |",
+        f"| --- |{' ---: |' * (len(headings) - 1)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+    return "\n".join(lines)

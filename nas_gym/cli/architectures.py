@@ -1,0 +1,143 @@
+"""What the user means by an architecture: a published name, a file, tokens, a string."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nas_gym.errors import InvalidGenotype, InvalidOption, InvalidTokens, unknown_name
+from nas_gym.networks.task import LanguageTask, Task, task_from_json
+from nas_gym.plugins import PLUGINS
+from nas_gym.registry import make, usual
+from nas_gym.search_spaces.grammar import NetworkSpace, decode, tokens_of
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.search_spaces.published import PUBLISHED
+from nas_gym.search_spaces.rendering import draw_genotype, genotype_as_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+USUAL_SPACE = "nasnet-cell"
+WITH_STRINGS = ("nasbench201", "nats-size")  # spaces whose architectures are written as strings
+
+
+class Found(NamedTuple):
+    """The architecture that was meant."""
+
+    genotype: Any
+    space: NetworkSpace[Any]
+    task: Task | LanguageTask | None = None  # the size that was saved
+    tokens: tuple[int, ...] | None = None  # where they were given
+
+    def drawn(self) -> "Figure":
+        """Draw it; a published cell need not have tokens."""
+        draw = getattr(self.space, "draw", None)
+        if draw is None:
+            return draw_genotype(self.space, self._tokens())
+        figure: Figure = draw(self.genotype)
+        return figure
+
+    def in_words(self) -> str:
+        """Write it in words."""
+        to_text = getattr(self.space, "to_text", None)
+        if to_text is None:
+            return genotype_as_text(self.space, self._tokens())
+        return str(to_text(self.genotype))
+
+    def _tokens(self) -> tuple[int, ...]:
+        return self.tokens or tokens_of(self.space, self.genotype)
+
+
+def find(text: str, space_name: str | None) -> Found:
+    """What a name, a JSON file, a token list or an architecture string stands for.
+
+    Raises:
+        UnknownName: None of these, or no such space.
+        InvalidGenotype: A file or string that does not fit the space.
+        InvalidTokens: Tokens that do not.
+    """
+    if text in PUBLISHED:
+        return Found(*PUBLISHED[text])
+    if text.endswith(".json"):
+        return _read(Path(text), space_name)
+    if text.replace(",", "").replace(" ", "").isdigit():
+        tokens = tuple(map(int, text.replace(",", " ").split()))
+        return _of_tokens(tokens, space_name)
+    for name in WITH_STRINGS if space_name is None else (space_name,):
+        space = _space(name)
+        try:
+            return Found(_from_json(space, text), space)
+        except InvalidGenotype:
+            if space_name is not None and not isinstance(space, NASNetCell):
+                raise
+    known = [*PUBLISHED, "a .json file", "tokens such as 1,0,12,…", "an architecture string"]
+    raise unknown_name("architecture", text, known)
+
+
+def is_language(space: NetworkSpace[Any]) -> bool:
+    """Whether its networks are language models."""
+    return usual("evaluator", space) == "language-model"
+
+
+def _of_tokens(tokens: tuple[int, ...], space_name: str | None) -> Found:
+    space = _space(space_name or USUAL_SPACE)
+    try:
+        return Found(decode(space, tokens), space, tokens=tokens)
+    except InvalidTokens as error:
+        if space_name is not None:
+            raise
+        raise InvalidTokens(
+            f"{error} (these were read as tokens of {USUAL_SPACE}: name another space with --space)"
+        ) from error
+
+
+def _space(name: str | Mapping[str, Any]) -> NetworkSpace[Any]:
+    space: NetworkSpace[Any] = make("space", name)
+    if not callable(getattr(space, "build", None)):
+        raise InvalidOption(
+            f"architectures of {type(space).__name__} cannot be described: it needs a method "
+            "build(genotype, task) that returns the network"
+        )
+    return space
+
+
+def _from_json(space: NetworkSpace[Any], data: Any) -> Any:
+    read = getattr(space, "genotype_from_json", None)
+    if read is None:
+        raise InvalidOption(
+            f"{type(space).__name__} reads no genotypes: give tokens such as 1,0,12,…"
+        )
+    return read(data)
+
+
+def _read(path: Path, space_name: str | None) -> Found:
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InvalidGenotype(f"{path} is not a readable JSON file ({error})") from error
+    if not isinstance(data, dict) or "architecture" not in data:
+        space = _space(space_name or USUAL_SPACE)
+        return Found(_from_json(space, data), space)
+    space = _space(space_name or _saved_space(data.get("space")))
+    task = _saved_task(path, data.get("task"), space)
+    return Found(_from_json(space, data["architecture"]), space, task)
+
+
+def _saved_space(saved: Any) -> str | Mapping[str, Any]:
+    """What the file says; but one from elsewhere must not say which module is imported."""
+    if isinstance(saved, dict) and str(saved.get("name")).partition("/")[0] in PLUGINS["space"]:
+        return saved
+    return USUAL_SPACE
+
+
+def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Task | LanguageTask | None:
+    if data is None:
+        return None
+    wrong = f"{path}: 'task' is not what a report writes: leave it out"
+    try:
+        task = task_from_json(data)
+    except InvalidOption as error:
+        raise InvalidGenotype(wrong) from error
+    if isinstance(task, LanguageTask) is not is_language(space):
+        raise InvalidGenotype(wrong)
+    return task

@@ -1,0 +1,105 @@
+"""``nas-gym benchmark``."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nas_gym.benchmark.chunks import units
+from nas_gym.benchmark.outcomes import write_outcomes
+from nas_gym.benchmark.report import pages, report_data, write_report
+from nas_gym.benchmark.results import read_results
+from nas_gym.benchmark.runner import run_units
+from nas_gym.benchmark.suite import narrowed, suite_named
+from nas_gym.cli.output import cores, print_json
+from nas_gym.errors import Interrupted, InvalidOption
+
+RESULTS = Path("benchmarks") / "results"
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Compare agents on tabular benchmarks: tables, figures, and a verdict with its statistics."""
+
+    name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
+    """Of the benchmark: rl-vs-evolution."""
+    agents: tuple[str, ...] = ()
+    """Only these, and your own: labels, names (`nas-gym list`), module:Class, or JSON such as
+    '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, but for JSON, commas."""
+    datasets: tuple[str, ...] = ()
+    """Only these data sets, and your own tables, as JSON:
+    '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
+    seeds: int | None = None
+    """Searches of each agent on each data set."""
+    budget: int | None = None
+    """Evaluations a search."""
+    workers: int | None = None
+    """Processes; all cores by default. The results do not depend on it."""
+    out: Path | None = None
+    """Folder of the results; by default benchmarks/results/NAME, or NAME-part for a part of it.
+    What is there already is not run again."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __call__(self) -> int:
+        """Run what is missing, write and print the report; 0 when all of it was done."""
+        workers = cores() if self.workers is None else self.workers
+        if workers < 1:
+            raise InvalidOption(f"--workers is {workers}: give 1 or more")
+        suite = narrowed(
+            suite_named(self.name),
+            agents=_separated(self.agents),
+            datasets=_separated(self.datasets),
+            seeds=self.seeds,
+            budget=self.budget,
+        )
+        whole = suite == suite_named(self.name)
+        out = RESULTS / (suite.name if whole else f"{suite.name}-part")
+        out = out if self.out is None else self.out
+        parts = units(suite, out / "raw")
+        print(
+            f"{suite.name}: {len(suite.entries)} agents x {len(suite.datasets)} data sets x "
+            f"{suite.seeds} seeds x {suite.budget} evaluations; kept in {out}",
+            file=sys.stderr,
+        )
+        with _resumable():
+            failures = run_units(parts, workers)
+        for failure in failures:
+            print(f"nas-gym: left out: {failure}", file=sys.stderr)
+        if len({failure.partition(" on ")[0] for failure in failures}) == len(suite.entries):
+            return 1
+        write_outcomes(suite, parts, out)
+        results = read_results(out)
+        files = write_report(results, out)
+        if self.json:
+            print_json(report_data(results))
+        else:
+            print("\n".join(pages(results).values()), end="")
+        print(f"written to {out}: {', '.join(file.name for file in files)}", file=sys.stderr)
+        return 1 if failures else 0
+
+
+def _separated(given: tuple[str, ...]) -> list[str]:
+    """Without the commas, but for those of JSON."""
+    return [
+        part
+        for text in given
+        for part in ([text] if text.lstrip().startswith("{") else text.split(","))
+        if part
+    ]
+
+
+@contextmanager
+def _resumable() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end with the sentence that says how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit) as error:
+        raise Interrupted(
+            "interrupted: what was done is kept; go on with the same command",
+            130 if isinstance(error, KeyboardInterrupt) else int(error.code or 0),
+        ) from None

@@ -1,0 +1,190 @@
+"""``nas-gym search``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from nas_gym.cli.output import (
+    budget_in_words,
+    check_folder,
+    cores,
+    count_of,
+    finite,
+    memory_share,
+    present,
+    status_of,
+    watched,
+)
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.registry import make, options_of, usual
+from nas_gym.runs.config import new_run_name
+from nas_gym.runs.progress import SearchProgress
+from nas_gym.runs.search import BUDGET, TIMEOUT, search
+from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store.location import shown_store
+
+DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
+TRAINERS = ("training", "language-model")
+TABLES = (".csv", ".npz", ".parquet")
+SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
+
+
+@dataclass(frozen=True)
+class Search:
+    """Search for an architecture: an agent picks, children are trained, everything is recorded."""
+
+    space: str = "nasnet-cell"
+    """What may be built (`nas-gym list`), or module:attribute of your own."""
+    agent: str = "reinforce"
+    """Who searches (`nas-gym list`), or module:Class of your own."""
+    dataset: str | None = None
+    """A name (`nas-gym list`), a folder with one folder of images a class, a .npz file with images
+    and labels, or, for recurrent cells, a folder with train.txt, valid.txt and test.txt; digits or
+    python-docs by default. Of a table of several data sets the one to look up."""
+    folder: str | None = None
+    """Where the files of a named data set are."""
+    download: bool = False
+    """Allow a named data set to be downloaded into its folder."""
+    recipe: str | None = None
+    """How a child is trained (`nas-gym list`); a quick one for the space by default."""
+    evaluator: str | None = None
+    """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
+    path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
+    by default what is usual for the space."""
+    reward: str | None = None
+    """What the agent maximises (`nas-gym list`); by default what is usual for the space."""
+    budget: int | None = None
+    """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
+    budget_seconds: float | None = None
+    """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
+    simulated_workers: int = 1
+    """Machines that train a batch side by side on the simulated clock."""
+    workers: int | None = None
+    """Processes that train children; all cores by default."""
+    timeout: float = TIMEOUT
+    """Seconds that a child may take before it counts as failed; inf for no limit."""
+    memory_limit: float | None = None
+    """GiB that a child may allocate before it counts as failed; by default the machine's memory
+    divided by the workers; inf for no limit."""
+    failure_reward: float = 0.0
+    """Reward of a child that failed."""
+    num_envs: int | None = None
+    """Architectures a batch; the agent's own batch size by default."""
+    seed: int = 0
+    """Seeds the agent and every child."""
+    child_seed: int | None = None
+    """Seeds the children alone; runs of one store with the same one share what they train."""
+    run: str | None = None
+    """Name of the run; made from what it does and when by default."""
+    resume: bool = False
+    """Go on with the run of this name, if there is one under the same options."""
+    store: str = str(DEFAULT_STORE)
+    """The results database: a SQLite file, with reports beside it, or postgresql://host/name."""
+    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART.OPTION=VALUE")] = ()
+    """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
+    agent, reward, recipe, evaluator."""
+    top: int = 5
+    """Architectures in the result."""
+    json: bool = False
+    """Print the result as JSON."""
+
+    def __call__(self) -> int:
+        """Run the search; 0 when the budget was spent, 1 if no child could be evaluated."""
+        workers = cores() if self.workers is None else self.workers
+        budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
+        for name, value in (("budget", budget), ("workers", workers), ("top", self.top)):
+            if value is not None and value < 1:
+                raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
+        options = _settings(self.set)
+        space = make("space", {"name": self.space, **options["space"]})
+        run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        if self.resume and self.run is None:
+            raise InvalidOption("--resume needs the name of the run: give --run NAME")
+        progress = SearchProgress(
+            budget,
+            f"run {run}: {self.agent} searches {self.space}, "
+            f"{budget_in_words(budget, self.budget_seconds)}, "
+            f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
+        )
+        check_folder(self.store, run)
+        with watched(progress, run, self.store):
+            search(
+                space,
+                self._evaluator(options, space),
+                {"name": self.agent, **options["agent"]},
+                budget=budget,
+                num_envs=self.num_envs,
+                reward=self._reward(options["reward"], space),
+                seed=self.seed,
+                child_seed=self.child_seed,
+                run=run,
+                resume=self.resume,
+                workers=workers,
+                timeout=finite(self.timeout),
+                memory_limit=finite(
+                    memory_share(workers) if self.memory_limit is None else self.memory_limit
+                ),
+                failure_reward=self.failure_reward,
+                store=self.store,
+                watcher=progress,
+                budget_seconds=self.budget_seconds,
+                simulated_workers=self.simulated_workers,
+            )
+        data = load_run(run, self.store)
+        present(data, self.store, None, self.top, self.json)
+        return status_of(data)
+
+    def _reward(self, options: dict[str, Any], space: Any) -> dict[str, Any] | None:
+        """The reward with its options; None leaves it to the search."""
+        if self.reward is None and not options:
+            return None
+        return {"name": self.reward or usual("reward", space), **options}
+
+    def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
+        """The evaluator with its options, from switches and from --set."""
+        name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
+        if name.lower().endswith(TABLES):
+            evaluator = {"name": "table", "file": name, **own}
+        else:
+            evaluator = {"name": name, **own}
+        given = {option: getattr(self, option) for option in DATA if getattr(self, option)}
+        takes = options_of("evaluator", evaluator["name"])
+        if name in TRAINERS:
+            given["recipe"] = {"name": self.recipe or usual("recipe", space), **options["recipe"]}
+            for option in DATA:
+                if option in own:
+                    raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
+        for option in given.keys() & own.keys():
+            raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
+        unused = [f"--{option}" for option in given if option not in takes]
+        if options["recipe"] and name not in TRAINERS:
+            unused.append("--set recipe.…")
+        if unused:
+            why = (
+                "has no such option" if name in TRAINERS else "does not train or has no such option"
+            )
+            raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
+        return evaluator | given
+
+
+def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """``("agent.learning_rate=0.01",)`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
+    settings: dict[str, dict[str, Any]] = {part: {} for part in SETTABLE}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        part, dot, option = name.partition(".")
+        if not (equals and dot and option):
+            raise InvalidOption(
+                f"--set {assignment!r} is not PART.OPTION=VALUE: "
+                "write it as agent.learning_rate=0.01"
+            )
+        if part not in settings:
+            raise unknown_name("part for --set", part, SETTABLE)
+        try:
+            settings[part][option] = json.loads(value)
+        except json.JSONDecodeError:
+            settings[part][option] = value  # a plain word
+    return settings

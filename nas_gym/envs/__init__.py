@@ -1,0 +1,1 @@
+"""The environments, and the one door to an evaluator that stands behind them."""

@@ -1,0 +1,216 @@
+"""``NASEnv``: one architecture an episode, one token a step."""
+
+import operator
+from typing import Any, Generic, TypeVar
+
+import gymnasium as gym
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+
+from nas_gym.envs.clock import SimulatedClock
+from nas_gym.envs.episode import Episode, Mask, Observation
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.recorder import Record
+from nas_gym.envs.rewards import Accuracy, Reward
+from nas_gym.errors import InvalidTokens
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.search_spaces.architecture import architecture_of_valid, genotype_to_json
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import SearchSpace
+
+G = TypeVar("G")
+RENDER_MODES = ["ansi", "rgb_array"]
+
+
+class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
+    """Neural architecture search as an episode: pick the next hyperparameter until a child is done.
+
+    ## Description
+    Each action picks one token of an architecture. When the architecture is complete, the child
+    network is built and evaluated, and what it reaches on the validation part is the episode's
+    reward. The environment is the Markov decision process of Zoph & Le 2016 (arXiv 1611.01578,
+    section 3): a policy over a sequence of design choices. The registered ones, by default:
+
+    - ``NASNetCell-v0``: cells, really trained on scikit-learn's digits; accuracy.
+    - ``NASConvNet-v0``: whole convolutional networks, really trained on digits; accuracy cubed.
+    - ``NASRNNCell-v0``: recurrent cells, really trained as language models on the text of Python's
+      documentation; 80 / perplexity squared.
+    - ``NASBench201-v0``: cells whose trained accuracies are looked up; accuracy.
+
+    ## Action space
+    ``Discrete(max_options)``: a token, the index into the options that are open now. Tokens beyond
+    them fold: ``token % len(options)``. ``info["action_mask"]`` (int8, 1 = open) and
+    ``action_masks()`` (bool) say which tokens are open without folding.
+
+    ## Observation space
+    ``MultiDiscrete([max_options + 1] * max_length)``: the tokens so far plus one; 0 where no token
+    has been picked yet.
+
+    ## Reward
+    0 at every step but the last; there, the reward function's value for the child, or
+    ``failure_reward`` where the child failed. Nothing is measured on the test part in a search.
+
+    ## Episode end
+    Terminates with the token that completes the architecture; never truncates.
+
+    ## Information
+    Always ``action_mask``. At the end also ``tokens`` (tuple of int), ``architecture`` (the
+    genotype as JSON data) and ``evaluation`` (a dict: ``accuracy``, ``parameters``,
+    ``multiply_adds``, ``seconds``, ``source``, ``failure``, ``detail`` of the failure, and what
+    else the evaluator measures: ``perplexity``, …).
+
+    ## Arguments
+    Args:
+        space: WHAT may be built: any ``SearchSpace``.
+        evaluator: HOW GOOD it is: any ``Evaluator``.
+        reward: From an evaluation to the reward; any callable.
+        budget: Evaluations that may be asked for; one more raises ``BudgetExceeded``. None: no
+            limit.
+        seed: Run seed from which the children's seeds follow (not the agent's seed: that is
+            ``reset(seed=…)``).
+        failure_reward: Reward of a child that failed.
+        render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
+        record: Where evaluations and requests are written down; None to keep nothing.
+        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
+            after which ``remaining`` is 0; the batch in which they run out is still answered.
+        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
+
+    Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
+    a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
+    ``env.spec.to_json()`` whole; a spec with live objects cannot be read back.
+
+    ## References
+    Zoph & Le 2016, arXiv 1611.01578; Zoph et al. 2017, arXiv 1707.07012.
+
+    ## Version history
+    v0: first version.
+    """
+
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}  # noqa: RUF012
+
+    def __init__(
+        self,
+        space: SearchSpace[G],
+        evaluator: Evaluator,
+        reward: Reward | None = None,
+        *,
+        budget: int | None = None,
+        seed: int = 0,
+        failure_reward: float = 0.0,
+        render_mode: str | None = None,
+        record: Record | None = None,
+        budget_seconds: float | None = None,
+        simulated_workers: int = 1,
+    ) -> None:
+        check_render_mode(render_mode)
+        self.space = space
+        self.render_mode = render_mode
+        self.choices = ChoiceTable(space)
+        self.ledger = Ledger(
+            evaluator,
+            reward or Accuracy(),
+            budget=budget,
+            seed=seed,
+            failure_reward=failure_reward,
+            record=record,
+            budget_seconds=budget_seconds,
+            simulated_workers=simulated_workers,
+        )
+        self.action_space, self.observation_space = spaces_of(space)
+        self._episode: Episode | None = None
+        self._ended = False
+
+    @property
+    def remaining(self) -> float:
+        """Evaluations left in the budget; ``math.inf`` without one."""
+        return self.ledger.remaining
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.ledger.clock
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a new architecture."""
+        super().reset(seed=seed)
+        if self._episode is None:
+            self._episode = Episode(self.choices)
+        self._episode.restart()
+        self._ended = False
+        return self._episode.observation.copy(), {"action_mask": self._episode.mask()}
+
+    def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Pick a token; evaluates the architecture if this was the last one.
+
+        Raises:
+            InvalidTokens: The action is not in ``action_space``.
+            BudgetExceeded: The architecture is complete and the budget is spent.
+            ResetNeeded: The episode has ended, or none was started.
+        """
+        episode = self._episode
+        if episode is None or self._ended:
+            raise ResetNeeded("the episode has ended: call reset() before step()")
+        try:
+            episode.take(operator.index(action))
+        except TypeError:
+            raise InvalidTokens(f"action {action!r} is not an integer: give a token") from None
+        reward = 0.0
+        info: dict[str, Any] = {"action_mask": episode.mask()}
+        if episode.open is None:
+            architecture = architecture_of_valid(self.space, tuple(episode.tokens))
+            evaluation, reward = self.ledger.request([architecture])[0]
+            info.update(final_info(evaluation))
+            self._ended = True
+        return episode.observation.copy(), reward, self._ended, False, info
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(max_options,) bool, True = open: what sb3-contrib's MaskablePPO asks for."""
+        return self._mask().astype(np.bool_)
+
+    def render(self) -> Any:
+        """The architecture so far: text (``ansi``) or an (height, width, 3) uint8 picture."""
+        if self.render_mode is None:
+            raise ValueError("render_mode is None: pass render_mode= to gym.make to render")
+        from nas_gym.search_spaces.rendering import render_tokens
+
+        episode = self._episode
+        return render_tokens(
+            self.choices, () if episode is None else episode.tokens, self.render_mode
+        )
+
+    def close(self) -> None:
+        """Close the evaluator (its worker processes, if it has any)."""
+        self.ledger.close()
+
+    def _mask(self) -> Mask:
+        if self._episode is None:
+            raise ResetNeeded("there is no episode yet: call reset() first")
+        return self._episode.mask()
+
+
+def spaces_of(
+    space: SearchSpace[Any],
+) -> tuple[gym.spaces.Discrete, gym.spaces.MultiDiscrete]:
+    """The action and observation space of one episode in ``space``."""
+    observation = np.full(space.max_length, space.max_options + 1, np.int64)
+    return gym.spaces.Discrete(space.max_options), gym.spaces.MultiDiscrete(observation)
+
+
+def final_info(evaluation: Evaluation) -> dict[str, Any]:
+    """What the ``info`` of an episode's last step adds."""
+    return {
+        "tokens": evaluation.architecture.tokens,
+        "architecture": genotype_to_json(evaluation.architecture.genotype),
+        "evaluation": evaluation.to_info(),
+    }
+
+
+def check_render_mode(render_mode: str | None) -> None:
+    """Raise UnknownName for a render mode that does not exist."""
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        from nas_gym.errors import unknown_name
+
+        raise unknown_name("render_mode", render_mode, RENDER_MODES)

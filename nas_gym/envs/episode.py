@@ -1,0 +1,192 @@
+"""One architecture under construction: the tokens so far, what is open, what is observed."""
+
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidTokens
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import Choice, checked_tokens
+
+Mask = npt.NDArray[np.int8]
+Observation = npt.NDArray[np.int64]
+
+
+class Episode:
+    """The state of one episode.
+
+    Args:
+        choices: The space's choices; shared by all episodes of an environment.
+    """
+
+    def __init__(self, choices: ChoiceTable) -> None:
+        self.choices = choices
+        self.max_options = choices.space.max_options
+        self.tokens: list[int] = []
+        self.open: Choice | None = None  # None: complete
+        self.observation: Observation = np.zeros(choices.space.max_length, np.int64)
+        self._masks = _masks(choices.space.max_options)
+        self.restart()
+
+    def restart(self) -> None:
+        """Start a new architecture."""
+        self.tokens.clear()
+        self.observation[:] = 0
+        self.open = self.choices.after(())
+
+    def take(self, action: int) -> None:
+        """Take an action: a token, folded onto the open options (``action % len(options)``).
+
+        After completion an action is ignored.
+
+        Raises:
+            InvalidTokens: Not an integer in [0, max_options).
+        """
+        if not 0 <= action < self.max_options:
+            raise InvalidTokens(
+                f"action {action} is not a token of this space: give 0 to {self.max_options - 1}"
+            )
+        if self.open is None:
+            return
+        token = int(action) % len(self.open.options)
+        self.observation[len(self.tokens)] = token + 1
+        self.tokens.append(token)
+        static = self.choices.static
+        if static is not None:
+            place = len(self.tokens)
+            self.open = static[place] if place < len(static) else None
+        else:
+            self.open = self.choices.after(tuple(self.tokens))
+
+    def mask(self) -> Mask:
+        """(max_options,) int8, 1 = open; a fresh array. After completion only token 0 is open."""
+        mask: Mask = self._masks[1 if self.open is None else len(self.open.options)].copy()
+        return mask
+
+
+def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
+    """A whole token list as ``take`` would take its tokens one by one.
+
+    Raises:
+        InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length.
+    """
+    given = checked_tokens(tokens)
+    counts = choices.counts
+    if counts is not None and len(given) == len(counts) and max(given) < choices.space.max_options:
+        return tuple([token % count for token, count in zip(given, counts, strict=True)])
+    episode = Episode(choices)
+    for position, token in enumerate(given):
+        if episode.open is None:
+            raise InvalidTokens(
+                f"{len(given)} tokens were given, but the architecture is complete after "
+                f"{position}: leave out the rest"
+            )
+        episode.take(token)
+    if episode.open is not None:
+        raise InvalidTokens(
+            f"{len(given)} tokens were given, but the architecture is not complete: "
+            f"{episode.open.name} is still open (the space takes {choices.space.max_length} "
+            "tokens at most)"
+        )
+    return tuple(episode.tokens)
+
+
+def _masks(max_options: int) -> npt.NDArray[np.int8]:
+    """Row n: n options are open."""
+    return np.tri(max_options + 1, max_options, k=-1, dtype=np.int8)
+
+
+Observations = npt.NDArray[np.int64]
+
+
+Masks = npt.NDArray[np.int8]
+
+
+class Round(Protocol):
+    """A round of episodes that take their tokens together."""
+
+    steps: int
+
+    def restart(self) -> None:
+        """Start new episodes."""
+
+    def take(self, actions: npt.NDArray[np.int64]) -> None:
+        """Take one token an episode."""
+
+    def observations(self) -> Observations:
+        """(num_envs, max_length), token + 1; a fresh array."""
+
+    def masks(self) -> Masks:
+        """(num_envs, max_options), 1 = open; a fresh array."""
+
+    def tokens(self) -> list[tuple[int, ...]]:
+        """The tokens of each episode so far."""
+
+
+class _StaticRound:
+    """All episodes face the same choice: masks from a table, tokens by numpy."""
+
+    def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
+        assert choices.static is not None
+        space = choices.space
+        self.counts = [len(choice.options) for choice in choices.static]
+        rows = np.arange(space.max_options) < np.array([*self.counts, 1])[:, None]
+        self.table = rows.astype(np.int8)  # (len(counts) + 1, max_options)
+        self.ones = np.ones((num_envs, 1), np.int8)
+        self.prefixes = np.zeros((num_envs, space.max_length), np.int64)
+        self.steps = 0
+
+    def restart(self) -> None:
+        self.steps = 0
+        self.prefixes[:] = 0
+
+    def take(self, actions: npt.NDArray[np.int64]) -> None:
+        if self.steps < len(self.counts):  # a static space may declare a larger max_length
+            self.prefixes[:, self.steps] = actions % self.counts[self.steps] + 1
+        self.steps += 1
+
+    def observations(self) -> Observations:
+        return self.prefixes.copy()
+
+    def masks(self) -> Masks:
+        masks: Masks = self.ones * self.table[min(self.steps, len(self.counts))]
+        return masks
+
+    def tokens(self) -> list[tuple[int, ...]]:
+        taken = self.prefixes[:, : min(self.steps, len(self.counts))] - 1
+        return list(map(tuple, taken.tolist()))
+
+
+class _ConditionalRound:
+    """Every episode faces its own choice."""
+
+    def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
+        self.episodes = [Episode(choices) for _ in range(num_envs)]
+        self.steps = 0
+
+    def restart(self) -> None:
+        self.steps = 0
+        for episode in self.episodes:
+            episode.restart()
+
+    def take(self, actions: npt.NDArray[np.int64]) -> None:
+        for episode, action in zip(self.episodes, actions.tolist(), strict=True):
+            episode.take(action)
+        self.steps += 1
+
+    def observations(self) -> Observations:
+        return np.stack([episode.observation for episode in self.episodes])
+
+    def masks(self) -> Masks:
+        return np.stack([episode.mask() for episode in self.episodes])
+
+    def tokens(self) -> list[tuple[int, ...]]:
+        return [tuple(episode.tokens) for episode in self.episodes]
+
+
+def start_round(choices: ChoiceTable, num_envs: int) -> Round:
+    """A round of ``num_envs`` new episodes; by numpy where all of them face the same choices."""
+    if choices.static is not None:
+        return _StaticRound(choices, num_envs)
+    return _ConditionalRound(choices, num_envs)

@@ -1,0 +1,118 @@
+"""What ``gym.make`` and ``gym.make_vec`` call, and the environments' specifications."""
+
+import inspect
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from typing import Any
+
+import gymnasium
+
+from nas_gym.envs.env import NASEnv
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import unknown_name
+from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.registry import Part, make, options_of, usual, usual_reward
+
+
+def env_spec_of(config: Mapping[str, Any]) -> str:
+    """JSON of gymnasium's ``EnvSpec`` for the environment that a run's configuration describes.
+
+    ``gym.make(EnvSpec.from_json(…))`` makes it again.
+    """
+    names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
+    kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
+    kwargs |= config.get("simulated", {})
+    entry = f"{__name__}:make_env"
+    known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
+    defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
+    return gymnasium.envs.registration.EnvSpec(
+        id=defaults.get(config["space"]["name"], "NAS-v0"),
+        entry_point=entry,
+        vector_entry_point=f"{__name__}:make_vector_env",
+        kwargs=kwargs,
+    ).to_json()
+
+
+def make_env(
+    space: Part,
+    evaluator: Part | None = None,
+    reward: Part | None = None,
+    **options: Any,
+) -> NASEnv[Any]:
+    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object.
+
+    Evaluator and reward are by default what is usual for the space. Options that are not the
+    environment's are those of an evaluator that is given by name, or of the usual one:
+    ``gym.make("NASBench201-v0", dataset="cifar100")``.
+    """
+    *parts, options = _parts(NASEnv, space, evaluator, reward, options)
+    return NASEnv(*parts, **options)
+
+
+def make_vector_env(
+    space: Part,
+    evaluator: Part | None = None,
+    reward: Part | None = None,
+    num_envs: int = 1,
+    workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
+    **options: Any,
+) -> NASVectorEnv[Any]:
+    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, as ``make_env``.
+
+    ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
+    needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds a
+    child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
+    ``in_workers``).
+    """
+    space, evaluator, reward, options = _parts(NASVectorEnv, space, evaluator, reward, options)
+    return NASVectorEnv(
+        space,  # type: ignore[arg-type]
+        in_workers(
+            evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
+        ),
+        num_envs=num_envs,
+        reward=reward,  # type: ignore[arg-type]
+        **options,
+    )
+
+
+# gymnasium asks the entry point which render modes it may wrap.
+make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
+
+
+def _split_options(
+    environment: Any, evaluator: Part, options: Mapping[str, Any]
+) -> tuple[Part, dict[str, Any]]:
+    """The evaluator with those options that are its own, and those of the environment."""
+    known = [name for name in inspect.signature(environment).parameters if name != "self"]
+    others = {name: value for name, value in options.items() if name not in known}
+    if others:
+        part = {"name": evaluator} if isinstance(evaluator, str) else evaluator
+        its: list[str] = []
+        if isinstance(part, Mapping) and isinstance(part.get("name"), str):
+            its = options_of("evaluator", part["name"])
+        for option in others:
+            if option not in its:
+                known = sorted({*known, *its} - {"space"})
+                raise unknown_name("option of the environment", option, known)
+        evaluator = {**part, **others}  # type: ignore[dict-item]
+    return evaluator, {name: value for name, value in options.items() if name in known}
+
+
+def _parts(
+    environment: Any,
+    space: Part,
+    evaluator: Part | None,
+    reward: Part | None,
+    options: Mapping[str, Any],
+) -> tuple[Any, Any, Any, dict[str, Any]]:
+    """The live parts of an environment, and the options that are the environment's own."""
+    made = make("space", space)
+    evaluator = usual("evaluator", made) if evaluator is None else evaluator
+    evaluator, own = _split_options(environment, evaluator, options)
+    judge = make("evaluator", evaluator, space=made)
+    reward = usual_reward(made, judge) if reward is None else reward
+    return made, judge, make("reward", reward), own

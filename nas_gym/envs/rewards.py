@@ -1,0 +1,111 @@
+"""Rewards: from an evaluation to the number that an agent maximises.
+
+A reward is any callable ``Evaluation -> float``. It is never asked about a failed child: the
+environment gives those its ``failure_reward``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.evaluation import Evaluation
+
+Reward = Callable[[Evaluation], float]
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Validation accuracy, in [0, 1] (Zoph et al. 2017, appendix A)."""
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return metric_of(evaluation, "accuracy")
+
+
+@dataclass(frozen=True)
+class AccuracyCubed:
+    """Validation accuracy to the third power, in [0, 1] (Zoph & Le 2016, section 4.1)."""
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return metric_of(evaluation, "accuracy") ** 3
+
+
+@dataclass(frozen=True)
+class InversePerplexitySquared:
+    """``c / perplexity**2`` of the validation part (Zoph & Le 2016, section 4.2).
+
+    Args:
+        c: > 0; "usually set at 80".
+    """
+
+    c: float = 80.0
+
+    def __post_init__(self) -> None:
+        _check_c(self.c)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return self.c / metric_of(evaluation, "perplexity") ** 2
+
+
+@dataclass(frozen=True)
+class InversePerplexity:
+    """``c / perplexity`` of the validation part (Pham et al. 2018, ENAS, section 2.2).
+
+    Args:
+        c: > 0; 80 in the paper.
+    """
+
+    c: float = 80.0
+
+    def __post_init__(self) -> None:
+        _check_c(self.c)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        return self.c / metric_of(evaluation, "perplexity")
+
+
+def _check_c(c: float) -> None:
+    if not c > 0:
+        raise InvalidOption(f"c is {c}: give a number above 0")
+
+
+@dataclass(frozen=True)
+class AccuracyUnderTarget:
+    """Accuracy, scaled by ``(cost / target) ** exponent`` where the cost is over the target.
+
+    Tan et al. 2018 (MnasNet), section 3, with alpha = 0 and beta = ``exponent``.
+
+    Args:
+        target: Cost at or below which the reward is the plain accuracy; > 0, in the metric's unit.
+        metric: ``"parameters"`` or ``"multiply_adds"``, or another metric of the evaluator.
+        exponent: <= 0. -1 halves the reward at twice the target; 0 ignores the cost.
+    """
+
+    target: float
+    metric: str = "parameters"
+    exponent: float = -1.0
+
+    def __post_init__(self) -> None:
+        if not self.target > 0:
+            raise InvalidOption(f"the cost target is {self.target}: give a number above 0")
+        if self.exponent > 0:
+            raise InvalidOption(f"the cost exponent is {self.exponent}: give 0 or a number below")
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """The reward of a child that did not fail."""
+        excess = max(1.0, metric_of(evaluation, self.metric) / self.target)
+        return metric_of(evaluation, "accuracy") * float(excess**self.exponent)
+
+
+def metric_of(evaluation: Evaluation, name: str) -> float:
+    """A metric of an evaluation; raises InvalidOption where the evaluator does not give it."""
+    if name not in evaluation.metrics:
+        given = ", ".join(evaluation.metrics) or "none"
+        raise InvalidOption(
+            f"the reward needs the metric {name!r}, but the evaluator gives {given}: "
+            "choose another reward or evaluator"
+        )
+    return float(evaluation.metrics[name])

@@ -1,0 +1,261 @@
+"""``NASVectorEnv``: rounds of episodes whose architectures are evaluated as one batch."""
+
+from collections.abc import Iterable, Sequence
+from math import prod
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from nas_gym.envs.clock import SimulatedClock
+from nas_gym.envs.env import RENDER_MODES, check_render_mode, final_info, spaces_of
+from nas_gym.envs.episode import Observations, fold_tokens, start_round
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.recorder import Record
+from nas_gym.envs.rewards import Accuracy, Reward
+from nas_gym.errors import InvalidOption, InvalidTokens
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.search_spaces.architecture import Architecture, architecture_of_valid
+from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.grammar import SearchSpace
+
+G = TypeVar("G")
+REMEMBERED = 50_000  # architectures of a space at most, to remember those that were played
+
+
+class Played(NamedTuple):
+    """What ``play`` returns for one token list."""
+
+    tokens: tuple[int, ...]  # folded, as an episode would have taken them
+    reward: float
+    evaluation: Evaluation
+
+
+class NASVectorEnv(
+    VectorEnv[Observations, npt.NDArray[np.int64], np.ndarray[Any, Any]], Generic[G]
+):
+    """Many architectures at once, in lockstep rounds; ``NASEnv``'s page describes one episode.
+
+    In a round every episode lasts ``space.max_length`` steps: after its completion only token 0 is
+    open, and ignored. At the round's last step all architectures go to the evaluator as one batch,
+    rewards are filled in, and new episodes start in the same step (``AutoresetMode.SAME_STEP``):
+    ``infos["final_info"]`` has the ended episodes' ``tokens``, ``architecture`` and ``evaluation``
+    as arrays, ``infos["final_obs"]`` their last observations.
+
+    In the last round, when fewer than ``num_envs`` evaluations are left, the first ``remaining``
+    episodes are evaluated and terminate; the others end truncated, with reward 0.
+
+    Args:
+        space: WHAT may be built.
+        evaluator: HOW GOOD it is.
+        num_envs: Episodes a round, >= 1.
+        reward: From an evaluation to the reward; validation accuracy by default.
+        budget: Evaluations that may be asked for, by ``step`` and ``play`` together.
+        seed: Run seed from which the children's seeds follow.
+        failure_reward: Reward of a child that failed.
+        render_mode: ``"ansi"``, ``"rgb_array"`` or None.
+        record: Where evaluations and requests are written down; None to keep nothing.
+        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
+            after which ``remaining`` is 0; the batch in which they run out is still answered.
+        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
+    """
+
+    metadata = {  # noqa: RUF012
+        "render_modes": RENDER_MODES,
+        "render_fps": 4,
+        "autoreset_mode": AutoresetMode.SAME_STEP,
+    }
+
+    def __init__(
+        self,
+        space: SearchSpace[G],
+        evaluator: Evaluator,
+        *,
+        num_envs: int = 1,
+        reward: Reward | None = None,
+        budget: int | None = None,
+        seed: int = 0,
+        failure_reward: float = 0.0,
+        render_mode: str | None = None,
+        record: Record | None = None,
+        budget_seconds: float | None = None,
+        simulated_workers: int = 1,
+    ) -> None:
+        if not isinstance(num_envs, int) or num_envs < 1:
+            raise InvalidOption(f"num_envs is {num_envs!r}: give a whole number of 1 or more")
+        check_render_mode(render_mode)
+        self.space = space
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.choices = ChoiceTable(space)
+        self.ledger = Ledger(
+            evaluator,
+            reward or Accuracy(),
+            budget=budget,
+            seed=seed,
+            failure_reward=failure_reward,
+            record=record,
+            budget_seconds=budget_seconds,
+            simulated_workers=simulated_workers,
+        )
+        self.single_action_space, self.single_observation_space = spaces_of(space)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self._round = start_round(self.choices, num_envs)
+        self._started = False
+        counts = self.choices.counts
+        small = counts is not None and prod(counts) <= REMEMBERED
+        self._known: dict[tuple[int, ...], Architecture[G]] | None = {} if small else None
+
+    @property
+    def remaining(self) -> float:
+        """Evaluations left in the budget; ``math.inf`` without one."""
+        return self.ledger.remaining
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.ledger.clock
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observations, dict[str, Any]]:
+        """Start a new round; unfinished episodes are dropped without an evaluation."""
+        super().reset(seed=seed[0] if isinstance(seed, list) else seed)
+        self._round.restart()
+        self._started = True
+        return self._round.observations(), self._mask_info()
+
+    def step(
+        self, actions: npt.NDArray[np.int64]
+    ) -> tuple[
+        Observations,
+        npt.NDArray[np.float64],
+        npt.NDArray[np.bool_],
+        npt.NDArray[np.bool_],
+        dict[str, Any],
+    ]:
+        """Pick one token an episode; evaluates the round if this was its last step.
+
+        Raises:
+            InvalidTokens: An action is outside ``[0, max_options)``, or their number is wrong.
+            BudgetExceeded: The round is complete and no evaluation is left.
+        """
+        if not self._started:
+            raise ResetNeeded("there is no round yet: call reset() before step()")
+        self._round.take(self._checked(actions))
+        rewards = np.zeros(self.num_envs, np.float64)
+        terminated = np.zeros(self.num_envs, np.bool_)
+        truncated = np.zeros(self.num_envs, np.bool_)
+        infos: dict[str, Any] = {}
+        if self._round.steps == self.space.max_length:
+            infos = self._finish_round(rewards, terminated)
+            np.logical_not(terminated, out=truncated)
+        infos.update(self._mask_info())
+        return self._round.observations(), rewards, terminated, truncated, infos
+
+    def play(self, token_lists: Iterable[Sequence[int]]) -> list[Played]:
+        """Evaluate whole token lists as one batch, as if each had been stepped.
+
+        The round that is being stepped, if any, is left as it is.
+
+        Raises:
+            InvalidTokens: A list of the wrong length or type; nothing is evaluated.
+            BudgetExceeded: More lists than ``remaining``; nothing is evaluated.
+        """
+        folded = [fold_tokens(self.choices, tokens) for tokens in token_lists]
+        answers = self.ledger.request([self._architecture(tokens) for tokens in folded])
+        return [
+            Played(tokens, reward, evaluation)
+            for tokens, (evaluation, reward) in zip(folded, answers, strict=True)
+        ]
+
+    def action_masks(self) -> npt.NDArray[np.bool_]:
+        """(num_envs, max_options) bool, True = open."""
+        return self._round.masks().astype(np.bool_)
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Every episode's architecture so far: texts or pictures."""
+        if self.render_mode is None:
+            raise ValueError("render_mode is None: pass render_mode= to gym.make_vec to render")
+        from nas_gym.search_spaces.rendering import render_tokens
+
+        mode = self.render_mode
+        return tuple(render_tokens(self.choices, t, mode) for t in self._round.tokens())
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the evaluator (its worker processes, if it has any)."""
+        self.ledger.close()
+
+    def _architecture(self, tokens: tuple[int, ...]) -> Architecture[G]:
+        """As ``architecture_of_valid``, remembered in spaces that are small."""
+        known = self._known
+        if known is None:
+            return architecture_of_valid(self.space, tokens)
+        architecture = known.get(tokens)
+        if architecture is None:
+            architecture = known[tokens] = architecture_of_valid(self.space, tokens)
+        return architecture
+
+    def _checked(self, actions: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        checked = np.asarray(actions)
+        if checked.dtype.kind in "iu" and checked.dtype != np.int64:
+            checked = checked.astype(np.int64)
+        if checked.shape != (self.num_envs,) or checked.dtype != np.int64:
+            raise InvalidTokens(
+                f"actions are {checked.dtype} of shape {checked.shape}: "
+                f"give {self.num_envs} integers, one for each episode"
+            )
+        if checked.view(np.uint64).max() >= self.space.max_options:  # negative: very large
+            raise InvalidTokens(
+                f"an action is not a token of this space: give 0 to {self.space.max_options - 1}"
+            )
+        return checked
+
+    def _finish_round(
+        self, rewards: npt.NDArray[np.float64], terminated: npt.NDArray[np.bool_]
+    ) -> dict[str, Any]:
+        """Evaluate the round's architectures, start the next round; fills the two arrays."""
+        everything = self._round.tokens()
+        # At least one, so that asking beyond the budget raises.
+        count = int(min(self.num_envs, max(1, self.remaining)))
+        try:
+            answers = self.ledger.request(
+                [architecture_of_valid(self.space, tokens) for tokens in everything[:count]]
+            )
+        except BaseException:
+            self._started = False  # the round is over: only reset() starts another
+            raise
+        rewards[:count] = [answer.reward for answer in answers]
+        terminated[:count] = True
+        final_obs = np.empty(self.num_envs, dtype=object)
+        final_obs[:] = list(self._round.observations())
+        self._round.restart()
+        ended = np.ones(self.num_envs, np.bool_)
+        return {
+            "final_obs": final_obs,
+            "_final_obs": ended,
+            "final_info": self._final_infos(answers),
+            "_final_info": ended.copy(),
+        }
+
+    def _final_infos(self, answers: Sequence[Any]) -> dict[str, Any]:
+        """The ended episodes' infos, each as an array over the sub-environments."""
+        infos = [final_info(answer.evaluation) for answer in answers]
+        evaluated = np.arange(self.num_envs) < len(answers)
+        arrays: dict[str, Any] = {}
+        for name in infos[0]:
+            array = np.full(self.num_envs, None, dtype=object)
+            for i, info in enumerate(infos):
+                array[i] = info[name]
+            arrays[name], arrays[f"_{name}"] = array, evaluated
+        return arrays
+
+    def _mask_info(self) -> dict[str, Any]:
+        return {
+            "action_mask": self._round.masks(),
+            "_action_mask": np.ones(self.num_envs, np.bool_),
+        }

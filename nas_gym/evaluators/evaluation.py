@@ -1,0 +1,118 @@
+"""The contract of a result, and of whatever gives one."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+from nas_gym.search_spaces.architecture import Architecture
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How good an architecture is. Validation figures only: no test figure belongs here.
+
+    Args:
+        architecture: What was evaluated; a result always carries it.
+        metrics: ``accuracy`` (validation, a fraction in [0, 1]), ``parameters`` (trainable),
+            ``multiply_adds`` (of one example), and any others; empty after a failure.
+        seconds: Wall time that the evaluation took, >= 0.
+        source: ``"trained"``, ``"table"``, ``"memo"`` (answered without the evaluator), …
+        failure: Why there is no accuracy: ``"diverged"``, ``"timeout"``, ``"out of memory"``,
+            ``"crashed"`` or ``"error: …"``; else None.
+        detail: More about a failure, for people: the last lines of a traceback, the signal that
+            ended a process; None where there is nothing to add.
+    """
+
+    architecture: Architecture[Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    source: str = "trained"
+    failure: str | None = None
+    detail: str | None = None
+
+    @property
+    def accuracy(self) -> float | None:
+        """Validation accuracy, a fraction in [0, 1]; None after a failure."""
+        return self.metrics.get("accuracy")
+
+    def to_info(self) -> dict[str, Any]:
+        """The ``evaluation`` dict of an episode's final ``info``."""
+        return {
+            "accuracy": None,
+            "parameters": None,
+            "multiply_adds": None,
+            **self.metrics,
+            "seconds": self.seconds,
+            "source": self.source,
+            "failure": self.failure,
+            "detail": self.detail,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """One more training of an architecture that a search found, measured on the test part as well.
+
+    The only result that carries a test figure: it exists after the search, and no agent sees it.
+
+    Args:
+        key: Canonical key of the architecture.
+        tokens: The architecture's tokens.
+        seed: Of this training; none that the search used.
+        accuracy: Validation accuracy, a fraction in [0, 1]; None after a failure.
+        test_accuracy: Accuracy on the test part, a fraction in [0, 1]; None after a failure.
+        seconds: Wall time of the training, >= 0.
+        failure: Why there is no accuracy, else None.
+        detail: More about a failure, for people.
+        protocol: What it was trained on and how: JSON data, as ``TrainingEvaluator.protocol``.
+        metrics: Of language models: ``perplexity``, ``bits_per_character``, ``test_perplexity``,
+            ``test_bits_per_character``; empty after a failure.
+    """
+
+    key: str
+    tokens: tuple[int, ...]
+    seed: int
+    accuracy: float | None
+    test_accuracy: float | None
+    seconds: float
+    failure: str | None
+    detail: str | None
+    protocol: Mapping[str, Any]
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+@runtime_checkable
+class Evaluator(Protocol):
+    """Says HOW GOOD architectures are.
+
+    ``stateful`` is True where a later answer may differ from an earlier one (a noisy landscape,
+    shared weights): its answers are then never answered from the memo.
+
+    An evaluator may also have a property ``protocol``: JSON data that names all that its answers
+    depend on beside space, architecture and seed (data set, recipe, …). Runs of one store share
+    what they evaluate where it is equal; without it a run shares with no other.
+    """
+
+    @property
+    def stateful(self) -> bool:
+        """Whether the same architecture and seed may get another answer later."""
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        """Yield one evaluation an architecture, in any order, as they finish.
+
+        ``seeds`` has one child seed an architecture, in [0, 2**31). Never raises because one child
+        is bad: that is an ``Evaluation`` with its ``failure``. (Where it does raise, it is asked
+        again for each child alone, and those for which it raises have failed.)
+        """
+
+    def close(self) -> None:
+        """Let go of processes and files; safe to call twice."""
+
+
+class Job(NamedTuple):
+    """A training that is needed: of which architecture, under which child seed."""
+
+    architecture: Architecture[Any]
+    seed: int

@@ -1,0 +1,208 @@
+"""Synthetic landscapes: accuracies that cost nothing, for tests and for tuning agents."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, next_choice, trace
+
+
+class _Term(NamedTuple):
+    """What one choice, or a pair of choices, costs."""
+
+    first: int  # position of a choice on the path
+    second: int  # position of the other; equal to ``first`` for a single choice
+    penalties: list[list[float]]  # [token of first][token of second], >= 0
+
+
+class _Path(NamedTuple):
+    """All terms of architectures that answer the same choices."""
+
+    terms: tuple[_Term, ...]
+    typical: float  # mean penalty of uniformly random tokens
+
+
+@dataclass(frozen=True)
+class Landscape:
+    """An evaluator for any space: effects of single choices and of pairs of choices.
+
+    Every choice has a good option, every other option costs a random penalty; some choices matter
+    much and most little (exponentially distributed importance). A penalty of another kind falls on
+    pairs: a choice and one made earlier on the same path. With ``p`` the sum of all penalties and
+    ``typical`` its mean over random tokens, ``accuracy = best - (best - middling) * (p /
+    typical) ** exponent``: random architectures lie around ``middling``, with a tail of bad ones,
+    and gains grow scarce towards ``best``, which ``reference`` alone is sure to reach.
+
+    A landscape follows names and tokens, so designs that share a canonical key may differ in it.
+
+    Args:
+        space: The space of the architectures.
+        seed: Another seed is another landscape.
+        interactions: How much a pair matters beside a single choice, >= 0; 0 is separable.
+        noise: Standard deviation of normal noise on the accuracy, drawn from the child's seed.
+        best: Accuracy of ``reference`` without noise; the global maximum.
+        middling: Accuracy of an architecture with the average penalty.
+        exponent: How scarce gains grow towards ``best``, > 0: the larger, the more architectures
+            are almost as good as the best.
+        fresh_noise: Draw new noise each time that an architecture is asked for again, as another
+            training would (then the landscape is ``stateful``).
+    """
+
+    space: SearchSpace[Any]
+    seed: int = 0
+    interactions: float = 0.5
+    noise: float = 0.0
+    best: float = 0.98
+    middling: float = 0.88
+    exponent: float = 3.0
+    fresh_noise: bool = False
+    _paths: dict[tuple[tuple[str, int], ...], _Path] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    @property
+    def stateful(self) -> bool:
+        """Whether a repeat gets new noise."""
+        return self.fresh_noise
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the accuracies depend on beside space, architecture and seed, as JSON data."""
+        names = ("seed", "interactions", "noise", "best", "middling", "exponent")
+        return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
+
+    def __post_init__(self) -> None:
+        if self.interactions < 0 or self.noise < 0 or not 0 <= self.middling < self.best <= 1:
+            raise InvalidOption(
+                f"{self}: interactions and noise are 0 or more, 0 <= middling < best <= 1"
+            )
+        if not self.exponent > 0:
+            raise InvalidOption(f"exponent is {self.exponent}: give a number above 0")
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        """One evaluation an architecture, in order, with the metric ``accuracy``."""
+        for architecture, seed in zip(architectures, seeds, strict=True):
+            accuracy = self.accuracy(architecture.tokens)
+            if self.noise:
+                accuracy += self.noise * float(np.random.default_rng(seed).standard_normal())
+            yield Evaluation(
+                architecture, {"accuracy": min(1.0, max(0.0, accuracy))}, source="landscape"
+            )
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def accuracy(self, tokens: Sequence[int]) -> float:
+        """The accuracy of ``tokens`` without noise, in [0, ``best``]."""
+        path = self._path(trace(self.space, tokens)[1])
+        penalty = sum(t.penalties[tokens[t.first]][tokens[t.second]] for t in path.terms)
+        relative = penalty / path.typical if path.typical else 0.0
+        return max(0.0, self.best - (self.best - self.middling) * float(relative**self.exponent))
+
+    @property
+    def reference(self) -> tuple[int, ...]:
+        """Tokens with no penalty at all: no architecture is better."""
+        tokens: list[int] = []
+        while (choice := next_choice(self.space, tokens)) is not None:
+            tokens.append(self._good(choice))
+        return tuple(tokens)
+
+    def _path(self, choices: Sequence[Choice]) -> _Path:
+        shape = tuple((choice.name, len(choice.options)) for choice in choices)
+        if shape not in self._paths:
+            tables = [self._single(c, i) for i, c in enumerate(choices)]
+            tables += [self._pair(choices, i) for i in range(1, len(choices)) if self.interactions]
+            terms = tuple(_Term(i, j, table.tolist()) for i, j, table in tables)
+            # A single choice's table is constant along its second axis.
+            typical = sum(float(table.mean()) for _, _, table in tables)
+            self._paths[shape] = _Path(terms, typical)
+        return self._paths[shape]
+
+    def _single(self, choice: Choice, i: int) -> tuple[int, int, npt.NDArray[np.float64]]:
+        count = len(choice.options)
+        rng = self._rng(choice.name, str(count))
+        penalties = _penalties(rng, (count,), (self._good(choice),))
+        return i, i, np.repeat(penalties[:, None], count, axis=1)
+
+    def _pair(self, choices: Sequence[Choice], i: int) -> tuple[int, int, npt.NDArray[np.float64]]:
+        """Choice ``i`` and a random earlier one."""
+        later = choices[i]
+        j = int(self._rng(later.name, "partner").integers(i))
+        earlier = choices[j]
+        rng = self._rng(earlier.name, later.name)
+        shape = (len(earlier.options), len(later.options))
+        penalties = _penalties(rng, shape, (self._good(earlier), self._good(later)))
+        return j, i, self.interactions * penalties
+
+    def _good(self, choice: Choice) -> int:
+        count = len(choice.options)
+        return int(self._rng(choice.name, str(count), "good").integers(count))
+
+    def _rng(self, *names: str) -> np.random.Generator:
+        return np.random.default_rng([self.seed, *(crc32(name.encode()) for name in names)])
+
+
+def tuning_landscape(space: SearchSpace[Any], seed: int) -> Landscape:
+    """The landscapes on which agents' defaults for small noisy benchmarks are tuned: seeds >= 1000.
+
+    Range, scarcity of good cells and noise are roughly those of NAS-Bench-201 on CIFAR-10; which
+    cells are good has nothing to do with it. A repeat gets new noise.
+    """
+    return Landscape(
+        space,
+        seed,
+        interactions=1.5,
+        noise=0.0011,
+        best=0.916,
+        middling=0.873,
+        exponent=1.5,
+        fresh_noise=True,
+    )
+
+
+def _penalties(
+    rng: np.random.Generator, shape: tuple[int, ...], good: tuple[int, ...]
+) -> npt.NDArray[np.float64]:
+    """Normal effects as their distance from the best, which stands at ``good``."""
+    effects = rng.standard_normal(shape)
+    top = np.unravel_index(effects.argmax(), shape)
+    effects[top], effects[good] = effects[good], effects[top]
+    return rng.exponential() * np.asarray(effects.max() - effects)
+
+
+@dataclass(frozen=True)
+class BitCount:
+    """The toy problem of Real et al.'s notebook, for ``spaces.BitString``.
+
+    Accuracy is the fraction of ones plus normal noise, clipped to [0, 1]. Each evaluation draws
+    new noise (from the child's seed, which is new each time), hence ``stateful``.
+
+    Args:
+        noise: Standard deviation of the noise.
+    """
+
+    noise: float = 0.01
+
+    stateful = True
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        """One evaluation an architecture, in order, with the metric ``accuracy``."""
+        for architecture, seed in zip(architectures, seeds, strict=True):
+            ones = sum(architecture.tokens) / len(architecture.tokens)
+            noise = self.noise * float(np.random.default_rng(seed).standard_normal())
+            accuracy = min(1.0, max(0.0, ones + noise))
+            yield Evaluation(architecture, {"accuracy": accuracy}, source="landscape")
+
+    def close(self) -> None:
+        """Nothing to let go of."""

@@ -1,0 +1,136 @@
+"""Really trains each recurrent child as a language model and measures its perplexity."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from nas_gym.errors import InvalidSpace
+from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
+from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
+
+if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
+    from torch import nn
+
+    from nas_gym.training.text.dataset import TextDataset
+    from nas_gym.training.text.train import LanguageResult
+
+NAME = "language-model"  # of the evaluator, and what spaces for it have as ``usual_evaluator``
+
+
+@dataclass(frozen=True)
+class LanguageModelEvaluator(ChildTraining):
+    """Builds each cell's language model, trains it by the recipe, reports validation perplexity.
+
+    Metrics: ``perplexity`` (best of the last five epochs), ``final_perplexity``; of the best epoch
+    ``bits_per_character`` and ``accuracy`` (fraction of words or characters that were the most
+    likely prediction); ``parameters``, ``multiply_adds`` (of one token). The same architecture and
+    seed give the same perplexity, bit for bit, on one machine, whatever ran before and however
+    many workers there are.
+
+    Args:
+        space: A space with ``usual_evaluator = "language-model"`` whose ``build(genotype, task)``
+            returns a language model (see ``nas_gym.networks.language_model``).
+        dataset: A name, a folder, or a ``TextDataset`` (see ``nas_gym.training.text.dataset``).
+        recipe: A name from ``LANGUAGE_RECIPES``, ``{"name": …}`` with fields to replace, or a
+            ``LanguageRecipe``; None: the space's ``usual_recipe``, ``"quick-text"`` where it has
+            none.
+        level: ``"word"`` or ``"character"``; of a text given by name or folder.
+        vocabulary: Most entries of its vocabulary; None: see ``load_text``.
+        threads: Torch threads while a child trains, >= 1; one a process is fastest for small
+            children when there is a process a core.
+
+    Raises:
+        InvalidSpace: ``space`` has no ``build``, or builds no language models.
+        InvalidOption: ``threads`` is no whole number above 0.
+        UnknownName: No such recipe, or no such value in it. (An unknown or broken text is found at
+            its first use.)
+    """
+
+    space: NetworkSpace[Any]
+    dataset: "str | TextDataset" = "python-docs"
+    recipe: str | Mapping[str, Any] | LanguageRecipe | None = None
+    level: str = "word"
+    vocabulary: int | None = None
+    threads: int = 1
+
+    recipe_class = LanguageRecipe
+
+    def __post_init__(self) -> None:
+        self._check_space("the language model")
+        if getattr(self.space, "usual_evaluator", None) != NAME:
+            raise InvalidSpace(
+                f"{type(self.space).__name__} is no space of language models: give the evaluator "
+                f"'training' for images, or say usual_evaluator = {NAME!r} in a space whose build "
+                "returns language models"
+            )
+        _ = self.named_recipe
+
+    @property
+    def named_recipe(self) -> LanguageRecipe:
+        """The recipe itself."""
+        usual = getattr(self.space, "usual_recipe", "quick-text")
+        return language_recipe_of(usual if self.recipe is None else self.recipe, usual)
+
+    @cached_property
+    def data(self) -> "TextDataset":
+        """The text itself, loaded and checked at its first use and once a process."""
+        from nas_gym.training.text.dataset import check_lengths, load_text
+        from nas_gym.training.text.sizing import check_size
+
+        text = self.dataset
+        if isinstance(text, str):
+            text = load_text(text, level=self.level, vocabulary=self.vocabulary)
+        check_lengths(text, self.named_recipe.bptt)
+        check_size(self.space, self.named_recipe, len(text.vocabulary))
+        return text
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the perplexities depend on, as JSON data: results of one protocol are comparable."""
+        return {
+            "evaluator": NAME,
+            "dataset": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            "level": self.data.level,
+            "vocabulary": len(self.data.vocabulary),
+            "recipe": self.named_recipe.to_json(),
+            "device": computes_on(),
+            "threads": self.threads,
+        }
+
+    def prepare(self) -> None:
+        """Load the text and check its length, unless that is done."""
+        _ = self.data
+
+    def build(self, genotype: Any) -> "nn.Module":
+        """The network of a child; its initial weights come from torch's global generator."""
+        from nas_gym.training.text.sizing import build_language_model
+
+        vocabulary = len(self.data.vocabulary)
+        return build_language_model(self.space, genotype, self.named_recipe, vocabulary)
+
+    def train(self, network: "nn.Module", seed: int) -> Trained:
+        """Train ``network`` in place and measure it on the validation part."""
+        from nas_gym.training.text.train import train_language_model
+
+        result = train_language_model(network, self.data, self.named_recipe, seed)
+        metrics = self._metrics(network, result) if result.failure is None else {}
+        return Trained(metrics, result.failure)
+
+    def _metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
+        import torch
+
+        from nas_gym.networks.cost import count_multiply_adds, count_parameters
+
+        assert result.best is not None
+        assert result.final is not None
+        return {
+            "perplexity": result.best.perplexity,
+            "final_perplexity": result.final.perplexity,
+            "bits_per_character": result.best.bits_per_character,
+            "accuracy": result.best.accuracy,
+            "parameters": count_parameters(network),
+            "multiply_adds": count_multiply_adds(network, (1,), torch.int64),
+        }

@@ -1,0 +1,1 @@
+"""WHERE children are evaluated: worker processes that may die, or any executor."""

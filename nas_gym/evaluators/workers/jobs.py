@@ -1,0 +1,109 @@
+"""One child as a job for another process: what is sent there, what happens, what comes back.
+
+Everything is pickled here and not by whoever carries it: a pool would lose a job whose pickle
+cannot be read, or end with it.
+"""
+
+import pickle
+import time
+from dataclasses import replace
+from typing import Any
+
+from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.failures import failed
+from nas_gym.search_spaces.architecture import Architecture
+
+
+def job_of(architecture: Architecture[Any], seed: int) -> bytes:
+    """What is sent for a child."""
+    return pickle.dumps((architecture, seed))
+
+
+def load_evaluator(pickled: bytes) -> Evaluator:
+    """The evaluator, in the process that is to use it.
+
+    Raises:
+        InvalidOption: It cannot be read there.
+    """
+    try:
+        evaluator: Evaluator = pickle.loads(pickled)
+    except Exception as error:
+        raise _unreadable("evaluator", error) from error
+    return evaluator
+
+
+def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
+    """The child's evaluation, a failure where it raised; or an error that concerns all children."""
+    start = time.perf_counter()
+    try:
+        architecture, seed = pickle.loads(job)
+    except Exception as error:
+        return _unreadable("architecture", error)
+    answers: list[Any]  # the evaluator is anybody's
+    try:
+        answers = list(evaluator.evaluate([architecture], [seed]))
+        if not answers:
+            return Evaluation(architecture, failure="error: the evaluator gave no answer")
+        (evaluation,) = answers
+    except NASGymError as error:
+        return error
+    except Exception as error:
+        return failed(architecture, error, time.perf_counter() - start)
+    if not isinstance(evaluation, Evaluation):
+        return InvalidOption(
+            f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
+        )
+    return evaluation
+
+
+def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
+    """What is sent back; a failure where that cannot be pickled."""
+    try:
+        return pickle.dumps(outcome)
+    except Exception as error:
+        if isinstance(outcome, NASGymError):
+            return pickle.dumps(NASGymError(str(outcome)))
+        return pickle.dumps(failed(outcome.architecture, error, outcome.seconds))
+
+
+def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
+    """The evaluation that came back, of the very ``architecture`` that was asked for.
+
+    Raises:
+        NASGymError: What concerns all children.
+    """
+    try:
+        outcome = pickle.loads(pickled)
+    except Exception as error:
+        failure = f"error: its result cannot be read ({type(error).__name__}: {error})"
+        return replace(failed(architecture, error, 0.0), failure=failure)
+    if isinstance(outcome, NASGymError):
+        raise outcome
+    evaluation: Evaluation = replace(outcome, architecture=architecture)
+    return evaluation
+
+
+def _unreadable(what: str, error: Exception) -> InvalidOption:
+    return InvalidOption(
+        f"worker processes cannot load the {what} ({type(error).__name__}: {error}): "
+        "define its classes in a module or a script, not in an interactive session"
+    )
+
+
+class SpreadEvaluator:
+    """Evaluates by ``inner``, somewhere else; base of ``parallel`` and ``executor``."""
+
+    inner: Evaluator
+    changes_nothing = True  # about the numbers: records name the inner evaluator
+
+    @property
+    def stateful(self) -> bool:
+        """As the inner evaluator."""
+        return self.inner.stateful
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """That of the inner evaluator: where children are evaluated changes no result."""
+        protocol: dict[str, Any] = getattr(self.inner, "protocol", {})
+        return protocol

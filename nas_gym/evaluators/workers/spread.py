@@ -1,0 +1,53 @@
+"""Where an evaluator's children run: in this process, in workers, or in an executor."""
+
+from concurrent.futures import Executor
+from typing import Any
+
+from nas_gym.errors import InvalidOption
+
+
+def in_workers(
+    evaluator: Any,
+    workers: int,
+    *,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
+) -> Any:
+    """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
+
+    Args:
+        evaluator: Gives the numbers; must be one that can be pickled, to be spread. One that is
+            ``instant`` (a table) stays in this process.
+        workers: Processes on this machine, each replaced when a child ends it; 0 for none.
+        timeout: Seconds that a child may take in a worker.
+        memory_limit: GiB that a child may allocate in a worker; Linux only.
+        executor: A live ``concurrent.futures.Executor`` instead of workers; stays open.
+
+    Raises:
+        InvalidOption: An option out of range, or options that exclude each other.
+    """
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
+        raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
+    limits = {"timeout": timeout, "memory_limit": memory_limit}
+    for name, limit in limits.items():
+        if limit is not None and workers == 0:
+            raise InvalidOption(
+                f"{name} is {limit} and workers is 0: only worker processes can be limited, give "
+                "workers=1 or more"
+            )
+    if getattr(evaluator, "instant", False):
+        return evaluator
+    if executor is not None:
+        if workers > 0:
+            raise InvalidOption(
+                f"workers is {workers} and there is an executor: give one of the two"
+            )
+        from nas_gym.evaluators.workers.executor import ExecutorEvaluator
+
+        return ExecutorEvaluator(evaluator, executor)
+    if workers == 0:
+        return evaluator
+    from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+
+    return ParallelEvaluator(evaluator, workers, timeout, memory_limit)

@@ -1,0 +1,1 @@
+"""A search, from its start to what it hands over."""

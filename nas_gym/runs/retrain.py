@@ -1,0 +1,140 @@
+"""The final training of what a search has found, or its entry in a table."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.evaluators.evaluation import Validation
+from nas_gym.evaluators.tables.tabular import TabularEvaluator
+from nas_gym.evaluators.trained.final import FinalLanguageTraining, FinalTraining
+from nas_gym.registry import make
+from nas_gym.runs.findings import best_rows, protocol_text
+from nas_gym.store import RunData
+from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.text.recipe import LanguageRecipe
+
+if TYPE_CHECKING:
+    from nas_gym.training.images.sources import Dataset
+    from nas_gym.training.text.dataset import TextDataset
+
+
+# What trains again what an evaluator trained, and the options that it takes over from the run.
+FINAL: dict[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
+    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
+    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
+}
+
+
+AnyRecipe = str | Mapping[str, Any] | Recipe | LanguageRecipe
+
+
+def final_training(
+    run: RunData,
+    recipe: AnyRecipe | None = None,
+    dataset: "str | Dataset | TextDataset | None" = None,
+    folder: str | None = None,
+) -> FinalTraining | FinalLanguageTraining:
+    """What trains the architectures of ``run`` again; arguments and errors are ``validate``'s."""
+    protocol = run.config.get("protocol") or {}
+    spec = run.config["evaluator"]
+    if protocol.get("evaluator") not in FINAL:
+        raise InvalidOption(
+            f"run {run.name!r} cannot be validated: its evaluator {spec['name']!r} has no test "
+            f"part; validate a run whose children were trained (evaluator "
+            f"{' or '.join(map(repr, FINAL))})"
+        )
+    final, kept = FINAL[protocol["evaluator"]]
+    options: dict[str, Any] = {name: spec[name] for name in kept if name in spec}
+    options["recipe"] = _recipe_of_run(run, final.recipe_class) if recipe is None else recipe
+    options["dataset"] = spec.get("dataset", protocol["dataset"]) if dataset is None else dataset
+    if folder is not None:
+        if "folder" not in kept:
+            raise InvalidOption(
+                f"folder is {folder!r}, and run {run.name!r} was trained on text: say where the "
+                "text lies with --dataset (dataset=...)"
+            )
+        options["folder"] = folder
+    evaluator = final(space=make("space", run.config["space"]), **options)
+    _check_data(run, evaluator)
+    return evaluator
+
+
+def _recipe_of_run(run: RunData, kind: type[Recipe] | type[LanguageRecipe]) -> Any:
+    try:
+        return kind(**run.config["protocol"]["recipe"])
+    except TypeError as error:
+        raise InvalidOption(
+            f"the recipe of run {run.name!r} is of another version of nas-gym ({error}): give one "
+            "with --recipe"
+        ) from error
+
+
+def _check_data(run: RunData, evaluator: FinalTraining | FinalLanguageTraining) -> None:
+    """Raise InvalidDataset where the data is not what the run was searched on, bit for bit."""
+    recorded = run.config["protocol"]
+    try:
+        fingerprint = evaluator.data.fingerprint
+    except (UnknownName, InvalidDataset) as error:
+        raise InvalidDataset(
+            f"the data set {recorded['dataset']!r} of run {run.name!r} cannot be read again "
+            f"({error}); say where it lies now with {_places(evaluator)}"
+        ) from error
+    if fingerprint != recorded["fingerprint"]:
+        raise InvalidDataset(
+            f"the data set {evaluator.data.name!r} is not the one that run {run.name!r} was "
+            f"searched on (fingerprint {fingerprint[:12]}…, recorded "
+            f"{str(recorded['fingerprint'])[:12]}…): bring the old data back, or say where it lies "
+            f"with {_places(evaluator)}"
+        )
+
+
+def _places(evaluator: FinalTraining | FinalLanguageTraining) -> str:
+    """The options that say where the data of a run lies."""
+    return "--dataset or --folder" if hasattr(evaluator, "folder") else "--dataset"
+
+
+def table_of(run: RunData) -> TabularEvaluator | None:
+    """The table that answered the run's requests; None where its evaluator is no table."""
+    if "seeds" not in (run.config.get("protocol") or {}):
+        return None
+    space = make("space", run.config["space"])
+    evaluator = make("evaluator", run.config["evaluator"], space=space)
+    return evaluator if isinstance(evaluator, TabularEvaluator) else None
+
+
+def look_up(run: RunData, table: TabularEvaluator, best: int) -> list[Validation]:
+    """Mean accuracies over all seeds, validation and test, of the run's best architectures.
+
+    Args:
+        run: From ``load_run``.
+        table: From ``table_of``.
+        best: Different architectures with the highest rewards, >= 1.
+
+    Raises:
+        InvalidOption: The table has no test accuracies, or is not the one of the search.
+    """
+    if protocol_text(table.protocol) != protocol_text(run.config["protocol"]):
+        raise InvalidOption(
+            f"the table of run {run.name!r} has changed since its search: bring back the file that "
+            "was searched"
+        )
+    validations = [
+        Validation(
+            key=row.key,
+            tokens=row.tokens,
+            seed=0,  # of no training in particular
+            accuracy=table.mean_accuracy(row.tokens),
+            test_accuracy=table.test_accuracy(row.tokens),
+            seconds=0.0,
+            failure=None,
+            detail=None,
+            protocol=run.config["protocol"],
+        )
+        for row in best_rows(run, best)
+    ]
+    if all(validation.test_accuracy is None for validation in validations):
+        raise InvalidOption(
+            f"run {run.name!r} cannot be validated: its table "
+            f"{run.config['evaluator']['name']!r} has no test accuracies"
+        )
+    return validations

@@ -1,0 +1,192 @@
+"""``search`` and ``resume``: an agent, an environment and a record put together."""
+
+import logging
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_gym.agent import Agent
+from nas_gym.envs.recorder import Answer, Records, Watcher
+from nas_gym.envs.registration import env_spec_of
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import InvalidOption, RunDiverged, StoreError
+from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.registry import Part, make, usual, usual_reward
+from nas_gym.runs.config import _configuration, _protocol, _unwrapped, checked_run_name
+from nas_gym.runs.provenance import session
+from nas_gym.store import DEFAULT_STORE, RunRecord, start_run
+from nas_gym.store.location import resume_command
+
+_log = logging.getLogger("nas_gym")
+BUDGET = 150  # evaluations, unless the user says else
+TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a search found; every request in the agent's order."""
+
+    run: str | None  # name in the store, if it was recorded
+    answers: tuple[Answer, ...] = field(repr=False)
+    simulated_seconds: float = 0.0  # on the simulated clock
+
+    def best(self, count: int = 1) -> list[Answer]:
+        """The ``count`` different architectures with the highest rewards, best first."""
+        unique: dict[str, Answer] = {}
+        for answer in sorted(self.answers, key=lambda a: -a.reward):  # stable: the first of equals
+            if answer.evaluation.failure is None:
+                unique.setdefault(answer.evaluation.architecture.key, answer)
+        return list(unique.values())[:count]
+
+
+def search(
+    space: Part = "nasnet-cell",
+    evaluator: Part | None = None,
+    agent: Part = "reinforce",
+    *,
+    budget: int | None = None,
+    num_envs: int | None = None,
+    reward: Part | None = None,
+    seed: int = 0,
+    child_seed: int | None = None,
+    run: str | None = None,
+    resume: bool = False,
+    workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Executor | None = None,
+    failure_reward: float = 0.0,
+    store: str | Path = DEFAULT_STORE,
+    watcher: Watcher | None = None,
+    budget_seconds: float | None = None,
+    simulated_workers: int = 1,
+) -> SearchResult:
+    """Search ``space`` for architectures that ``evaluator`` finds good.
+
+    Args:
+        space: WHAT may be built; a name, JSON data, ``"module:attribute"`` or an object, as all
+            four parts (see ``nas_gym.registry``).
+        evaluator: HOW GOOD it is; by default what is usual for the space.
+        agent: Who searches.
+        budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
+            where there is a budget of seconds.
+        num_envs: Architectures a batch; the agent's ``batch_size`` by default.
+        reward: What the agent maximises; by default what is usual for the space.
+        seed: Seeds the agent, >= 0.
+        child_seed: From it and an architecture's key every child's seed follows, >= 0; ``seed`` by
+            default. Runs of one store, space, data set and recipe share what they train where
+            this seed is the same.
+        run: Name under which the run is recorded in ``store``; None keeps nothing on disk.
+        resume: Go on with the run of this name where it was cut, if there is one: it asks for the
+            same architectures again, and what was answered is answered from the record.
+        workers: Processes that evaluate children; 0 evaluates in this process. The calling script
+            then needs ``if __name__ == "__main__":``.
+        timeout: Seconds that a child may take in a worker, > 0; None for no limit.
+        memory_limit: GiB that a child may allocate in a worker, > 0; None for no limit.
+        executor: Evaluates the children instead of ``workers``; stays open.
+        failure_reward: Reward of a child that failed.
+        store: The results database: a SQLite file, or the URL of a PostgreSQL server.
+        watcher: Told of every evaluation and request, after they are recorded.
+        budget_seconds: Simulated seconds: those that the evaluations report (a table's training
+            times), a repeat's again; the batch in which they run out is still evaluated.
+        simulated_workers: Machines that train a batch side by side on the simulated clock.
+
+    Returns:
+        The result, with ``.best(k)``.
+
+    Raises:
+        NASGymError: Any part, name or number that cannot be used; before anything is trained.
+        RunDiverged: The resumed run asks for other architectures than it did.
+        StoreError: The store failed; what was recorded is kept.
+    """
+    made_space = make("space", space)
+    if evaluator is None:
+        evaluator = usual("evaluator", made_space)
+    made_evaluator = make("evaluator", evaluator, space=made_space)
+    if reward is None:
+        reward = usual_reward(made_space, made_evaluator)
+    made_reward = make("reward", reward)
+    made_agent: Agent = make("agent", agent)
+    if budget is None and budget_seconds is None:
+        budget = BUDGET
+    child_seed = seed if child_seed is None else child_seed
+    for name, value in (("seed", seed), ("child_seed", child_seed)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise InvalidOption(f"the {name} is {value!r}: give a whole number of 0 or more")
+    env = NASVectorEnv(
+        made_space,
+        in_workers(
+            made_evaluator,
+            workers,
+            timeout=timeout,
+            memory_limit=memory_limit,
+            executor=executor,
+        ),
+        num_envs=made_agent.batch_size if num_envs is None else num_envs,
+        reward=made_reward,
+        budget=budget,
+        seed=child_seed,
+        failure_reward=failure_reward,
+        budget_seconds=budget_seconds,
+        simulated_workers=simulated_workers,
+    )
+    record = None
+    if run is not None:
+        told = _unwrapped(made_evaluator)
+        config = _configuration(made_space, told, made_agent, made_reward, env)
+        record = start_run(
+            store,
+            checked_run_name(run),
+            config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
+            resume=resume,
+            protocol=_protocol(config, made_space, told),
+            env_spec=env_spec_of(config) if config["restorable"] else None,
+            session=session() | {"workers": workers},
+        )
+    elif resume:
+        raise InvalidOption("resume=True needs the name of the run: give run=NAME")
+    records = Records(record, watcher)
+    _run(env, made_agent, seed, record, records)
+    failures = [a.evaluation.failure for a in records.answers]
+    if failures and all(failures) and watcher is None:  # the command says so itself
+        _log.warning("every child failed, the first one with: %s", failures[0])
+    return SearchResult(run, tuple(records.answers), env.clock.seconds)
+
+
+def _run(
+    env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None, records: Records
+) -> None:
+    status: str | None = "failed"
+    try:
+        env.ledger.attach(records)
+        records.started()
+        env.reset(seed=seed)
+        agent.search(env)
+        status = "unfinished" if env.remaining else "finished"
+    except (KeyboardInterrupt, SystemExit):
+        status = "interrupted"
+        raise
+    except RunDiverged:
+        status = None
+        if record is not None:
+            record.undo()
+        raise
+    except StoreError:
+        status = None  # nothing more can be written there
+        raise
+    except Exception as error:
+        if record is not None:
+            error.add_note(
+                f"run {record.name!r} is recorded up to here; when the cause is mended, go on with "
+                f"`{resume_command(record.name, record.store.database.shown)}`"
+            )
+        raise
+    finally:
+        try:
+            if record is not None and status is not None:
+                record.finish(status)
+        finally:
+            if record is not None:
+                record.close()
+            env.close()

@@ -1,0 +1,212 @@
+"""Final validation: the best of a run trained again with new seeds, then measured on the test part.
+
+The only place that opens the test part, and it opens it for architectures that are chosen already.
+Of a table the test figures are looked up.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from nas_gym.envs.ledger import child_seed
+from nas_gym.errors import (
+    InvalidOption,
+    InvalidSpace,
+    InvalidTokens,
+    StoreError,
+)
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
+from nas_gym.evaluators.tables.tabular import TabularEvaluator
+from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.runs.findings import best_rows, protocol_text
+from nas_gym.runs.retrain import AnyRecipe, final_training, look_up, table_of
+from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
+from nas_gym.search_spaces.grammar import SearchSpace
+from nas_gym.store import Row, RunData
+
+if TYPE_CHECKING:
+    from nas_gym.training.images.sources import Dataset
+    from nas_gym.training.text.dataset import TextDataset
+
+RETRIED = ("timeout", "crashed", "out of memory")  # failures that other limits may spare a child
+METRICS = ("perplexity", "bits_per_character", "test_perplexity", "test_bits_per_character")
+
+
+class Planned(NamedTuple):
+    """One training to come."""
+
+    row: Row  # what the search recorded of the architecture
+    seed: int  # in [0, 2**31); the search used another
+
+
+def validate(
+    run: RunData,
+    *,
+    best: int = 3,
+    repeats: int = 3,
+    recipe: AnyRecipe | None = None,
+    dataset: "str | Dataset | TextDataset | None" = None,
+    folder: str | None = None,
+    workers: int = 0,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    save: Callable[[Validation], None] | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Validation]:
+    """Train the best architectures of a run again and measure them on the test part.
+
+    Which ones is settled before anything is trained, and a test accuracy is taken only when its
+    training is over. Seeds follow from the run's seed, the architecture and the number of the
+    repeat. Trainings that ``run.validations`` has are not done again, so a validation that was cut
+    goes on where it was when it is asked for again; only a training that failed for want of time
+    or memory is tried once more.
+
+    Args:
+        run: From ``load_run``; its evaluator must have trained its children, or be a table with
+            test accuracies, which are then looked up.
+        best: Different architectures with the highest rewards, >= 1; all if there are fewer.
+        repeats: Trainings of each, >= 1.
+        recipe: How; a name, ``{"name": …}`` with fields to replace, or a ``Recipe``
+            (``LanguageRecipe`` for language models). As in the search by default.
+        dataset: The run's data set, where it lies elsewhere now or was given as an object.
+        folder: Where the files of a named data set lie now.
+        workers: Processes that train; 0 trains in this one. The calling script then needs
+            ``if __name__ == "__main__":``.
+        timeout: Seconds that a training may take, > 0; needs workers. None for no limit.
+        memory_limit: GiB that a training may allocate, > 0; needs workers. None for no limit.
+        save: Told of each training as it finishes, before the next is waited for.
+        progress: Told how many of how many trainings are done: first, and after each ``save``.
+
+    Returns:
+        All trainings asked for, those of ``run.validations`` among them: by rank, then repeat.
+
+    Raises:
+        InvalidOption: A number out of range, or a run whose children were not trained.
+        StoreError: The run has no architecture that was evaluated without a failure.
+        InvalidDataset: The data cannot be read, or is not the data of the search.
+        UnknownName: No such recipe, or no such value in it.
+    """
+    table = table_of(run)
+    if table is not None:
+        return _look_up(run, table, best, save)
+    planned = planned_trainings(run, best, repeats)
+    evaluator = final_training(run, recipe, dataset, folder)
+    protocol = evaluator.protocol
+    done = _recorded(run, protocol)
+    missing = [p for p in planned if (p.row.key, p.seed) not in done]
+    jobs = [_job(evaluator.space, p) for p in missing]
+    asked = {job.key: p for job, p in zip(jobs, missing, strict=True)}
+    finished = len(planned) - len(missing)
+    tell = progress or (lambda finished, total: None)
+    spread_out: Evaluator = in_workers(
+        evaluator, workers, timeout=timeout, memory_limit=memory_limit
+    )
+    tell(finished, len(planned))
+    try:
+        for evaluation in spread_out.evaluate(jobs, [p.seed for p in missing]):
+            row, seed = asked[evaluation.architecture.key]
+            done[row.key, seed] = validation = _validation(evaluation, row, seed, protocol)
+            if save is not None:
+                save(validation)
+            finished += 1
+            tell(finished, len(planned))
+    finally:
+        spread_out.close()
+    return [done[p.row.key, p.seed] for p in planned]
+
+
+def _look_up(
+    run: RunData, table: TabularEvaluator, best: int, save: Callable[[Validation], None] | None
+) -> list[Validation]:
+    check_count("best", best)
+    validations = look_up(run, table, best)
+    for validation in validations:
+        if save is not None and validation not in run.validations:
+            save(validation)
+    return validations
+
+
+def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
+    """What ``validate`` trains: the ``best`` architectures, ``repeats`` times each, by rank.
+
+    Raises:
+        InvalidOption: A number below 1.
+        StoreError: The run has no architecture that was evaluated without a failure.
+    """
+    check_count("best", best)
+    check_count("repeats", repeats)
+    rows = best_rows(run, best)
+    if not rows:
+        raise StoreError(
+            f"run {run.name!r} has no architecture that was evaluated without a failure: there is "
+            "nothing to validate"
+        )
+    used = {row.seed for row in (*run.rows, *run.unanswered)}
+    return [Planned(row, seed) for row in rows for seed in _new_seeds(run, row.key, used, repeats)]
+
+
+def check_count(name: str, value: object) -> None:
+    """Raise InvalidOption where ``value`` is no whole number of 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidOption(f"{name} is {value!r}: give a whole number of 1 or more")
+
+
+def _new_seeds(run: RunData, key: str, used: set[int], repeats: int) -> list[int]:
+    """The first ``repeats`` seeds of an architecture's final trainings; none is in ``used``."""
+    seeds: dict[int, None] = {}
+    for times in count():
+        seed = child_seed(run.config["seed"], f"validation:{key}", times)
+        if seed not in used:
+            seeds[seed] = None
+        if len(seeds) == repeats:
+            break
+    return list(seeds)
+
+
+def _recorded(run: RunData, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Validation]:
+    """The run's final trainings under ``protocol`` that stand, by key and seed."""
+    text = protocol_text(protocol)
+    same = (v for v in run.validations if protocol_text(v.protocol) == text)
+    return {(v.key, v.seed): v for v in same if v.failure not in RETRIED}
+
+
+def _job(space: SearchSpace[Any], planned: Planned) -> Architecture[Any]:
+    """The architecture to train, with a key of its own, by which its result is known again."""
+    row, seed = planned
+    try:
+        architecture = architecture_of(space, row.tokens)
+        same = _text(genotype_to_json(architecture.genotype)) == _text(row.genotype)
+    except InvalidTokens:
+        same = False
+    if not same:
+        raise InvalidSpace(
+            f"{type(space).__name__}, made again from the record, gives other architectures than "
+            "in the search: its code has changed, or it had options that cannot be recorded"
+        )
+    return replace(architecture, key=f"{seed}:{row.key}")
+
+
+def _text(genotype: Any) -> str:
+    return json.dumps(genotype, sort_keys=True)
+
+
+def _validation(
+    evaluation: Evaluation, row: Row, seed: int, protocol: Mapping[str, Any]
+) -> Validation:
+    metrics, failure = evaluation.metrics, evaluation.failure
+    if failure is None and "test_accuracy" not in metrics:
+        failure = "diverged"  # on the test part
+    return Validation(
+        key=row.key,
+        tokens=row.tokens,
+        seed=seed,
+        accuracy=metrics["accuracy"] if failure is None else None,
+        test_accuracy=metrics["test_accuracy"] if failure is None else None,
+        seconds=evaluation.seconds,
+        failure=failure,
+        detail=evaluation.detail,
+        protocol=protocol,
+        metrics={n: metrics[n] for n in METRICS if n in metrics} if failure is None else {},
+    )

@@ -1,0 +1,52 @@
+"""NATS-Bench's size space (Dong et al. 2021, arXiv 2009.00437): channels of layers."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nas_gym.networks.task import Task
+from nas_gym.search_spaces.grammar import Pick
+from nas_gym.search_spaces.nasbench201.genotype import (
+    CHANNELS,
+    LAYERS,
+    NATSSizeGenotype,
+    size_of_string,
+)
+
+
+@dataclass(frozen=True)
+class NATSSize:
+    """The size space of NATS-Bench: 5 tokens, 8 options, 32,768 architectures.
+
+    The cell is fixed; what is chosen are the channels of its three layers and of the two
+    reductions between them, the first one's being the stem's as well.
+    """
+
+    static = True
+    max_length = LAYERS
+    max_options = len(CHANNELS)
+    usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
+
+    def choose(self, pick: Pick) -> NATSSizeGenotype:
+        """One number of channels a layer, in the order of the architecture string."""
+        return NATSSizeGenotype(tuple([pick(name, CHANNELS) for name in _NAMES]))
+
+    def answers(self, genotype: NATSSizeGenotype) -> dict[str, object]:
+        """The option picked for each choice: what ``tokens_of`` reads."""
+        return dict(zip(_NAMES, genotype.channels, strict=True))
+
+    def genotype_from_json(self, data: object) -> NATSSizeGenotype:
+        """The genotype in JSON data (the architecture string), checked; raises InvalidGenotype."""
+        return size_of_string(data)
+
+    def build(self, genotype: NATSSizeGenotype, task: Task) -> Any:
+        """The benchmark's network: ``nasbench201.network.NATSSizeNetwork``."""
+        from nas_gym.search_spaces.nasbench201.network import NATSSizeNetwork
+
+        return NATSSizeNetwork(genotype, task)
+
+    def to_text(self, genotype: NATSSizeGenotype) -> str:
+        """The architecture string."""
+        return str(genotype)
+
+
+_NAMES = tuple(f"layer{layer}.channels" for layer in range(LAYERS))

@@ -1,0 +1,74 @@
+"""NAS-Bench-201's cell (Dong & Yang 2020, section 2.1): six edges, five operations each."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+from nas_gym.networks.task import Task
+from nas_gym.search_spaces.grammar import Pick, Picked
+from nas_gym.search_spaces.nasbench201.genotype import (
+    EDGES,
+    OPERATIONS,
+    NASBench201Genotype,
+    genotype_of_string,
+)
+
+
+@dataclass(frozen=True)
+class NASBench201:
+    """The topology space of NAS-Bench-201 and NATS-Bench: 6 tokens, 5 options, 15,625 cells.
+
+    A cell is a directed graph of four nodes; every node sums what its incoming edges bring.
+    Isomorphic cells keep keys of their own, because the benchmark gives each its own numbers.
+    """
+
+    static = True
+    max_length = len(EDGES)
+    max_options = len(OPERATIONS)
+    # The benchmark's own network: CIFAR-10, N = 5, C = 16.
+    usual_task = Task(channels=3, height=32, width=32, classes=10, repeats=5, filters=16)
+
+    def choose(self, pick: Pick) -> NASBench201Genotype:
+        """One operation an edge, in the order of the architecture string."""
+        return NASBench201Genotype(tuple([pick(name, OPERATIONS) for name in _NAMES]))
+
+    def answers(self, genotype: NASBench201Genotype) -> dict[str, object]:
+        """The option picked for each choice: what ``tokens_of`` reads."""
+        return dict(zip(_NAMES, genotype.operations, strict=True))
+
+    def genotype_from_json(self, data: object) -> NASBench201Genotype:
+        """The genotype in JSON data (the architecture string), checked; raises InvalidGenotype."""
+        return genotype_of_string(data)
+
+    def build(self, genotype: NASBench201Genotype, task: Task) -> Any:
+        """The benchmark's network: ``nasbench201.network.NASBench201Network``."""
+        from nas_gym.search_spaces.nasbench201.network import NASBench201Network
+
+        return NASBench201Network(genotype, task)
+
+    def draw(self, genotype: NASBench201Genotype, title: str | None = None) -> "Figure":
+        """Draw the finished architecture."""
+        from nas_gym.search_spaces.nasbench201.drawing import draw_cell_graph
+
+        return draw_cell_graph(genotype.operations, title=title)
+
+    def to_text(self, genotype: NASBench201Genotype) -> str:
+        """Write the cell as the benchmark does, ``|nor_conv_3x3~0|+…``."""
+        return str(genotype)
+
+    def draw_begun(self, picked: Picked, title: str | None = None) -> "Figure":
+        """Draw the edges chosen so far; the next one is marked as open."""
+        from nas_gym.search_spaces.nasbench201.drawing import draw_cell_graph
+
+        return draw_cell_graph([*picked.values()], title=title)
+
+    @property
+    def frame_size(self) -> tuple[float, float]:
+        """Width and height of ``draw_begun``'s pictures, in inches."""
+        from nas_gym.search_spaces.nasbench201.drawing import HEIGHT, WIDTH
+
+        return WIDTH, HEIGHT
+
+
+_NAMES = tuple(f"node{node}.operation{source}" for source, node in EDGES)

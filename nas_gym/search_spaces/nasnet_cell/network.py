@@ -1,0 +1,170 @@
+"""The network of a NASNet genotype (Zoph et al. 2017, figure 2).
+
+Where the paper's text leaves something open, the authors' published code (TensorFlow slim) decides,
+because the paper's parameter counts follow it: how the two inputs of a cell are brought to its
+shape, and which states a published cell concatenates (part of the genotype).
+"""
+
+from torch import Tensor, nn
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.networks.convolutions import Convolution
+from nas_gym.networks.operations import HiddenState, initialize
+from nas_gym.networks.task import Task, check_sizes
+from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
+from nas_gym.search_spaces.nasnet_cell.layers import NASNetCell, Shape
+
+STEMS = ("cifar", "imagenet")
+AUXILIARY_FILTERS = (128, 768)
+
+
+class AuxiliaryHead(nn.Sequential):
+    """The second classifier of Szegedy et al. 2015 with the published code's sizes.
+
+    The 5x5 pool shrinks with images that are smaller than that.
+    """
+
+    def __init__(self, shape: Shape, classes: int) -> None:
+        few, many = AUXILIARY_FILTERS
+        window = (min(5, shape.height), min(5, shape.width))
+        height, width = ((n - k) // 3 + 1 for n, k in zip(shape[1:], window, strict=True))
+        super().__init__(
+            nn.ReLU(),
+            nn.AvgPool2d(window, stride=3),
+            nn.Conv2d(shape.channels, few, 1, bias=False),
+            nn.BatchNorm2d(few),
+            nn.ReLU(),
+            nn.Conv2d(few, many, (height, width), bias=False),
+            nn.BatchNorm2d(many),
+            nn.ReLU(),
+            nn.Flatten(),
+            nn.Linear(many, classes),
+        )
+
+
+class NASNet(nn.Module):
+    """N normal cells, reduction, N normal cells, reduction, N normal cells, classifier.
+
+    Maps (batch, channels, height, width) to logits (batch, classes). With ``task.auxiliary``,
+    in training mode, to a pair: logits, and those of the auxiliary classifier at two thirds of
+    the depth. Runs fastest in torch's ``channels_last`` memory format.
+
+    Args:
+        genotype: The two cells.
+        task: Shape of the images, N (``repeats``), F (``filters``), stem.
+        stem_filters: Filters of the ImageNet stem's convolution. By default those of the
+            published networks: 32 where F is below 64 (Mobile), otherwise 96 (Large).
+        skip_reduction_input: The first cell after a reduction takes as h_{i-1} the cell before
+            the last one *before the reduction*. Only the published Large network does; it changes
+            no count.
+        drop_path_by_depth: Scale the drop-path probability by the cell's depth as well, as the
+            published code does; the paper's text has the linear growth over training alone.
+
+    Raises:
+        InvalidGenotype: The genotype cannot be built.
+        InvalidOption: A size that does not fit, such as an odd number of filters with the
+            ImageNet stem.
+    """
+
+    def __init__(
+        self,
+        genotype: CellGenotype,
+        task: Task,
+        *,
+        stem_filters: int | None = None,
+        skip_reduction_input: bool = False,
+        drop_path_by_depth: bool = False,
+    ) -> None:
+        super().__init__()
+        _check(genotype, task)
+        self.task = task
+        self.skip_reduction_input = skip_reduction_input
+        self.drop_path_by_depth = drop_path_by_depth
+        self.progress = 0.0
+        self.reductions: set[int] = set()  # places in self.cells
+        self.stem, shape = _stem(task, stem_filters or (32 if task.filters < 64 else 96))
+        self.cells = nn.ModuleDict()
+        self.shapes = [shape, shape]
+        self._add_cells(genotype)
+        self.auxiliary: AuxiliaryHead | None = None
+        if task.auxiliary:
+            self.auxiliary_place = len(self.cells) - task.repeats - 2
+            self.auxiliary = AuxiliaryHead(self.shapes[self.auxiliary_place + 2], task.classes)
+        self.classifier = nn.Linear(self.shapes[-1].channels, task.classes)
+        self.apply(initialize)
+
+    def _add_cells(self, genotype: CellGenotype) -> None:
+        task = self.task
+        if task.stem == "imagenet":
+            for index, divisor in enumerate((4, 2)):
+                self._add(f"stem{index}", genotype.reduction, task.filters // divisor, True)
+        for stack in range(3):
+            filters = task.filters * 2**stack
+            if stack:
+                self._add(f"reduction{stack - 1}", genotype.reduction, filters, True)
+            for index in range(stack * task.repeats, (stack + 1) * task.repeats):
+                self._add(f"normal{index}", genotype.normal, filters, False)
+
+    def _add(self, name: str, cell: Cell, filters: int, reduction: bool) -> None:
+        place = len(self.cells)
+        if name.startswith("reduction"):
+            self.reductions.add(place)
+        previous = self.shapes[self._previous(place)]
+        module = NASNetCell(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
+        self.cells[name] = module
+        self.shapes.append(module.shape)
+
+    def _previous(self, place: int) -> int:
+        """Index into [stem, stem, cell outputs ...] of h_{i-1} of the cell at ``place``."""
+        return place - int(self.skip_reduction_input and place - 1 in self.reductions)
+
+    def set_progress(self, fraction: float) -> None:
+        """Say how much of the training is over, in [0, 1]: drop-path grows with it."""
+        self.progress = fraction
+
+    def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
+        """Logits of ``images``, with the auxiliary ones in training mode."""
+        stem = HiddenState(self.stem(images))
+        states = [stem, stem]
+        for place, cell in enumerate(self.cells.values()):
+            drop = self._drop(place)
+            states.append(HiddenState(cell(states[self._previous(place)], states[-1], drop)))
+        logits: Tensor = self.classifier(states[-1].rectified.mean(dim=(2, 3)))
+        if self.auxiliary is None or not self.training:
+            return logits
+        return logits, self.auxiliary(states[self.auxiliary_place + 2].tensor)
+
+    def _drop(self, place: int) -> float:
+        if not self.training:
+            return 0.0
+        depth = (place + 1) / len(self.cells) if self.drop_path_by_depth else 1.0
+        return self.task.drop_path * self.progress * depth
+
+
+def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
+    """The first convolution, and the shape that it puts out."""
+    if task.stem == "cifar":
+        shape = Shape(3 * task.filters, task.height, task.width)
+        return Convolution(task.channels, shape.channels, (3, 3)), shape
+    # Without padding, unlike all other convolutions.
+    shape = Shape(stem_filters, (task.height - 1) // 2, (task.width - 1) // 2)
+    convolution = nn.Conv2d(task.channels, stem_filters, 3, stride=2, bias=False)
+    return nn.Sequential(convolution, nn.BatchNorm2d(stem_filters)), shape
+
+
+def _check(genotype: CellGenotype, task: Task) -> None:
+    for name, cell in zip(CELLS, genotype, strict=True):
+        check_cell(name, cell)
+    check_sizes(task)
+    if task.stem not in STEMS:
+        raise unknown_name("stem", task.stem, STEMS)
+    if not 0.0 <= task.drop_path < 1.0:
+        raise InvalidOption(f"drop_path is {task.drop_path}: give a probability below 1")
+    if task.stem == "imagenet" and task.filters % 4:
+        raise InvalidOption(
+            f"filters is {task.filters}: the imagenet stem halves it twice, give a multiple of 4"
+        )
+    if task.stem == "imagenet" and min(task.height, task.width) < 3:
+        raise InvalidOption(
+            f"images are {task.height} x {task.width} pixels: the imagenet stem needs 3 x 3"
+        )

@@ -1,0 +1,35 @@
+"""Recurrent cells of base 8, by name."""
+
+from nas_gym.search_spaces.rnn_cell.genotype import Node, RNNCellGenotype
+
+
+def _tree(nodes: str, inject: str, cell_output: int, cell_input: int) -> RNNCellGenotype:
+    """A cell from a compact text: ``+ tanh, * relu, ...`` from the first leaf to the root."""
+
+    def node(text: str) -> Node:
+        sign, activation = text.split()
+        return Node({"+": "add", "*": "elem_mult"}[sign], activation)
+
+    every = tuple(node(text) for text in nodes.split(","))
+    return RNNCellGenotype(every, node(inject), cell_output, cell_input)
+
+
+# The cell that the paper's search found , as published in TensorFlow's NASCell: without biases.
+NAS_CELL = _tree(
+    "+ sigmoid, + relu, + sigmoid, * relu, + tanh, + sigmoid, + tanh, + sigmoid,"
+    "* tanh, + tanh, * tanh, + sigmoid, * identity, + tanh, * tanh",
+    "+ tanh",
+    cell_output=12,
+    cell_input=8,
+)
+# An LSTM without biases where leaves 1, 5, 6 and 7 have zero weights: leaf 0 is its forget gate,
+# 2 its input gate, 3 the candidate and 4 the output gate.
+LSTM_LIKE = _tree(
+    "+ sigmoid, + identity, + sigmoid, + tanh, + sigmoid, + identity, + identity, + identity,"
+    "+ identity, * identity, + identity, + identity, + tanh, + identity, * identity",
+    "* identity",
+    cell_output=12,
+    cell_input=0,
+)
+
+PUBLISHED = {"nas-cell": NAS_CELL, "lstm-like": LSTM_LIKE}

@@ -1,0 +1,154 @@
+"""Recurrent cells as trees (Zoph & Le 2016, sections 3.4 and 4.2)."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.networks.task import LanguageTask
+from nas_gym.search_spaces.grammar import Pick, Picked
+from nas_gym.search_spaces.rnn_cell.genotype import (
+    ACTIVATIONS,
+    ALL_ACTIVATIONS,
+    ALL_COMBINATIONS,
+    COMBINATIONS,
+    Node,
+    RNNCellGenotype,
+    canonical_key,
+    genotype_from_json,
+)
+
+
+@dataclass(frozen=True)
+class RNNCell:
+    """The space of recurrent cells: 34 tokens and 6.33e16 token lists by default.
+
+    For every node of the tree a combination and an activation, the same for the injection of the
+    cell state, then the two cell indices, each over all nodes (that is the reading of the paper
+    which gives its size, "approximately 6e16").
+
+    Args:
+        base: B, leaves of the tree, >= 2 (8 in the paper).
+        combinations: Names from ``ALL_COMBINATIONS``.
+        activations: Names from ``ALL_ACTIVATIONS``.
+    """
+
+    base: int = 8
+    combinations: tuple[str, ...] = COMBINATIONS
+    activations: tuple[str, ...] = ACTIVATIONS
+
+    static = True
+    usual_evaluator = "language-model"
+    usual_reward = "inverse-perplexity-squared"
+    usual_recipe = "quick-text"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.base, int) or isinstance(self.base, bool) or self.base < 2:
+            raise InvalidOption(f"base is {self.base!r}: give a whole number of 2 or more")
+        known = {"combinations": ALL_COMBINATIONS, "activations": ALL_ACTIVATIONS}
+        for field, names in known.items():
+            values = tuple(getattr(self, field))
+            object.__setattr__(self, field, values)  # JSON gives lists
+            for value in values:
+                if value not in names:
+                    raise unknown_name(field.removesuffix("s"), value, names)
+            if not values or len(set(values)) < len(values):
+                raise InvalidOption(f"{field} is {values!r}: give at least one name, each once")
+
+    @property
+    def node_count(self) -> int:
+        """Nodes of the tree."""
+        return 2 * self.base - 1
+
+    @property
+    def max_length(self) -> int:
+        """Two tokens a node, two for the injection, two indices."""
+        return 2 * self.node_count + 4
+
+    @property
+    def max_options(self) -> int:
+        """The most of: nodes, combinations, activations."""
+        return max(self.node_count, len(self.combinations), len(self.activations))
+
+    def choose(self, pick: Pick) -> RNNCellGenotype:
+        """Node by node from the first leaf to the root, the injection, the two cell indices."""
+        nodes = tuple([self._choose_node(pick, f"node{i}") for i in range(self.node_count)])
+        inject = self._choose_node(pick, "inject")
+        indices = tuple(range(self.node_count))
+        return RNNCellGenotype(
+            nodes, inject, pick("cell.output", indices), pick("cell.input", indices)
+        )
+
+    def _choose_node(self, pick: Pick, name: str) -> Node:
+        return Node(
+            pick(f"{name}.combination", self.combinations),
+            pick(f"{name}.activation", self.activations),
+        )
+
+    def answers(self, genotype: RNNCellGenotype) -> dict[str, object]:
+        """The option picked for each choice: what ``tokens_of`` reads."""
+        named = {f"node{i}": node for i, node in enumerate(genotype.nodes)}
+        answers: dict[str, object] = {
+            "cell.output": genotype.cell_output, "cell.input": genotype.cell_input
+        }  # fmt: skip
+        for name, node in {**named, "inject": genotype.inject}.items():
+            answers[f"{name}.combination"] = node.combination
+            answers[f"{name}.activation"] = node.activation
+        return answers
+
+    def canonical_key(self, genotype: RNNCellGenotype) -> str:
+        """Equal for cells that differ in the order of children alone."""
+        return canonical_key(genotype)
+
+    def genotype_from_json(self, data: object) -> RNNCellGenotype:
+        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        return genotype_from_json(data)
+
+    def build(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
+        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        from nas_gym.networks.language_model import LanguageModel
+        from nas_gym.search_spaces.rnn_cell.network import TreeLayer
+
+        return LanguageModel(task, lambda inputs, units: TreeLayer(genotype, inputs, units))
+
+    def draw(self, genotype: RNNCellGenotype, title: str | None = None) -> "Figure":
+        """Draw the finished architecture."""
+        from nas_gym.search_spaces.rnn_cell.drawing import draw_tree
+
+        return draw_tree(genotype, title=title)
+
+    def to_text(self, genotype: RNNCellGenotype) -> str:
+        """Write the finished architecture in words."""
+        from nas_gym.search_spaces.rnn_cell.drawing import tree_as_text
+
+        return tree_as_text(genotype)
+
+    def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
+        """The whole tree; what is open is pale."""
+        from nas_gym.search_spaces.rnn_cell.drawing import (
+            PartialNode,
+            PartialTree,
+            draw_unfinished_tree,
+        )
+
+        def node(name: str) -> PartialNode:
+            return PartialNode(picked.get(f"{name}.combination"), picked.get(f"{name}.activation"))
+
+        nodes = tuple(node(f"node{i}") for i in range(self.node_count))
+        tree = PartialTree(
+            nodes, node("inject"), picked.get("cell.output"), picked.get("cell.input")
+        )
+        return draw_unfinished_tree(tree, title=title)
+
+    @property
+    def frame_size(self) -> tuple[float, float]:
+        """Width and height of ``draw_begun``'s pictures, in inches."""
+        from nas_gym.search_spaces.rnn_cell.drawing import figure_size
+
+        return figure_size(self.base)
+
+
+# Section 5.2's control experiment: two more functions to choose from.
+CONTROL = RNNCell(combinations=ALL_COMBINATIONS, activations=ALL_ACTIVATIONS)
+PRESETS = {"control": CONTROL}

@@ -1,0 +1,317 @@
+"""``RunRecord``: writes one run, and shares trainings with all runs of the store."""
+
+import logging
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from nas_gym.envs.recorder import Answer, Claim, Known, Record
+from nas_gym.errors import StoreError
+from nas_gym.evaluators.evaluation import Evaluation, Job
+from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
+from nas_gym.store.claims import Claims
+from nas_gym.store.location import resume_command
+from nas_gym.store.locks import RunLock
+from nas_gym.store.rows import evaluation_row
+from nas_gym.store.run_data import Earlier, Ref, Row
+from nas_gym.store.schema import (
+    CLAIMS,
+    EVALUATIONS,
+    REQUESTS,
+    RUNS,
+    summed,
+    to_text,
+    tokens_to_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nas_gym.store.store import Store
+
+COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
+POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
+WARN_SECONDS = 10.0  # of waiting for another run, before that is said
+Tokens = tuple[int, ...]
+_log = logging.getLogger("nas_gym")
+
+
+class RunRecord(Record):
+    """Writes one run of a store.
+
+    Every evaluation is on disk before ``evaluated`` returns, unless results come faster than one
+    a millisecond (a table, a synthetic landscape): those are committed together, at the latest
+    with the requests that they answer.
+
+    Args:
+        store: Where to; closed by ``close``.
+        run_id: The run's row.
+        name: The run's name.
+        protocol_id: What its evaluations depend on beside architecture and seed.
+        shared: Whether its evaluations may answer other runs, and theirs this one.
+        lock: Held while the run is written.
+        earlier: What a resumed run has already.
+        before: The row of a resumed run as it was.
+    """
+
+    def __init__(
+        self,
+        store: "Store",
+        run_id: int,
+        name: str,
+        *,
+        protocol_id: int,
+        shared: bool,
+        lock: RunLock,
+        earlier: Earlier,
+        before: dict[str, Any] | None = None,
+    ) -> None:
+        self.store = store
+        self.run_id = run_id
+        self.name = name
+        self.protocol_id = protocol_id
+        self.earlier = earlier
+        self._lock = lock
+        self._before = before
+        self._serial = earlier.serials
+        self._fresh: dict[Tokens, list[Ref]] = {}  # evaluations that no request used yet
+        self._known: dict[str, Ref] = {}  # key -> the evaluation that answers repeats
+        self._paid: dict[tuple[str, int], tuple[Ref, Row]] = {}  # (key, seed) -> not yet answered
+        self._waiting: list[dict[str, Any]] = []  # rows of evaluations, not yet written
+        self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
+        self._began = time.perf_counter()
+        self._evaluated = 0  # since then
+        database = store.database
+        self._insert_evaluations = database.prepared_insert(EVALUATIONS)
+        self._insert_requests = database.prepared_insert(REQUESTS)
+        self._claims = Claims(database, store.locks, run_id, protocol_id) if shared else None
+        self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
+        for row, ref in zip(earlier.rows, earlier.refs, strict=True):
+            self._known.setdefault(row.key, ref)
+        for ref, row in earlier.unanswered:
+            self._paid[row.key, row.seed] = ref, row
+
+    def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
+        """The requests that were answered before the run was cut."""
+        return [
+            (row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward))
+            for row in self.earlier.rows
+        ]
+
+    def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
+        """What this run or another has trained; says to the others what we train now."""
+        found: dict[tuple[str, int], Evaluation | Claim] = {}
+        for architecture, seed in jobs:
+            if (architecture.key, seed) in self._paid:
+                ref, row = self._paid.pop((architecture.key, seed))
+                found[architecture.key, seed] = self._own(architecture, ref, row)
+        new = [job for job in jobs if (job.architecture.key, job.seed) not in found]
+        if new and self._claims is not None:
+            with self._advice():
+                taken = self._claims.take(new)
+            for job, whose in zip(new, taken, strict=True):
+                found[job.architecture.key, job.seed] = self._shared(job.architecture, whose)
+        answers = [found.get((a.key, seed), Claim.OURS) for a, seed in jobs]
+        self._claimed = sum(answer is Claim.OURS for answer in answers)
+        self._began, self._evaluated = time.perf_counter(), 0
+        return answers
+
+    def wait(self, job: Job) -> Evaluation | Claim:
+        """Until the other run has written its evaluation, or gave up or died."""
+        assert self._claims is not None  # only then is a job somebody else's
+        self._flush()
+        pause, longest = POLL_SECONDS
+        warn_at = time.monotonic() + WARN_SECONDS
+        while True:
+            with self._advice():
+                (whose,) = self._claims.take([job])
+                if whose is Claim.THEIRS and self._claims.take_over(job):
+                    whose = Claim.OURS
+            if whose is not Claim.THEIRS:
+                self._claimed = int(whose is Claim.OURS)
+                return self._shared(job.architecture, whose)
+            if time.monotonic() > warn_at:
+                _log.warning("waiting for another run, which is training what this one needs next")
+                warn_at = math.inf
+            time.sleep(pause)
+            pause = min(2 * pause, longest)
+
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        """Keep a new evaluation; see the class for when it is written."""
+        evaluation = answer.evaluation
+        architecture = evaluation.architecture
+        metrics = evaluation.metrics.items()
+        row = {
+            "run_id": self.run_id,
+            "serial": self._serial,
+            "protocol_id": self.protocol_id,
+            "key": architecture.key,
+            "seed": seed,
+            "tokens": tokens_to_text(architecture.tokens),
+            "genotype": to_text(genotype_to_json(architecture.genotype)),
+            "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
+            "seconds": _stored(evaluation.seconds),
+            "source": evaluation.source,
+            "failure": _storable(evaluation.failure),
+            "detail": _storable(evaluation.detail),
+            "reward": _stored(answer.reward),
+        }
+        self._waiting.append(summed(EVALUATIONS, row))
+        ref = self.run_id, self._serial
+        self._fresh.setdefault(architecture.tokens, []).append(ref)
+        self._known[architecture.key] = ref
+        self._serial += 1
+        self._claimed -= 1
+        self._evaluated += 1
+        now = time.perf_counter()
+        slow = now - self._began > COMMIT_SECONDS * self._evaluated
+        if slow and self._claimed > 0:  # the last of a batch goes with the requests, at once
+            self._flush()
+            self._began += time.perf_counter() - now  # the disk's time is not the children's
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """Write a batch of requests, in order, and what they still wait for."""
+        requests = [
+            self._request(first + i, answer.evaluation, answer.reward)
+            for i, answer in enumerate(answers)
+        ]
+        self._flush(requests)
+
+    def finish(self, status: str) -> None:
+        """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
+
+        def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
+            mine = CLAIMS.c.run_id == self.run_id
+            connection.execute(CLAIMS.delete().where(mine))
+            connection.execute(RUNS.update().where(RUNS.c.id == self.run_id).values(status=status))
+
+        self._flush()
+        with self._advice():
+            self.store.database.write(work)
+
+    def undo(self) -> None:
+        """Leave a resumed run as it was found, which has written nothing."""
+        before = self._before
+        if before is not None:
+            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**before)
+            self.store.database.write(lambda c: c.execute(update))
+
+    def close(self) -> None:
+        """Let go of the run and the store."""
+        self.store.close()
+
+    def _request(self, number: int, evaluation: Evaluation, reward: float) -> dict[str, Any]:
+        run_id, serial = self._ref(evaluation)
+        row = {
+            "run_id": self.run_id,
+            "number": number,
+            "evaluation_run": run_id,
+            "evaluation_serial": serial,
+            "tokens": tokens_to_text(evaluation.architecture.tokens),
+            "source": evaluation.source,
+            "reward": _stored(reward),
+            "failure": _storable(evaluation.failure),
+        }
+        return summed(REQUESTS, row)
+
+    def _ref(self, evaluation: Evaluation) -> Ref:
+        fresh = self._fresh.get(evaluation.architecture.tokens)
+        if evaluation.source != "memo" and fresh:
+            return fresh.pop(0)
+        return self._known[evaluation.architecture.key]
+
+    def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:
+        """Write the waiting evaluations and these requests in one transaction."""
+        evaluations = self._waiting
+        if not evaluations and not requests:
+            return
+
+        def work(connection: sa.Connection) -> None:
+            self._check_owner(connection)
+            if evaluations:
+                self._insert_evaluations.execute(connection, evaluations)
+                if self._claims is not None:
+                    self._claims.release(connection, evaluations)
+            if requests:
+                self._insert_requests.execute(connection, requests)
+
+        with self._advice():
+            self._check_lock()
+            self.store.database.write(work)
+        self._waiting = []
+
+    def _shared(
+        self, architecture: Architecture[Any], found: dict[str, Any] | Claim
+    ) -> Evaluation | Claim:
+        """The evaluation of what another run has trained."""
+        if isinstance(found, Claim):
+            return found
+        self._known[architecture.key] = found["run_id"], found["serial"]
+        return _evaluation(architecture, evaluation_row(found), "memo")
+
+    def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
+        """What this run had trained when it was cut, before its agent saw it."""
+        self._fresh.setdefault(architecture.tokens, []).append(ref)
+        self._known[architecture.key] = ref
+        return _evaluation(architecture, vars(row), row.source)
+
+    def _check_lock(self) -> None:
+        if not self._lock.is_held():
+            raise self._taken_over()
+
+    def _check_owner(self, connection: sa.Connection) -> None:
+        """Whoever went on with the run, while its lock was lost with a connection, changed it."""
+        if self.store.database.is_file:
+            return
+        query = sa.select(RUNS.c.checksum).where(RUNS.c.id == self.run_id)
+        mark = connection.execute(query).scalar()
+        self._mark = mark if self._mark is None else self._mark
+        if mark != self._mark:
+            raise self._taken_over()
+
+    def _taken_over(self) -> StoreError:
+        return StoreError(
+            f"run {self.name!r} was taken over by another process after the connection to "
+            f"{self.store.database.shown} was lost: let that process go on"
+        )
+
+    @contextmanager
+    def _advice(self) -> "Iterator[None]":
+        """Say with every failure to write that the run is not lost."""
+        try:
+            yield
+        except StoreError as error:
+            command = resume_command(self.name, self.store.database.shown)
+            raise StoreError(
+                f"{error}; what was recorded is kept: go on with `{command}`"
+            ) from error
+
+
+def _stored(number: float) -> float:
+    """As it comes back: SQLite has no negative zero."""
+    return float(number) + 0.0
+
+
+def _storable(text: str | None) -> str | None:
+    """Without what a database refuses: half characters, and a server's end of a text."""
+    if text is None:
+        return None
+    return text.encode("utf-8", "replace").decode().replace("\0", "?")
+
+
+def _evaluation(
+    architecture: Architecture[Any], values: Mapping[str, Any], source: str
+) -> Evaluation:
+    return Evaluation(
+        architecture,
+        values["metrics"],
+        values["seconds"],
+        source,
+        values["failure"],
+        values["detail"],
+    )

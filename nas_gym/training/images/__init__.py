@@ -1,0 +1,1 @@
+"""Training of networks for images: data sets, recipes, the loop."""

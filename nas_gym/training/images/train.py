@@ -1,0 +1,252 @@
+"""The one training loop: every child of every search, and the papers' final training."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_gym.errors import InvalidDataset
+from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.sources import Dataset
+from nas_gym.training.loop import training_device
+
+COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
+EVALUATION_BATCH = 512  # images
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """How a child did on the validation part. Accuracies are fractions in [0, 1]."""
+
+    accuracy: float | None  # best of the last five epochs; None after a failure
+    final_accuracy: float | None  # of the last epoch
+    accuracies: tuple[float, ...]  # of the last five epochs, oldest first
+    seconds: float  # wall time, >= 0
+    failure: str | None = None  # "diverged", else None
+
+
+def train(
+    network: nn.Module,
+    dataset: Dataset,
+    recipe: Recipe,
+    seed: int,
+    *,
+    device: torch.device | str | None = None,
+) -> TrainResult:
+    """Train ``network`` in place and say how it does on the validation part.
+
+    Images and labels live on the device; batches are cut, augmented and shuffled there, without
+    worker processes. On a GPU the network computes in bfloat16 where that is safe (autocast). On
+    the CPU the result depends on the arguments and the number of torch threads alone, bit for bit;
+    torch's global random state is neither read nor changed. The test part is never looked at.
+
+    Args:
+        network: (batch, channels, height, width) -> logits (batch, classes); in training mode it
+            may return a pair with an auxiliary classifier's logits. Its ``set_progress(fraction)``,
+            where it has one, is told before each step how much of the training is over.
+        dataset: What to train and to validate on.
+        recipe: How.
+        seed: Of shuffling, augmentation and the network's own randomness.
+        device: The GPU where there is one, by default.
+    """
+    device = training_device(device)
+    start = time.perf_counter()
+    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(seed)  # of the network's own randomness: drop-path, dropout
+        accuracies = _Training(network, dataset, recipe, seed, device).run()
+    seconds = time.perf_counter() - start
+    if accuracies is None:
+        return TrainResult(None, None, (), seconds, "diverged")
+    return TrainResult(max(accuracies), accuracies[-1], tuple(accuracies), seconds)
+
+
+class _Training:
+    """The state of one training: network, optimizer, data on the device, random generator."""
+
+    def __init__(
+        self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
+    ) -> None:
+        self.network = network.to(device).to(memory_format=torch.channels_last)
+        self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
+        self.dataset = dataset
+        self.recipe = recipe
+        self.device = device
+        self.random = torch.Generator().manual_seed(seed)
+        self.images = dataset.train_images.to(device)
+        self.labels = dataset.train_labels.to(device)
+        self.optimizer = torch.optim.SGD(
+            _parameter_groups(network, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            fused=True,
+        )
+        self.batch_size = min(recipe.batch_size, len(self.labels))
+        self.steps = recipe.epochs * (len(self.labels) // self.batch_size)
+
+    def run(self) -> list[float] | None:
+        """Validation accuracies of the last epochs; None where the training diverged."""
+        accuracies = []
+        step = 0
+        for epoch in range(self.recipe.epochs):
+            self.network.train()
+            for images, labels in self.batches():
+                if not math.isfinite(self.step(images, labels, step / self.steps)):
+                    return None
+                step += 1
+            if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
+                accuracy = self.validation_accuracy()
+                if accuracy is None:
+                    return None
+                accuracies.append(accuracy)
+        return accuracies
+
+    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch in whole batches, shuffled and augmented."""
+        order = torch.randperm(len(self.labels), generator=self.random).to(self.device)
+        for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
+            chosen = order[first : first + self.batch_size]
+            images = self.dataset.normalise(self.images[chosen])
+            images = augment(images, self.recipe, self.random)
+            yield images.contiguous(memory_format=torch.channels_last), self.labels[chosen]
+
+    def step(self, images: Tensor, labels: Tensor, progress: float) -> float:
+        """One update at ``progress`` in [0, 1) of the training; returns the loss before it."""
+        if self.set_progress is not None:
+            self.set_progress(progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.recipe.learning_rate_at(progress)
+        with _autocast(self.device):
+            loss = self.loss(self.network(images), labels)
+        value = float(loss.detach())
+        if math.isfinite(value):
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]
+            if self.recipe.gradient_clip > 0:
+                nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
+            self.optimizer.step()
+        return value
+
+    def loss(self, output: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
+        """Cross-entropy, plus the weighted one of the auxiliary classifier."""
+        smoothing = self.recipe.label_smoothing
+        if isinstance(output, Tensor):
+            return F.cross_entropy(output.float(), labels, label_smoothing=smoothing)
+        main, auxiliary = (
+            F.cross_entropy(logits.float(), labels, label_smoothing=smoothing) for logits in output
+        )
+        return main + self.recipe.auxiliary_weight * auxiliary
+
+    def validation_accuracy(self) -> float | None:
+        """Fraction of the validation part that is right; None where a logit is not finite."""
+        images, labels = self.dataset.validation_images, self.dataset.validation_labels
+        return _accuracy(self.network, self.dataset, images, labels, self.device)
+
+
+def measure_test_accuracy(
+    network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
+) -> float | None:
+    """Fraction of the test part, in [0, 1], that a trained network gets right.
+
+    For what a search has found, once the search is over; ``train`` never calls it, and no
+    evaluator of a search does.
+
+    Args:
+        network: As ``train`` left it; moved to the device and put into evaluation mode.
+        dataset: Whose test part is meant.
+        device: The GPU where there is one, by default.
+
+    Returns:
+        The fraction; None where a logit is not finite.
+
+    Raises:
+        InvalidDataset: The test part is empty.
+    """
+    if not len(dataset.test_labels):
+        raise InvalidDataset(
+            f"{dataset.name} has no test images: give a data set with a test part to measure"
+        )
+    device = training_device(device)
+    network = network.to(device).to(memory_format=torch.channels_last)
+    return _accuracy(network, dataset, dataset.test_images, dataset.test_labels, device)
+
+
+def _accuracy(
+    network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
+) -> float | None:
+    """Fraction of ``images`` that is right; None where a logit is not finite."""
+    network.eval()
+    right = torch.zeros((), dtype=torch.int64, device=device)
+    with torch.inference_mode(), _autocast(device):
+        for first in range(0, len(labels), EVALUATION_BATCH):
+            batch = slice(first, first + EVALUATION_BATCH)
+            normal = dataset.normalise(images[batch].to(device))
+            logits = network(normal.contiguous(memory_format=torch.channels_last))
+            if not bool(logits.isfinite().all()):
+                return None
+            right += (logits.argmax(1) == labels[batch].to(device)).sum()
+    return int(right) / len(labels)
+
+
+def _autocast(device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
+
+
+def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
+    """Crop, flip and cut out at random, each image its own way.
+
+    Args:
+        images: (batch, channels, height, width), normalised, so that zero is the mean colour.
+        recipe: Says which of the three, and how much.
+        random: A generator on the CPU.
+    """
+    if recipe.crop_padding:
+        images = _random_crops(images, recipe.crop_padding, random)
+    if recipe.flip:
+        flipped = torch.rand(len(images), generator=random) < 0.5
+        images = torch.where(_per_image(flipped, images), images.flip(3), images)
+    if recipe.cutout:
+        images = images.masked_fill(_random_squares(images, recipe.cutout, random), 0.0)
+    return images
+
+
+def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
+    """Crops of the images' own size after padding with zeros."""
+    count, channels, height, width = images.shape
+    padded = F.pad(images, (padding,) * 4)
+    corners = torch.randint(2 * padding + 1, (2, count, 1), generator=random)
+    rows = (corners[0] + torch.arange(height)).to(images.device)[:, None, :, None]
+    columns = (corners[1] + torch.arange(width)).to(images.device)[:, None, None, :]
+    image = torch.arange(count, device=images.device)[:, None, None, None]
+    channel = torch.arange(channels, device=images.device)[None, :, None, None]
+    return padded[image, channel, rows, columns]
+
+
+def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tensor:
+    """True in a square of each image; its centre is any pixel, so it may reach over the edge."""
+    count, _, height, width = images.shape
+    inside = []
+    for size in (height, width):
+        first = torch.randint(size, (count, 1), generator=random) - side // 2
+        place = torch.arange(size)
+        inside.append(((place >= first) & (place < first + side)).to(images.device))
+    return inside[0][:, None, :, None] & inside[1][:, None, None, :]
+
+
+def _per_image(values: Tensor, images: Tensor) -> Tensor:
+    return values.to(images.device)[:, None, None, None]
+
+
+def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """Weights decay; batch norms and biases, the parameters of one dimension, do not."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+    ]

@@ -1,0 +1,1 @@
+"""Training of language models: texts, recipes, the loop, the size of a child."""

@@ -1,0 +1,207 @@
+"""What a text is: three streams of words or characters, as indices into one vocabulary.
+
+Words that training does not know, or that a limited vocabulary leaves out, are ``<unk>``.
+"""
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.training.text.sources import (
+    END,
+    UNKNOWN,
+    RawText,
+    clean_lines,
+    read_folder,
+    read_python_docs,
+    words_of_lines,
+)
+
+__all__ = ["LEVELS", "TEXTS", "TextDataset", "check_lengths", "load_text", "text_of"]
+
+LEVELS = ("word", "character")
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, eq=False)
+class TextDataset:
+    """A text to train language models on. A search sees the training and validation parts alone.
+
+    The first entry of the vocabulary is ``<unk>``; the others are those of the training part, the
+    most frequent first. The characters of a part are those of its raw text, so that the bits per
+    character of models of words and of characters have the same denominator (a model of words is
+    then not charged for what its words do not tell, which ``load_text`` lists).
+    """
+
+    name: str
+    level: str  # "word" or "character"
+    train: Tensor  # (words or characters,) int64
+    validation: Tensor
+    test: Tensor
+    vocabulary: tuple[str, ...]  # what each index stands for
+    train_characters: int  # of the raw text, line ends included
+    validation_characters: int
+    test_characters: int
+    fingerprint: str  # sha256 of level, vocabulary and all parts
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "TextDataset":
+        """Itself: nothing changes a text."""
+        return self
+
+
+class _Source(NamedTuple):
+    """An embedded text."""
+
+    read: Callable[[], RawText]
+    words: int  # its vocabulary's size at the level of words unless the user says
+
+
+TEXTS = {"python-docs": _Source(read_python_docs, 1000)}
+
+
+def load_text(
+    name_or_path: str | os.PathLike[str], *, level: str = "word", vocabulary: int | None = None
+) -> TextDataset:
+    """The text of that folder, or the embedded text of that name.
+
+    A folder has the files ``train.txt``, ``valid.txt`` and ``test.txt`` in UTF-8, in the layout of
+    Mikolov's Penn Treebank: words between spaces; the end of each line is the word ``<eos>``. At
+    the level of characters, a part is its lines without the spaces around them.
+
+    ``python-docs`` is Python's own help on topics of the language (``pydoc_data.topics``, about
+    380,000 characters). It changes with the version of Python, and its fingerprint with it. What
+    its words are, and which topics test, is told in ``nas_gym.training.text.sources``.
+
+    Args:
+        name_or_path: A name from ``TEXTS``, or a folder.
+        level: ``"word"`` or ``"character"``.
+        vocabulary: Most entries of the vocabulary, ``<unk>`` among them, >= 3; the most frequent
+            ones of the training part stay. None: 1,000 words of ``python-docs``, else all. Without
+            a limit, a training part that has no ``<unk>`` cannot teach how frequent new words are.
+
+    Raises:
+        UnknownName: No such text or level.
+        InvalidOption: ``vocabulary`` is no whole number of 3 or more.
+        InvalidDataset: The text is missing, broken or too poor.
+    """
+    name = os.fspath(name_or_path)
+    if name in TEXTS:
+        if vocabulary is None and level == "word":
+            vocabulary = TEXTS[name].words
+        raw = TEXTS[name].read()
+    else:
+        raw = read_folder(_folder(name))
+    return text_of(raw, level=level, vocabulary=vocabulary)
+
+
+def _folder(name: str) -> Path:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        return path
+    if os.sep in name or path.exists():
+        raise InvalidDataset(
+            f"{name} is not a folder: give a folder with train.txt, valid.txt and test.txt, or one "
+            f"of {', '.join(TEXTS)}"
+        )
+    raise unknown_name("text", name, [*TEXTS, "a folder with train.txt, valid.txt and test.txt"])
+
+
+def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:
+    """The text in words or characters, as indices; arguments and errors are ``load_text``'s."""
+    if level not in LEVELS:
+        raise unknown_name("level", level, LEVELS)
+    if vocabulary is not None and (
+        isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 3
+    ):
+        raise InvalidOption(f"vocabulary is {vocabulary!r}: give a whole number of 3 or more")
+    parts = [raw.words(part) if level == "word" else list(part) for part in raw.parts]
+    for name, part, items in zip(PARTS, raw.parts, parts, strict=True):
+        if not part.strip() or not items:
+            raise InvalidDataset(f"the {name} part of {raw.name} is empty: put text into it")
+    entries = _vocabulary(parts[0], raw.name, level, vocabulary)
+    index = {entry: i for i, entry in enumerate(entries)}
+    streams = [np.asarray([index.get(item, 0) for item in part], dtype="<i8") for part in parts]
+    characters = [len(part) for part in raw.parts]
+    train, validation, test = (torch.from_numpy(stream.copy()) for stream in streams)
+    return TextDataset(
+        name=raw.name,
+        level=level,
+        train=train,
+        validation=validation,
+        test=test,
+        vocabulary=entries,
+        train_characters=characters[0],
+        validation_characters=characters[1],
+        test_characters=characters[2],
+        fingerprint=_fingerprint(level, entries, streams, characters),
+    )
+
+
+def _vocabulary(
+    training: Sequence[str], name: str, level: str, limit: int | None
+) -> tuple[str, ...]:
+    """``<unk>``, then what the training part has, the most frequent first; of equals by name."""
+    counts = Counter(training)
+    told_apart = counts.keys() - {UNKNOWN, END, "\n"}
+    if len(told_apart) < 2:
+        raise InvalidDataset(
+            f"the training part of {name} has {len(told_apart)} different {level}"
+            f"{'' if len(told_apart) == 1 else 's'} (line ends and {UNKNOWN} not counted): give a "
+            "text with 2 or more"
+        )
+    counts.pop(UNKNOWN, None)
+    ordered = sorted(counts, key=lambda item: (-counts[item], item))
+    return (UNKNOWN, *ordered[: None if limit is None else limit - 1])
+
+
+def _fingerprint(
+    level: str, vocabulary: Sequence[str], streams: Sequence[np.ndarray], characters: Sequence[int]
+) -> str:
+    fingerprint = hashlib.sha256("\0".join((level, *vocabulary)).encode())
+    for stream, count in zip(streams, characters, strict=True):
+        fingerprint.update(f"{len(stream)} {count}".encode())
+        fingerprint.update(stream.tobytes())
+    return fingerprint.hexdigest()
+
+
+def check_lengths(text: TextDataset, bptt: int) -> None:
+    """Raise InvalidDataset where a part is too short for one sequence of ``bptt`` and its target.
+
+    Args:
+        text: To train on.
+        bptt: Steps of a sequence, as a recipe says.
+    """
+    for part in PARTS:
+        length = len(getattr(text, part))
+        if length <= bptt:
+            raise InvalidDataset(
+                f"the {part} part of {text.name} has {length} {text.level}s, and a sequence of "
+                f"{bptt} needs {bptt + 1}: give a longer text, or a recipe with a smaller bptt"
+            )
+
+
+def text_from_strings(
+    name: str, train: str, validation: str, test: str, *, level: str = "word",
+    vocabulary: int | None = None,
+) -> TextDataset:  # fmt: skip
+    """A text from memory, its words between spaces and ``<eos>`` at line ends, as in a folder.
+
+    Args:
+        name: For people and records.
+        train: The training part.
+        validation: The part that gives a search its reward.
+        test: The part that final validation alone reads.
+        level: As ``load_text``.
+        vocabulary: As ``load_text``.
+    """
+    parts = (clean_lines(train), clean_lines(validation), clean_lines(test))
+    return text_of(RawText(name, parts, words_of_lines), level=level, vocabulary=vocabulary)

@@ -1,0 +1,233 @@
+"""How a recurrent child is trained as a language model: plain values, and the named recipes.
+
+``nas_gym.training.text.train`` is the loop.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import Any
+
+from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.networks.task import LanguageTask
+from nas_gym.training.recipes import check_integer, check_number, named_recipe
+
+OPTIMIZERS = ("sgd", "adam")
+SCHEDULES = ("constant", "divided", "cosine")
+
+
+@dataclass(frozen=True)
+class LanguageRecipe:
+    """Everything about the training of a language model but its cell, its text and its seed.
+
+    The loss is the cross-entropy, averaged over the streams and summed over the steps of a
+    sequence, as in Zaremba et al. 2014: learning rates and gradient clips are for that sum.
+    ``weight_decay`` is L2 on all weights but biases. Dropout is variational (Gal & Ghahramani
+    2016; see ``nas_gym.networks.language_model``), each rate in [0, 1).
+
+    Args:
+        epochs: Passes over the training part, >= 1.
+        batch_size: Streams that are trained side by side, >= 1; fewer where the text is so short
+            that a stream would not be as long as a sequence.
+        bptt: Steps of a sequence, through which gradients flow, >= 1.
+        learning_rate: Of the first step, > 0.
+        optimizer: ``"sgd"`` (without momentum) or ``"adam"``.
+        schedule: Of the learning rate: ``"constant"``; ``"divided"``: constant for
+            ``constant_epochs``, then divided by ``division`` before each epoch; ``"cosine"``: to
+            zero along half a cosine, step by step.
+        constant_epochs: >= 0.
+        division: >= 1.
+        weight_decay: L2 coefficient, >= 0.
+        gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
+        layers: Of cells, >= 1: the size of the child.
+        hidden: Units of a cell, >= 1: the size of the child.
+        parameters: In place of ``hidden``: each child gets the most units with which it has no more
+            trainable parameters than this.
+        embedding: Size of a word's vector, >= 1; None: that of ``hidden``.
+        tied: Whether the softmax's weights are the embeddings; needs ``embedding`` to be
+            ``hidden``.
+        dropout_embedding: Of whole words.
+        dropout_input: Of what goes into each layer.
+        dropout_hidden: Of h_{t-1} where it enters matrix products.
+        dropout_output: Of what goes into the softmax.
+        initial_range: All initial weights and biases are uniform in [-initial_range,
+            initial_range]; 0: as each module draws its own.
+    """
+
+    epochs: int
+    batch_size: int
+    bptt: int
+    learning_rate: float
+    optimizer: str = "sgd"
+    schedule: str = "constant"
+    constant_epochs: int = 0
+    division: float = 1.0
+    weight_decay: float = 0.0
+    gradient_clip: float = 0.0
+    layers: int = 1
+    hidden: int | None = None
+    parameters: int | None = None
+    embedding: int | None = None
+    tied: bool = True
+    dropout_embedding: float = 0.0
+    dropout_input: float = 0.0
+    dropout_hidden: float = 0.0
+    dropout_output: float = 0.0
+    initial_range: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, least in _LEAST_INTEGER.items():
+            check_integer(name, getattr(self, name), least)
+        for name, (low, high) in _RANGES.items():
+            check_number(name, getattr(self, name), low, high)
+        if not self.learning_rate > 0:
+            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
+        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
+            if getattr(self, name) not in known:
+                raise unknown_name(name, getattr(self, name), known)
+        if not isinstance(self.tied, bool):
+            raise InvalidOption(f"tied is {self.tied!r}: give true or false")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        for name in ("hidden", "parameters", "embedding"):
+            if getattr(self, name) is not None:
+                check_integer(name, getattr(self, name), 1)
+        if (self.hidden is None) == (self.parameters is None):
+            raise InvalidOption(
+                f"hidden is {self.hidden} and parameters is {self.parameters}: give one of the two"
+            )
+        if self.tied and self.embedding not in (None, self.hidden):
+            raise InvalidOption(
+                f"tied is true, embedding is {self.embedding} and hidden is {self.hidden}: tied "
+                "weights need both equal; leave embedding out, or give tied=False"
+            )
+
+    def task(self, vocabulary: int, hidden: int) -> LanguageTask:
+        """What a space's ``build`` is asked for: that vocabulary and that many units a cell."""
+        return LanguageTask(
+            vocabulary=vocabulary,
+            layers=self.layers,
+            hidden=hidden,
+            embedding=hidden if self.embedding is None else self.embedding,
+            tied=self.tied,
+            dropout_embedding=self.dropout_embedding,
+            dropout_input=self.dropout_input,
+            dropout_hidden=self.dropout_hidden,
+            dropout_output=self.dropout_output,
+        )
+
+    def rate(self, epoch: int, progress: float) -> float:
+        """The learning rate in an epoch, from 0, at ``progress`` in [0, 1) of the training."""
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
+        if self.schedule == "divided":
+            return self.learning_rate / self.division ** max(0, epoch + 1 - self.constant_epochs)
+        return self.learning_rate
+
+    def to_json(self) -> dict[str, Any]:
+        """The recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+_LEAST_INTEGER = {"epochs": 1, "batch_size": 1, "bptt": 1, "constant_epochs": 0, "layers": 1}
+_RANGES = {  # lowest value, and the value that must not be reached
+    "learning_rate": (0.0, math.inf),
+    "division": (1.0, math.inf),
+    "weight_decay": (0.0, math.inf),
+    "gradient_clip": (0.0, math.inf),
+    "dropout_embedding": (0.0, 1.0),
+    "dropout_input": (0.0, 1.0),
+    "dropout_hidden": (0.0, 1.0),
+    "dropout_output": (0.0, 1.0),
+    "initial_range": (0.0, math.inf),
+}
+
+# Chosen by benchmarks/recipes/language_signal.py on python-docs
+# (benchmarks/results/language_signal.md).
+QUICK_TEXT = LanguageRecipe(
+    epochs=5,
+    batch_size=32,
+    bptt=20,
+    learning_rate=0.01,
+    optimizer="adam",
+    schedule="cosine",
+    gradient_clip=5.0,
+    hidden=48,
+)
+
+# The children of Zoph & Le 2016, section 4.2: two layers, 35 epochs, dropout of embeddings and of
+# recurrent connections, and as many units as give the 20 million parameters of the "medium" models
+# before it. What the paper does not say is that of Zaremba et al. 2014's medium LSTM (batches of
+# 20, sequences of 35, SGD with rate 1 that is divided by 1.2 each epoch after the sixth, gradient
+# norm up to 5, initial weights up to 0.05, dropout 0.5 of what is not recurrent, no tied weights).
+# That model has no dropout of words or of h_{t-1}: their 0.2 is our choice.
+ZOPH2016_PTB = LanguageRecipe(
+    epochs=35,
+    batch_size=20,
+    bptt=35,
+    learning_rate=1.0,
+    schedule="divided",
+    constant_epochs=6,
+    division=1.2,
+    gradient_clip=5.0,
+    layers=2,
+    parameters=20_000_000,
+    tied=False,
+    dropout_embedding=0.2,
+    dropout_input=0.5,
+    dropout_hidden=0.2,
+    dropout_output=0.5,
+    initial_range=0.05,
+)
+
+# The character models of Zoph & Le 2016, appendix: Adam, sizes, batches, sequences; "dropout 0.2
+# and 0.5" is read as 0.2 of what goes into the layers and of h_{t-1}, and 0.5 before the softmax.
+# 600,000 steps of 32 x 100 characters are 380 times the 5.06 million of Penn Treebank. The
+# gradient clip is that of the models of words.
+ZOPH2016_PTB_CHAR = LanguageRecipe(
+    epochs=380,
+    batch_size=32,
+    bptt=100,
+    learning_rate=0.001,
+    optimizer="adam",
+    weight_decay=1e-4,
+    gradient_clip=5.0,
+    layers=2,
+    hidden=800,
+    embedding=128,
+    tied=False,
+    dropout_input=0.2,
+    dropout_hidden=0.2,
+    dropout_output=0.5,
+)
+
+LANGUAGE_RECIPES = MappingProxyType(
+    {
+        "quick-text": QUICK_TEXT,
+        "zoph2016-ptb": ZOPH2016_PTB,
+        "zoph2016-ptb-char": ZOPH2016_PTB_CHAR,
+    }
+)
+
+
+def language_recipe_of(
+    given: str | Mapping[str, Any] | LanguageRecipe, usual: str = "quick-text"
+) -> LanguageRecipe:
+    """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+
+    Args:
+        given: Which one. A change of ``hidden`` or ``parameters`` takes the place of the other.
+        usual: The name where none is given.
+
+    Raises:
+        UnknownName: No such recipe, or no such value in a recipe.
+        InvalidOption: A value out of range.
+    """
+    if isinstance(given, Mapping):
+        given = dict(given)
+        for name, other in (("hidden", "parameters"), ("parameters", "hidden")):
+            if given.get(name) is not None and other not in given:
+                given = {**given, other: None}
+    return named_recipe(given, LANGUAGE_RECIPES, usual)

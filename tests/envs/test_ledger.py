@@ -1,0 +1,250 @@
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_gym.envs.ledger import Ledger, child_seed
+from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.rewards import (
+    Accuracy,
+    AccuracyCubed,
+    AccuracyUnderTarget,
+    InversePerplexity,
+    InversePerplexitySquared,
+)
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import BudgetExceeded, InvalidOption
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.search_spaces.architecture import Architecture, architecture_of
+from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.testing import BitCount, BitString
+
+SPACE = NASNetCell(blocks=2)
+
+
+def architectures(count: int, seed: int = 0) -> list[Architecture[Any]]:
+    rng = np.random.default_rng(seed)
+    return [architecture_of(SPACE, random_tokens(SPACE, rng)) for _ in range(count)]
+
+
+class Events(Record):
+    """A record that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[tuple[Any, ...]] = []
+
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        self.events.append(("evaluated", answer.evaluation.architecture.key, seed))
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        sources = [answer.evaluation.source for answer in answers]
+        self.events.append(("requested", first, len(answers), sources))
+
+
+def test_answers_come_in_the_order_asked(counting: Any) -> None:
+    asked = architectures(7)
+    answers = Ledger(counting, Accuracy()).request(asked)
+    assert [a.evaluation.architecture for a in answers] == asked
+    assert [a.reward for a in answers] == [sum(a.tokens) / 1000 for a in asked]
+
+
+def test_nothing_is_evaluated_twice(counting: Any) -> None:
+    ledger = Ledger(counting, Accuracy(), budget=10)
+    one, two, three = architectures(3)
+    first = ledger.request([one, two, one])
+    second = ledger.request([two, three])
+    assert [a.evaluation.source for a in first] == ["trained", "trained", "memo"]
+    assert [a.evaluation.source for a in second] == ["memo", "trained"]
+    assert first[0].reward == first[2].reward
+    assert counting.batches == [[one.tokens, two.tokens], [three.tokens]]
+    assert ledger.remaining == 5  # repeats are requests as well
+
+
+def test_designs_that_compute_the_same_share_an_evaluation(counting: Any) -> None:
+    swapped = NASNetCell(blocks=1)
+    one = architecture_of(swapped, (0, 1, 4, 8, 0, 0, 1, 4, 8, 0))
+    other = architecture_of(swapped, (1, 0, 8, 4, 0, 0, 1, 4, 8, 0))
+    answers = Ledger(counting, Accuracy()).request([one, other])
+    assert [a.evaluation.source for a in answers] == ["trained", "memo"]
+    assert answers[0].evaluation.architecture is one
+    assert answers[1].evaluation.architecture is other
+    assert counting.batches == [[one.tokens]]
+
+
+def test_the_budget_is_never_exceeded(counting: Any) -> None:
+    ledger = Ledger(counting, Accuracy(), budget=3)
+    with pytest.raises(BudgetExceeded, match="4 evaluations were asked for, but only 3"):
+        ledger.request(architectures(4))
+    assert counting.batches == []
+    ledger.request(architectures(3))
+    assert ledger.remaining == 0
+
+
+@pytest.mark.parametrize("budget", [0, -1, 1.5, "10"])
+def test_a_budget_below_one_is_refused(budget: Any, counting: Any) -> None:
+    with pytest.raises(InvalidOption, match="give a whole number of 1 or more"):
+        Ledger(counting, Accuracy(), budget=budget)
+
+
+def test_child_seeds_depend_on_run_architecture_and_repeat_alone(counting: Any) -> None:
+    asked = architectures(4)
+    Ledger(counting, Accuracy(), seed=5).request(asked)
+    forwards = counting.seeds.copy()
+    counting.seeds.clear()
+    ledger = Ledger(counting, Accuracy(), seed=5)
+    for architecture in reversed(asked):
+        ledger.request([architecture])
+    assert counting.seeds == forwards[::-1]
+    assert len({*forwards, child_seed(6, asked[0].key, 0), child_seed(5, asked[0].key, 1)}) == 6
+    assert all(0 <= seed < 2**31 for seed in forwards)
+
+
+def test_everything_is_recorded_before_the_answer(counting: Any) -> None:
+    events = Events()
+    ledger = Ledger(counting, Accuracy(), record=events)
+    one, two = architectures(2)
+    ledger.request([one, two, two])
+    ledger.request([one])
+    kinds = [event[0] for event in events.events]
+    assert kinds == ["evaluated", "evaluated", "requested", "requested"]
+    assert {event[1] for event in events.events[:2]} == {one.key, two.key}
+    assert dict(event[1:] for event in events.events[:2]) == dict(
+        zip([one.key, two.key], counting.seeds, strict=True)
+    )
+    assert events.events[2:] == [
+        ("requested", 0, 3, ["trained", "trained", "memo"]),
+        ("requested", 3, 1, ["memo"]),
+    ]
+
+
+class Broken:
+    """Fails, is silent, or gives no finite number, by position."""
+
+    stateful = False
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        yield Evaluation(architectures[0], failure="diverged")
+        yield Evaluation(architectures[2], {"accuracy": float("nan")})
+
+    def close(self) -> None:
+        pass
+
+
+def test_a_failed_child_gets_the_declared_reward() -> None:
+    answers = Ledger(Broken(), AccuracyCubed(), failure_reward=-1.0).request(architectures(3))
+    assert [a.reward for a in answers] == [-1.0] * 3
+    assert [a.evaluation.failure for a in answers] == [
+        "diverged",
+        "error: the evaluator gave no answer",
+        "error: the metric accuracy is nan",
+    ]
+
+
+def test_rewards() -> None:
+    architecture = architectures(1)[0]
+    evaluation = Evaluation(architecture, {"accuracy": 0.9, "parameters": 2000.0})
+    assert Accuracy()(evaluation) == 0.9
+    assert AccuracyCubed()(evaluation) == pytest.approx(0.729)
+    assert AccuracyUnderTarget(4000)(evaluation) == 0.9
+    assert AccuracyUnderTarget(1000)(evaluation) == pytest.approx(0.45)
+    assert AccuracyUnderTarget(1000, exponent=-0.07)(evaluation) == pytest.approx(0.9 * 2**-0.07)
+    with pytest.raises(InvalidOption, match="multiply_adds"):
+        AccuracyUnderTarget(1000, metric="multiply_adds")(evaluation)
+    for bad in (0, -1):
+        with pytest.raises(InvalidOption, match="above 0"):
+            AccuracyUnderTarget(bad)
+
+
+@pytest.mark.parametrize(
+    ("perplexity", "squared", "plain"), [(100.0, 0.008, 0.8), (62.4, 0.02055, 1.28205)]
+)
+def test_rewards_of_language_models(perplexity: float, squared: float, plain: float) -> None:
+    evaluation = Evaluation(architectures(1)[0], {"perplexity": perplexity})
+    assert InversePerplexitySquared()(evaluation) == pytest.approx(squared, abs=5e-6)
+    assert InversePerplexity()(evaluation) == pytest.approx(plain, abs=5e-6)
+    assert InversePerplexity(c=1.0)(evaluation) == pytest.approx(1 / perplexity)
+    with pytest.raises(InvalidOption, match="needs the metric 'accuracy'"):
+        Accuracy()(evaluation)
+    with pytest.raises(InvalidOption, match="c is 0: give a number above 0"):
+        InversePerplexitySquared(0)
+
+
+def test_a_child_is_recorded_even_if_its_reward_raises(counting: Any) -> None:
+    events = Events()
+
+    def raises(_: Evaluation) -> float:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        Ledger(counting, raises, record=events).request(architectures(1))
+    assert [event[0] for event in events.events] == ["evaluated"]
+
+
+def test_a_reward_that_is_not_finite_keeps_the_metrics(counting: Any) -> None:
+    ledger = Ledger(counting, lambda _: float("inf"), failure_reward=-1.0)
+    evaluation, reward = ledger.request(architectures(1))[0]
+    assert (reward, evaluation.failure) == (-1.0, "error: the reward is inf")
+    assert evaluation.accuracy is not None
+
+
+def test_an_evaluator_that_answers_twice_is_refused() -> None:
+    class Twice:
+        stateful = False
+
+        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+            yield from [Evaluation(architectures[0], {"accuracy": 0.5})] * 2
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(InvalidOption, match="once more than it was asked"):
+        Ledger(Twice(), Accuracy()).request(architectures(1))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test", "valTest", "finalTestAccuracy"],
+)
+def test_no_search_sees_a_test_figure(name: str) -> None:
+    space = BitString(3)
+
+    class Leaking(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures, seeds):
+            for evaluation in super().evaluate(architectures, seeds):
+                yield replace(evaluation, metrics={**evaluation.metrics, name: 0.5})
+
+    env = NASVectorEnv(space, Leaking(), budget=10)
+    with pytest.raises(InvalidOption, match="no search may see a figure of the test part"):
+        env.play([(0, 0, 1)])
+
+
+def test_names_that_only_sound_like_a_test_figure() -> None:
+    Ledger(BitCount(), Accuracy())._check_names(("latest_accuracy", "contest"))
+
+
+@pytest.mark.parametrize("lazily", [True, False])
+def test_what_raises_for_one_child_fails_that_child_alone(lazily: bool) -> None:
+    class Raising(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures, seeds):
+            def answers():
+                for architecture, seed in zip(architectures, seeds, strict=True):
+                    if architecture.tokens == (0, 1, 0):
+                        raise ValueError("a bad child")
+                    yield from super(Raising, self).evaluate([architecture], [seed])
+
+            return answers() if lazily else iter(list(answers()))
+
+    env = NASVectorEnv(BitString(3), Raising(noise=0.0), budget=10)
+    played = env.play([(1, 1, 1), (0, 1, 0), (0, 0, 1), (0, 1, 0)])
+    failures = [each.evaluation.failure for each in played]
+    assert failures == [None, "error: ValueError: a bad child"] * 2
+    assert [each.reward for each in played] == [1.0, 0.0, pytest.approx(1 / 3), 0.0]

@@ -1,0 +1,201 @@
+import copy
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+import pytest
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import nas_gym
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import BudgetExceeded, InvalidOption, InvalidTokens
+from nas_gym.evaluators.landscapes import BitCount, Landscape
+from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.testing.spaces import BitString, LayerChain
+
+LANDSCAPE = {"name": "landscape", "seed": 3}
+gym.register_envs(nas_gym)
+
+
+def random_round(env: NASVectorEnv[Any], rng: np.random.Generator) -> tuple[Any, ...]:
+    for _ in range(env.space.max_length):
+        result = env.step(rng.integers(env.space.max_options, size=env.num_envs))
+    return result
+
+
+@pytest.mark.parametrize("space", [NASNetCell(blocks=2), LayerChain()])
+def test_stepping_and_playing_are_the_same(space: Any) -> None:
+    stepped = NASVectorEnv(space, Landscape(space), num_envs=6)
+    played = NASVectorEnv(space, Landscape(space), num_envs=6)
+    stepped.reset(seed=0)
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        _, rewards, terminated, truncated, infos = random_round(stepped, rng)
+        assert terminated.all()
+        assert not truncated.any()
+        final = infos["final_info"]
+        answers = played.play(list(final["tokens"]))
+        assert [a.reward for a in answers] == rewards.tolist()
+        assert [a.tokens for a in answers] == list(final["tokens"])
+        assert [a.evaluation.to_info() for a in answers] == list(final["evaluation"])
+
+
+def test_equal_designs_of_a_round_keep_their_own_tokens(counting: Any) -> None:
+    env = NASVectorEnv(NASNetCell(blocks=1), counting, num_envs=2)
+    env.reset(seed=0)
+    rounds = [(0, 1), (1, 0), (4, 8), (8, 4), (0, 0), (0, 0), (1, 1), (4, 4), (8, 8), (0, 0)]
+    for actions in rounds:
+        _, rewards, _, _, infos = env.step(np.array(actions))
+    assert list(infos["final_info"]["tokens"]) == list(zip(*rounds, strict=True))
+    assert rewards[0] == rewards[1]
+
+
+def test_a_round_reaches_the_evaluator_as_one_batch(counting: Any) -> None:
+    env = NASVectorEnv(NASNetCell(), counting, num_envs=5)
+    env.reset(seed=0)
+    random_round(env, np.random.default_rng(0))
+    assert [len(batch) for batch in counting.batches] == [5]
+
+
+@pytest.mark.parametrize("space", [NASNetCell(blocks=1), LayerChain()])
+@settings(max_examples=25, deadline=None)
+@given(budget=st.integers(1, 12), num_envs=st.integers(1, 5))
+def test_the_last_round_spends_the_budget_exactly(space: Any, budget: int, num_envs: int) -> None:
+    env = NASVectorEnv(space, Landscape(space), num_envs=num_envs, budget=budget)
+    env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    evaluated = 0
+    while env.remaining:
+        left = env.remaining
+        _, rewards, terminated, truncated, infos = random_round(env, rng)
+        evaluated += int(terminated.sum())
+        np.testing.assert_array_equal(terminated, np.arange(num_envs) < left)
+        np.testing.assert_array_equal(truncated, ~terminated)
+        assert not rewards[truncated].any()
+        assert all(t is None for t in infos["final_info"]["tokens"][truncated])
+    assert evaluated == budget
+    with pytest.raises(BudgetExceeded):
+        random_round(env, rng)
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros(num_envs, np.int64))
+    with pytest.raises(BudgetExceeded):
+        env.play([random_tokens(space, rng)])
+
+
+def test_a_shorter_architecture_waits_for_the_round() -> None:
+    space = LayerChain()
+    env = NASVectorEnv(space, Landscape(space), num_envs=2)
+    env.reset(seed=0)
+    for step in range(space.max_length):
+        # The first picks depth 1 and a pool: complete after two tokens.
+        action = [[0, 2], [1, 0]][step] if step < 2 else [3, 1]
+        obs, rewards, terminated, _, infos = env.step(np.array(action))
+        if 2 <= step + 1 < space.max_length:
+            assert infos["action_mask"][0].tolist() == [1, *[0] * (space.max_options - 1)]
+            assert not terminated.any()
+            assert not rewards.any()
+    assert infos["final_info"]["tokens"][0] == (0, 1)
+    assert infos["final_obs"][0].tolist() == [1, 2, *[0] * (space.max_length - 2)]
+    assert not obs.any()  # new episodes have begun
+
+
+@pytest.mark.parametrize("mode", ["sync", "async", "vector_entry_point", None])
+def test_make_vec_in_every_mode(mode: Any) -> None:
+    env = gym.make_vec(
+        "NASNetCell-v0",
+        num_envs=2,
+        vectorization_mode=mode,
+        evaluator=LANDSCAPE,
+        space={"name": "nasnet-cell", "blocks": 1},
+    )
+    kind = {"sync": SyncVectorEnv, "async": AsyncVectorEnv}.get(mode, NASVectorEnv)
+    assert isinstance(env.unwrapped, kind)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    rewards = [env.step(env.action_space.sample())[1] for _ in range(10)]
+    assert all((r > 0).all() for r in rewards[9:])
+    assert not any(r.any() for r in rewards[:9])
+    env.close()
+
+
+def test_episode_statistics() -> None:
+    env = gym.make_vec("NASNetCell-v0", num_envs=3, evaluator=LANDSCAPE)
+    wrapped = RecordEpisodeStatistics(env)
+    wrapped.reset(seed=0)
+    for _ in range(50):
+        _, rewards, _, _, infos = wrapped.step(np.zeros(3, np.int64))
+    np.testing.assert_allclose(infos["episode"]["r"], rewards)
+
+
+def test_masked_sampling_with_gymnasium() -> None:
+    space = LayerChain()
+    env = NASVectorEnv(space, Landscape(space), num_envs=4)
+    _, infos = env.reset(seed=0)
+    for _ in range(space.max_length):
+        before = infos["action_mask"]
+        actions = env.action_space.sample(mask=tuple(before))
+        assert before[np.arange(4), actions].all()
+        _, _, _, _, infos = env.step(actions)
+
+
+def test_a_noisy_evaluator_is_asked_every_time() -> None:
+    space = BitString(8)
+    env = NASVectorEnv(space, BitCount(), num_envs=2)
+    answers = env.play([(0, 1) * 4] * 20)
+    assert len({a.reward for a in answers}) > 10
+    assert {a.evaluation.source for a in answers} != {"memo"}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "message"),
+    [
+        ([0] * 49, "not complete"),
+        ([0] * 51, "complete after 50"),
+        ("0" * 50, "list of integers"),
+        ([0.5] * 50, "expected an integer"),
+        ([True] * 50, "expected an integer"),
+        ([-1] * 50, "0 or more"),
+        ([13] * 50, "0 to 12"),
+        (7, "list of integers"),
+    ],
+)
+def test_bad_token_lists_are_refused_and_cost_nothing(
+    tokens: Any, message: str, counting: Any
+) -> None:
+    env = NASVectorEnv(NASNetCell(), counting, budget=5)
+    with pytest.raises(InvalidTokens, match=message):
+        env.play([[0] * 50, tokens])
+    assert env.remaining == 5
+    assert counting.batches == []
+
+
+def test_bad_actions_and_sizes_are_refused() -> None:
+    env = NASVectorEnv(NASNetCell(), Landscape(NASNetCell()), num_envs=2)
+    env.reset(seed=0)
+    for actions in ([0], [0, 13], [0, -1], [0.0, 1.0]):
+        with pytest.raises(InvalidTokens):
+            env.step(np.array(actions))
+    with pytest.raises(InvalidOption, match="num_envs is 0"):
+        NASVectorEnv(NASNetCell(), Landscape(NASNetCell()), num_envs=0)
+
+
+@pytest.mark.parametrize("space", [NASNetCell(blocks=1), LayerChain()])
+def test_a_copy_goes_its_own_way(space: Any) -> None:
+    env = NASVectorEnv(space, Landscape(space), num_envs=2)
+    env.reset(seed=0)
+    env.step(np.array([1, 0]))
+    twin = copy.deepcopy(env)
+    twin.step(np.array([1, 1]))
+    assert (twin.step(np.array([0, 0]))[0] != 0).sum() >= 4
+    assert (env.step(np.array([0, 0]))[0] != 0).sum() <= 4
+
+
+def test_close_closes_the_evaluator(counting: Any) -> None:
+    env = NASVectorEnv(NASNetCell(), counting)
+    env.close()
+    assert counting.closed == 1

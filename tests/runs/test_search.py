@@ -1,0 +1,142 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_gym
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.runs.findings import summary
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.store import load_run
+from nas_gym.testing.evaluators import FailingEvaluator
+from nas_gym.testing.spaces import LayerChain
+
+
+@pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", "reinforce"])
+@pytest.mark.parametrize("space", [NASNetCell(blocks=2), LayerChain()])
+def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path) -> None:
+    result = nas_gym.search(
+        space,
+        FailingEvaluator(Landscape(space), rate=0.2),
+        agent,
+        budget=33,
+        seed=1,
+        run="all",
+        store=tmp_path / "store.sqlite",
+    )
+    assert len(result.answers) == 33
+    run = load_run("all", tmp_path / "store.sqlite")
+    assert run.status == "finished"
+    assert [row.reward for row in run.rows] == [answer.reward for answer in result.answers]
+    best = result.best(3)
+    assert best[0].reward == max(row.reward for row in run.rows)
+    assert len({answer.evaluation.architecture.key for answer in best}) == len(best)
+    assert all(answer.evaluation.failure is None for answer in best)
+
+
+def test_workers_change_nothing(tmp_path: Path) -> None:
+    space = NASNetCell(blocks=2)
+    histories = [
+        [
+            (a.evaluation.architecture.tokens, a.reward)
+            for a in nas_gym.search(
+                space,
+                Landscape(space, noise=0.01),
+                "regularized-evolution",
+                budget=30,
+                seed=4,
+                workers=workers,
+            ).answers
+        ]
+        for workers in (0, 1, 2)
+    ]
+    assert histories[0] == histories[1] == histories[2]
+
+
+def test_nothing_is_written_without_a_run_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    space = NASNetCell(blocks=1)
+    nas_gym.search(space, Landscape(space), "random-search", budget=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_agent_that_raises_leaves_a_failed_run(tmp_path: Path) -> None:
+    class Raises:
+        batch_size = 2
+
+        def search(self, env: Any) -> None:
+            env.play([[0] * 10])
+            raise RuntimeError("a bug in the agent")
+
+    space = NASNetCell(blocks=1)
+    with pytest.raises(RuntimeError, match="a bug in the agent"):
+        nas_gym.search(
+            space, Landscape(space), Raises(), budget=5, run="bug", store=tmp_path / "s.sqlite"
+        )
+    run = load_run("bug", tmp_path / "s.sqlite")
+    assert (run.status, len(run.rows)) == ("failed", 1)
+
+
+def test_an_agent_that_stops_early_is_unfinished(tmp_path: Path) -> None:
+    class Stops:
+        batch_size = 2
+
+        def search(self, env: Any) -> None:
+            env.play([[0] * 10])
+
+    space = NASNetCell(blocks=1)
+    nas_gym.search(
+        space, Landscape(space), Stops(), budget=5, run="early", store=tmp_path / "s.sqlite"
+    )
+    assert load_run("early", tmp_path / "s.sqlite").status == "unfinished"
+
+
+def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None:
+    class Cut(Landscape):
+        def evaluate(self, architectures: Any, seeds: Any) -> Any:
+            for count, evaluation in enumerate(super().evaluate(architectures, seeds)):
+                if count == 3:
+                    raise KeyboardInterrupt
+                yield evaluation
+
+    space = NASNetCell(blocks=1)
+    with pytest.raises(KeyboardInterrupt):
+        nas_gym.search(
+            space, Cut(space), "random-search", budget=8, run="cut", store=tmp_path / "s.sqlite"
+        )
+    run = load_run("cut", tmp_path / "s.sqlite")
+    assert (run.status, len(run.rows), len(run.unanswered)) == ("interrupted", 0, 3)
+    data = summary(run)
+    assert data["evaluated"] == 3
+    assert data["best"][0]["reward"] == max(row.reward for row in run.unanswered)
+
+
+def test_a_bad_seed_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="seed is -1"):
+        nas_gym.search(budget=1, seed=-1)
+
+
+def test_a_watcher_that_raises_at_the_start_lets_go_of_the_run(tmp_path: Path) -> None:
+    class Raises:
+        def started(self) -> None:
+            raise RuntimeError("a bug in the watcher")
+
+        replayed = evaluated = requested = lambda self, *_: None
+
+    space, store = NASNetCell(blocks=1), tmp_path / "s.sqlite"
+    parts: Any = space, Landscape(space), "random-search"
+    with pytest.raises(RuntimeError, match="a bug in the watcher"):
+        nas_gym.search(*parts, budget=5, run="r", store=store, watcher=Raises())
+    assert load_run("r", store).status == "failed"
+    assert len(nas_gym.search(*parts, budget=5, run="r", store=store, resume=True).answers) == 5
+
+
+def test_a_search_in_which_every_child_fails_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    space = NASNetCell(blocks=1)
+    failing = FailingEvaluator(Landscape(space), rate=1.0)
+    result = nas_gym.search(space, failing, "random-search", budget=4)
+    assert result.best() == []
+    assert "every child failed, the first one with: " in caplog.text

@@ -6,25 +6,16 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 """
 
 import inspect
-import math
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
-from types import NoneType, UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, unknown_name
+from nas_gym.options import check_all
 from nas_gym.plugins import _load, _table
 
 # What an architecture is evaluated and rewarded by where neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
-
-_PLAIN: dict[Any, str] = {
-    int: "a whole number",
-    float: "a finite number",
-    bool: "true or false",
-    str: "a word",
-    NoneType: "null",
-}
 
 _CONTRACTS = {
     "space": ("choose", "max_length", "max_options"),
@@ -94,10 +85,11 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
             f"{name!r} is no {kind}: its class defines no {_METHODS[kind]}(); name another"
         )
     known = _option_names(found)
-    for option, value in options.items():
-        if option not in known:
-            raise unknown_name(f"option of {kind} {name!r}", option, known)
-        check_type(f"{option} of {kind} {name!r}", value, _annotations(found).get(option, Any))
+    if is_dataclass(found):
+        of = found if isinstance(found, type) else type(found)
+        options = check_all(of, options, f"{kind} {name!r}")
+    elif unknown := [option for option in options if option not in known]:
+        raise unknown_name(f"option of {kind} {name!r}", unknown[0], known)
     options = {o: v for o, v in context.items() if o in known and o not in options} | options
     needed = [option for option in _required(found) if option not in options]
     if needed:
@@ -113,21 +105,6 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
         raise
     except TypeError as error:
         raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
-
-
-def check_type(what: str, value: object, annotation: Any) -> None:
-    """Raise InvalidOption where a plain ``value`` is not what a field's annotation asks for.
-
-    Knows numbers, truth values, words and unions of them; everything else is left to the class.
-    """
-    allowed = get_args(annotation) if isinstance(annotation, UnionType) else (annotation,)
-    if not set(allowed) <= _PLAIN.keys():
-        return
-    fits = type(value) in allowed or (float in allowed and type(value) is int)
-    if fits and (not isinstance(value, float) or math.isfinite(value)):
-        return
-    expected = " or ".join(_PLAIN[kind] for kind in allowed)
-    raise InvalidOption(f"{what} is {value!r}: give {expected}")
 
 
 def options_of(kind: str, name: str) -> list[str]:
@@ -172,13 +149,6 @@ def _option_names(found: Any) -> list[str]:
     if is_dataclass(found):
         return [field.name for field in fields(found) if field.init]
     return list(inspect.signature(found).parameters) if isinstance(found, type) else []
-
-
-def _annotations(found: Any) -> dict[str, Any]:
-    try:
-        return get_type_hints(found if isinstance(found, type) else type(found))
-    except (NameError, TypeError):  # a name that is imported for type checkers alone
-        return {}
 
 
 def _required(found: Any) -> list[str]:

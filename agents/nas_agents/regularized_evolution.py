@@ -3,19 +3,20 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average
 from nas_gym.envs.vector_env import NASVectorEnv, Played
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace, trace
 from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
 
 
 @dataclass(frozen=True)
-class RegularizedEvolution:
+class RegularizedEvolution(Options):
     """Mutates the best of a random sample of the population; the oldest member dies.
 
     Args:
@@ -27,19 +28,10 @@ class RegularizedEvolution:
             algorithm; more keeps several workers busy, with parents a little older.
     """
 
-    population_size: int = 20
-    sample_size: int = 5
-    identity_probability: float = 0.05
-    batch_size: int = 8
-
-    def __post_init__(self) -> None:
-        for name in ("population_size", "sample_size", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.identity_probability <= 1:
-            raise InvalidOption(
-                f"identity_probability is {self.identity_probability}: give a number from 0 to 1"
-            )
+    population_size: Annotated[int, Ge(1)] = 20
+    sample_size: Annotated[int, Ge(1)] = 5
+    identity_probability: Annotated[float, Interval(ge=0, le=1)] = 0.05
+    batch_size: Annotated[int, Ge(1)] = 8
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Fill the population at random, then evolve it until the budget is spent."""

@@ -3,8 +3,11 @@
 import heapq
 import math
 from collections.abc import Iterable
+from typing import Annotated
 
-from nas_gym.errors import InvalidOption
+from annotated_types import Ge
+
+from nas_gym.options import check
 
 
 class SimulatedClock:
@@ -20,11 +23,7 @@ class SimulatedClock:
     """
 
     def __init__(self, workers: int = 1) -> None:
-        if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-            raise InvalidOption(
-                f"simulated_workers is {workers!r}: give a whole number of 1 or more"
-            )
-        self.workers = workers
+        self.workers: int = check("simulated_workers", workers, Annotated[int, Ge(1)])
         self.busy_seconds = 0.0  # of all machines together
         self.seconds = 0.0  # since the search began
 

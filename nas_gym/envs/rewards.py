@@ -6,9 +6,13 @@ environment gives those its ``failure_reward``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Gt, Le
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.options import Options
 
 Reward = Callable[[Evaluation], float]
 
@@ -32,17 +36,14 @@ class AccuracyCubed:
 
 
 @dataclass(frozen=True)
-class InversePerplexitySquared:
+class InversePerplexitySquared(Options):
     """``c / perplexity**2`` of the validation part (Zoph & Le 2016, section 4.2).
 
     Args:
         c: > 0; "usually set at 80".
     """
 
-    c: float = 80.0
-
-    def __post_init__(self) -> None:
-        _check_c(self.c)
+    c: Annotated[float, Gt(0)] = 80.0
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""
@@ -50,30 +51,22 @@ class InversePerplexitySquared:
 
 
 @dataclass(frozen=True)
-class InversePerplexity:
+class InversePerplexity(Options):
     """``c / perplexity`` of the validation part (Pham et al. 2018, ENAS, section 2.2).
 
     Args:
         c: > 0; 80 in the paper.
     """
 
-    c: float = 80.0
-
-    def __post_init__(self) -> None:
-        _check_c(self.c)
+    c: Annotated[float, Gt(0)] = 80.0
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""
         return self.c / metric_of(evaluation, "perplexity")
 
 
-def _check_c(c: float) -> None:
-    if not c > 0:
-        raise InvalidOption(f"c is {c}: give a number above 0")
-
-
 @dataclass(frozen=True)
-class AccuracyUnderTarget:
+class AccuracyUnderTarget(Options):
     """Accuracy, scaled by ``(cost / target) ** exponent`` where the cost is over the target.
 
     Tan et al. 2018 (MnasNet), section 3, with alpha = 0 and beta = ``exponent``.
@@ -84,15 +77,9 @@ class AccuracyUnderTarget:
         exponent: <= 0. -1 halves the reward at twice the target; 0 ignores the cost.
     """
 
-    target: float
+    target: Annotated[float, Gt(0)]
     metric: str = "parameters"
-    exponent: float = -1.0
-
-    def __post_init__(self) -> None:
-        if not self.target > 0:
-            raise InvalidOption(f"the cost target is {self.target}: give a number above 0")
-        if self.exponent > 0:
-            raise InvalidOption(f"the cost exponent is {self.exponent}: give 0 or a number below")
+    exponent: Annotated[float, Le(0)] = -1.0
 
     def __call__(self, evaluation: Evaluation) -> float:
         """The reward of a child that did not fail."""

@@ -2,10 +2,11 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.options import check_all
 
 R = TypeVar("R")
 
@@ -43,9 +44,5 @@ def named_recipe(given: str | Mapping[str, Any] | R, recipes: Mapping[str, R], u
     if name not in recipes:
         raise unknown_name("recipe", name, recipes)
     recipe: Any = recipes[name]  # a dataclass
-    known = [field.name for field in fields(recipe)]
-    for change in changes:
-        if change not in known:
-            raise unknown_name(f"option of recipe {name!r}", change, known)
-    changed: R = replace(recipe, **changes)
+    changed: R = replace(recipe, **check_all(type(recipe), changes, f"recipe {name!r}"))
     return changed

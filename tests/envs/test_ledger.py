@@ -170,7 +170,7 @@ def test_rewards_of_language_models(perplexity: float, squared: float, plain: fl
     assert InversePerplexity(c=1.0)(evaluation) == pytest.approx(1 / perplexity)
     with pytest.raises(InvalidOption, match="needs the metric 'accuracy'"):
         Accuracy()(evaluation)
-    with pytest.raises(InvalidOption, match="c is 0: give a number above 0"):
+    with pytest.raises(InvalidOption, match="c is 0: give a finite number above 0"):
         InversePerplexitySquared(0)
 
 

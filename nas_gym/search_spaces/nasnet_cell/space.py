@@ -6,8 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from typing import Annotated
+
+from annotated_types import Ge, MinLen
+
 from nas_gym.networks.task import Task
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.nasnet_cell.canonical import canonical_key
 from nas_gym.search_spaces.nasnet_cell.genotype import (
@@ -25,11 +29,13 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
     genotype_from_json,
 )
 
+_Operations = Annotated[tuple[Annotated[str, OneOf(OPERATIONS)], ...], MinLen(1), EachOnce]
+_Combines = Annotated[tuple[Annotated[str, OneOf(COMBINES)], ...], MinLen(1), EachOnce]
 _CellPicks = tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]  # per block: names, states
 
 
 @dataclass(frozen=True)
-class NASNetCell:
+class NASNetCell(Options):
     """The space of NASNet cells; 50 tokens and 5.23e36 token lists by default.
 
     Args:
@@ -41,10 +47,10 @@ class NASNetCell:
             uses (Zoph et al. 2017, section 3.2, step 5), or ``"all"`` block outputs (as DARTS).
     """
 
-    blocks: int = 5
-    operations: tuple[str, ...] = NASNET_OPERATIONS
-    combines: tuple[str, ...] = COMBINES
-    concat: str = "unused"
+    blocks: Annotated[int, Ge(1)] = 5
+    operations: _Operations = NASNET_OPERATIONS
+    combines: _Combines = COMBINES
+    concat: Annotated[str, OneOf(CONCATS)] = "unused"
 
     static = True
     mutation_groups = (
@@ -52,21 +58,6 @@ class NASNetCell:
         ("operation_a", "operation_b"),
         ("combine",),
     )
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.blocks, int) or self.blocks < 1:
-            raise InvalidOption(f"blocks is {self.blocks!r}: give a whole number of 1 or more")
-        for field, known in (("operations", OPERATIONS), ("combines", COMBINES)):
-            # JSON gives lists; the space must stay hashable.
-            values = tuple(getattr(self, field))
-            object.__setattr__(self, field, values)
-            for value in values:
-                if value not in known:
-                    raise unknown_name(field.removesuffix("s"), value, known)
-            if not values or len(set(values)) < len(values):
-                raise InvalidOption(f"{field} is {values!r}: give at least one name, each once")
-        if self.concat not in CONCATS:
-            raise unknown_name("concat rule", self.concat, CONCATS)
 
     @property
     def max_length(self) -> int:

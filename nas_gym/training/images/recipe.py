@@ -8,18 +8,19 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, Gt, Interval
+
 from nas_gym.networks.task import Task, recorded
-from nas_gym.training.recipes import check_integer, check_number, named_recipe
+from nas_gym.options import Options
+from nas_gym.training.recipes import named_recipe
 
-STEMS = ("cifar", "imagenet")
-SCHEDULES = ("cosine", "constant", "steps")
+_Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
-class Recipe:
+class Recipe(Options):
     """Everything about the training of a child but its architecture, its data and its seed.
 
     The optimizer is SGD with Nesterov momentum. Weights of convolutions and linear layers decay,
@@ -50,39 +51,24 @@ class Recipe:
         more_filters: Added to each of them, >= 0.
     """
 
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    momentum: float = 0.9
-    weight_decay: float = 0.0
-    label_smoothing: float = 0.0
-    crop_padding: int = 0
+    epochs: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(2)]
+    learning_rate: Annotated[float, Gt(0)]
+    momentum: _Fraction = 0.9
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    label_smoothing: _Fraction = 0.0
+    crop_padding: Annotated[int, Ge(0)] = 0
     flip: bool = False
-    cutout: int = 0
-    auxiliary_weight: float = 0.0
-    drop_path: float = 0.0
-    gradient_clip: float = 0.0
-    repeats: int = 1
-    filters: int = 8
-    stem: str = "cifar"
-    schedule: str = "cosine"
-    width_multiplier: float = 1.0
-    more_filters: int = 0
-
-    def __post_init__(self) -> None:
-        for name, least in _LEAST_INTEGER.items():
-            check_integer(name, getattr(self, name), least)
-        for name, (low, high) in _RANGES.items():
-            check_number(name, getattr(self, name), low, high)
-        for name in ("learning_rate", "width_multiplier"):
-            if not getattr(self, name) > 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
-        if not isinstance(self.flip, bool):
-            raise InvalidOption(f"flip is {self.flip!r}: give true or false")
-        if self.stem not in STEMS:
-            raise unknown_name("stem", self.stem, STEMS)
-        if self.schedule not in SCHEDULES:
-            raise unknown_name("schedule", self.schedule, SCHEDULES)
+    cutout: Annotated[int, Ge(0)] = 0
+    auxiliary_weight: Annotated[float, Ge(0)] = 0.0
+    drop_path: _Fraction = 0.0
+    gradient_clip: Annotated[float, Ge(0)] = 0.0
+    repeats: Annotated[int, Ge(1)] = 1
+    filters: Annotated[int, Ge(1)] = 8
+    stem: Literal["cifar", "imagenet"] = "cifar"
+    schedule: Literal["cosine", "constant", "steps"] = "cosine"
+    width_multiplier: Annotated[float, Gt(0)] = 1.0
+    more_filters: Annotated[int, Ge(0)] = 0
 
     def task(self, channels: int, height: int, width: int, classes: int) -> Task:
         """What a space's ``build`` is asked for: these images, this size of child."""
@@ -110,22 +96,6 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """The recipe as JSON data; ``Recipe(**data)`` reads it back."""
         return recorded(self)
-
-
-_LEAST_INTEGER = {
-    "epochs": 1, "batch_size": 2, "crop_padding": 0, "cutout": 0, "repeats": 1, "filters": 1,
-    "more_filters": 0,
-}  # fmt: skip
-_RANGES = {  # lowest value, and the value that must not be reached
-    "learning_rate": (0.0, math.inf),
-    "momentum": (0.0, 1.0),
-    "weight_decay": (0.0, math.inf),
-    "label_smoothing": (0.0, 1.0),
-    "auxiliary_weight": (0.0, math.inf),
-    "drop_path": (0.0, 1.0),
-    "gradient_clip": (0.0, math.inf),
-    "width_multiplier": (0.0, math.inf),
-}
 
 
 # Chosen by benchmarks/recipes/recipe_signal.py on digits (benchmarks/results/recipe_signal.md):

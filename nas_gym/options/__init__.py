@@ -1,0 +1,138 @@
+"""The one place where options are checked: those of all parts, of recipes, tasks and functions.
+
+An option is declared once, by its annotation, e.g. ``batch_size: Annotated[int, Ge(1)] = 8``. The
+annotation says what is accepted, and so does the one sentence about anything else, which begins
+with the option's name as the user wrote it, alone or with the part that was named::
+
+    batch_size is 2.5: give a whole number of 1 or more                       # RandomSearch(...)
+    batch_size of agent 'random' is 2.5: give a whole number of 1 or more     # --set, make(...)
+
+Frozen dataclasses inherit from ``Options``; functions call ``check`` or, for a ``TypedDict`` of
+options, ``check_all``. Nothing is converted but what JSON and numpy cannot say otherwise: a list
+becomes a tuple where a tuple is asked for, a scalar of numpy or torch the Python value in it, the
+value of an ``Enum`` its member. A truth value is no number, 2.0 is no whole number, and NaN and
+infinity are no numbers at all (but see ``AllowInf``). What the module does not know, such as a
+``Protocol`` or a ``Callable``, is left to the class.
+"""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, get_type_hints, is_typeddict
+
+from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.options.kinds import AllowInf, EachOnce, Kind, OneOf, Refused, kind_of
+
+__all__ = ["AllowInf", "EachOnce", "OneOf", "Options", "check", "check_all"]
+
+
+class Options:
+    """The base of dataclasses whose fields are checked against their annotations when made.
+
+    A class with a rule across fields calls ``super().__post_init__()`` first, then states it.
+
+    Raises:
+        InvalidOption: A value that its field does not take; the first in the fields' order.
+        UnknownName: A word that is not in the list of those known.
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self, *init_vars: object) -> None:
+        own: Any = type(self)  # mypy takes it for no key of a cache
+        for name, kind in _kinds(own).items():
+            given = getattr(self, name)
+            value = _checked(name, given, kind)
+            if value is not given:
+                object.__setattr__(self, name, value)  # the dataclass may be frozen
+
+
+def check(what: str, value: object, annotation: Any) -> Any:
+    """Return ``value``, normalised, where it is what ``annotation`` asks for.
+
+    Args:
+        what: Its name in the message, e.g. ``"workers"``.
+        value: As the user gave it.
+        annotation: e.g. ``Annotated[int, Ge(0)]``.
+
+    Raises:
+        InvalidOption: It is something else.
+        UnknownName: A word that is not in the list of those known.
+    """
+    return _checked(what, value, kind_of(annotation))
+
+
+def check_all(options: type, values: Mapping[str, object], of: str = "") -> dict[str, Any]:
+    """Return the values, normalised, where all are options of a ``TypedDict`` or dataclass.
+
+    Args:
+        options: The class with the annotations.
+        values: Some or all of them, by name.
+        of: What has these options, e.g. ``"agent 'reinforce'"``; nothing is said where empty.
+
+    Raises:
+        InvalidOption: A value that the option does not take.
+        UnknownName: No such option, or a word that is not in the list of those known.
+    """
+    kinds, whose = _kinds(options), f" of {of}" if of else ""
+    for name in values:
+        if name not in kinds:
+            raise unknown_name(f"option{whose}", name, kinds)
+    return {name: _checked(name + whose, value, kinds[name]) for name, value in values.items()}
+
+
+def _checked(what: str, value: object, kind: Kind) -> Any:
+    try:
+        return kind.convert(value)
+    except Refused as refused:
+        error: InvalidOption | UnknownName
+        if refused.known:
+            error = unknown_name(refused.place + what, refused.word, refused.known)
+        else:
+            error = InvalidOption(f"{what} is {_shown(value)}: give {kind.expected}")
+    raise error
+
+
+def _shown(value: object, limit: int = 80) -> str:
+    """Return ``value`` as Python writes it, in one line that is not too long."""
+    try:
+        text = " ".join(repr(value).splitlines())
+    except Exception:  # e.g. a whole number of more than 4300 digits
+        return f"of type {type(value).__name__}"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+@cache
+def _kinds(options: type) -> dict[str, Kind]:
+    """Return the kind of each option of a dataclass or ``TypedDict``, by name."""
+    if is_typeddict(options):
+        hints = options.__annotations__
+        return {n: kind_of(_resolved(hint, options.__module__)) for n, hint in hints.items()}
+    known = {}
+    for field in fields(options) if is_dataclass(options) else ():
+        if field.init:
+            # The names in a field's annotation are those of the module that declares the field.
+            declaring = [c for c in options.__mro__ if _has(c, field)][-1]
+            known[field.name] = kind_of(_resolved(field.type, declaring.__module__))
+    return known
+
+
+def _has(of: type, field: object) -> bool:
+    return field in vars(of).get("__dataclass_fields__", {}).values()
+
+
+def _resolved(annotation: Any, module: str) -> Any:
+    """Return the annotation without strings; what is imported for type checkers alone is Any."""
+    holder = type("Holder", (), {"__annotations__": {"it": annotation}})
+    names = getattr(sys.modules.get(module), "__dict__", {})
+    unseen: dict[str, Any] = {}
+    while True:
+        try:
+            return get_type_hints(holder, names, unseen, include_extras=True)["it"]
+        except NameError as error:
+            if error.name is None or error.name in unseen:
+                return Any
+            unseen[error.name] = Any
+        except (AttributeError, SyntaxError, TypeError):  # e.g. np.ndarray, with np for checkers
+            return Any

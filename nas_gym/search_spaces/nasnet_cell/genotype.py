@@ -83,8 +83,10 @@ def concat_by_rule(blocks: Sequence[Block], rule: str) -> tuple[int, ...]:
     states = range(2, 2 + len(blocks))
     if rule == "all":
         return tuple(states)
-    used = [block[0] for block in blocks] + [block[1] for block in blocks]
-    return tuple([state for state in states if state not in used])
+    used = 0  # bit s: state s is used
+    for block in blocks:
+        used |= 1 << block[0] | 1 << block[1]
+    return tuple([state for state in states if not used >> state & 1])
 
 
 def with_concat(genotype: CellGenotype, rule: str) -> CellGenotype:

@@ -5,6 +5,7 @@ of ``nas-gym list``, so that they stay as they are when modules move.
 """
 
 import json
+import re
 import runpy
 import sys
 from collections.abc import Callable
@@ -54,47 +55,47 @@ class Golden:
     def __init__(self, record: bool) -> None:
         self.record = record
 
-    def keys(self, name: str) -> set[str]:
-        """Return the keys that are recorded in the JSON file ``name``."""
-        return set(self._read(name))
+    def recorded(self, name: str) -> dict[str, Any]:
+        """Return what the JSON file ``name`` holds; nothing if there is none."""
+        if not _file(name).is_file():
+            return {}
+        data: dict[str, Any] = json.loads(_file(name).read_text(encoding="utf-8"))
+        return data
 
     def check(self, name: str, key: str, data: Any) -> None:
         """Compare JSON ``data`` with what the file ``name`` holds under ``key``."""
         if self.record:
-            text = json.dumps(dict(sorted({**self._read(name), key: data}.items())), indent=1)
             _file(name).parent.mkdir(exist_ok=True)
-            _file(name).write_text(text + "\n", encoding="utf-8")
+            _file(name).write_text(_as_text({**self.recorded(name), key: data}), encoding="utf-8")
             return
-        recorded = self._read(name)
+        recorded = self.recorded(name)
         assert key in recorded, f"nothing is recorded of {key!r}: {REMEDY}"
         assert data == recorded[key], REMEDY
-
-    def check_text(self, name: str, text: str) -> None:
-        """Compare ``text`` with the file ``name``, line by line."""
-        path = DATA / name
-        if self.record:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-            return
-        assert path.is_file(), f"nothing is recorded as {name}: {REMEDY}"
-        assert text.splitlines() == path.read_text(encoding="utf-8").splitlines(), REMEDY
-
-    def _read(self, name: str) -> dict[str, Any]:
-        if not _file(name).is_file():
-            return {}
-        recorded: dict[str, Any] = json.loads(_file(name).read_text(encoding="utf-8"))
-        return recorded
 
 
 def _file(name: str) -> Path:
     return DATA / f"{name}.json"
 
 
+def _as_text(data: dict[str, Any]) -> str:
+    """Return JSON that is easily compared: sorted, one line for a list of numbers."""
+    text = json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    return re.sub(r'\[[^][{}"]+\]', lambda found: " ".join(found.group().split()), text)
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that asks for ``agent_name`` once per agent, ``space_name`` once per space."""
+    """Run a test that asks for ``agent_name`` once per agent, ``space_name`` once per space.
+
+    Presets are in the slow tier, as are the spaces that are presets by another name.
+    """
+    presets = ("amoebanet-cell", "enas-micro-cell")
     for fixture, kind in (("agent_name", "agents"), ("space_name", "spaces")):
         if fixture in metafunc.fixturenames:
-            metafunc.parametrize(fixture, listing()[kind])
+            slow = {name: "/" in name or name in presets for name in listing()[kind]}
+            parameters = [
+                pytest.param(name, marks=pytest.mark.slow if slow[name] else ()) for name in slow
+            ]
+            metafunc.parametrize(fixture, parameters)
 
 
 @pytest.fixture(scope="session")

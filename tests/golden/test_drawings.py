@@ -17,7 +17,8 @@ import matplotlib
 import pytest
 
 import nas_gym
-from nas_gym.drawing import draw_learning_curve, draw_partial, save  # no other door to these as SVG
+from nas_gym.drawing import draw_learning_curve, save
+from nas_gym.search_spaces.rendering import draw_partial  # no other door to these as SVG
 
 Check = Callable[[str, str], None]
 PUBLISHED = ("nasnet-a", "nas-v1-dense", "nas-cell")

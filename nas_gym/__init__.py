@@ -1,21 +1,22 @@
 """Neural architecture search as a Gymnasium environment.
 
 Importing this package registers the environments and imports neither torch nor
-stable-baselines3. The map, in reading order:
+stable-baselines3, nor Gymnasium before you do. The map, in reading order:
 
-- ``search_spaces``: WHAT may be built (``choose(pick) -> genotype``); ``networks``: HOW.
-- ``evaluators``: HOW GOOD it is; ``training``: data sets, recipes, the loop; ``rewards``.
-- ``ledger``: the one door to an evaluator; ``store``: the results database.
-- ``env``, ``vector_env``: one episode at a time, and rounds of them.
-- ``searching``, ``report``, ``describe``, ``cli``: what a person calls.
-- ``benchmarking``: agents side by side on tables, with statistics.
+- ``search_spaces``: WHAT may be built (``choose(pick) -> genotype``), one folder per space.
+- ``evaluators``: HOW GOOD it is; ``training`` and ``networks``: the children, really trained.
+- ``envs``: one episode at a time, rounds of them, and the ledger behind both.
+- ``store``: the results database; ``runs``: a search, from its start to what it hands over.
+- ``cli``: the command; ``benchmark``: agents side by side on tables, with statistics.
 - ``nas_agents`` (its own package): who searches.
+
+``docs/developer/architecture.md`` says where a new thing goes.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import gymnasium
+from nas_gym.envs.ids import register_with_gymnasium
 
 if TYPE_CHECKING:
     from nas_gym.agent import Agent
@@ -78,27 +79,9 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module 'nas_gym' has no attribute {name!r}")
 
 
-gymnasium.register(
-    id="NASNetCell-v0",
-    entry_point="nas_gym.envs.registration:make_env",
-    vector_entry_point="nas_gym.envs.registration:make_vector_env",
-    kwargs={"space": "nasnet-cell"},
-)
-gymnasium.register(
-    id="NASConvNet-v0",
-    entry_point="nas_gym.envs.registration:make_env",
-    vector_entry_point="nas_gym.envs.registration:make_vector_env",
-    kwargs={"space": "conv-net"},
-)
-gymnasium.register(
-    id="NASRNNCell-v0",
-    entry_point="nas_gym.envs.registration:make_env",
-    vector_entry_point="nas_gym.envs.registration:make_vector_env",
-    kwargs={"space": "rnn-cell"},
-)
-gymnasium.register(
-    id="NASBench201-v0",
-    entry_point="nas_gym.envs.registration:make_env",
-    vector_entry_point="nas_gym.envs.registration:make_vector_env",
-    kwargs={"space": "nasbench201", "evaluator": "nasbench201"},
-)
+def __dir__() -> list[str]:
+    """List the public names, imported or not."""
+    return sorted({*globals(), *__all__})
+
+
+register_with_gymnasium()

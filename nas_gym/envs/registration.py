@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium
 
 from nas_gym.envs.env import NASEnv
+from nas_gym.envs.ids import ENTRY_POINT, VECTOR_ENTRY_POINT
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import unknown_name
 from nas_gym.evaluators.workers.spread import in_workers
@@ -22,13 +23,13 @@ def env_spec_of(config: Mapping[str, Any]) -> str:
     names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
     kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
     kwargs |= config.get("simulated", {})
-    entry = f"{__name__}:make_env"
+    entry = ENTRY_POINT
     known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
     defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
     return gymnasium.envs.registration.EnvSpec(
         id=defaults.get(config["space"]["name"], "NAS-v0"),
         entry_point=entry,
-        vector_entry_point=f"{__name__}:make_vector_env",
+        vector_entry_point=VECTOR_ENTRY_POINT,
         kwargs=kwargs,
     ).to_json()
 

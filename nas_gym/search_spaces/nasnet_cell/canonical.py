@@ -115,9 +115,7 @@ def _smallest_order(
             for b in tied:
                 tried = [*place]
                 tried[b + 2] = placed
-                tries.append(
-                    _smallest_order(cell, [w for w in left if w != b], tried, placed + 1)
-                )
+                tries.append(_smallest_order(cell, [w for w in left if w != b], tried, placed + 1))
             rest, place = min(tries, key=lambda t: (t[0], sorted(t[1][s] for s in concat)))
             return sequence + rest, place
         place[first + 2] = placed

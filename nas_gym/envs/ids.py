@@ -1,0 +1,84 @@
+"""The environments' ids, registered with Gymnasium as soon as someone imports it.
+
+Importing Gymnasium takes longer than everything that ``nas-gym --help`` or a refused option needs,
+so ``import nas_gym`` registers at once only if Gymnasium is there already, and otherwise when its
+import is done. Whoever can call ``gymnasium.make`` has imported it.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec
+from types import ModuleType
+from typing import Any
+
+ENTRY_POINT = "nas_gym.envs.registration:make_env"
+VECTOR_ENTRY_POINT = "nas_gym.envs.registration:make_vector_env"
+
+IDS: dict[str, dict[str, Any]] = {  # id -> keywords of the entry points
+    "NASNetCell-v0": {"space": "nasnet-cell"},
+    "NASConvNet-v0": {"space": "conv-net"},
+    "NASRNNCell-v0": {"space": "rnn-cell"},
+    "NASBench201-v0": {"space": "nasbench201", "evaluator": "nasbench201"},
+}
+
+
+def register_ids() -> None:
+    """Register the ids that Gymnasium does not know yet."""
+    from gymnasium.envs.registration import register, registry
+
+    for name, keywords in IDS.items():
+        if name not in registry:
+            register(
+                id=name,
+                entry_point=ENTRY_POINT,
+                vector_entry_point=VECTOR_ENTRY_POINT,
+                kwargs=keywords,
+            )
+
+
+def register_with_gymnasium() -> None:
+    """Register the ids now if Gymnasium has been imported, else when it is."""
+    if "gymnasium" in sys.modules:
+        register_ids()
+    elif not any(isinstance(finder, _Finder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Finder())
+
+
+class _Finder:
+    """Finds Gymnasium as the other finders do, and has the ids registered after its import."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if name != "gymnasium":
+            return None
+        for finder in sys.meta_path:
+            spec = None if finder is self else finder.find_spec(name, path, target)
+            if spec is not None:
+                if spec.loader is not None:
+                    spec.loader = _Loader(self, spec.loader)
+                return spec
+        return None
+
+
+class _Loader:
+    """Gymnasium's own loader, which registers the ids when its work is done."""
+
+    def __init__(self, finder: _Finder, own: Any) -> None:
+        self._finder, self._own = finder, own
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        module: ModuleType | None = self._own.create_module(spec)
+        return module
+
+    def exec_module(self, module: ModuleType) -> None:
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._own
+        module.__loader__ = self._own
+        self._own.exec_module(module)
+        if self._finder in sys.meta_path:
+            sys.meta_path.remove(self._finder)  # type: ignore[arg-type]
+        register_ids()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._own, name)

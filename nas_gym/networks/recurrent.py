@@ -31,7 +31,7 @@ ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Sequence(ABC):
+class RecurrentSequence(ABC):
     """A sequence that went through a cell in the fused way, and what its gradient needs."""
 
     @abstractmethod
@@ -106,7 +106,7 @@ class RecurrentLayer(nn.Module, ABC):
     @abstractmethod
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
+    ) -> tuple[Tensor, State, RecurrentSequence]:
         """As ``unfused``, in the fused way: for the CPU, without autograd.
 
         What is returned shares no tensor object with the sequence.

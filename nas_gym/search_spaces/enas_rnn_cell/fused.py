@@ -21,7 +21,7 @@ from nas_gym.networks.kernels.elementwise import (
     slope,
     weight_gradient,
 )
-from nas_gym.networks.recurrent import Sequence, State
+from nas_gym.networks.recurrent import RecurrentSequence, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Group:
         return slice(self.start, self.start + len(self.activations))
 
 
-class ENASSequence(Sequence):
+class ENASSequence(RecurrentSequence):
     """One sequence: ``run`` computes it, ``gradients`` goes back through it.
 
     Args:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, Sequence, State
+from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, RecurrentSequence, State
 from nas_gym.search_spaces.enas_rnn_cell.fused import ENASSequence, Group
 from nas_gym.search_spaces.enas_rnn_cell.genotype import ENASRNNCellGenotype, check_cell
 
@@ -79,7 +79,7 @@ class ENASLayer(RecurrentLayer):
 
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
+    ) -> tuple[Tensor, State, RecurrentSequence]:
         """In the fused way."""
         sequence = ENASSequence(
             self.groups,

@@ -65,7 +65,7 @@ class NASNetBlock(nn.Module):
         return a + b if block.combine == "add" else concatenate([a, b])
 
 
-class NASNetCell(nn.Module):
+class CellModule(nn.Module):
     """One cell: brings its two inputs to its own shape, runs its blocks, concatenates.
 
     Inputs and blocks that the output does not depend on are left out.

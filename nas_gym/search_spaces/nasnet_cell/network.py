@@ -12,7 +12,7 @@ from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
 from nas_gym.networks.task import Task, check_sizes
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
-from nas_gym.search_spaces.nasnet_cell.layers import NASNetCell, Shape
+from nas_gym.search_spaces.nasnet_cell.layers import CellModule, Shape
 
 STEMS = ("cifar", "imagenet")
 AUXILIARY_FILTERS = (128, 768)
@@ -110,7 +110,7 @@ class NASNet(nn.Module):
         if name.startswith("reduction"):
             self.reductions.add(place)
         previous = self.shapes[self._previous(place)]
-        module = NASNetCell(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
+        module = CellModule(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
         self.cells[name] = module
         self.shapes.append(module.shape)
 

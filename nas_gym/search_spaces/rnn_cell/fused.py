@@ -26,7 +26,7 @@ from nas_gym.networks.kernels.elementwise import (
     times,
     weight_gradient,
 )
-from nas_gym.networks.recurrent import Sequence, State
+from nas_gym.networks.recurrent import RecurrentSequence, State
 from nas_gym.search_spaces.rnn_cell.genotype import RNNCellGenotype, group_leaves
 
 
@@ -58,7 +58,7 @@ class _Factors:
         return _Factors(self.hidden, None, True)
 
 
-class TreeSequence(Sequence):
+class TreeSequence(RecurrentSequence):
     """One sequence: ``run`` computes it, ``gradients`` goes back through it."""
 
     def __init__(

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, Sequence, State
+from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, RecurrentSequence, State
 from nas_gym.search_spaces.rnn_cell.fused import TreeSequence
 from nas_gym.search_spaces.rnn_cell.genotype import RNNCellGenotype, check_cell, group_leaves
 
@@ -53,7 +53,7 @@ class TreeLayer(RecurrentLayer):
 
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
+    ) -> tuple[Tensor, State, RecurrentSequence]:
         """In the fused way."""
         sequence = TreeSequence(self.genotype, (x, inputs, hidden), state, mask)
         return *sequence.run(), sequence

@@ -7,7 +7,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import LanguageTask
 
 LayerState = tuple[Tensor, ...]  # each (batch, units), h first
@@ -32,14 +31,10 @@ class LanguageModel(nn.Module):
             hidden_mask=None) -> (outputs, state)``, x (time, batch, inputs), outputs (time, batch,
             units), where ``hidden_mask`` (batch, units) multiplies every h_{t-1} that enters a
             matrix product; and with ``first_state(batch)``.
-
-    Raises:
-        InvalidOption: A size below 1, a dropout out of range, or tied weights of two sizes.
     """
 
     def __init__(self, task: LanguageTask, make_layer: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        _check(task)
         self.task = task
         self.embedding = nn.Embedding(task.vocabulary, task.embedding)
         sizes = [task.embedding] + [task.hidden] * (task.layers - 1)
@@ -93,19 +88,3 @@ class LanguageModel(nn.Module):
 def _layer(layer: nn.Module) -> Any:
     """A layer, whose ``first_state`` type checkers do not know."""
     return layer
-
-
-def _check(task: LanguageTask) -> None:
-    for field, least in (("vocabulary", 2), ("layers", 1), ("hidden", 1), ("embedding", 1)):
-        if getattr(task, field) < least:
-            raise InvalidOption(f"{field} is {getattr(task, field)}: give {least} or more")
-    for field in ("dropout_embedding", "dropout_input", "dropout_hidden", "dropout_output"):
-        if not 0 <= getattr(task, field) < 1:
-            raise InvalidOption(
-                f"{field} is {getattr(task, field)}: give a number of 0 or more and below 1"
-            )
-    if task.tied and task.embedding != task.hidden:
-        raise InvalidOption(
-            f"tied is true, embedding is {task.embedding} and hidden is {task.hidden}: tied "
-            "weights need both equal; give equal sizes, or untied weights (tied=False, --untied)"
-        )

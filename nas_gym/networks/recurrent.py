@@ -8,12 +8,13 @@ time of layers with 32 to 200 units. It needs no compiler (``benchmarks/speed/re
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption
+from nas_gym.options import check
 
 State = tuple[Tensor, ...]  # each (batch, units); h comes first
 
@@ -58,10 +59,9 @@ class RecurrentLayer(nn.Module, ABC):
 
     def __init__(self, inputs: int, units: int, states: int) -> None:
         super().__init__()
-        for name, size in (("inputs", inputs), ("units", units)):
-            if size < 1:
-                raise InvalidOption(f"{name} is {size}: give 1 or more")
-        self.inputs, self.units, self.states = inputs, units, states
+        self.inputs: int = check("inputs", inputs, Annotated[int, Ge(1)])
+        self.units: int = check("units", units, Annotated[int, Ge(1)])
+        self.states = states
         self.fused = True  # use the fast path where it applies
 
     def reset_parameters(self) -> None:

@@ -1,10 +1,10 @@
 """An architecture: the tokens that chose it, the genotype they describe, and its key."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
-from nas_gym.errors import InvalidSpace
+from nas_gym.errors import InvalidGenotype, InvalidSpace
 from nas_gym.search_spaces.grammar import SearchSpace, decode, decode_valid
 
 G = TypeVar("G")
@@ -71,4 +71,25 @@ def genotype_to_json(genotype: object) -> Any:
     raise InvalidSpace(
         f"a genotype holds {genotype!r}, which JSON cannot: use dataclasses, tuples and plain "
         "values, or give it a method to_json()"
+    )
+
+
+def json_object(what: str, data: object, kind: type[Any]) -> dict[str, Any]:
+    """Return ``data``, a JSON object with the fields of a dataclass; defaults may be missing.
+
+    Args:
+        what: Its name in the message, e.g. ``"layer 3"``.
+        data: What JSON gave.
+        kind: The dataclass.
+
+    Raises:
+        InvalidGenotype: It is something else, or lacks a field, or has another one.
+    """
+    known = [field.name for field in fields(kind)]
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if isinstance(data, Mapping) and needed <= set(data) <= set(known):
+        return dict(data)
+    shown = f"one with {', '.join(map(str, data))}" if isinstance(data, Mapping) else repr(data)
+    raise InvalidGenotype(
+        f"{what} is a JSON object with the keys {', '.join(known)}, not {shown[:60]}"
     )

@@ -15,7 +15,6 @@ What the paper leaves open is our reading:
 - weights start as He et al. 2015 have it.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -26,7 +25,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import SamePaddedConv2d
 from nas_gym.networks.kernels.convolution import same_padding
 from nas_gym.networks.operations import initialize
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype, check_genotype
 
 
@@ -106,8 +105,8 @@ class ConvNetwork(nn.Module):
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
-        InvalidOption: A size below 1, another stem than ``"cifar"``, an auxiliary classifier or
-            drop-path, which these networks do not have.
+        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
+            these networks do not have.
     """
 
     def __init__(self, genotype: ConvNetGenotype, task: Task) -> None:
@@ -180,11 +179,6 @@ def _layer(layer: ConvLayer, in_channels: int, times: int, task: Task) -> nn.Mod
 
 
 def _check(task: Task) -> None:
-    check_sizes(task)
-    if not 0 < task.width_multiplier < math.inf:
-        raise InvalidOption(f"width_multiplier is {task.width_multiplier}: give a number above 0")
-    if task.more_filters < 0:
-        raise InvalidOption(f"more_filters is {task.more_filters}: give 0 or more")
     if task.stem != "cifar" or task.auxiliary or task.drop_path:
         raise InvalidOption(
             "convolutional networks have the stem 'cifar', no auxiliary classifier and no "

@@ -1,13 +1,13 @@
 """Whole convolutional networks, layer by layer (Zoph & Le 2016, sections 3.2, 3.3 and 4.1)."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import Task
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.conv_net.canonical import canonical_key
 from nas_gym.search_spaces.conv_net.genotype import (
     TYPES,
@@ -19,9 +19,16 @@ from nas_gym.search_spaces.grammar import Pick, Picked
 
 __all__ = ["PRESETS", "ConvLayer", "ConvNet", "ConvNetGenotype"]
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Number = Annotated[int, Ge(1)]
+_Numbers = Annotated[tuple[_Number, ...], MinLen(1), EachOnce]
+_Types = Annotated[tuple[Annotated[str, OneOf(TYPES)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class ConvNet:
+class ConvNet(Options):
     """The space of convolutional networks with skip connections.
 
     Layer by layer: its type (where there is more than one), filter height and width, stride height
@@ -40,14 +47,14 @@ class ConvNet:
         pools: Numbers of layers after which a 2x2 max pool of stride 2 stands.
     """
 
-    depth: int | tuple[int, ...] = 6
-    heights: tuple[int, ...] = (1, 3, 5, 7)
-    widths: tuple[int, ...] = (1, 3, 5, 7)
-    strides: tuple[int, ...] = (1, 2, 3)
-    filters: tuple[int, ...] = (24, 36, 48, 64)
-    types: tuple[str, ...] = ("conv",)
-    block_layers: int = 1
-    pools: tuple[int, ...] = ()
+    depth: _Number | _Numbers = 6
+    heights: _Numbers = (1, 3, 5, 7)
+    widths: _Numbers = (1, 3, 5, 7)
+    strides: _Numbers = (1, 2, 3)
+    filters: _Numbers = (24, 36, 48, 64)
+    types: _Types = ("conv",)
+    block_layers: _Number = 1
+    pools: Annotated[tuple[_Number, ...], EachOnce] = ()
 
     usual_reward = "accuracy-cubed"
     usual_recipe = "quick-conv-net"
@@ -56,27 +63,9 @@ class ConvNet:
     set_selection = "skip"  # bits that the controller scores by attention between layers
 
     def __post_init__(self) -> None:
-        for field in ("heights", "widths", "strides", "filters"):
-            _set_numbers(self, field, getattr(self, field), least=1)
-        if not isinstance(self.depth, int):
-            _set_numbers(self, "depth", self.depth, least=1)
-        elif isinstance(self.depth, bool) or self.depth < 1:
-            raise InvalidOption(f"depth is {self.depth!r}: give a whole number of 1 or more")
-        if isinstance(self.types, list | tuple):
-            object.__setattr__(self, "types", tuple(self.types))  # JSON gives lists
-        else:
-            raise InvalidOption(f"types is {self.types!r}: give a list, e.g. ['conv', 'pool']")
-        for kind in self.types:
-            if kind not in TYPES:
-                raise unknown_name("type of layer", kind, TYPES)
-        if not self.types or len(set(self.types)) < len(self.types) or "conv" not in self.types:
+        super().__post_init__()
+        if "conv" not in self.types:
             raise InvalidOption(f"types is {self.types!r}: give 'conv', or 'conv' and 'pool'")
-        if type(self.block_layers) is not int or self.block_layers < 1:
-            raise InvalidOption(
-                f"block_layers is {self.block_layers!r}: give a whole number of 1 or more"
-            )
-        if not isinstance(self.pools, list | tuple) or self.pools:
-            _set_numbers(self, "pools", self.pools, least=1)
         object.__setattr__(self, "pools", tuple(sorted(self.pools)))
         if self.pools and self.pools[-1] >= max(self.depths):
             raise InvalidOption(
@@ -220,17 +209,6 @@ class ConvNet:
         from nas_gym.search_spaces.conv_net.drawing import figure_size
 
         return figure_size(self._rows())
-
-
-def _set_numbers(space: ConvNet, field: str, values: Iterable[int], *, least: int) -> None:
-    """Check a field that lists whole numbers, each once, and make it a tuple."""
-    numbers: Sequence[int] = tuple(values) if isinstance(values, list | tuple) else ()
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in numbers)
-    if not numbers or not whole or len(set(numbers)) < len(numbers):
-        raise InvalidOption(
-            f"{field} is {values!r}: give whole numbers of {least} or more, each once"
-        )
-    object.__setattr__(space, field, numbers)
 
 
 DEPTHS = tuple(range(6, 21, 2))  # section 4.1: 6 layers, 2 more every 1,600 of 12,800 samples

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from nas_gym.errors import InvalidGenotype, unknown_name
-from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS, fields_of
+from nas_gym.search_spaces.architecture import json_object
+from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS
 
 ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
 
@@ -59,11 +60,13 @@ def genotype_from_json(data: object) -> ENASRNNCellGenotype:
         InvalidGenotype: A part is missing or wrong.
         UnknownName: An activation that is not known.
     """
-    nodes = fields_of("an ENAS cell", data, ENASRNNCellGenotype)["nodes"]
+    nodes = json_object("an ENAS cell", data, ENASRNNCellGenotype)["nodes"]
     if not isinstance(nodes, list | tuple):
         raise InvalidGenotype(f"'nodes' is a JSON list, not {nodes!r:.60}")
     genotype = ENASRNNCellGenotype(
-        tuple([ENASNode(**fields_of(f"node {i}", node, ENASNode)) for i, node in enumerate(nodes)])
+        tuple(
+            [ENASNode(**json_object(f"node {i}", node, ENASNode)) for i, node in enumerate(nodes)]
+        )
     )
     check_cell(genotype)
     return genotype

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from math import factorial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
 from nas_gym.networks.task import LanguageTask
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.enas_rnn_cell.genotype import (
     ACTIVATIONS,
     ENASNode,
@@ -18,9 +18,14 @@ from nas_gym.search_spaces.enas_rnn_cell.genotype import (
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Activations = Annotated[tuple[Annotated[str, OneOf(ALL_ACTIVATIONS)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class ENASRNNCell:
+class ENASRNNCell(Options):
     """ENAS's space of recurrent cells: 23 tokens and 6.7e14 token lists by default.
 
     Args:
@@ -28,24 +33,13 @@ class ENASRNNCell:
         activations: Names from ``nas_gym.search_spaces.rnn_cell.genotype.ALL_ACTIVATIONS``.
     """
 
-    nodes: int = 12
-    activations: tuple[str, ...] = ACTIVATIONS
+    nodes: Annotated[int, Ge(1)] = 12
+    activations: _Activations = ACTIVATIONS
 
     static = True
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity"
     usual_recipe = "quick-text"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.nodes, int) or isinstance(self.nodes, bool) or self.nodes < 1:
-            raise InvalidOption(f"nodes is {self.nodes!r}: give a whole number of 1 or more")
-        values = tuple(self.activations)
-        object.__setattr__(self, "activations", values)  # JSON gives lists
-        for value in values:
-            if value not in ALL_ACTIVATIONS:
-                raise unknown_name("activation", value, ALL_ACTIVATIONS)
-        if not values or len(set(values)) < len(values):
-            raise InvalidOption(f"activations is {values!r}: give at least one name, each once")
 
     @property
     def max_length(self) -> int:

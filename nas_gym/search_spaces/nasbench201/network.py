@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.operations import HiddenState, LinearProjection, PassThrough, operation
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasbench201.genotype import (
     CELL,
     EDGES,
@@ -139,8 +139,8 @@ class NASBench201Network(_Layers):
         task: Shape of the images, classes, N (``repeats``), C (``filters``).
 
     Raises:
-        InvalidOption: A size below 1, another stem than ``"cifar"``, an auxiliary classifier or
-            drop-path, which these networks do not have.
+        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
+            these networks do not have.
     """
 
     def __init__(self, genotype: NASBench201Genotype, task: Task) -> None:
@@ -181,7 +181,6 @@ _NAMES = {"nor_conv_1x1": "conv_1x1", "nor_conv_3x3": "conv_3x3", "avg_pool_3x3"
 
 
 def _check(task: Task) -> None:
-    check_sizes(task)
     if task.stem != "cifar" or task.auxiliary or task.drop_path:
         raise InvalidOption(
             f"NAS-Bench-201's networks have the stem 'cifar', no auxiliary classifier and no "

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_gym.networks.task import Task
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick
 from nas_gym.search_spaces.nasbench201.genotype import (
     CHANNELS,
@@ -14,7 +15,7 @@ from nas_gym.search_spaces.nasbench201.genotype import (
 
 
 @dataclass(frozen=True)
-class NATSSize:
+class NATSSize(Options):
     """The size space of NATS-Bench: 5 tokens, 8 options, 32,768 architectures.
 
     The cell is fixed; what is chosen are the channels of its three layers and of the two

@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 from nas_gym.networks.task import Task
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.nasbench201.genotype import (
     EDGES,
@@ -14,9 +13,12 @@ from nas_gym.search_spaces.nasbench201.genotype import (
     genotype_of_string,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True)
-class NASBench201:
+class NASBench201(Options):
     """The topology space of NAS-Bench-201 and NATS-Bench: 6 tokens, 5 options, 15,625 cells.
 
     A cell is a directed graph of four nodes; every node sums what its incoming edges bring.

@@ -7,14 +7,13 @@ shape, and which states a published cell concatenates (part of the genotype).
 
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
 from nas_gym.search_spaces.nasnet_cell.layers import CellModule, Shape
 
-STEMS = ("cifar", "imagenet")
 AUXILIARY_FILTERS = (128, 768)
 
 
@@ -155,11 +154,6 @@ def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
 def _check(genotype: CellGenotype, task: Task) -> None:
     for name, cell in zip(CELLS, genotype, strict=True):
         check_cell(name, cell)
-    check_sizes(task)
-    if task.stem not in STEMS:
-        raise unknown_name("stem", task.stem, STEMS)
-    if not 0.0 <= task.drop_path < 1.0:
-        raise InvalidOption(f"drop_path is {task.drop_path}: give a probability below 1")
     if task.stem == "imagenet" and task.filters % 4:
         raise InvalidOption(
             f"filters is {task.filters}: the imagenet stem halves it twice, give a multiple of 4"

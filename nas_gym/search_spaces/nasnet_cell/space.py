@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 
@@ -28,6 +24,9 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
     concat_by_rule,
     genotype_from_json,
 )
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _Operations = Annotated[tuple[Annotated[str, OneOf(OPERATIONS)], ...], MinLen(1), EachOnce]
 _Combines = Annotated[tuple[Annotated[str, OneOf(COMBINES)], ...], MinLen(1), EachOnce]

@@ -1,20 +1,14 @@
 """Recurrent cells as trees: the data, its checks, its JSON and its key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from nas_gym.errors import InvalidGenotype, unknown_name
+from nas_gym.search_spaces.architecture import json_object
 
 COMBINATIONS = ("add", "elem_mult")
-
-
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu")
-
-
 ALL_COMBINATIONS = (*COMBINATIONS, "max")  # with those of the paper's control experiment
-
-
 ALL_ACTIVATIONS = (*ACTIVATIONS, "sin")
 
 
@@ -89,16 +83,6 @@ def canonical_key(genotype: RNNCellGenotype) -> str:
     return keys[-1]
 
 
-def fields_of(what: str, data: object, kind: type) -> dict[str, Any]:
-    """JSON data as the fields of the dataclass ``kind``; raises InvalidGenotype."""
-    names = [field.name for field in fields(kind)]
-    if not isinstance(data, Mapping) or set(data) != set(names):
-        raise InvalidGenotype(
-            f"{what} is a JSON object with the keys {', '.join(names)}, not {data!r:.60}"
-        )
-    return dict(data)
-
-
 def genotype_from_json(data: object) -> RNNCellGenotype:
     """The genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
 
@@ -106,11 +90,11 @@ def genotype_from_json(data: object) -> RNNCellGenotype:
         InvalidGenotype: A part is missing or wrong.
         UnknownName: A combination or an activation that is not known.
     """
-    parts = fields_of("a recurrent cell", data, RNNCellGenotype)
+    parts = json_object("a recurrent cell", data, RNNCellGenotype)
     if not isinstance(parts["nodes"], list | tuple):
         raise InvalidGenotype(f"'nodes' is a JSON list, not {parts['nodes']!r:.60}")
-    nodes = [Node(**fields_of(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
-    inject = Node(**fields_of("'inject'", parts["inject"], Node))
+    nodes = [Node(**json_object(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
+    inject = Node(**json_object("'inject'", parts["inject"], Node))
     genotype = RNNCellGenotype(tuple(nodes), inject, parts["cell_output"], parts["cell_input"])
     check_cell(genotype)
     return genotype

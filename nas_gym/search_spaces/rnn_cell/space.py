@@ -1,12 +1,12 @@
 """Recurrent cells as trees (Zoph & Le 2016, sections 3.4 and 4.2)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
 from nas_gym.networks.task import LanguageTask
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import (
     ACTIVATIONS,
@@ -19,9 +19,15 @@ from nas_gym.search_spaces.rnn_cell.genotype import (
     genotype_from_json,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Combinations = Annotated[tuple[Annotated[str, OneOf(ALL_COMBINATIONS)], ...], MinLen(1), EachOnce]
+_Activations = Annotated[tuple[Annotated[str, OneOf(ALL_ACTIVATIONS)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class RNNCell:
+class RNNCell(Options):
     """The space of recurrent cells: 34 tokens and 6.33e16 token lists by default.
 
     For every node of the tree a combination and an activation, the same for the injection of the
@@ -34,27 +40,14 @@ class RNNCell:
         activations: Names from ``ALL_ACTIVATIONS``.
     """
 
-    base: int = 8
-    combinations: tuple[str, ...] = COMBINATIONS
-    activations: tuple[str, ...] = ACTIVATIONS
+    base: Annotated[int, Ge(2)] = 8
+    combinations: _Combinations = COMBINATIONS
+    activations: _Activations = ACTIVATIONS
 
     static = True
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity-squared"
     usual_recipe = "quick-text"
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.base, int) or isinstance(self.base, bool) or self.base < 2:
-            raise InvalidOption(f"base is {self.base!r}: give a whole number of 2 or more")
-        known = {"combinations": ALL_COMBINATIONS, "activations": ALL_ACTIVATIONS}
-        for field, names in known.items():
-            values = tuple(getattr(self, field))
-            object.__setattr__(self, field, values)  # JSON gives lists
-            for value in values:
-                if value not in names:
-                    raise unknown_name(field.removesuffix("s"), value, names)
-            if not values or len(set(values)) < len(values):
-                raise InvalidOption(f"{field} is {values!r}: give at least one name, each once")
 
     @property
     def node_count(self) -> int:

@@ -124,7 +124,7 @@ def test_an_unknown_type_is_refused() -> None:
     ("options", "message"),
     [
         ({"pools": (6,)}, "networks have at most 6 layers"),
-        ({"pools": 3}, "pools is 3: give whole numbers"),
+        ({"pools": 3}, "pools is 3: give a list, each once, each item a whole number"),
         ({"block_layers": 2.5}, "block_layers is 2.5: give a whole number"),
         ({"block_layers": "a"}, "block_layers is 'a': give a whole number"),
         ({"types": 5}, "types is 5: give a list"),

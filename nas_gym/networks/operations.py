@@ -112,6 +112,8 @@ class FactorizedReduction(nn.Module):
         InvalidOption: ``out_channels`` is odd.
     """
 
+    fast = True  # on the CPU both convolutions are one matrix product, which gives the same numbers
+
     def __init__(self, in_channels: int, out_channels: int, rectify: bool = True) -> None:
         super().__init__()
         if out_channels % 2:
@@ -127,7 +129,7 @@ class FactorizedReduction(nn.Module):
     def forward(self, state: HiddenState) -> Tensor:
         """Subsample, convolve and normalise."""
         x = state.rectified if self.rectify else state.tensor
-        if x.device.type == "cpu":
+        if self.fast and x.device.type == "cpu":
             return self.norm(  # type: ignore[no-any-return]
                 diagonal_halving(x, self.straight.weight, self.shifted.weight)
             )

@@ -1,4 +1,4 @@
-"""Convolutions of small images as matrix products, for the CPU.
+"""Fast path; read ``networks/convolutions.py`` first. Small convolutions as matrix products (CPU).
 
 torch's convolutions spend most of a child's training time on the gradients of depthwise and 1x1
 kernels, at a hundredth of the processor's speed when images have 8 x 8 pixels or fewer and layers
@@ -13,7 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Axis = tuple[int, int, int]  # kernel, stride and dilation along one side
+from nas_gym.networks.padding import Axis, same_padding
+
 MOST_PIXELS = 64  # of an image whose depthwise convolution is worth a matrix for each channel
 MOST_ENTRIES = 2**15  # of a matrix that is worth its taps' repetition
 
@@ -147,14 +148,6 @@ def _axis_table(size: int, axis: Axis, dtype: torch.dtype) -> Tensor:
     )
     before = same_padding(size, axis)[0]
     return (output * stride + tap * dilation - before == pixel).to(dtype)
-
-
-def same_padding(size: int, axis: Axis) -> tuple[int, int]:
-    """Zeros before and after a side of ``size`` pixels that becomes ceil(size / stride)."""
-    kernel, stride, dilation = axis
-    span = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
-    total = max(span - size, 0)
-    return total // 2, total - total // 2
 
 
 def with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:

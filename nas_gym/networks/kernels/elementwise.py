@@ -1,4 +1,6 @@
-"""What the fused recurrent layers share: products, elementwise functions and their slopes.
+"""Fast path; read ``networks/recurrent.py`` first. What the fused recurrent layers share.
+
+These are products, elementwise functions and their slopes.
 
 NumPy, on the tensors' memory, calls small functions in a third of torch's time and has the faster
 tanh; torch has the faster sigmoid. Products of matrices stay with torch, which keeps them to its

@@ -23,8 +23,8 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import SamePaddedConv2d
-from nas_gym.networks.kernels.convolution import same_padding
 from nas_gym.networks.operations import initialize
+from nas_gym.networks.padding import same_padding
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype, check_genotype
 

@@ -1,7 +1,8 @@
-"""A sequence through ENAS's cell as one operation, with its gradient written out.
+"""Fast path; read ``network.py`` first. A sequence through ENAS's cell as one operation.
 
-Nodes that read the same one are a group: one product and a few elementwise operations a step for
-all of them. The products of slopes that the way back needs are computed for many steps at once.
+Its gradient is written out. Nodes that read the same one are a group: one product and a few
+elementwise operations per step for all of them. The products of slopes that the way back needs are
+computed for many steps at once.
 """
 
 from dataclasses import dataclass

@@ -1,9 +1,9 @@
-"""A sequence through a tree-shaped cell as one operation, with its gradient written out.
+"""Fast path; read ``network.py`` first. A sequence through a tree-shaped cell as one operation.
 
-Every node has one parent, so that the gradient of a leaf's products is linear in those of h_t and
-c_t, each times the product of the slopes on the way from the root. These factors are computed for
-many steps at once; what then runs backwards, step by step, is a few multiplications and a product
-with the weights.
+Its gradient is written out. Every node has one parent, so that the gradient of a leaf's products is
+linear in those of h_t and c_t, each times the product of the slopes on the way from the root. These
+factors are computed for many steps at once; what then runs backwards, step by step, is a few
+multiplications and a product with the weights.
 """
 
 from collections.abc import Iterator

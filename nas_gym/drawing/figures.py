@@ -158,5 +158,6 @@ def save(figure: "Figure", path: str | Path) -> Path:
     return path
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def listed(numbers: Sequence[int]) -> str:
+    """Return the numbers in words: ``0, 2, 5``."""
     return ", ".join(map(str, numbers))

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace, checked_choice, trace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 Tokens = tuple[int, ...]
@@ -16,7 +17,7 @@ COUNTED_AT_MOST = 10_000_000  # architectures of a conditional space that space_
 
 
 def random_tokens(
-    space: SearchSpace[Any], rng: np.random.Generator, given: Mapping[str, object] | None = None
+    space: SearchSpace[Any], rng: "np.random.Generator", given: Mapping[str, object] | None = None
 ) -> Tokens:
     """A random architecture: uniform over the options of each choice, as in the papers.
 
@@ -31,7 +32,7 @@ def random_tokens(
 def mutate(
     space: SearchSpace[Any],
     tokens: Sequence[int],
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     kinds: Collection[str] | None = None,
 ) -> Tokens:
     """Give one choice another option; choices that this opens anew are drawn at random.
@@ -62,7 +63,7 @@ def mutate(
 
 
 def mutate_each(
-    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator, rate: float
+    space: SearchSpace[Any], tokens: Sequence[int], rng: "np.random.Generator", rate: float
 ) -> Tokens:
     """Give each choice another option with probability ``rate``, in [0, 1], independently.
 
@@ -83,7 +84,7 @@ def mutate_each(
 
 
 def neighbours(
-    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator
+    space: SearchSpace[Any], tokens: Sequence[int], rng: "np.random.Generator"
 ) -> Iterator[Tokens]:
     """Every architecture with one choice changed, in random order.
 
@@ -105,7 +106,7 @@ def neighbours(
 
 
 def crossover(
-    space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: np.random.Generator
+    space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: "np.random.Generator"
 ) -> Tokens:
     """A child that takes each choice, by name, from either parent with probability one half.
 
@@ -167,7 +168,7 @@ def _options_by_name(space: SearchSpace[Any], tokens: Sequence[int]) -> dict[str
 
 
 def _keep(
-    kept: Mapping[str, object], rng: np.random.Generator
+    kept: Mapping[str, object], rng: "np.random.Generator"
 ) -> Callable[[str, Sequence[Any]], int]:
     """Answers a choice as ``kept`` does where that is still offered, else at random."""
 

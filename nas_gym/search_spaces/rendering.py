@@ -11,9 +11,6 @@ table of choices.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nas_gym.drawing import table as canvas
 from nas_gym.drawing.figures import DPI, rgb_array
 from nas_gym.errors import InvalidTokens, unknown_name
@@ -21,7 +18,9 @@ from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 RENDER_MODES = ("ansi", "rgb_array")
 
@@ -82,7 +81,9 @@ def draw_tokens(
     return canvas.draw_table(rows, open_row=open_row, title=title)
 
 
-def render_tokens(table: ChoiceTable, tokens: Sequence[int], mode: str) -> str | NDArray[np.uint8]:
+def render_tokens(
+    table: ChoiceTable, tokens: Sequence[int], mode: str
+) -> "str | NDArray[np.uint8]":
     """What an environment's ``render()`` returns, for an architecture finished or not.
 
     Args:

@@ -8,11 +8,11 @@ classifier from the layers that no layer reads. A hollow dot is an input that is
 """
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.drawing.figures import _listed, add_box, add_edges, add_wire, blank_figure
+from nas_gym.drawing.figures import add_box, add_edges, add_wire, blank_figure, listed
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net.layout import lanes_of, loose_ends, padded_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -231,50 +231,16 @@ class _NetworkPainter:
             self.axes.text(MARGIN, y, LEGENDS[colour], color=colour, **style)
 
 
-def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
-    """The lane of each layer that is read by more than the next one; 0 is the outermost.
-
-    Layers share a lane where one's last reader comes before the other.
-    """
-    last = {
-        j: i for i, layer in enumerate(layers) for j in layer.inputs if j < i - 1
-    }  # the last reader of each
-    lanes: dict[int, int] = {}
-    ends: list[int] = []  # where each lane is free again
-    for source in sorted(last):
-        free = [lane for lane, end in enumerate(ends) if end < source]
-        lane = free[0] if free else len(ends)
-        ends[lane : lane + 1] = [last[source]]
-        lanes[source] = lane
-    return lanes
-
-
-def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
-    """Of each layer, and of the classifier, the inputs that are smaller than another one.
-
-    That is for images large enough: in a very small one different strides may end at one size.
-    """
-    sizes: list[tuple[Fraction, Fraction]] = []  # height and width of each output; the image's is 1
-    padded: list[tuple[int, ...]] = []
-    classifier = ConvLayer(1, 1, 0, loose_ends(layers))
-    for layer in (*layers, classifier):
-        inputs = [sizes[j] for j in layer.inputs] or [(Fraction(1), Fraction(1))]
-        high, wide = (max(size[side] for size in inputs) for side in (0, 1))
-        padded.append(tuple(j for j in layer.inputs if sizes[j] != (high, wide)))
-        sizes.append((high / layer.stride_height, wide / layer.stride_width))
-    return padded
-
-
 def network_as_text(genotype: ConvNetGenotype) -> str:
     """A whole convolutional network: one line a layer, and one for the classifier."""
     lines: list[str] = []
     for i, layer in enumerate(genotype.layers):
         if i in genotype.pools:
             lines.append(pool_in_words())
-        inputs = _listed(layer.inputs) if layer.inputs else "image"
+        inputs = listed(layer.inputs) if layer.inputs else "image"
         words = layer_in_words(layer, genotype.block_layers)
         lines.append(f"layer {i}: {words} <- {inputs}")
-    return "\n".join([*lines, f"classifier <- {_listed(loose_ends(genotype.layers))}"])
+    return "\n".join([*lines, f"classifier <- {listed(loose_ends(genotype.layers))}"])
 
 
 def layer_in_words(layer: ConvLayer, block_layers: int = 1) -> str:
@@ -291,9 +257,3 @@ def layer_in_words(layer: ConvLayer, block_layers: int = 1) -> str:
 def pool_in_words() -> str:
     """Of a fixed pool of the network."""
     return "max pool 2x2 of all outputs so far"
-
-
-def loose_ends(layers: Sequence[ConvLayer]) -> tuple[int, ...]:
-    """The layers that no layer reads; the last layer is always one."""
-    read = {j for layer in layers for j in layer.inputs}
-    return tuple(i for i in range(len(layers)) if i not in read)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net.space import NO_STRIDE, ConvNet
 
 
 def _published(text: str) -> ConvNetGenotype:
@@ -45,6 +46,11 @@ NAS_V1 = _published(
 NAS_V1_DENSE = densely_connected(NAS_V1)
 NAS_V1_CHAIN = chain(NAS_V1)
 
-PUBLISHED_NETWORKS = MappingProxyType(
+PUBLISHED = MappingProxyType(
     {"nas-v1": NAS_V1, "nas-v1-dense": NAS_V1_DENSE, "nas-v1-chain": NAS_V1_CHAIN}
 )
+
+
+def space_of(genotype: ConvNetGenotype) -> ConvNet:
+    """Return the space of networks without strides that are as deep."""
+    return replace(NO_STRIDE, depth=len(genotype.layers))

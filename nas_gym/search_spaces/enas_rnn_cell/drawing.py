@@ -7,7 +7,7 @@ mean, which is h_t.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas_gym.drawing.figures import _listed, add_box, add_edges, blank_figure
+from nas_gym.drawing.figures import add_box, add_edges, blank_figure, listed
 from nas_gym.search_spaces.enas_rnn_cell.genotype import ENASNode, ENASRNNCellGenotype
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def chain_as_text(genotype: ENASRNNCellGenotype) -> str:
         f"node {i}: {node.activation} <- {'x_t, h_{t-1}' if i == 0 else node.previous}"
         for i, node in enumerate(genotype.nodes)
     ]
-    return "\n".join([*lines, f"h_t = mean of {_listed(unread_nodes(genotype))}"])
+    return "\n".join([*lines, f"h_t = mean of {listed(unread_nodes(genotype))}"])
 
 
 def unread_nodes(genotype: ENASRNNCellGenotype) -> tuple[int, ...]:

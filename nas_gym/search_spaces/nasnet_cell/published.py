@@ -1,6 +1,9 @@
 """Cells from papers, by name."""
 
+from types import MappingProxyType
+
 from nas_gym.search_spaces.nasnet_cell.genotype import Block, Cell, CellGenotype
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 
 def _published(
@@ -61,9 +64,16 @@ DARTS_V2 = _published(
     (2, 3, 4, 5),
 )
 
-PUBLISHED = {
-    "nasnet-a": NASNET_A,
-    "amoebanet-a": AMOEBANET_A,
-    "darts-v1": DARTS_V1,
-    "darts-v2": DARTS_V2,
-}
+PUBLISHED = MappingProxyType(
+    {
+        "nasnet-a": NASNET_A,
+        "amoebanet-a": AMOEBANET_A,
+        "darts-v1": DARTS_V1,
+        "darts-v2": DARTS_V2,
+    }
+)
+
+
+def space_of(genotype: CellGenotype) -> NASNetCell:
+    """Return NASNet's space, which builds every cell, also of operations that it does not offer."""
+    return NASNetCell()

@@ -1,6 +1,9 @@
 """Recurrent cells of base 8, by name."""
 
+from types import MappingProxyType
+
 from nas_gym.search_spaces.rnn_cell.genotype import Node, RNNCellGenotype
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
 
 
 def _tree(nodes: str, inject: str, cell_output: int, cell_input: int) -> RNNCellGenotype:
@@ -14,7 +17,7 @@ def _tree(nodes: str, inject: str, cell_output: int, cell_input: int) -> RNNCell
     return RNNCellGenotype(every, node(inject), cell_output, cell_input)
 
 
-# The cell that the paper's search found , as published in TensorFlow's NASCell: without biases.
+# The cell that the paper's search found, as published in TensorFlow's NASCell: without biases.
 NAS_CELL = _tree(
     "+ sigmoid, + relu, + sigmoid, * relu, + tanh, + sigmoid, + tanh, + sigmoid,"
     "* tanh, + tanh, * tanh, + sigmoid, * identity, + tanh, * tanh",
@@ -32,4 +35,9 @@ LSTM_LIKE = _tree(
     cell_input=0,
 )
 
-PUBLISHED = {"nas-cell": NAS_CELL, "lstm-like": LSTM_LIKE}
+PUBLISHED = MappingProxyType({"nas-cell": NAS_CELL, "lstm-like": LSTM_LIKE})
+
+
+def space_of(genotype: RNNCellGenotype) -> RNNCell:
+    """Return the space of trees with as many leaves."""
+    return RNNCell(genotype.base)

@@ -28,7 +28,7 @@ class SamePaddedConv2d(nn.Conv2d):
         groups: 1, or ``in_channels`` (and as many ``out_channels``): depthwise.
     """
 
-    fast = True  # use the fast paths where they apply
+    fast = True  # take the fast paths if they apply
 
     def __init__(
         self,

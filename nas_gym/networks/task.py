@@ -1,4 +1,4 @@
-"""What a child network is built for, and the same as JSON data.
+"""The tasks that child networks are built for, and the same as JSON data.
 
 Protocols and saved architectures hold the JSON.
 """
@@ -18,7 +18,7 @@ _Rate = Annotated[float, Interval(ge=0, lt=1)]
 
 @dataclass(frozen=True)
 class Task(Options):
-    """What a child network is built for: the data's shape and the size that the recipe asks for."""
+    """The shape of the data and the size that the recipe asks for, of a child for images."""
 
     channels: _Size  # of an image
     height: _Size  # pixels
@@ -36,7 +36,7 @@ class Task(Options):
 
 @dataclass(frozen=True)
 class LanguageTask(Options):
-    """What a recurrent child is built for: the text's vocabulary and the recipe's sizes."""
+    """The vocabulary of the text and the sizes that the recipe asks for, of a recurrent child."""
 
     vocabulary: Annotated[int, Ge(2)]  # different words or characters
     layers: _Size = 1  # of cells

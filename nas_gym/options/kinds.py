@@ -1,4 +1,4 @@
-"""What an annotation of an option accepts: a function that normalises, and words for messages.
+"""The kind of an option: for its annotation, a function that normalises and words for messages.
 
 ``nas_gym.options`` is what others import. The constraints of ``annotated_types`` that count are
 ``Ge``, ``Gt``, ``Le``, ``Lt`` and ``Interval`` of numbers and ``MinLen`` of lists; other metadata
@@ -30,7 +30,7 @@ class EachOnce:
 
 
 class Kind(NamedTuple):
-    """What an annotation accepts."""
+    """A check of values, and the words for what it accepts."""
 
     expected: str  # in words, to be read after "give"
     convert: Callable[[Any], Any]  # returns the value, normalised, or raises Refused

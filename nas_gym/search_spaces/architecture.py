@@ -12,10 +12,10 @@ G = TypeVar("G")
 
 @dataclass(frozen=True, slots=True)
 class Architecture(Generic[G]):
-    """What an evaluator evaluates.
+    """An architecture, as an evaluator gets it.
 
     ``key`` is equal for designs that compute the same function (a space without
-    ``canonical_key`` has one key a token list): what is trained once under a key is never trained
+    ``canonical_key`` has one key per token list): what is trained once under a key is never trained
     again.
     """
 
@@ -25,7 +25,7 @@ class Architecture(Generic[G]):
 
 
 def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architecture[G]:
-    """The architecture that ``tokens`` describe in ``space``.
+    """Return the architecture that ``tokens`` describe in ``space``.
 
     Raises:
         InvalidTokens: Wrong length or type, or a token that is not an index into its options.
@@ -36,13 +36,13 @@ def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architectur
 
 
 def architecture_of_valid(space: SearchSpace[G], tokens: tuple[int, ...]) -> Architecture[G]:
-    """As ``architecture_of``, without its checks: for tokens known to be complete and in range."""
+    """Do as ``architecture_of`` without checks, for tokens known to be complete and in range."""
     genotype = decode_valid(space, tokens)
     return Architecture(tokens, genotype, key_of(space, genotype, tokens))
 
 
 def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
-    """The space's canonical key of ``genotype``, or one that is different for all token lists."""
+    """Return the space's canonical key of ``genotype``, or one that differs for all tokens."""
     canonical_key = getattr(space, "canonical_key", None)
     if canonical_key is not None:
         return str(canonical_key(genotype))
@@ -50,7 +50,7 @@ def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
 
 
 def genotype_to_json(genotype: object) -> Any:
-    """``genotype`` as JSON data: its own ``to_json()``, or its fields, lists and plain values.
+    """Return ``genotype`` as JSON data: its own ``to_json()``, or its fields and values.
 
     Raises:
         InvalidSpace: It holds something that JSON cannot.

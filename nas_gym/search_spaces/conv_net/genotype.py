@@ -32,7 +32,7 @@ class ConvNetGenotype:
 
 
 def genotype_from_json(data: object) -> ConvNetGenotype:
-    """The genotype in JSON data, as ``genotype_to_json`` writes it.
+    """Return the genotype in JSON data, as ``genotype_to_json`` writes it.
 
     Raises:
         InvalidGenotype: It is no such data, or a network that cannot be built.
@@ -52,7 +52,7 @@ def genotype_from_json(data: object) -> ConvNetGenotype:
 
 
 def check_genotype(genotype: ConvNetGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where ``genotype`` cannot be built."""
+    """Raise InvalidGenotype or UnknownName if ``genotype`` cannot be built."""
     depth = len(genotype.layers)
     if not depth:
         raise InvalidGenotype("a convolutional network has no layers: give one or more")
@@ -91,7 +91,7 @@ def _check_whole(name: str, value: object, least: int) -> None:
 
 
 def _rising(numbers: Sequence[object], allowed: range) -> bool:
-    """Whether ``numbers`` are of ``allowed``, each above the one before."""
+    """Return whether ``numbers`` are of ``allowed``, each above the one before."""
     last = allowed.start - 1
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):

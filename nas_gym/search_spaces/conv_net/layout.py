@@ -1,4 +1,4 @@
-"""What a drawing of a convolutional network needs to know: lanes, padded inputs, loose ends."""
+"""The plan of a convolutional network's drawing: lanes, padded inputs, loose ends."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -7,15 +7,15 @@ from nas_gym.search_spaces.conv_net.genotype import ConvLayer
 
 
 def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
-    """The lane of each layer that is read by more than the next one; 0 is the outermost.
+    """Return the lane of each layer that not only the next one reads; 0 is the outermost.
 
-    Layers share a lane where one's last reader comes before the other.
+    Layers share a lane if one's last reader comes before the other.
     """
     last = {
         j: i for i, layer in enumerate(layers) for j in layer.inputs if j < i - 1
     }  # the last reader of each
     lanes: dict[int, int] = {}
-    ends: list[int] = []  # where each lane is free again
+    ends: list[int] = []  # the layer from which each lane is free again
     for source in sorted(last):
         free = [lane for lane, end in enumerate(ends) if end < source]
         lane = free[0] if free else len(ends)
@@ -25,7 +25,7 @@ def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
 
 
 def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
-    """Of each layer, and of the classifier, the inputs that are smaller than another one.
+    """Return the inputs of each layer, and of the classifier, that are smaller than another.
 
     That is for images large enough: in a very small one different strides may end at one size.
     """
@@ -41,6 +41,6 @@ def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
 
 
 def loose_ends(layers: Sequence[ConvLayer]) -> tuple[int, ...]:
-    """The layers that no layer reads; the last layer is always one."""
+    """Return the layers that no layer reads; the last layer is always one."""
     read = {j for layer in layers for j in layer.inputs}
     return tuple(i for i in range(len(layers)) if i not in read)

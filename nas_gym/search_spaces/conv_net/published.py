@@ -8,7 +8,7 @@ from nas_gym.search_spaces.conv_net.space import NO_STRIDE, ConvNet
 
 
 def _published(text: str) -> ConvNetGenotype:
-    """A network from a compact text: ``height x width, filters < inputs; ...``, counted from 1."""
+    """Read a network from text: ``height x width, filters < inputs; ...``, counted from 1."""
     layers = []
     for words in text.split(";"):
         size, filters_and_inputs = words.split(",", 1)
@@ -20,13 +20,13 @@ def _published(text: str) -> ConvNetGenotype:
 
 
 def densely_connected(genotype: ConvNetGenotype) -> ConvNetGenotype:
-    """The same layers, each with all earlier ones as inputs."""
+    """Return the same layers, each with all earlier ones as inputs."""
     layers = enumerate(genotype.layers)
     return replace(genotype, layers=tuple(replace(c, inputs=tuple(range(i))) for i, c in layers))
 
 
 def chain(genotype: ConvNetGenotype) -> ConvNetGenotype:
-    """The same layers, each with the one before as its only input."""
+    """Return the same layers, each with the one before as its only input."""
     layers = enumerate(genotype.layers)
     return replace(
         genotype, layers=tuple(replace(c, inputs=(i - 1,) if i else ()) for i, c in layers)

@@ -31,17 +31,17 @@ _Types = Annotated[tuple[Annotated[str, OneOf(TYPES)], ...], MinLen(1), EachOnce
 class ConvNet(Options):
     """The space of convolutional networks with skip connections.
 
-    Layer by layer: its type (where there is more than one), filter height and width, stride height
-    and width (where there is more than one), number of filters, and one bit for every earlier layer
-    that says whether its output is an input (the paper's anchor point).
+    Chosen are, layer by layer: its type (if there is more than one), filter height and width,
+    stride height and width (if there is more than one), the number of filters, and one bit for
+    every earlier layer that says whether its output is an input (the paper's anchor point).
 
     Args:
-        depth: Layers; several depths make the first token choose one.
-        heights: Heights of filters, pixels.
+        depth: Number of layers; if there are several, the first token chooses one.
+        heights: Heights of filters, pixels, each >= 1.
         widths: Widths of filters, pixels.
         strides: Vertical and horizontal strides, pixels.
         filters: Numbers of filters.
-        types: Of layers: ``("conv",)``, or with ``"pool"`` as well, the paper's extension.
+        types: Types of layers: ``("conv",)``, or also ``"pool"``, the paper's extension.
         block_layers: Convolutions that each predicted layer becomes in the network, densely
             connected (3 in the paper's pooling experiment).
         pools: Numbers of layers after which a 2x2 max pool of stride 2 stands.
@@ -87,11 +87,11 @@ class ConvNet(Options):
     def max_length(self) -> int:
         """Tokens of the deepest network, all of it convolutions."""
         most = max(self.depths)
-        return (len(self.depths) > 1) + most * self._tokens_a_layer + most * (most - 1) // 2
+        return (len(self.depths) > 1) + most * self._tokens_per_layer + most * (most - 1) // 2
 
     @property
-    def _tokens_a_layer(self) -> int:
-        """Of a convolution, without its skip bits."""
+    def _tokens_per_layer(self) -> int:
+        """Tokens of a convolution, without its skip bits."""
         return 3 + 2 * (len(self.strides) > 1) + (len(self.types) > 1)
 
     @property
@@ -102,13 +102,13 @@ class ConvNet(Options):
 
     @property
     def size(self) -> int:
-        """How many token lists there are."""
+        """The number of token lists."""
         conv = len(self.heights) * len(self.widths) * len(self.strides) ** 2
         layer = conv * len(self.filters) + (conv if "pool" in self.types else 0)
         return sum(layer**depth * 2 ** (depth * (depth - 1) // 2) for depth in self.depths)
 
     def choose(self, pick: Pick) -> ConvNetGenotype:
-        """The depth where it is a choice, then layer by layer."""
+        """Choose the depth if it is a choice, then layer by layer."""
         depth = self.depths[0] if len(self.depths) == 1 else pick("depth", self.depths)
         layers = tuple([self._choose_layer(pick, i) for i in range(depth)])
         return ConvNetGenotype(layers, self.block_layers, self._pools_of(depth))
@@ -128,11 +128,11 @@ class ConvNet(Options):
         return ConvLayer(height, width, filters, inputs, down, across, kind)
 
     def _pools_of(self, depth: int) -> tuple[int, ...]:
-        """Those that stand before the last layer."""
+        """Return the pools that stand before the last layer."""
         return tuple([place for place in self.pools if place < depth])
 
     def answers(self, genotype: ConvNetGenotype) -> dict[str, object]:
-        """The option picked for each name; names that were not asked do no harm."""
+        """Return the option picked for each name; names that were not asked do no harm."""
         answers: dict[str, object] = {"depth": len(genotype.layers)}
         for i, layer in enumerate(genotype.layers):
             for field in ("type", "filter_height", "filter_width", "stride_height", "stride_width",
@@ -142,15 +142,15 @@ class ConvNet(Options):
         return answers
 
     def canonical_key(self, genotype: ConvNetGenotype) -> str:
-        """Equal for networks that differ in the numbers of their layers alone."""
+        """Return a key equal for networks that differ only in the numbers of their layers."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> ConvNetGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: ConvNetGenotype, task: Task) -> Any:
-        """The network: ``nas_gym.search_spaces.conv_net.network.ConvNetwork``."""
+        """Build the network: ``nas_gym.search_spaces.conv_net.network.ConvNetwork``."""
         from nas_gym.search_spaces.conv_net.network import ConvNetwork
 
         return ConvNetwork(genotype, task)
@@ -168,7 +168,7 @@ class ConvNet(Options):
         return network_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The layers of which everything is chosen."""
+        """Draw the layers of which everything is chosen."""
         from nas_gym.search_spaces.conv_net.drawing import draw_unfinished_network
 
         depth = picked.get("depth", max(self.depths))
@@ -184,7 +184,7 @@ class ConvNet(Options):
         )
 
     def _begun_layer(self, picked: Picked, i: int) -> ConvLayer | None:
-        """Layer ``i``, or None while a choice of it is open."""
+        """Return layer ``i``, or None while a choice of it is open."""
         kind = picked.get(f"layer{i}.type", self.types[0] if len(self.types) == 1 else None)
         fields = ["filter_height", "filter_width"] + ["filters"] * (kind == "conv")
         strides = ("stride_height", "stride_width")
@@ -199,7 +199,7 @@ class ConvNet(Options):
         return ConvLayer(type=kind, inputs=inputs, **given)
 
     def _rows(self) -> int:
-        """Layers and pools of its deepest network."""
+        """Return the number of layers and pools of the deepest network."""
         deepest = max(self.depths)
         return deepest + sum(place < deepest for place in self.pools)
 

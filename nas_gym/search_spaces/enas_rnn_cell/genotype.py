@@ -25,7 +25,7 @@ class ENASRNNCellGenotype:
 
 
 def check_cell(genotype: ENASRNNCellGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where the cell cannot be built."""
+    """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
     if not genotype.nodes:
         raise InvalidGenotype("a cell has no nodes: give at least one")
     for i, node in enumerate(genotype.nodes):
@@ -39,7 +39,7 @@ def check_cell(genotype: ENASRNNCellGenotype) -> None:
 
 
 def canonical_key(genotype: ENASRNNCellGenotype) -> str:
-    """A string equal for cells that differ in the numbers of their nodes alone.
+    """Return a string equal for cells that differ only in the numbers of their nodes.
 
     Who reads whom makes a tree with node 0 at its root; this is the name of that tree without
     numbers (Aho, Hopcroft & Ullman 1974, on isomorphism of trees).
@@ -54,7 +54,7 @@ def canonical_key(genotype: ENASRNNCellGenotype) -> str:
 
 
 def genotype_from_json(data: object) -> ENASRNNCellGenotype:
-    """The genotype in JSON data with the fields of ``ENASRNNCellGenotype``, checked.
+    """Return the genotype in JSON data with the fields of ``ENASRNNCellGenotype``, checked.
 
     Raises:
         InvalidGenotype: A part is missing or wrong.

@@ -52,7 +52,7 @@ class ENASLayer(RecurrentLayer):
         self.reset_parameters()
 
     def _group(self) -> tuple[Group, ...]:
-        """The nodes by what they read."""
+        """Group the nodes by what they read."""
         groups: list[Group] = []
         nodes, places = self.genotype.nodes, self.places
         for previous, members in groupby(places, key=lambda node: nodes[node].previous):
@@ -63,13 +63,13 @@ class ENASLayer(RecurrentLayer):
         return tuple(groups)
 
     def weights_of(self, node: int) -> Tensor:
-        """U and M of a node, (2, units, units): a view of the parameters."""
+        """Return U and M of a node, (2, units, units): a view of the parameters."""
         return self.hidden_weights[self.places.index(node)]
 
     def unfused(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """By the definition, with the given weights; one product for all that read a node."""
+        """Run by the definition, with the given weights; one product for all that read a node."""
         (output,) = state
         outputs = []
         for projected in linear(x, inputs.flatten(0, 1)).unbind():
@@ -80,7 +80,7 @@ class ENASLayer(RecurrentLayer):
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State, RecurrentSequence]:
-        """In the fused way."""
+        """Run in the fused way."""
         sequence = ENASSequence(
             self.groups,
             self.loose,
@@ -93,7 +93,7 @@ class ENASLayer(RecurrentLayer):
     def _step(
         self, projected: Tensor, weights: Tensor, hidden: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
+        """Compute h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
         values: list[Tensor] = []  # in the order of the places
         for group in self.groups:
             first = group.previous < 0

@@ -43,7 +43,7 @@ class ENASRNNCell(Options):
 
     @property
     def max_length(self) -> int:
-        """One activation a node, and what it reads for all but the first."""
+        """One activation per node, and what it reads for all but the first."""
         return 2 * self.nodes - 1
 
     @property
@@ -53,11 +53,11 @@ class ENASRNNCell(Options):
 
     @property
     def size(self) -> int:
-        """How many token lists there are."""
+        """The number of token lists."""
         return int(len(self.activations) ** self.nodes * factorial(self.nodes - 1))
 
     def choose(self, pick: Pick) -> ENASRNNCellGenotype:
-        """Node by node: what it reads, then its activation."""
+        """Choose node by node: what it reads, then its activation."""
         return ENASRNNCellGenotype(
             tuple(
                 [
@@ -71,7 +71,7 @@ class ENASRNNCell(Options):
         )
 
     def answers(self, genotype: ENASRNNCellGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         answers: dict[str, object] = {}
         for i, node in enumerate(genotype.nodes):
             answers[f"node{i}.previous"] = node.previous
@@ -79,15 +79,15 @@ class ENASRNNCell(Options):
         return answers
 
     def canonical_key(self, genotype: ENASRNNCellGenotype) -> str:
-        """Equal for cells that differ in the numbers of their nodes alone."""
+        """Return a key equal for cells that differ only in the numbers of their nodes."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> ENASRNNCellGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: ENASRNNCellGenotype, task: LanguageTask) -> Any:
-        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        """Build the language model: ``nas_gym.networks.language_model.LanguageModel``."""
         from nas_gym.networks.language_model import LanguageModel
         from nas_gym.search_spaces.enas_rnn_cell.network import ENASLayer
 
@@ -106,7 +106,7 @@ class ENASRNNCell(Options):
         return chain_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The nodes of which everything is chosen."""
+        """Draw the nodes of which everything is chosen."""
         from nas_gym.search_spaces.enas_rnn_cell.drawing import draw_chain
 
         chosen = [i for i in range(self.nodes) if f"node{i}.activation" in picked]

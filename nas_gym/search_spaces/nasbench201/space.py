@@ -32,19 +32,19 @@ class NASBench201(Options):
     usual_task = Task(channels=3, height=32, width=32, classes=10, repeats=5, filters=16)
 
     def choose(self, pick: Pick) -> NASBench201Genotype:
-        """One operation an edge, in the order of the architecture string."""
+        """Choose the operation of each edge, in the order of the architecture string."""
         return NASBench201Genotype(tuple([pick(name, OPERATIONS) for name in _NAMES]))
 
     def answers(self, genotype: NASBench201Genotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         return dict(zip(_NAMES, genotype.operations, strict=True))
 
     def genotype_from_json(self, data: object) -> NASBench201Genotype:
-        """The genotype in JSON data (the architecture string), checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data (the string), checked; raises InvalidGenotype."""
         return genotype_of_string(data)
 
     def build(self, genotype: NASBench201Genotype, task: Task) -> Any:
-        """The benchmark's network: ``nasbench201.network.NASBench201Network``."""
+        """Build the benchmark's network: ``nasbench201.network.NASBench201Network``."""
         from nas_gym.search_spaces.nasbench201.network import NASBench201Network
 
         return NASBench201Network(genotype, task)

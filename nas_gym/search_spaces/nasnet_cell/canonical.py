@@ -15,7 +15,7 @@ class CanonicalCell(NamedTuple):
 
 
 def canonical_cell(cell: Cell) -> CanonicalCell:
-    """The form shared by all cells that differ in names alone.
+    """Return the form shared by all cells that differ only in names.
 
     Blocks that reach no output are dropped; the branches of an addition are sorted; blocks are
     numbered so that their list is the smallest of all topological orders; the output's states are
@@ -36,7 +36,7 @@ def canonical_cell(cell: Cell) -> CanonicalCell:
 
 
 def canonical_key(genotype: CellGenotype) -> str:
-    """A string equal for genotypes whose two cells have equal canonical forms."""
+    """Return a string equal for genotypes whose two cells have equal canonical forms."""
     return "|".join([_cell_key(cell) for cell in genotype])
 
 
@@ -51,7 +51,7 @@ _Code = tuple[int, str, int, str, str]  # states by canonical number, operations
 
 
 def _alive_blocks(cell: Cell) -> list[int]:
-    """Blocks that the output depends on, in their order."""
+    """Return the blocks that the output depends on, in their order."""
     blocks = cell.blocks
     needed = set(cell.concat)
     alive = []
@@ -73,7 +73,7 @@ def _encode(block: Block, place: Mapping[int, int]) -> _Code:
 def _smallest_order(
     cell: Cell, waiting: list[int], place: dict[int, int]
 ) -> tuple[list[_Code], dict[int, int]]:
-    """The lexicographically smallest list of block codes over all topological orders.
+    """Find the lexicographically smallest list of block codes over all topological orders.
 
     Greedy, because an earlier place decides; only blocks with equal codes need both tries.
     Blocks of equal codes that are read alike may still differ in whether they go to the output:

@@ -9,7 +9,7 @@ from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 def _published(
     normal: str, normal_concat: tuple[int, ...], reduction: str, reduction_concat: tuple[int, ...]
 ) -> CellGenotype:
-    """Cells from a compact text: ``op(state)+op(state); ...``, all combined by addition."""
+    """Read cells from a text, ``op(state)+op(state); ...``, all combined by addition."""
 
     def blocks(text: str) -> tuple[Block, ...]:
         parsed = []

@@ -14,7 +14,7 @@ ALL_ACTIVATIONS = (*ACTIVATIONS, "sin")
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a node does: combines two values elementwise, then applies a function."""
+    """The work of a node: it combines two values elementwise, then applies a function."""
 
     combination: str  # one of ALL_COMBINATIONS
     activation: str  # one of ALL_ACTIVATIONS
@@ -39,12 +39,12 @@ class RNNCellGenotype:
         return (len(self.nodes) + 1) // 2
 
     def children(self, node: int) -> tuple[int, int]:
-        """The two nodes that an inner node combines."""
+        """Return the two nodes that an inner node combines."""
         return 2 * (node - self.base), 2 * (node - self.base) + 1
 
 
 def check_cell(genotype: RNNCellGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where the cell cannot be built."""
+    """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
     count = len(genotype.nodes)
     if count < 3 or count % 2 == 0:
         raise InvalidGenotype(
@@ -63,7 +63,7 @@ def check_cell(genotype: RNNCellGenotype) -> None:
 
 
 def canonical_key(genotype: RNNCellGenotype) -> str:
-    """A string equal for cells that differ in the order of children alone.
+    """Return a string equal for cells that differ only in the order of children.
 
     Every combination commutes, so that the two children of an inner node may change places with
     all that is below them: the cells compute the same when the leaves' weights move along.
@@ -84,7 +84,7 @@ def canonical_key(genotype: RNNCellGenotype) -> str:
 
 
 def genotype_from_json(data: object) -> RNNCellGenotype:
-    """The genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
+    """Return the genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
 
     Raises:
         InvalidGenotype: A part is missing or wrong.
@@ -110,7 +110,7 @@ class LeafGroup(NamedTuple):
 
 
 def group_leaves(genotype: RNNCellGenotype) -> tuple[LeafGroup, ...]:
-    """The leaves by what they do, in the order in which the parameters keep them."""
+    """Group the leaves by what they do, in the order in which the parameters keep them."""
     groups: list[LeafGroup] = []
     start = 0
     for combination in ALL_COMBINATIONS:

@@ -35,14 +35,14 @@ class TreeLayer(RecurrentLayer):
         self.reset_parameters()
 
     def weights_of(self, leaf: int) -> tuple[Tensor, Tensor]:
-        """W_i (units, inputs) and M_i (units, units) of a leaf: views of the parameters."""
+        """Return a leaf's W_i (units, inputs) and M_i (units, units): views of the parameters."""
         place = [each for group in self.groups for each in group.leaves].index(leaf)
         return self.input_weights[place], self.hidden_weights[place]
 
     def unfused(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """By the definition, with the given weights; leaves that do the same are one."""
+        """Run by the definition, with the given weights; leaves that do the same are one."""
         output, cell = state
         outputs = []
         for projected in linear(x, inputs.flatten(0, 1)).unbind():
@@ -54,14 +54,14 @@ class TreeLayer(RecurrentLayer):
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State, RecurrentSequence]:
-        """In the fused way."""
+        """Run in the fused way."""
         sequence = TreeSequence(self.genotype, (x, inputs, hidden), state, mask)
         return *sequence.run(), sequence
 
     def _step(self, projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""
+        """Compute h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""
         genotype, units = self.genotype, self.units
-        # Of every node the value before its activation, and its output.
+        # Each node has the value before its activation, and its output.
         values: list[tuple[Tensor, Tensor]] = [(cell, cell)] * len(genotype.nodes)
         for combination, activation, leaves, start in self.groups:
             columns = slice(start * units, (start + len(leaves)) * units)
@@ -81,7 +81,7 @@ class TreeLayer(RecurrentLayer):
     def _with_cell(
         self, node: int, value: tuple[Tensor, Tensor], cell: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """``value`` with c_{t-1} put into the node's output, where the genotype says so."""
+        """Return ``value`` with c_{t-1} put into the node's output, if the genotype says so."""
         if node != self.genotype.cell_input:
             return value
         inject = self.genotype.inject

@@ -7,7 +7,7 @@ from nas_gym.search_spaces.rnn_cell.space import RNNCell
 
 
 def _tree(nodes: str, inject: str, cell_output: int, cell_input: int) -> RNNCellGenotype:
-    """A cell from a compact text: ``+ tanh, * relu, ...`` from the first leaf to the root."""
+    """Read a cell from a text: ``+ tanh, * relu, ...`` from the first leaf to the root."""
 
     def node(text: str) -> Node:
         sign, activation = text.split()
@@ -25,7 +25,7 @@ NAS_CELL = _tree(
     cell_output=12,
     cell_input=8,
 )
-# An LSTM without biases where leaves 1, 5, 6 and 7 have zero weights: leaf 0 is its forget gate,
+# An LSTM without biases if leaves 1, 5, 6 and 7 have zero weights: leaf 0 is its forget gate,
 # 2 its input gate, 3 the candidate and 4 the output gate.
 LSTM_LIKE = _tree(
     "+ sigmoid, + identity, + sigmoid, + tanh, + sigmoid, + identity, + identity, + identity,"

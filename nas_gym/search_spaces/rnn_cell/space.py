@@ -30,9 +30,9 @@ _Activations = Annotated[tuple[Annotated[str, OneOf(ALL_ACTIVATIONS)], ...], Min
 class RNNCell(Options):
     """The space of recurrent cells: 34 tokens and 6.33e16 token lists by default.
 
-    For every node of the tree a combination and an activation, the same for the injection of the
-    cell state, then the two cell indices, each over all nodes (that is the reading of the paper
-    which gives its size, "approximately 6e16").
+    Chosen are a combination and an activation for every node of the tree, the same for the
+    injection of the cell state, then the two cell indices, each over all nodes (that is the reading
+    of the paper which gives its size, "approximately 6e16").
 
     Args:
         base: B, leaves of the tree, >= 2 (8 in the paper).
@@ -51,12 +51,12 @@ class RNNCell(Options):
 
     @property
     def node_count(self) -> int:
-        """Nodes of the tree."""
+        """The number of nodes of the tree."""
         return 2 * self.base - 1
 
     @property
     def max_length(self) -> int:
-        """Two tokens a node, two for the injection, two indices."""
+        """Two tokens per node, two for the injection, two indices."""
         return 2 * self.node_count + 4
 
     @property
@@ -65,7 +65,7 @@ class RNNCell(Options):
         return max(self.node_count, len(self.combinations), len(self.activations))
 
     def choose(self, pick: Pick) -> RNNCellGenotype:
-        """Node by node from the first leaf to the root, the injection, the two cell indices."""
+        """Choose the nodes from the first leaf to the root, the injection, the two cell indices."""
         nodes = tuple([self._choose_node(pick, f"node{i}") for i in range(self.node_count)])
         inject = self._choose_node(pick, "inject")
         indices = tuple(range(self.node_count))
@@ -80,7 +80,7 @@ class RNNCell(Options):
         )
 
     def answers(self, genotype: RNNCellGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         named = {f"node{i}": node for i, node in enumerate(genotype.nodes)}
         answers: dict[str, object] = {
             "cell.output": genotype.cell_output, "cell.input": genotype.cell_input
@@ -91,15 +91,15 @@ class RNNCell(Options):
         return answers
 
     def canonical_key(self, genotype: RNNCellGenotype) -> str:
-        """Equal for cells that differ in the order of children alone."""
+        """Return a key equal for cells that differ only in the order of children."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> RNNCellGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
-        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        """Build the language model: ``nas_gym.networks.language_model.LanguageModel``."""
         from nas_gym.networks.language_model import LanguageModel
         from nas_gym.search_spaces.rnn_cell.network import TreeLayer
 
@@ -118,7 +118,7 @@ class RNNCell(Options):
         return tree_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The whole tree; what is open is pale."""
+        """Draw the whole tree; what is open is pale."""
         from nas_gym.search_spaces.rnn_cell.drawing import (
             PartialNode,
             PartialTree,

@@ -98,7 +98,7 @@ class PassThrough(nn.Module):
 
 
 class FactorizedReduction(nn.Module):
-    """Halve the sides by two interleaved 1x1 convolutions of half the filters each.
+    """Two interleaved 1x1 convolutions of half the filters each, which halve the sides.
 
     The second one sees the image shifted by one pixel, so that together they see both diagonals
     (as in the published code of Zoph et al. 2017; the paper does not describe it).

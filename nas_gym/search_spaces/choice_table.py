@@ -24,7 +24,7 @@ class _Segment(NamedTuple):
 
 
 class ChoiceTable:
-    """Answers which choice is open after a prefix, from a table if the space is static.
+    """A table of a static space that tells which choice is open after a prefix.
 
     If it is not, but says which choices are ``branching``, the answers come from a tree of tables:
     ``choose`` runs once per branch instead of once per prefix (a hundred times less often in

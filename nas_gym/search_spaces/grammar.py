@@ -17,7 +17,7 @@ G_co = TypeVar("G_co", covariant=True)
 
 
 class Pick(Protocol):
-    """Chooses one of the options that are open now."""
+    """A function that chooses one of the options that are open now."""
 
     def __call__(self, name: str, options: Sequence[T], /) -> T:
         """Return one of ``options``; ``name`` says what is being chosen."""
@@ -75,7 +75,7 @@ class Choice:
 
 
 class _OpenChoice(BaseException):
-    """Stops ``choose`` at the first open pick.
+    """A signal that stops ``choose`` at the first open pick.
 
     Not an ``Exception``: a user's ``except Exception`` inside ``choose`` would swallow it.
     """

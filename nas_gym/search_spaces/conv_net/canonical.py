@@ -59,7 +59,7 @@ def _smallest(labels: Sequence[str], inputs: Sequence[Sequence[int]]) -> str:
 
 
 class _Alike:
-    """Tells layers apart that have equal labels: by colour refinement, then by trying.
+    """A network whose equally labelled layers are told apart: by colours, then by trying.
 
     A layer's colour says what it is and what surrounds it; it never depends on layers' numbers.
     """

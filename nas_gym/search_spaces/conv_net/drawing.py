@@ -77,7 +77,7 @@ def _pitch(rows: int) -> float:
 
 
 class _NetworkPainter:
-    """Paints one network; all lengths are inches."""
+    """A painter of one network; all lengths are inches."""
 
     def __init__(
         self, axes: "Axes", genotype: ConvNetGenotype, rows: int, *, finished: bool

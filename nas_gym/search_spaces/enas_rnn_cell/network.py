@@ -15,7 +15,7 @@ from nas_gym.search_spaces.enas_rnn_cell.genotype import ENASRNNCellGenotype, ch
 
 
 class ENASLayer(RecurrentLayer):
-    """Runs ENAS's cell along a sequence; every node is a highway layer, no biases.
+    """A layer of ENAS's cell, run along a sequence; each node is a highway layer without biases.
 
     ============  ==========================================================================
     node 0        gate = sigmoid(V_0 x_t + U_0 h_{t-1}),

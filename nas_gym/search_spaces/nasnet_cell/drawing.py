@@ -75,7 +75,7 @@ def figure_size(blocks: int) -> tuple[float, float]:
 
 
 class _CellPainter:
-    """Paints one cell between ``left`` and ``right``, below ``top``; all lengths are inches."""
+    """A painter of one cell between ``left`` and ``right``, below ``top``; lengths are inches."""
 
     def __init__(self, axes: "Axes", cell: Cell, left: float, right: float, top: float) -> None:
         self.axes = axes

@@ -171,7 +171,7 @@ def _offset(box: float, swapped: frozenset[int], item: Item, branch: int | None)
 
 @dataclass(frozen=True)
 class _Placement:
-    """Pulls every item to what it is linked with, as near as the order in its row allows."""
+    """Items pulled to what they are linked with, as near as the order in their row allows."""
 
     rows: Sequence[Sequence[Item]]
     links: Sequence[Sequence[Link]]

@@ -122,7 +122,7 @@ def _leaves(node: int, base: int) -> list[int]:
 
 
 class _TreePainter:
-    """Paints one cell; all lengths are inches."""
+    """A painter of one cell; all lengths are inches."""
 
     def __init__(self, axes: "Axes", tree: PartialTree) -> None:
         self.axes, self.tree = axes, tree

@@ -10,7 +10,7 @@ from nas_gym.search_spaces.rnn_cell.genotype import RNNCellGenotype, check_cell,
 
 
 class TreeLayer(RecurrentLayer):
-    """Runs a tree-shaped cell along a sequence.
+    """A layer that runs a tree-shaped cell along a sequence.
 
     Leaf i has the weights W_i (units, inputs) and M_i (units, units), and no bias, as in the cell
     that the authors published. ``weights_of`` finds them in the parameters.

@@ -5,7 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from nas_gym.errors import InvalidGenotype, InvalidOption, InvalidTokens, unknown_name
+from nas_gym.errors import (
+    InvalidGenotype,
+    InvalidOption,
+    InvalidTokens,
+    UnknownName,
+    unknown_name,
+)
 from nas_gym.networks.task import LanguageTask, Task, task_from_json
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import make, usual
@@ -136,7 +142,7 @@ def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Task | Langu
     wrong = f"{path}: 'task' is not what a report writes: leave it out"
     try:
         task = task_from_json(data)
-    except InvalidOption as error:
+    except (InvalidOption, UnknownName) as error:
         raise InvalidGenotype(wrong) from error
     if isinstance(task, LanguageTask) is not is_language(space):
         raise InvalidGenotype(wrong)

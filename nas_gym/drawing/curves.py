@@ -1,4 +1,4 @@
-"""How the rewards of a run grow with the requests."""
+"""The learning curve of a run: its rewards, the best so far and the running mean."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -21,10 +21,10 @@ Floats = NDArray[np.float64]
 def draw_learning_curve(
     rewards: Sequence[float | None], *, title: str | None = None, ylabel: str = "reward"
 ) -> "Figure":
-    """Each request's reward, the best so far as steps, and the running mean.
+    """Draw each request's reward, the best so far as steps, and the running mean.
 
     Args:
-        rewards: By request, in order; None, NaN or infinite where the child failed. Failures are
+        rewards: By request, in order; None, NaN or infinite if the child failed. Failures are
             marked at the bottom and have no part in the mean.
         title: Written above the curve.
         ylabel: What the reward is, e.g. ``"validation accuracy"``.
@@ -48,7 +48,7 @@ def draw_learning_curve(
 
 
 def _plot(axes: "Axes", requests: NDArray[np.int64], values: Floats) -> None:
-    """Only what there is: a run may have no request, or failures alone."""
+    """Plot only what there is: a run may have no request, or nothing but failures."""
     from matplotlib.ticker import MaxNLocator
 
     many = len(values) > MANY
@@ -89,12 +89,12 @@ def _plot(axes: "Axes", requests: NDArray[np.int64], values: Floats) -> None:
 
 
 def running_mean_window(count: int) -> int:
-    """Rewards that the running mean is over: a tenth of all up to 100, then a hundredth."""
+    """Return how many rewards the mean is over: a tenth of all up to 100, then a hundredth."""
     return max(1, min(count // 10, 100), count // 100)
 
 
 def running_mean(rewards: Floats, window: int) -> Floats:
-    """The mean of the last ``window`` rewards, of all so far at the beginning; the same shape."""
+    """Return the mean of the last ``window`` rewards, or of all so far if fewer; the same shape."""
     sums = np.concatenate([[0.0], np.cumsum(rewards)])
     ends = np.arange(1, len(rewards) + 1)
     starts = np.maximum(0, ends - window)

@@ -1,4 +1,4 @@
-"""Figures without a display: made, turned into pixels, and saved. No pyplot, no global state."""
+"""Figures without a display: made, turned into pixels and saved, without pyplot or global state."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ Point = tuple[float, float]
 Edge = tuple[Point, Point, float | None]
 
 ARROW = 0.08  # inches
-DPI = 100  # pixels an inch of ``rgb_array``; a saved PNG has twice as many
+DPI = 100  # pixels per inch of ``rgb_array``; a saved PNG has twice as many
 SUFFIXES = (".png", ".svg", ".pdf")
 # Saved files hold no date and no random ids: the same figure gives the same bytes.
 _UNDATED: Mapping[str, Mapping[str, Any]] = {
@@ -28,7 +28,7 @@ _UNDATED: Mapping[str, Mapping[str, Any]] = {
 
 
 def blank_figure(width: float, height: float) -> "tuple[Figure, Axes]":
-    """A white figure of ``width`` x ``height`` inches whose axes are measured in inches."""
+    """Return a white figure of ``width`` x ``height`` inches whose axes are measured in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -50,7 +50,7 @@ def add_box(
     label: str | None = None,
     font: float = 9.0,
 ) -> None:
-    """A rounded box around (x, y) with fill and border ``colours``; in front if it has a label."""
+    """Draw a rounded box around (x, y) with fill and border ``colours``; in front if labelled."""
     from matplotlib.patches import FancyBboxPatch
 
     axes.add_patch(
@@ -71,12 +71,12 @@ def add_box(
 
 
 def add_edges(axes: "Axes", edges: Sequence[Edge], colour: str) -> None:
-    """Lines from below, bent so that they leave and arrive upright; an arrow where they end.
+    """Draw lines from below, bent so that they leave and arrive upright, with an arrow at the end.
 
     Args:
         axes: Measured in inches.
         edges: Start, end, and None; or, instead of an arrow, the height to go straight on to.
-        colour: Of all of them.
+        colour: The colour of all of them.
     """
     from matplotlib.collections import PathCollection, PolyCollection
     from matplotlib.path import Path as Line
@@ -102,7 +102,7 @@ def add_edges(axes: "Axes", edges: Sequence[Edge], colour: str) -> None:
 def add_wire(
     axes: "Axes", points: Sequence[Point], colour: str, *, arrow: bool = True, dashed: bool = False
 ) -> None:
-    """A line straight from point to point, with an arrow where it ends if ``arrow``."""
+    """Draw a line straight from point to point, with an arrow at its end if ``arrow``."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line
 
@@ -123,7 +123,7 @@ def add_wire(
 
 
 def rgb_array(figure: "Figure") -> NDArray[np.uint8]:
-    """The figure's pixels: uint8, (height, width, 3), 100 pixels an inch."""
+    """Return the figure's pixels: uint8, (height, width, 3), 100 pixels per inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)
@@ -132,7 +132,7 @@ def rgb_array(figure: "Figure") -> NDArray[np.uint8]:
 
 
 def save(figure: "Figure", path: str | Path) -> Path:
-    """Write the figure as PNG, SVG or PDF, by the suffix of ``path``; returns the path.
+    """Write the figure as PNG, SVG or PDF, by the suffix of ``path``, and return the path.
 
     Raises:
         InvalidOption: A suffix that is none of these.
@@ -158,5 +158,6 @@ def save(figure: "Figure", path: str | Path) -> Path:
     return path
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def listed(numbers: Sequence[int]) -> str:
+    """Return the numbers in words: ``0, 2, 5``."""
     return ", ".join(map(str, numbers))

@@ -59,7 +59,7 @@ def draw_table(
 
 
 def _shortened(lines: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
-    """The last choices where all would not fit: those are being made now."""
+    """Return the last choices if not all fit: those are being made now."""
     most = MOST_ROWS * MOST_COLUMNS
     if len(lines) <= most:
         return lines

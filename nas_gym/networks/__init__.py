@@ -1,1 +1,1 @@
-"""HOW an architecture is built: one module a search space, genotype -> ``torch.nn.Module``."""
+"""The layers and kernels that the networks of search spaces share; they know no space."""

@@ -7,17 +7,17 @@ from nas_gym.networks.kernels.convolution import (
     by_rows,
     depthwise,
     pointwise,
-    same_padding,
     worth_by_rows,
     worth_depthwise,
 )
+from nas_gym.networks.padding import same_padding
 
 
 class SamePaddedConv2d(nn.Conv2d):
-    """A convolution without bias, "SAME" padded: ceil(size / stride) outputs a side.
+    """A convolution without bias, "SAME" padded: ceil(size / stride) outputs per side.
 
-    On the CPU, where torch is slow at small images and few channels, some run as matrix
-    products that give the same numbers (``matrix_products``).
+    On the CPU, where torch is slow at small images and few channels, some run as matrix products
+    that give the same numbers (``nas_gym.networks.kernels.convolution``), unless ``fast`` is False.
 
     Args:
         in_channels: Channels of the input.
@@ -27,6 +27,8 @@ class SamePaddedConv2d(nn.Conv2d):
         dilation: Distance of the kernel's taps in pixels.
         groups: 1, or ``in_channels`` (and as many ``out_channels``): depthwise.
     """
+
+    fast = True  # take the fast paths if they apply
 
     def __init__(
         self,
@@ -42,7 +44,7 @@ class SamePaddedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
-        if x.device.type == "cpu":
+        if self.fast and x.device.type == "cpu":
             if self.groups == 1 and self.kernel_size == self.stride == (1, 1):
                 return pointwise(x, self.weight)
             if self.groups > 1:
@@ -51,7 +53,6 @@ class SamePaddedConv2d(nn.Conv2d):
             elif worth_by_rows(x, self.weight, self.axes):
                 return by_rows(x, self.weight, self.axes)
         rows, columns = (same_padding(n, a) for n, a in zip(x.shape[2:], self.axes, strict=True))
-        # An odd number of zeros has the odd one below, or on the right.
         more = (columns[1] - columns[0], rows[1] - rows[0])
         if any(more):
             x = F.pad(x, (0, more[0], 0, more[1]))

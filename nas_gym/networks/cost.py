@@ -1,4 +1,4 @@
-"""What a network costs: parameters and multiply-adds, counted without training it."""
+"""The cost of a network: parameters and multiply-adds, counted without training it."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -17,14 +17,14 @@ class Cost(NamedTuple):
 
 
 def count_parameters(network: nn.Module) -> int:
-    """Trainable parameters; running statistics of batch normalisation are none."""
+    """Return the number of trainable parameters; batch normalisation's statistics are none."""
     return sum(p.numel() for p in network.parameters() if p.requires_grad)
 
 
 def count_multiply_adds(
     network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype = torch.float32
 ) -> int:
-    """Multiply-adds of convolutions and matrix products for one example, in evaluation mode.
+    """Count the multiply-adds of convolutions and matrix products for one example, in evaluation.
 
     Runs on torch's meta device: nothing is computed, no memory is taken, and the network, which
     may live anywhere, stays as it is. Additions, pools and normalisation are not counted, as in
@@ -50,10 +50,10 @@ def count_multiply_adds(
 
 
 def cost_on_meta(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> Cost:
-    """The cost of the network that ``build`` makes, built on the meta device: in no memory.
+    """Return the cost of the network that ``build`` makes, on the meta device: without memory.
 
     Args:
-        build: E.g. ``lambda: space.build(genotype, task)``.
+        build: For example ``lambda: space.build(genotype, task)``.
         input_shape: Of one example, e.g. (channels, height, width).
     """
     with torch.device("meta"):

@@ -7,20 +7,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import LanguageTask
 
 LayerState = tuple[Tensor, ...]  # each (batch, units), h first
-State = tuple[LayerState, ...]  # one a layer
+State = tuple[LayerState, ...]  # one per layer
 EMBEDDING_RANGE = 0.1  # of the initial embeddings; Zaremba et al. 2014 and Press & Wolf 2017
 
 
 class LanguageModel(nn.Module):
-    """Predicts the next word or character of several streams at once.
+    """A model that predicts the next word or character of several streams at once.
 
-    ``forward(tokens, state=None) -> (logits, state)``: tokens (time, batch) int64, logits (time,
-    batch, vocabulary); ``state`` is one tuple of tensors (batch, units) a layer, zeros by default,
-    and what comes back goes into the next call where the streams go on.
+    ``forward(tokens, state=None) -> (logits, state)``: tokens are (time, batch) int64, logits are
+    (time, batch, vocabulary); ``state`` has a tuple of tensors (batch, units) per layer, zeros by
+    default, and what comes back goes into the next call if the streams go on.
 
     Dropout is variational (Gal & Ghahramani 2016): in training mode each call draws one mask for
     each place and stream, which holds for all of its time steps. It drops words (all occurrences
@@ -32,14 +31,10 @@ class LanguageModel(nn.Module):
             hidden_mask=None) -> (outputs, state)``, x (time, batch, inputs), outputs (time, batch,
             units), where ``hidden_mask`` (batch, units) multiplies every h_{t-1} that enters a
             matrix product; and with ``first_state(batch)``.
-
-    Raises:
-        InvalidOption: A size below 1, a dropout out of range, or tied weights of two sizes.
     """
 
     def __init__(self, task: LanguageTask, make_layer: Callable[[int, int], nn.Module]) -> None:
         super().__init__()
-        _check(task)
         self.task = task
         self.embedding = nn.Embedding(task.vocabulary, task.embedding)
         sizes = [task.embedding] + [task.hidden] * (task.layers - 1)
@@ -53,11 +48,11 @@ class LanguageModel(nn.Module):
             nn.init.uniform_(self.decoder.weight, -EMBEDDING_RANGE, EMBEDDING_RANGE)
 
     def first_state(self, batch: int) -> State:
-        """Zeros for ``batch`` streams."""
+        """Return zeros for ``batch`` streams."""
         return tuple([_layer(layer).first_state(batch) for layer in self.layers])
 
     def forward(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        """Logits of the next tokens, and the state after the last one."""
+        """Return the logits of the next tokens, and the state after the last one."""
         batch = tokens.shape[1]
         if state is None:
             state = self.first_state(batch)
@@ -72,40 +67,24 @@ class LanguageModel(nn.Module):
         return self.decoder(x), tuple(states)
 
     def _embed(self, tokens: Tensor) -> Tensor:
-        """Vectors of the words; where words are dropped, zeros for all occurrences in a stream."""
+        """Return the words' vectors; a dropped word is zeros at all its occurrences in a stream."""
         x: Tensor = self.embedding(tokens)
         batch = tokens.shape[1]
         mask = self._mask((self.task.vocabulary, batch), self.task.dropout_embedding, x)
         return x if mask is None else x * mask.gather(0, tokens)[:, :, None]
 
     def _drop(self, x: Tensor, rate: float) -> Tensor:
-        """``x`` (time, batch, features) under one mask for all time steps."""
+        """Return ``x`` (time, batch, features) under one mask for all time steps."""
         mask = self._mask((x.shape[1], x.shape[2]), rate, x)
         return x if mask is None else x * mask
 
     def _mask(self, shape: tuple[int, int], rate: float, like: Tensor) -> Tensor | None:
-        """Zeros with probability ``rate``, else 1 / (1 - rate); None where nothing is dropped."""
+        """Draw zeros with probability ``rate``, else 1 / (1 - rate); None if nothing is dropped."""
         if not self.training or rate == 0:
             return None
         return F.dropout(torch.ones(shape, device=like.device, dtype=like.dtype), rate)
 
 
 def _layer(layer: nn.Module) -> Any:
-    """A layer, whose ``first_state`` type checkers do not know."""
+    """Return the layer; type checkers do not know its ``first_state``."""
     return layer
-
-
-def _check(task: LanguageTask) -> None:
-    for field, least in (("vocabulary", 2), ("layers", 1), ("hidden", 1), ("embedding", 1)):
-        if getattr(task, field) < least:
-            raise InvalidOption(f"{field} is {getattr(task, field)}: give {least} or more")
-    for field in ("dropout_embedding", "dropout_input", "dropout_hidden", "dropout_output"):
-        if not 0 <= getattr(task, field) < 1:
-            raise InvalidOption(
-                f"{field} is {getattr(task, field)}: give a number of 0 or more and below 1"
-            )
-    if task.tied and task.embedding != task.hidden:
-        raise InvalidOption(
-            f"tied is true, embedding is {task.embedding} and hidden is {task.hidden}: tied "
-            "weights need both equal; give equal sizes, or untied weights (tied=False, --untied)"
-        )

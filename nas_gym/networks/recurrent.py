@@ -1,19 +1,21 @@
-"""What the recurrent layers share: elementwise functions, states, and the choice of a fast path.
+"""The base of recurrent layers: elementwise functions, states and the choice of a fast path.
 
 A layer is computed in one of two ways. ``unfused`` is the definition in torch's own operations. The
-fused way (``fused_tree``, ``fused_enas``) runs the whole sequence as one operation with its
+fused way (``fused.py`` beside the space) runs the whole sequence as one operation with its
 gradient written out: autograd would call torch for every node and step, and that takes most of the
 time of layers with 32 to 200 units. It needs no compiler (``benchmarks/speed/recurrent_speed.py``).
+A layer takes it on the CPU unless its ``fused`` is False.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption
+from nas_gym.options import check
 
 State = tuple[Tensor, ...]  # each (batch, units); h comes first
 
@@ -31,14 +33,14 @@ ACTIVATE: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
-class Sequence(ABC):
+class RecurrentSequence(ABC):
     """A sequence that went through a cell in the fused way, and what its gradient needs."""
 
     @abstractmethod
     def gradients(
         self, of_outputs: Tensor, of_last: State, want_x: bool
     ) -> tuple[Tensor | None, Tensor, Tensor, State]:
-        """Those of x (None unless wanted), of both weights, and of the first state."""
+        """Return those of x (None unless wanted), of both weights, and of the first state."""
 
 
 class RecurrentLayer(nn.Module, ABC):
@@ -58,14 +60,13 @@ class RecurrentLayer(nn.Module, ABC):
 
     def __init__(self, inputs: int, units: int, states: int) -> None:
         super().__init__()
-        for name, size in (("inputs", inputs), ("units", units)):
-            if size < 1:
-                raise InvalidOption(f"{name} is {size}: give 1 or more")
-        self.inputs, self.units, self.states = inputs, units, states
-        self.fused = True  # use the fast path where it applies
+        self.inputs: int = check("inputs", inputs, Annotated[int, Ge(1)])
+        self.units: int = check("units", units, Annotated[int, Ge(1)])
+        self.states = states
+        self.fused = True  # take the fast path if it applies
 
     def reset_parameters(self) -> None:
-        """Every weight uniform in +-1 / sqrt(units), as torch's own recurrent layers.
+        """Draw every weight uniformly in +-1 / sqrt(units), as torch's own recurrent layers.
 
         The papers search or do not give the range; recipes may set their own.
         """
@@ -74,7 +75,7 @@ class RecurrentLayer(nn.Module, ABC):
             nn.init.uniform_(weights, -bound, bound)
 
     def first_state(self, batch: int) -> State:
-        """Zeros for ``batch`` sequences, where the weights are."""
+        """Return zeros for ``batch`` sequences, on the device of the weights."""
         return tuple(self.hidden_weights.new_zeros(batch, self.units) for _ in range(self.states))
 
     def forward(
@@ -85,7 +86,7 @@ class RecurrentLayer(nn.Module, ABC):
         Args:
             x: (time, batch, inputs), at least one step.
             state: h, of a tree cell also c, before the first step; each (batch, units).
-            hidden_mask: (batch, units); multiplies h_{t-1} where it goes into matrix products, the
+            hidden_mask: (batch, units); multiplies h_{t-1} when it goes into matrix products, the
                 same at every step (Gal & Ghahramani 2016).
 
         Returns:
@@ -101,20 +102,20 @@ class RecurrentLayer(nn.Module, ABC):
     def unfused(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """As ``forward``, by the definition, with the given weights: for every device."""
+        """Do as ``forward``, by the definition, with the given weights: for every device."""
 
     @abstractmethod
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
-        """As ``unfused``, in the fused way: for the CPU, without autograd.
+    ) -> tuple[Tensor, State, RecurrentSequence]:
+        """Do as ``unfused``, in the fused way: for the CPU, without autograd.
 
         What is returned shares no tensor object with the sequence.
         """
 
 
 def _fusable(tensors: tuple[Tensor, ...], mask: Tensor | None) -> bool:
-    """Whether all are plain tensors of one floating type on the CPU, and nothing is transformed."""
+    """Return whether all are plain CPU tensors of one floating type, and nothing is transformed."""
     if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
         return False
     given = tensors if mask is None else (*tensors, mask)
@@ -136,7 +137,7 @@ class _Fused(torch.autograd.Function):
         x, inputs, hidden, *state = tensors
         outputs, last, sequence = layer.run(x, inputs, hidden, tuple(state), mask)
         ctx.layer, ctx.mask, ctx.sequence = layer, mask, sequence
-        # The outputs as well: autograd then notices where they are changed in place.
+        # The outputs are saved as well: autograd then notices if they are changed in place.
         ctx.save_for_backward(*tensors, outputs)
         return outputs, *last
 
@@ -159,7 +160,7 @@ def _by_autograd(
     upstream: tuple[Tensor, ...],
     wanted: tuple[bool, ...],
 ) -> list[Tensor | None]:
-    """The gradient of the unfused way, which can be differentiated again."""
+    """Return the gradient of the unfused way, which can be differentiated again."""
     x, inputs, hidden, *state = tensors
     outputs, last = layer.unfused(x, inputs, hidden, tuple(state), mask)
     asked = [each for each, want in zip(tensors, wanted, strict=True) if want]

@@ -2,17 +2,17 @@
 
 An option is declared once, by its annotation, e.g. ``batch_size: Annotated[int, Ge(1)] = 8``. The
 annotation says what is accepted, and so does the one sentence about anything else, which begins
-with the option's name as the user wrote it, alone or with the part that was named::
+with the option's name as the user wrote it, followed by the part if one was named::
 
     batch_size is 2.5: give a whole number of 1 or more                       # RandomSearch(...)
     batch_size of agent 'random' is 2.5: give a whole number of 1 or more     # --set, make(...)
 
 Frozen dataclasses inherit from ``Options``; functions call ``check`` or, for a ``TypedDict`` of
-options, ``check_all``. Nothing is converted but what JSON and numpy cannot say otherwise: a list
-becomes a tuple where a tuple is asked for, a scalar of numpy or torch the Python value in it, the
-value of an ``Enum`` its member. A truth value is no number, 2.0 is no whole number, and NaN and
-infinity are no numbers at all (but see ``AllowInf``). What the module does not know, such as a
-``Protocol`` or a ``Callable``, is left to the class.
+options, ``check_all``. Only what JSON and numpy cannot say otherwise is converted: a list becomes a
+tuple if the annotation is a tuple, and a scalar of numpy or torch the Python value in it. A truth
+value is no number, 2.0 is no whole number, and NaN and the infinities are no numbers at all. Of
+lists that stay lists and of mappings the items are not checked, and what the module does not know,
+such as a ``Protocol`` or a ``Callable``, is left to the class.
 """
 
 import sys
@@ -22,9 +22,9 @@ from functools import cache
 from typing import Any, get_type_hints, is_typeddict
 
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
-from nas_gym.options.kinds import AllowInf, EachOnce, Kind, OneOf, Refused, kind_of
+from nas_gym.options.kinds import EachOnce, Kind, OneOf, Refused, kind_of
 
-__all__ = ["AllowInf", "EachOnce", "OneOf", "Options", "check", "check_all"]
+__all__ = ["EachOnce", "OneOf", "Options", "check", "check_all"]
 
 
 class Options:
@@ -33,7 +33,7 @@ class Options:
     A class with a rule across fields calls ``super().__post_init__()`` first, then states it.
 
     Raises:
-        InvalidOption: A value that its field does not take; the first in the fields' order.
+        InvalidOption: A value that its field does not take; the first in the order of fields.
         UnknownName: A word that is not in the list of those known.
     """
 
@@ -49,7 +49,7 @@ class Options:
 
 
 def check(what: str, value: object, annotation: Any) -> Any:
-    """Return ``value``, normalised, where it is what ``annotation`` asks for.
+    """Return ``value``, normalised, if it is what ``annotation`` asks for.
 
     Args:
         what: Its name in the message, e.g. ``"workers"``.
@@ -64,12 +64,12 @@ def check(what: str, value: object, annotation: Any) -> Any:
 
 
 def check_all(options: type, values: Mapping[str, object], of: str = "") -> dict[str, Any]:
-    """Return the values, normalised, where all are options of a ``TypedDict`` or dataclass.
+    """Return the values, normalised, if all are options of a ``TypedDict`` or dataclass.
 
     Args:
         options: The class with the annotations.
         values: Some or all of them, by name.
-        of: What has these options, e.g. ``"agent 'reinforce'"``; nothing is said where empty.
+        of: What has these options, e.g. ``"agent 'reinforce'"``; left out of the message if empty.
 
     Raises:
         InvalidOption: A value that the option does not take.
@@ -123,7 +123,7 @@ def _has(of: type, field: object) -> bool:
 
 
 def _resolved(annotation: Any, module: str) -> Any:
-    """Return the annotation without strings; what is imported for type checkers alone is Any."""
+    """Return the annotation without strings; what is imported for type checkers only is Any."""
     holder = type("Holder", (), {"__annotations__": {"it": annotation}})
     names = getattr(sys.modules.get(module), "__dict__", {})
     unseen: dict[str, Any] = {}

@@ -1,10 +1,10 @@
 """An architecture: the tokens that chose it, the genotype they describe, and its key."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, dataclass, fields, is_dataclass
 from typing import Any, Generic, TypeVar
 
-from nas_gym.errors import InvalidSpace
+from nas_gym.errors import InvalidGenotype, InvalidSpace
 from nas_gym.search_spaces.grammar import SearchSpace, decode, decode_valid
 
 G = TypeVar("G")
@@ -12,10 +12,10 @@ G = TypeVar("G")
 
 @dataclass(frozen=True, slots=True)
 class Architecture(Generic[G]):
-    """What an evaluator evaluates.
+    """An architecture, as an evaluator gets it.
 
     ``key`` is equal for designs that compute the same function (a space without
-    ``canonical_key`` has one key a token list): what is trained once under a key is never trained
+    ``canonical_key`` has one key per token list): what is trained once under a key is never trained
     again.
     """
 
@@ -25,7 +25,7 @@ class Architecture(Generic[G]):
 
 
 def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architecture[G]:
-    """The architecture that ``tokens`` describe in ``space``.
+    """Return the architecture that ``tokens`` describe in ``space``.
 
     Raises:
         InvalidTokens: Wrong length or type, or a token that is not an index into its options.
@@ -36,13 +36,13 @@ def architecture_of(space: SearchSpace[G], tokens: Iterable[int]) -> Architectur
 
 
 def architecture_of_valid(space: SearchSpace[G], tokens: tuple[int, ...]) -> Architecture[G]:
-    """As ``architecture_of``, without its checks: for tokens known to be complete and in range."""
+    """Do as ``architecture_of`` without checks, for tokens known to be complete and in range."""
     genotype = decode_valid(space, tokens)
     return Architecture(tokens, genotype, key_of(space, genotype, tokens))
 
 
 def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
-    """The space's canonical key of ``genotype``, or one that is different for all token lists."""
+    """Return the space's canonical key of ``genotype``, or one that differs for all tokens."""
     canonical_key = getattr(space, "canonical_key", None)
     if canonical_key is not None:
         return str(canonical_key(genotype))
@@ -50,7 +50,7 @@ def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
 
 
 def genotype_to_json(genotype: object) -> Any:
-    """``genotype`` as JSON data: its own ``to_json()``, or its fields, lists and plain values.
+    """Return ``genotype`` as JSON data: its own ``to_json()``, or its fields and values.
 
     Raises:
         InvalidSpace: It holds something that JSON cannot.
@@ -71,4 +71,25 @@ def genotype_to_json(genotype: object) -> Any:
     raise InvalidSpace(
         f"a genotype holds {genotype!r}, which JSON cannot: use dataclasses, tuples and plain "
         "values, or give it a method to_json()"
+    )
+
+
+def json_object(what: str, data: object, kind: type[Any]) -> dict[str, Any]:
+    """Return ``data``, a JSON object with the fields of a dataclass; defaults may be missing.
+
+    Args:
+        what: Its name in the message, e.g. ``"layer 3"``.
+        data: What JSON gave.
+        kind: The dataclass.
+
+    Raises:
+        InvalidGenotype: It is something else, or lacks a field, or has another one.
+    """
+    known = [field.name for field in fields(kind)]
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if isinstance(data, Mapping) and needed <= set(data) <= set(known):
+        return dict(data)
+    shown = f"one with {', '.join(map(str, data))}" if isinstance(data, Mapping) else repr(data)
+    raise InvalidGenotype(
+        f"{what} is a JSON object with the keys {', '.join(known)}, not {shown[:60]}"
     )

@@ -1,4 +1,4 @@
-"""Which choice is open after a prefix, answered from tables instead of by replaying."""
+"""The choice that is open after a prefix, found in tables instead of by replaying."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -16,19 +16,19 @@ CACHED_PREFIXES = 200_000  # of a conditional space; a prefix and its choice tak
 
 
 class _Segment(NamedTuple):
-    """The choices up to the next one that later ones depend on; after it, a segment a token."""
+    """The choices up to the next one that later ones depend on; then one segment per token."""
 
     choices: tuple[Choice, ...]
-    branches: bool  # whether the last choice is such a one; False: the architecture is complete
+    branches: bool  # whether the last choice is such a one; if not, the architecture is complete
     following: dict[int, "_Segment"]
 
 
 class ChoiceTable:
-    """Answers which choice is open after a prefix, from a table where the space is static.
+    """A table of a static space that tells which choice is open after a prefix.
 
-    Where it is not, but says which choices are ``branching``, from a tree of tables: ``choose``
-    runs once for each branch instead of once for each prefix (a hundred times less in networks of
-    250 tokens).
+    If it is not, but says which choices are ``branching``, the answers come from a tree of tables:
+    ``choose`` runs once per branch instead of once per prefix (a hundred times less often in
+    networks of 250 tokens).
 
     Args:
         space: Any search space.
@@ -37,7 +37,7 @@ class ChoiceTable:
     def __init__(self, space: SearchSpace[Any]) -> None:
         self.space = space
         self.static: tuple[Choice, ...] | None = None
-        self.counts: list[int] | None = None  # options of each choice, where the space is static
+        self.counts: list[int] | None = None  # options of each choice, if the space is static
         self._cache: dict[tuple[int, ...], Choice | None] = {}
         self._branching: tuple[str, ...] | None = getattr(space, "branching", None)
         self._root: _Segment | None = None
@@ -47,7 +47,7 @@ class ChoiceTable:
             self.counts = [len(choice.options) for choice in self.static]
 
     def after(self, prefix: tuple[int, ...]) -> Choice | None:
-        """As ``next_choice``, remembered."""
+        """Return what ``next_choice`` returns, remembered."""
         if self.static is not None:
             return self.static[len(prefix)] if len(prefix) < len(self.static) else None
         if self._branching is not None:
@@ -62,7 +62,7 @@ class ChoiceTable:
             return choice
 
     def _walk(self, prefix: tuple[int, ...], branching: tuple[str, ...]) -> Choice | None:
-        """As ``next_choice``, from segment to segment."""
+        """Return what ``next_choice`` returns, walking from segment to segment."""
         if self._root is None or self._kept > CACHED_PREFIXES:
             self._kept, self._root = 0, self._segment((), branching)
         segment, start = self._root, 0
@@ -77,7 +77,7 @@ class ChoiceTable:
         return segment.choices[len(prefix) - start]
 
     def _segment(self, prefix: tuple[int, ...], branching: tuple[str, ...]) -> _Segment:
-        """The choices after ``prefix`` up to a branching one."""
+        """Return the choices after ``prefix`` up to a branching one."""
         choices: list[Choice] = []
         position = 0
 

@@ -17,7 +17,7 @@ G_co = TypeVar("G_co", covariant=True)
 
 
 class Pick(Protocol):
-    """Chooses one of the options that are open now."""
+    """A function that chooses one of the options that are open now."""
 
     def __call__(self, name: str, options: Sequence[T], /) -> T:
         """Return one of ``options``; ``name`` says what is being chosen."""
@@ -40,14 +40,14 @@ class SearchSpace(Protocol[G_co]):
 
     @property
     def max_length(self) -> int:
-        """Most picks on any path through ``choose``."""
+        """The most picks on any path through ``choose``."""
 
     @property
     def max_options(self) -> int:
-        """Most options of any pick."""
+        """The most options of any pick."""
 
     def choose(self, pick: Pick, /) -> G_co:
-        """Build a genotype from picks alone; must not use anything that changes between calls."""
+        """Build a genotype from picks only; must not use anything that changes between calls."""
 
 
 class NetworkSpace(SearchSpace[G], Protocol[G]):
@@ -75,7 +75,7 @@ class Choice:
 
 
 class _OpenChoice(BaseException):
-    """Stops ``choose`` at the first open pick.
+    """A signal that stops ``choose`` at the first open pick.
 
     Not an ``Exception``: a user's ``except Exception`` inside ``choose`` would swallow it.
     """
@@ -85,7 +85,7 @@ class _OpenChoice(BaseException):
 
 
 def next_choice(space: SearchSpace[Any], prefix: Sequence[int]) -> Choice | None:
-    """The choice that is open after the tokens ``prefix``; None when the architecture is complete.
+    """Return the choice that is open after the tokens ``prefix``; None if there is none.
 
     Raises:
         InvalidSpace: The space offers no options, or more picks or options than it declares.
@@ -108,7 +108,7 @@ def next_choice(space: SearchSpace[Any], prefix: Sequence[int]) -> Choice | None
 
 
 def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice, ...]]:
-    """The genotype that ``tokens`` describe, and the choices that they answered, in order.
+    """Return the genotype that ``tokens`` describe, and the choices that they answered, in order.
 
     Raises:
         InvalidTokens: Wrong length or type, or a token that is not an index into its options.
@@ -153,18 +153,18 @@ def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice
 
 
 def decode(space: SearchSpace[G], tokens: Iterable[int]) -> G:
-    """The genotype that ``tokens`` describe; raises as ``trace`` does."""
+    """Return the genotype that ``tokens`` describe; raises as ``trace`` does."""
     return trace(space, tokens)[0]
 
 
 def decode_valid(space: SearchSpace[G], tokens: Sequence[int]) -> G:
-    """As ``decode``, without its checks: for tokens known to be complete and in range."""
+    """Do as ``decode`` without its checks, for tokens known to be complete and in range."""
     take = iter(tokens).__next__
     return space.choose(lambda name, options: options[take()])
 
 
 def tokens_of(space: SearchSpace[G], genotype: G) -> tuple[int, ...]:
-    """The tokens that describe ``genotype``: the inverse of ``decode``.
+    """Return the tokens that describe ``genotype``: the inverse of ``decode``.
 
     Raises:
         InvalidSpace: The space has no ``answers(genotype)``.
@@ -201,7 +201,7 @@ def tokens_of(space: SearchSpace[G], genotype: G) -> tuple[int, ...]:
 def checked_choice(
     space: SearchSpace[Any], name: str, options: Sequence[Any], position: int
 ) -> Choice:
-    """The choice, or InvalidSpace where the space offers what it did not declare."""
+    """Return the choice; raise InvalidSpace if the space offers what it did not declare."""
     if not options:
         raise InvalidSpace(f"choice {name} offers no options: every pick needs at least one")
     if len(options) > space.max_options:
@@ -221,7 +221,7 @@ _INTEGERS = {int}  # and not bool
 
 
 def checked_tokens(tokens: Iterable[int]) -> tuple[int, ...]:
-    """``tokens`` as plain non-negative ints, or InvalidTokens."""
+    """Return ``tokens`` as plain non-negative ints, or raise InvalidTokens."""
     if type(tokens) is tuple and set(map(type, tokens)) == _INTEGERS and min(tokens) >= 0:
         return tokens  # the usual case, at once
     if isinstance(tokens, str | bytes) or not isinstance(tokens, Iterable):

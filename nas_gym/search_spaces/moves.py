@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import prod
-from typing import Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace, checked_choice, trace
+
+if TYPE_CHECKING:
+    import numpy as np
 
 T = TypeVar("T")
 Tokens = tuple[int, ...]
@@ -16,9 +17,9 @@ COUNTED_AT_MOST = 10_000_000  # architectures of a conditional space that space_
 
 
 def random_tokens(
-    space: SearchSpace[Any], rng: np.random.Generator, given: Mapping[str, object] | None = None
+    space: SearchSpace[Any], rng: "np.random.Generator", given: Mapping[str, object] | None = None
 ) -> Tokens:
-    """A random architecture: uniform over the options of each choice, as in the papers.
+    """Draw a random architecture: uniform over the options of each choice, as in the papers.
 
     Uniform over *choices*, not over architectures (Zoph et al. 2017, appendix; the two differ in
     conditional spaces). ``given`` has the options of choices, by name, that are not random.
@@ -31,7 +32,7 @@ def random_tokens(
 def mutate(
     space: SearchSpace[Any],
     tokens: Sequence[int],
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     kinds: Collection[str] | None = None,
 ) -> Tokens:
     """Give one choice another option; choices that this opens anew are drawn at random.
@@ -62,7 +63,7 @@ def mutate(
 
 
 def mutate_each(
-    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator, rate: float
+    space: SearchSpace[Any], tokens: Sequence[int], rng: "np.random.Generator", rate: float
 ) -> Tokens:
     """Give each choice another option with probability ``rate``, in [0, 1], independently.
 
@@ -83,9 +84,9 @@ def mutate_each(
 
 
 def neighbours(
-    space: SearchSpace[Any], tokens: Sequence[int], rng: np.random.Generator
+    space: SearchSpace[Any], tokens: Sequence[int], rng: "np.random.Generator"
 ) -> Iterator[Tokens]:
-    """Every architecture with one choice changed, in random order.
+    """Yield every architecture with one choice changed, in random order.
 
     Each (choice, other option) comes once; choices that it opens anew are drawn at random, so a
     conditional space has more neighbours than one call yields. Draws from ``rng`` as it goes.
@@ -105,9 +106,9 @@ def neighbours(
 
 
 def crossover(
-    space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: np.random.Generator
+    space: SearchSpace[Any], one: Sequence[int], other: Sequence[int], rng: "np.random.Generator"
 ) -> Tokens:
-    """A child that takes each choice, by name, from either parent with probability one half.
+    """Return a child that takes each choice, by name, from either parent with probability 1/2.
 
     A choice that only one parent has comes from that one; one that neither has is random.
     """
@@ -120,7 +121,7 @@ def crossover(
 
 
 def enumerate_tokens(space: SearchSpace[Any]) -> Iterator[Tokens]:
-    """Every architecture once, in lexicographic order of its tokens."""
+    """Yield every architecture once, in lexicographic order of its tokens."""
     table = ChoiceTable(space)
     prefix: list[int] = []
     while True:
@@ -140,7 +141,7 @@ def enumerate_tokens(space: SearchSpace[Any]) -> Iterator[Tokens]:
 
 
 def space_size(space: SearchSpace[Any]) -> int:
-    """How many token lists the space has; exact.
+    """Return how many token lists the space has; exact.
 
     Raises:
         InvalidSpace: A conditional space with more than ten million token lists that does not
@@ -167,9 +168,9 @@ def _options_by_name(space: SearchSpace[Any], tokens: Sequence[int]) -> dict[str
 
 
 def _keep(
-    kept: Mapping[str, object], rng: np.random.Generator
+    kept: Mapping[str, object], rng: "np.random.Generator"
 ) -> Callable[[str, Sequence[Any]], int]:
-    """Answers a choice as ``kept`` does where that is still offered, else at random."""
+    """Answer a choice as ``kept`` does if that is still offered, else at random."""
 
     def index(name: str, options: Sequence[Any]) -> int:
         if name in kept and kept[name] in options:

@@ -1,17 +1,13 @@
-"""Architectures by name, those of papers above all, with a space that each belongs to."""
+"""Architectures by name, above all those of papers, with a space that each belongs to."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from nas_gym.search_spaces.conv_net import published as published_networks
-from nas_gym.search_spaces.conv_net.space import NO_STRIDE
+from nas_gym.search_spaces.conv_net import published as networks
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.search_spaces.nasnet_cell import published as published_cells
-from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
-from nas_gym.search_spaces.rnn_cell import published as published_rnn_cells
-from nas_gym.search_spaces.rnn_cell.space import RNNCell
+from nas_gym.search_spaces.nasnet_cell import published as cells
+from nas_gym.search_spaces.rnn_cell import published as trees
 
 
 class Published(NamedTuple):
@@ -22,13 +18,11 @@ class Published(NamedTuple):
 
 
 def _all() -> dict[str, Published]:
-    cells = {n: Published(g, NASNetCell()) for n, g in published_cells.PUBLISHED.items()}
-    networks = {
-        name: Published(genotype, replace(NO_STRIDE, depth=len(genotype.layers)))
-        for name, genotype in published_networks.PUBLISHED_NETWORKS.items()
+    return {
+        **{name: Published(g, cells.space_of(g)) for name, g in cells.PUBLISHED.items()},
+        **{name: Published(g, networks.space_of(g)) for name, g in networks.PUBLISHED.items()},
+        **{name: Published(g, trees.space_of(g)) for name, g in trees.PUBLISHED.items()},
     }
-    trees = {n: Published(g, RNNCell(g.base)) for n, g in published_rnn_cells.PUBLISHED.items()}
-    return {**cells, **networks, **trees}
 
 
 PUBLISHED: Mapping[str, Published] = MappingProxyType(_all())

@@ -11,9 +11,6 @@ table of choices.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from nas_gym.drawing import table as canvas
 from nas_gym.drawing.figures import DPI, rgb_array
 from nas_gym.errors import InvalidTokens, unknown_name
@@ -21,7 +18,9 @@ from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
 
 if TYPE_CHECKING:
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 RENDER_MODES = ("ansi", "rgb_array")
 
@@ -82,8 +81,10 @@ def draw_tokens(
     return canvas.draw_table(rows, open_row=open_row, title=title)
 
 
-def render_tokens(table: ChoiceTable, tokens: Sequence[int], mode: str) -> str | NDArray[np.uint8]:
-    """What an environment's ``render()`` returns, for an architecture finished or not.
+def render_tokens(
+    table: ChoiceTable, tokens: Sequence[int], mode: str
+) -> "str | NDArray[np.uint8]":
+    """Return what an environment's ``render()`` shows of an architecture, finished or not.
 
     Args:
         table: The choices of the environment's space.
@@ -112,7 +113,7 @@ def render_tokens(table: ChoiceTable, tokens: Sequence[int], mode: str) -> str |
 
 
 def path(table: ChoiceTable, tokens: Sequence[int]) -> tuple[tuple[Choice, ...], tuple[int, ...]]:
-    """The choices that tokens answer, with the open one as the last, and the tokens, folded."""
+    """Return the choices that tokens answer, the open one last, and the tokens, folded."""
     choices: list[Choice] = []
     taken: list[int] = []
     while (choice := table.after(tuple(taken))) is not None:
@@ -143,7 +144,7 @@ def _frame_size(space: SearchSpace[Any]) -> tuple[float, float]:
 
 
 def choices_in_words(choices: Sequence[Choice], tokens: Sequence[int]) -> str:
-    """The tokens of an architecture of any space, complete or not: one line a choice.
+    """Write an architecture of any space, complete or not, in words: one line per choice.
 
     Args:
         choices: The choices on the way. Those beyond the tokens are open: the first of them is
@@ -161,10 +162,10 @@ def choices_in_words(choices: Sequence[Choice], tokens: Sequence[int]) -> str:
 
 
 def picked_options(choices: Sequence[Choice], tokens: Sequence[int]) -> list[tuple[str, str]]:
-    """Name and chosen option of each token; raises InvalidTokens for more tokens than choices."""
+    """Return name and option of each token; raise InvalidTokens for more tokens than choices."""
     if len(tokens) > len(choices):
         raise InvalidTokens(
-            f"{len(tokens)} tokens were given for {len(choices)} choices: give one a choice"
+            f"{len(tokens)} tokens were given for {len(choices)} choices: give one per choice"
         )
     return [
         (choice.name, str(choice.options[token % len(choice.options)]))
@@ -173,5 +174,5 @@ def picked_options(choices: Sequence[Choice], tokens: Sequence[int]) -> list[tup
 
 
 def open_choice_in_words(choice: Choice) -> str:
-    """The choice that is open, with its options: ``kernel: ? (1, 3, 5)``."""
+    """Write the open choice with its options: ``kernel: ? (1, 3, 5)``."""
     return f"{choice.name}: ? ({', '.join(map(str, choice.options))})"

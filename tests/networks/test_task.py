@@ -3,7 +3,7 @@ from dataclasses import asdict, replace
 
 import pytest
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.networks.task import Task, task_from_json, task_to_json
 
 TASK = Task(3, 32, 32, 10, repeats=6, filters=32, drop_path=0.4)
@@ -33,13 +33,18 @@ def test_tasks_come_back_from_json(change: dict[str, float]) -> None:
         ([], "a task is a JSON object"),
         ({"channels": 3}, "with the fields channels, height"),
         (SAVED | {"depth": 3}, "not {"),
-        (SAVED | {"height": 8.5}, "height of a task is 8.5: expected a whole number"),
+        (SAVED | {"height": 8.5}, "height of a task is 8.5: give a whole number of 1 or more"),
         (SAVED | {"classes": True}, "classes of a task is True"),
-        (SAVED | {"stem": 1}, "expected a name"),
-        (SAVED | {"auxiliary": 1}, "expected true or false"),
-        (SAVED | {"width_multiplier": "half"}, "expected a number"),
+        (SAVED | {"stem": 1}, "stem of a task is 1: give one of 'cifar', 'imagenet'"),
+        (SAVED | {"auxiliary": 1}, "give true or false"),
+        (SAVED | {"width_multiplier": "half"}, "give a finite number above 0"),
     ],
 )
 def test_other_data_is_refused_in_a_sentence(data: object, message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
         task_from_json(data)
+
+
+def test_unknown_stems_get_a_hint() -> None:
+    with pytest.raises(UnknownName, match="unknown stem of a task 'cifr': did you mean 'cifar'"):
+        task_from_json(SAVED | {"stem": "cifr"})

@@ -1,4 +1,4 @@
-"""Convolutions of small images as matrix products, for the CPU.
+"""Fast path; read ``networks/convolutions.py`` first. Small convolutions as matrix products (CPU).
 
 torch's convolutions spend most of a child's training time on the gradients of depthwise and 1x1
 kernels, at a hundredth of the processor's speed when images have 8 x 8 pixels or fewer and layers
@@ -13,13 +13,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-Axis = tuple[int, int, int]  # kernel, stride and dilation along one side
-MOST_PIXELS = 64  # of an image whose depthwise convolution is worth a matrix for each channel
+from nas_gym.networks.padding import Axis, same_padding
+
+MOST_PIXELS = 64  # of an image whose depthwise convolution is worth a matrix per channel
 MOST_ENTRIES = 2**15  # of a matrix that is worth its taps' repetition
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
-    """1x1 convolution.
+    """Convolve with kernels of one pixel.
 
     Args:
         x: (batch, in_channels, height, width)
@@ -34,7 +35,7 @@ def pointwise(x: Tensor, weight: Tensor) -> Tensor:
 
 
 def diagonal_halving(x: Tensor, straight: Tensor, shifted: Tensor) -> Tensor:
-    """Two 1x1 convolutions of stride 2, the second one on the image moved by a pixel, concatenated.
+    """Concatenate two 1x1 convolutions of stride 2, the second one of the image moved by a pixel.
 
     Args:
         x: (batch, in_channels, height, width)
@@ -56,13 +57,13 @@ def diagonal_halving(x: Tensor, straight: Tensor, shifted: Tensor) -> Tensor:
 
 
 def worth_depthwise(x: Tensor, weight: Tensor) -> bool:
-    """Whether ``depthwise`` beats torch's convolution (forward and gradients, as measured)."""
+    """Return whether ``depthwise`` beats torch's convolution (forward and gradients, measured)."""
     pixels, taps = x.shape[2] * x.shape[3], weight[0].numel()
     return pixels <= min(MOST_PIXELS, 4 * taps) and x.shape[0] >= taps
 
 
 def worth_by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> bool:
-    """Whether ``by_rows`` beats torch's convolution (forward and gradients, as measured)."""
+    """Return whether ``by_rows`` beats torch's convolution (forward and gradients, measured)."""
     (height, stride, dilation), (width, _, _) = axes
     longest = max(x.shape[2:])
     unusual = min(height, width) == 1 or stride > 1 or (dilation > 1 and longest <= 4)
@@ -71,7 +72,7 @@ def worth_by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> bool:
 
 
 def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
-    """Depthwise convolution, "SAME" padded: one pixels-to-pixels matrix for each channel.
+    """Convolve each channel, "SAME" padded, by one matrix from pixels to pixels per channel.
 
     Args:
         x: (batch, channels, height, width), small.
@@ -94,7 +95,7 @@ def depthwise(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
 
 
 def by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
-    """Convolution, "SAME" padded: one matrix from the pixels of a row to those of an output row.
+    """Convolve, "SAME" padded, by one matrix from the pixels of a row to those of an output row.
 
     Args:
         x: (batch, in_channels, height, width), narrow.
@@ -129,7 +130,7 @@ def by_rows(x: Tensor, weight: Tensor, axes: tuple[Axis, ...]) -> Tensor:
 
 @lru_cache(maxsize=128)  # at most 0.8 MB each
 def tap_table(size: tuple[int, ...], axes: tuple[Axis, ...], dtype: torch.dtype) -> Tensor:
-    """(taps, pixels, output pixels): 1 where a tap brings a pixel to an output pixel, else 0."""
+    """Return (taps, pixels, output pixels): 1 if a tap brings the pixel to the output pixel."""
     # A tensor made in inference mode could not take part in gradients later.
     with torch.inference_mode(False), torch.no_grad():
         tables = [_axis_table(n, axis, dtype) for n, axis in zip(size, axes, strict=True)]
@@ -140,7 +141,7 @@ def tap_table(size: tuple[int, ...], axes: tuple[Axis, ...], dtype: torch.dtype)
 
 
 def _axis_table(size: int, axis: Axis, dtype: torch.dtype) -> Tensor:
-    """The same along one side: (kernel, size, ceil(size / stride))."""
+    """Return the same along one side: (kernel, size, ceil(size / stride))."""
     kernel, stride, dilation = axis
     tap, pixel, output = torch.meshgrid(
         torch.arange(kernel), torch.arange(size), torch.arange(-(-size // stride)), indexing="ij"
@@ -149,22 +150,14 @@ def _axis_table(size: int, axis: Axis, dtype: torch.dtype) -> Tensor:
     return (output * stride + tap * dilation - before == pixel).to(dtype)
 
 
-def same_padding(size: int, axis: Axis) -> tuple[int, int]:
-    """Zeros before and after a side of ``size`` pixels that becomes ceil(size / stride)."""
-    kernel, stride, dilation = axis
-    span = (-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1
-    total = max(span - size, 0)
-    return total // 2, total - total // 2
-
-
 def with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
-    """``x`` itself; its gradient is brought into ``memory_format`` before it flows on.
+    """Return ``x`` itself; its gradient is brought into ``memory_format`` before it flows on.
 
     Many of torch's backward functions take several times as long when the gradient has another
     format than the input had.
     """
 
-    def convert(gradient: Tensor | None) -> Tensor | None:  # None where it is not needed
+    def convert(gradient: Tensor | None) -> Tensor | None:  # None if it is not needed
         return None if gradient is None else gradient.contiguous(memory_format=memory_format)
 
     if x.requires_grad:
@@ -174,5 +167,5 @@ def with_gradient_in(memory_format: torch.memory_format, x: Tensor) -> Tensor:
 
 
 def _from_pixels(rows: Tensor, batch: int, height: int, width: int) -> Tensor:
-    """(batch * height * width, channels) as (batch, channels, height, width)."""
+    """Return (batch * height * width, channels) as (batch, channels, height, width)."""
     return rows.view(batch, height, width, -1).permute(0, 3, 1, 2)

@@ -1,4 +1,6 @@
-"""What the fused recurrent layers share: products, elementwise functions and their slopes.
+"""Fast path; read ``networks/recurrent.py`` first. What the fused recurrent layers share.
+
+These are products, elementwise functions and their slopes.
 
 NumPy, on the tensors' memory, calls small functions in a third of torch's time and has the faster
 tanh; torch has the faster sigmoid. Products of matrices stay with torch, which keeps them to its
@@ -22,7 +24,7 @@ WORTH_ONEDNN = 2**20  # multiply-adds of a product from which oneDNN is faster (
 
 
 def _onednn() -> Callable[..., Tensor] | None:
-    """The product by oneDNN, which has no public name in torch, where this torch has it."""
+    """Return oneDNN's product, which has no public name in torch, or None without it."""
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return None
     try:
@@ -36,10 +38,10 @@ _linear = _onednn()
 
 
 def product(x: Tensor, weights: Tensor) -> Tensor:
-    """``x @ weights.t()``, a new tensor.
+    """Return ``x @ weights.t()``, a new tensor.
 
     On the processor of AMD where this was measured, oneDNN, which torch uses for its LSTM, takes
-    half the time of torch's own product where that is large, and more where it is small.
+    half the time of torch's own product if that is large, and more if it is small.
 
     Args:
         x: (rows, inner)
@@ -55,14 +57,14 @@ def product(x: Tensor, weights: Tensor) -> Tensor:
 
 
 def weight_gradient(of_products: Tensor, x: Tensor) -> Tensor:
-    """``of_products.t() @ x``: the gradient of the weights that made products of ``x``.
+    """Return ``of_products.t() @ x``: the gradient of the weights that made products of ``x``.
 
     Args:
         of_products: (rows, columns)
         x: (rows, inner)
 
     Returns:
-        (columns, inner), in which the fewer numbers of ``x`` were turned, not those of the rest.
+        (columns, inner); the fewer numbers of ``x`` were turned, not those of the products.
     """
     return product(x.t().contiguous(), of_products.t()).t()
 
@@ -79,7 +81,7 @@ def _maximum(a: Array, b: Array, out: Array) -> Array:
     return np.maximum(a, b, out=out)
 
 
-# Of two values and where the result goes; of a value and where the result goes.
+# Functions of two values, or of one, and of the array that the result goes into.
 COMBINE: dict[str, Callable[..., Any]] = {
     "add": np.add,
     "elem_mult": np.multiply,
@@ -94,12 +96,12 @@ ACTIVATE: dict[str, Callable[..., Any]] = {
 
 
 def sigmoid(x: Array, out: Array) -> None:
-    """The logistic function by torch, of NumPy's arrays."""
+    """Compute the logistic function of NumPy's arrays by torch."""
     torch.sigmoid(torch.from_numpy(x), out=torch.from_numpy(out))
 
 
 def apply(activation: str, x: Array, out: Array) -> None:
-    """Any activation of NumPy's arrays."""
+    """Compute any activation of NumPy's arrays."""
     if activation == "identity":
         np.copyto(out, x)
     elif activation == "sigmoid":
@@ -130,7 +132,7 @@ class Program:
         return self._views[key][1]
 
     def run(self, step: int) -> None:
-        """One step."""
+        """Do one step."""
         for function, operands in self._lines:
             function(*operands[step])
 
@@ -143,14 +145,14 @@ class Slab:
 
     Args:
         like: Whose type the arrays get.
-        numbers: How many there is room for; arrays beyond get memory of their own.
+        numbers: The room that there is; arrays beyond it get memory of their own.
     """
 
     def __init__(self, like: Tensor, numbers: int) -> None:
         self._memory, self._used = like.new_empty(max(numbers, LEAST_SLAB)), 0
 
     def take(self, *shape: int) -> Tensor:
-        """An array with any values."""
+        """Return an array with any values."""
         start, self._used = self._used, self._used + math.prod(shape)
         if self._used > len(self._memory):
             return self._memory.new_empty(shape)
@@ -158,7 +160,7 @@ class Slab:
 
 
 def slope(activation: str, value: Array, before: Array | None) -> Array | None:
-    """The derivative from the activation's value, of sin from its argument; None stands for 1."""
+    """Return the derivative from the activation's value, sin's from its argument; None is 1."""
     if activation == "identity":
         return None
     if activation == "relu":
@@ -172,7 +174,7 @@ def slope(activation: str, value: Array, before: Array | None) -> Array | None:
 
 
 def slopes_of(combination: str, a: Array, b: Array) -> tuple[Array | None, Array | None]:
-    """Derivatives of a combination by both values; None stands for 1."""
+    """Return the derivatives of a combination by both values; None stands for 1."""
     if combination == "add":
         return None, None
     if combination == "elem_mult":
@@ -183,7 +185,7 @@ def slopes_of(combination: str, a: Array, b: Array) -> tuple[Array | None, Array
 
 
 def times(a: Array | None, b: Array | None) -> Array | None:
-    """The product, where None stands for 1."""
+    """Return the product; None stands for 1."""
     if a is None or b is None:
         return b if a is None else a
     return np.asarray(a * b)

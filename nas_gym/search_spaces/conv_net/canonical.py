@@ -1,6 +1,6 @@
 """The canonical key of a convolutional network: equal for networks that compute the same function.
 
-Two networks have equal keys when they differ in the numbers of their layers alone: they are the
+Two networks have equal keys if they differ only in the numbers of their layers: they are the
 same graph. The order in which a layer's inputs are concatenated does not count (its weights absorb
 it). No layer is dead: what nobody reads goes to the classifier.
 """
@@ -14,7 +14,7 @@ TRIES = 24  # of layers that look alike, for one network; each takes about 0.1 m
 
 
 def canonical_key(genotype: ConvNetGenotype) -> str:
-    """A string equal for isomorphic networks, and for no others.
+    """Return a string equal for isomorphic networks, and for no others.
 
     It spells out the whole network in an order that does not depend on the numbers of its layers,
     so that equal keys always mean equal networks. That isomorphic networks have equal keys holds up
@@ -39,7 +39,7 @@ def _label(layer: ConvLayer) -> str:
 
 
 def _spelled(order: Iterable[int], labels: Sequence[str], inputs: Sequence[Sequence[int]]) -> str:
-    """The network's layers in ``order``, each with the places of its inputs."""
+    """Write the network's layers in ``order``, each with the places of its inputs."""
     order = list(order)
     place = dict(zip(order, range(len(order)), strict=True))
     return ";".join(
@@ -48,7 +48,7 @@ def _spelled(order: Iterable[int], labels: Sequence[str], inputs: Sequence[Seque
 
 
 def _ranks(values: Sequence[object]) -> list[int]:
-    """Each value's place among the different ones, sorted."""
+    """Return each value's place among the different ones, sorted."""
     rank = {value: place for place, value in enumerate(sorted(set(values)))}  # type: ignore[type-var]
     return [rank[value] for value in values]
 
@@ -59,7 +59,7 @@ def _smallest(labels: Sequence[str], inputs: Sequence[Sequence[int]]) -> str:
 
 
 class _Alike:
-    """Tells layers apart that have equal labels: by colour refinement, then by trying.
+    """A network whose equally labelled layers are told apart: by colours, then by trying.
 
     A layer's colour says what it is and what surrounds it; it never depends on layers' numbers.
     """
@@ -74,7 +74,7 @@ class _Alike:
         self.tries = TRIES
 
     def smallest(self, colours: list[int]) -> str:
-        """The smallest spelling over all ways to put layers of one colour in order."""
+        """Return the smallest spelling over all ways to put layers of one colour in order."""
         shared = [colour for colour, count in Counter(colours).items() if count > 1]
         if not shared:
             order = sorted(range(len(colours)), key=colours.__getitem__)
@@ -97,12 +97,12 @@ class _Alike:
         return min(found)
 
     def _picture(self, colours: list[int]) -> list[tuple[int, list[int]]]:
-        """What the colours alone tell of the graph: a choice with a larger one is not followed."""
+        """Return what only the colours tell of the graph: only the smallest is followed."""
         of_inputs = [sorted([colours[j] for j in earlier]) for earlier in self.inputs]
         return sorted(zip(colours, of_inputs, strict=True))
 
     def refined(self, colours: list[int]) -> list[int]:
-        """Colours split by the colours of inputs and readers, until no more are split."""
+        """Split the colours by those of inputs and readers, until no more are split."""
         count = len(set(colours))
         while True:
             colours = _ranks(

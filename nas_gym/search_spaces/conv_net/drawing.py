@@ -8,11 +8,11 @@ classifier from the layers that no layer reads. A hollow dot is an input that is
 """
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.drawing.figures import _listed, add_box, add_edges, add_wire, blank_figure
+from nas_gym.drawing.figures import add_box, add_edges, add_wire, blank_figure, listed
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net.layout import lanes_of, loose_ends, padded_inputs
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ LEGENDS = {
 
 
 def draw_network(genotype: ConvNetGenotype, *, title: str | None = None) -> "Figure":
-    """The whole network; the figure's size depends on its depth and the number of its pools."""
+    """Draw the whole network; the size depends on its depth and the number of its pools."""
     rows = len(genotype.layers) + len(genotype.pools)
     return draw_unfinished_network(genotype, rows=rows, finished=True, title=title)
 
@@ -50,7 +50,7 @@ def draw_network(genotype: ConvNetGenotype, *, title: str | None = None) -> "Fig
 def draw_unfinished_network(
     genotype: ConvNetGenotype, *, rows: int, finished: bool = False, title: str | None = None
 ) -> "Figure":
-    """As ``draw_network``, of the layers so far.
+    """Draw the layers so far as ``draw_network`` does.
 
     Args:
         genotype: Its layers so far, perhaps none.
@@ -67,7 +67,7 @@ def draw_unfinished_network(
 
 
 def figure_size(rows: int) -> tuple[float, float]:
-    """Width and height, inches, of the drawing of networks with so many layers and pools."""
+    """Return width and height, inches, of networks with so many layers and pools."""
     lanes = max(3.0, min(LANE * rows, WIDEST)) + LANE  # room for a title as well
     return 2 * MARGIN + REPAIRS + BOX_WIDTH + lanes, LEGEND + HEADING + (rows + 2) * _pitch(rows)
 
@@ -77,7 +77,7 @@ def _pitch(rows: int) -> float:
 
 
 class _NetworkPainter:
-    """Paints one network; all lengths are inches."""
+    """A painter of one network; all lengths are inches."""
 
     def __init__(
         self, axes: "Axes", genotype: ConvNetGenotype, rows: int, *, finished: bool
@@ -96,7 +96,7 @@ class _NetworkPainter:
         self.lane = min(LANE, WIDEST / max(1, len(self.lanes)))
 
     def paint(self) -> None:
-        """Boxes lie in front of the edges."""
+        """Paint all; boxes lie in front of the edges."""
         depth = len(self.layers)
         self._end(self._row(-1), "image")
         for i, layer in enumerate(self.layers):
@@ -119,12 +119,12 @@ class _NetworkPainter:
         self._legend()
 
     def _row(self, layer: int) -> float:
-        """Height of a layer; -1 is the image, one past the last the classifier."""
+        """Return the height of a layer; -1 is the image, one past the last the classifier."""
         pools = sum(place <= layer for place in self.genotype.pools)
         return LEGEND + self.pitch * (layer + 1.5 + pools)
 
     def _lane_x(self, lane: int) -> float:
-        """Early layers are outside: a later one's way to its lane crosses fewer of them."""
+        """Return a lane's place; early layers' lanes are outside, so that fewer ways cross them."""
         return self.right + self.lane * (max(self.lanes.values()) - lane + 1.5)
 
     def _end(self, y: float, label: str) -> None:
@@ -136,7 +136,7 @@ class _NetworkPainter:
         self.axes.text(self.left + 0.06, self._row(i), str(i), fontsize=size, **style)
 
     def _pool(self, place: int) -> None:
-        """A pool halves everything: its bar lies behind the lanes as well."""
+        """Draw a pool's bar, behind the lanes as well: it halves everything."""
         y = self._row(place) - self.pitch
         beyond = self._lane_x(0) + self.lane if self.lanes else self.right
         low = self.left - REPAIRS
@@ -146,7 +146,7 @@ class _NetworkPainter:
         add_box(self.axes, self.x, y, 0.8 * BOX_WIDTH, height, COLOURS["pool"], words, size)
 
     def _straight(self) -> None:
-        """Edges to the next layer, the first one's from the image, the last one's out."""
+        """Draw the edges to the next layer, the first one from the image, the last one out."""
         starts = [i - 1 for i, layer in enumerate(self.layers) if i == 0 or i - 1 in layer.inputs]
         if self.finished:
             starts.append(len(self.layers) - 1)
@@ -160,7 +160,7 @@ class _NetworkPainter:
             self._dots([self.x], [self._row(i + 1) - 0.59 * self.pitch], STRAIGHT, hollow=True)
 
     def _lane(self, source: int, x: float) -> None:
-        """Up from the source to its last reader, with a dot for each."""
+        """Draw a lane from the source up to its last reader, with a dot for each."""
         readers = [i for i, layer in enumerate(self.layers) if source in layer.inputs]
         readers = [i for i in readers if i > source + 1]
         colour = LANE_COLOURS[source % len(LANE_COLOURS)]
@@ -172,7 +172,7 @@ class _NetworkPainter:
             self._dots([x] * len(heights), heights, colour, hollow=hollow)
 
     def _taps(self) -> None:
-        """One line into each layer, from the farthest lane that it reads."""
+        """Draw one line into each layer, from the farthest lane that it reads."""
         for i, layer in enumerate(self.layers):
             far = [self._lane_x(self.lanes[j]) for j in layer.inputs if j < i - 1]
             if far:
@@ -190,7 +190,7 @@ class _NetworkPainter:
         self.axes.plot(x, y, linestyle="", color=colour, markerfacecolor=fill, zorder=3, **style)
 
     def _from_image(self) -> None:
-        """The first repair; the first layer reads the image anyway."""
+        """Draw the first repair; the first layer reads the image anyway."""
         readers = [i for i, layer in enumerate(self.layers) if i and not layer.inputs]
         if not readers:
             return
@@ -204,7 +204,7 @@ class _NetworkPainter:
         self._dots([x] * len(heights), heights, FROM_IMAGE)
 
     def _loose(self) -> None:
-        """The second repair; the last layer goes to the classifier anyway."""
+        """Draw the second repair; the last layer goes to the classifier anyway."""
         loose = loose_ends(self.layers)[:-1]
         if not loose:
             return
@@ -218,7 +218,7 @@ class _NetworkPainter:
             self._dots([x], [height], LOOSE, hollow=i in self.padded[-1])
 
     def _legend(self) -> None:
-        """What the colours mean, where they occur."""
+        """Write what the colours mean, if they occur."""
         shown: Mapping[str, bool] = {
             FROM_IMAGE: any(not layer.inputs for layer in self.layers[1:]),
             LOOSE: self.finished and len(loose_ends(self.layers)) > 1,
@@ -231,54 +231,20 @@ class _NetworkPainter:
             self.axes.text(MARGIN, y, LEGENDS[colour], color=colour, **style)
 
 
-def lanes_of(layers: Sequence[ConvLayer]) -> dict[int, int]:
-    """The lane of each layer that is read by more than the next one; 0 is the outermost.
-
-    Layers share a lane where one's last reader comes before the other.
-    """
-    last = {
-        j: i for i, layer in enumerate(layers) for j in layer.inputs if j < i - 1
-    }  # the last reader of each
-    lanes: dict[int, int] = {}
-    ends: list[int] = []  # where each lane is free again
-    for source in sorted(last):
-        free = [lane for lane, end in enumerate(ends) if end < source]
-        lane = free[0] if free else len(ends)
-        ends[lane : lane + 1] = [last[source]]
-        lanes[source] = lane
-    return lanes
-
-
-def padded_inputs(layers: Sequence[ConvLayer]) -> list[tuple[int, ...]]:
-    """Of each layer, and of the classifier, the inputs that are smaller than another one.
-
-    That is for images large enough: in a very small one different strides may end at one size.
-    """
-    sizes: list[tuple[Fraction, Fraction]] = []  # height and width of each output; the image's is 1
-    padded: list[tuple[int, ...]] = []
-    classifier = ConvLayer(1, 1, 0, loose_ends(layers))
-    for layer in (*layers, classifier):
-        inputs = [sizes[j] for j in layer.inputs] or [(Fraction(1), Fraction(1))]
-        high, wide = (max(size[side] for size in inputs) for side in (0, 1))
-        padded.append(tuple(j for j in layer.inputs if sizes[j] != (high, wide)))
-        sizes.append((high / layer.stride_height, wide / layer.stride_width))
-    return padded
-
-
 def network_as_text(genotype: ConvNetGenotype) -> str:
-    """A whole convolutional network: one line a layer, and one for the classifier."""
+    """Write a whole network in words: one line per layer, and one for the classifier."""
     lines: list[str] = []
     for i, layer in enumerate(genotype.layers):
         if i in genotype.pools:
             lines.append(pool_in_words())
-        inputs = _listed(layer.inputs) if layer.inputs else "image"
+        inputs = listed(layer.inputs) if layer.inputs else "image"
         words = layer_in_words(layer, genotype.block_layers)
         lines.append(f"layer {i}: {words} <- {inputs}")
-    return "\n".join([*lines, f"classifier <- {_listed(loose_ends(genotype.layers))}"])
+    return "\n".join([*lines, f"classifier <- {listed(loose_ends(genotype.layers))}"])
 
 
 def layer_in_words(layer: ConvLayer, block_layers: int = 1) -> str:
-    """For example ``conv 3x5, 48 filters, stride 2x1``, heights first."""
+    """Write a layer in words, ``conv 3x5, 48 filters, stride 2x1``, heights first."""
     size = f"{layer.filter_height}x{layer.filter_width}"
     words = f"conv {size}, {layer.filters} filters" if layer.type == "conv" else f"max pool {size}"
     if (layer.stride_height, layer.stride_width) != (1, 1):
@@ -289,11 +255,5 @@ def layer_in_words(layer: ConvLayer, block_layers: int = 1) -> str:
 
 
 def pool_in_words() -> str:
-    """Of a fixed pool of the network."""
+    """Write a fixed pool of the network in words."""
     return "max pool 2x2 of all outputs so far"
-
-
-def loose_ends(layers: Sequence[ConvLayer]) -> tuple[int, ...]:
-    """The layers that no layer reads; the last layer is always one."""
-    read = {j for layer in layers for j in layer.inputs}
-    return tuple(i for i in range(len(layers)) if i not in read)

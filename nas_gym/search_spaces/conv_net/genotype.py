@@ -1,10 +1,10 @@
 """A convolutional network as data: its layers, and what JSON gives, checked."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from nas_gym.errors import InvalidGenotype, unknown_name
+from nas_gym.search_spaces.architecture import json_object
 
 TYPES = ("conv", "pool")
 
@@ -32,13 +32,13 @@ class ConvNetGenotype:
 
 
 def genotype_from_json(data: object) -> ConvNetGenotype:
-    """The genotype in JSON data, as ``genotype_to_json`` writes it.
+    """Return the genotype in JSON data, as ``genotype_to_json`` writes it.
 
     Raises:
         InvalidGenotype: It is no such data, or a network that cannot be built.
         UnknownName: A type of layer that is not known.
     """
-    given = _object(data, ConvNetGenotype, "a convolutional network")
+    given = json_object("a convolutional network", data, ConvNetGenotype)
     layers, pools = given["layers"], given.get("pools", [])
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not isinstance(pools, list):
         raise InvalidGenotype("'layers' and 'pools' of a convolutional network are JSON lists")
@@ -52,7 +52,7 @@ def genotype_from_json(data: object) -> ConvNetGenotype:
 
 
 def check_genotype(genotype: ConvNetGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where ``genotype`` cannot be built."""
+    """Raise InvalidGenotype or UnknownName if ``genotype`` cannot be built."""
     depth = len(genotype.layers)
     if not depth:
         raise InvalidGenotype("a convolutional network has no layers: give one or more")
@@ -78,24 +78,11 @@ def check_genotype(genotype: ConvNetGenotype) -> None:
 
 
 def _layer_from_json(i: int, data: object) -> ConvLayer:
-    given = _object(data, ConvLayer, f"layer {i}")
+    given = json_object(f"layer {i}", data, ConvLayer)
     inputs = given.get("inputs", [])
     if not isinstance(inputs, list):
         raise InvalidGenotype(f"layer {i}: inputs is {inputs!r}: expected a JSON list")
     return ConvLayer(**{**given, "inputs": tuple(inputs)})
-
-
-def _object(data: object, kind: type[Any], what: str) -> dict[str, Any]:
-    """``data`` where it is a JSON object with the fields of ``kind``; defaults may be missing."""
-    known = [field.name for field in fields(kind)]
-    needed = [field.name for field in fields(kind) if field.default is MISSING]
-    keys = set(data) if isinstance(data, Mapping) else set()
-    if not isinstance(data, Mapping) or not set(needed) <= keys <= set(known):
-        shown = f"one with {', '.join(map(str, data))}" if isinstance(data, Mapping) else repr(data)
-        raise InvalidGenotype(
-            f"{what} is a JSON object with the keys {', '.join(known)}, not {shown[:60]}"
-        )
-    return dict(data)
 
 
 def _check_whole(name: str, value: object, least: int) -> None:
@@ -104,7 +91,7 @@ def _check_whole(name: str, value: object, least: int) -> None:
 
 
 def _rising(numbers: Sequence[object], allowed: range) -> bool:
-    """Whether ``numbers`` are of ``allowed``, each above the one before."""
+    """Return whether ``numbers`` are of ``allowed``, each above the one before."""
     last = allowed.start - 1
     for number in numbers:
         if isinstance(number, bool) or not isinstance(number, int):

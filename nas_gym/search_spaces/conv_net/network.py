@@ -1,7 +1,7 @@
 """The network of a convolutional genotype (Zoph & Le 2016, sections 3.2, 3.3 and 4.1).
 
 Three rules make a network of every genotype (section 3.3): a layer without inputs reads the image;
-what no layer reads is concatenated for the classifier; and where inputs differ in size, the smaller
+what no layer reads is concatenated for the classifier; and if inputs differ in size, the smaller
 ones are surrounded by zeros (evenly; an odd row or column of them is below or on the right).
 
 What the paper leaves open is our reading:
@@ -15,7 +15,6 @@ What the paper leaves open is our reading:
 - weights start as He et al. 2015 have it.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -24,9 +23,9 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import SamePaddedConv2d
-from nas_gym.networks.kernels.convolution import same_padding
 from nas_gym.networks.operations import initialize
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.padding import same_padding
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype, check_genotype
 
 
@@ -73,7 +72,7 @@ class ConvBlock(nn.Module):
 
 
 class MaxPool(nn.Module):
-    """Max pool, "SAME" padded: ceil(size / stride) outputs a side; nothing outside is the largest.
+    """Max pool, "SAME" padded: ceil(size / stride) outputs per side; the padding never wins.
 
     Args:
         window: Height and width.
@@ -106,8 +105,8 @@ class ConvNetwork(nn.Module):
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
-        InvalidOption: A size below 1, another stem than ``"cifar"``, an auxiliary classifier or
-            drop-path, which these networks do not have.
+        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
+            these networks do not have.
     """
 
     def __init__(self, genotype: ConvNetGenotype, task: Task) -> None:
@@ -128,12 +127,12 @@ class ConvNetwork(nn.Module):
         self.apply(initialize)
 
     def _read_after(self, place: int) -> set[int]:
-        """Layers before ``place`` that a later one, or the classifier, reads."""
+        """Return the layers before ``place`` that a later one, or the classifier, reads."""
         later = {source for sources in self.sources[place:] for source in sources}
         return {i for i in range(place) if i in later or i in self.loose}
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits of ``images``."""
+        """Return the logits of ``images``."""
         outputs: list[Tensor] = []
         for i, layer in enumerate(self.layers):
             if i in self.pools:
@@ -146,7 +145,7 @@ class ConvNetwork(nn.Module):
 
 
 def concatenated(images: Sequence[Tensor]) -> Tensor:
-    """All channels of ``images``, smaller ones in the middle of zeros."""
+    """Concatenate all channels of ``images``, smaller ones in the middle of zeros."""
     if len(images) == 1:
         return images[0]
     height, width = (max(image.shape[axis] for image in images) for axis in (2, 3))
@@ -154,7 +153,7 @@ def concatenated(images: Sequence[Tensor]) -> Tensor:
 
 
 def mean_of_concatenated(images: Sequence[Tensor]) -> Tensor:
-    """(batch, channels): the mean over the pixels of ``concatenated(images)``."""
+    """Return (batch, channels): the mean over the pixels of ``concatenated(images)``."""
     pixels = max(x.shape[2] for x in images) * max(x.shape[3] for x in images)
     return torch.cat([image.sum(dim=(2, 3)) for image in images], 1) / pixels
 
@@ -180,11 +179,6 @@ def _layer(layer: ConvLayer, in_channels: int, times: int, task: Task) -> nn.Mod
 
 
 def _check(task: Task) -> None:
-    check_sizes(task)
-    if not 0 < task.width_multiplier < math.inf:
-        raise InvalidOption(f"width_multiplier is {task.width_multiplier}: give a number above 0")
-    if task.more_filters < 0:
-        raise InvalidOption(f"more_filters is {task.more_filters}: give 0 or more")
     if task.stem != "cifar" or task.auxiliary or task.drop_path:
         raise InvalidOption(
             "convolutional networks have the stem 'cifar', no auxiliary classifier and no "

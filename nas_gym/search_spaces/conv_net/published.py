@@ -4,10 +4,11 @@ from dataclasses import replace
 from types import MappingProxyType
 
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net.space import NO_STRIDE, ConvNet
 
 
 def _published(text: str) -> ConvNetGenotype:
-    """A network from a compact text: ``height x width, filters < inputs; ...``, counted from 1."""
+    """Read a network from text: ``height x width, filters < inputs; ...``, counted from 1."""
     layers = []
     for words in text.split(";"):
         size, filters_and_inputs = words.split(",", 1)
@@ -19,13 +20,13 @@ def _published(text: str) -> ConvNetGenotype:
 
 
 def densely_connected(genotype: ConvNetGenotype) -> ConvNetGenotype:
-    """The same layers, each with all earlier ones as inputs."""
+    """Return the same layers, each with all earlier ones as inputs."""
     layers = enumerate(genotype.layers)
     return replace(genotype, layers=tuple(replace(c, inputs=tuple(range(i))) for i, c in layers))
 
 
 def chain(genotype: ConvNetGenotype) -> ConvNetGenotype:
-    """The same layers, each with the one before as its only input."""
+    """Return the same layers, each with the one before as its only input."""
     layers = enumerate(genotype.layers)
     return replace(
         genotype, layers=tuple(replace(c, inputs=(i - 1,) if i else ()) for i, c in layers)
@@ -45,6 +46,11 @@ NAS_V1 = _published(
 NAS_V1_DENSE = densely_connected(NAS_V1)
 NAS_V1_CHAIN = chain(NAS_V1)
 
-PUBLISHED_NETWORKS = MappingProxyType(
+PUBLISHED = MappingProxyType(
     {"nas-v1": NAS_V1, "nas-v1-dense": NAS_V1_DENSE, "nas-v1-chain": NAS_V1_CHAIN}
 )
+
+
+def space_of(genotype: ConvNetGenotype) -> ConvNet:
+    """Return the space of networks without strides that are as deep."""
+    return replace(NO_STRIDE, depth=len(genotype.layers))

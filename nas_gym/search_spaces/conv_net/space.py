@@ -1,13 +1,13 @@
 """Whole convolutional networks, layer by layer (Zoph & Le 2016, sections 3.2, 3.3 and 4.1)."""
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import Task
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.conv_net.canonical import canonical_key
 from nas_gym.search_spaces.conv_net.genotype import (
     TYPES,
@@ -19,35 +19,42 @@ from nas_gym.search_spaces.grammar import Pick, Picked
 
 __all__ = ["PRESETS", "ConvLayer", "ConvNet", "ConvNetGenotype"]
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Number = Annotated[int, Ge(1)]
+_Numbers = Annotated[tuple[_Number, ...], MinLen(1), EachOnce]
+_Types = Annotated[tuple[Annotated[str, OneOf(TYPES)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class ConvNet:
+class ConvNet(Options):
     """The space of convolutional networks with skip connections.
 
-    Layer by layer: its type (where there is more than one), filter height and width, stride height
-    and width (where there is more than one), number of filters, and one bit for every earlier layer
-    that says whether its output is an input (the paper's anchor point).
+    Chosen are, layer by layer: its type (if there is more than one), filter height and width,
+    stride height and width (if there is more than one), the number of filters, and one bit for
+    every earlier layer that says whether its output is an input (the paper's anchor point).
 
     Args:
-        depth: Layers; several depths make the first token choose one.
-        heights: Heights of filters, pixels.
+        depth: Number of layers; if there are several, the first token chooses one.
+        heights: Heights of filters, pixels, each >= 1.
         widths: Widths of filters, pixels.
         strides: Vertical and horizontal strides, pixels.
         filters: Numbers of filters.
-        types: Of layers: ``("conv",)``, or with ``"pool"`` as well, the paper's extension.
+        types: Types of layers: ``("conv",)``, or also ``"pool"``, the paper's extension.
         block_layers: Convolutions that each predicted layer becomes in the network, densely
             connected (3 in the paper's pooling experiment).
         pools: Numbers of layers after which a 2x2 max pool of stride 2 stands.
     """
 
-    depth: int | tuple[int, ...] = 6
-    heights: tuple[int, ...] = (1, 3, 5, 7)
-    widths: tuple[int, ...] = (1, 3, 5, 7)
-    strides: tuple[int, ...] = (1, 2, 3)
-    filters: tuple[int, ...] = (24, 36, 48, 64)
-    types: tuple[str, ...] = ("conv",)
-    block_layers: int = 1
-    pools: tuple[int, ...] = ()
+    depth: _Number | _Numbers = 6
+    heights: _Numbers = (1, 3, 5, 7)
+    widths: _Numbers = (1, 3, 5, 7)
+    strides: _Numbers = (1, 2, 3)
+    filters: _Numbers = (24, 36, 48, 64)
+    types: _Types = ("conv",)
+    block_layers: _Number = 1
+    pools: Annotated[tuple[_Number, ...], EachOnce] = ()
 
     usual_reward = "accuracy-cubed"
     usual_recipe = "quick-conv-net"
@@ -56,27 +63,9 @@ class ConvNet:
     set_selection = "skip"  # bits that the controller scores by attention between layers
 
     def __post_init__(self) -> None:
-        for field in ("heights", "widths", "strides", "filters"):
-            _set_numbers(self, field, getattr(self, field), least=1)
-        if not isinstance(self.depth, int):
-            _set_numbers(self, "depth", self.depth, least=1)
-        elif isinstance(self.depth, bool) or self.depth < 1:
-            raise InvalidOption(f"depth is {self.depth!r}: give a whole number of 1 or more")
-        if isinstance(self.types, list | tuple):
-            object.__setattr__(self, "types", tuple(self.types))  # JSON gives lists
-        else:
-            raise InvalidOption(f"types is {self.types!r}: give a list, e.g. ['conv', 'pool']")
-        for kind in self.types:
-            if kind not in TYPES:
-                raise unknown_name("type of layer", kind, TYPES)
-        if not self.types or len(set(self.types)) < len(self.types) or "conv" not in self.types:
+        super().__post_init__()
+        if "conv" not in self.types:
             raise InvalidOption(f"types is {self.types!r}: give 'conv', or 'conv' and 'pool'")
-        if type(self.block_layers) is not int or self.block_layers < 1:
-            raise InvalidOption(
-                f"block_layers is {self.block_layers!r}: give a whole number of 1 or more"
-            )
-        if not isinstance(self.pools, list | tuple) or self.pools:
-            _set_numbers(self, "pools", self.pools, least=1)
         object.__setattr__(self, "pools", tuple(sorted(self.pools)))
         if self.pools and self.pools[-1] >= max(self.depths):
             raise InvalidOption(
@@ -98,11 +87,11 @@ class ConvNet:
     def max_length(self) -> int:
         """Tokens of the deepest network, all of it convolutions."""
         most = max(self.depths)
-        return (len(self.depths) > 1) + most * self._tokens_a_layer + most * (most - 1) // 2
+        return (len(self.depths) > 1) + most * self._tokens_per_layer + most * (most - 1) // 2
 
     @property
-    def _tokens_a_layer(self) -> int:
-        """Of a convolution, without its skip bits."""
+    def _tokens_per_layer(self) -> int:
+        """Tokens of a convolution, without its skip bits."""
         return 3 + 2 * (len(self.strides) > 1) + (len(self.types) > 1)
 
     @property
@@ -113,13 +102,13 @@ class ConvNet:
 
     @property
     def size(self) -> int:
-        """How many token lists there are."""
+        """The number of token lists."""
         conv = len(self.heights) * len(self.widths) * len(self.strides) ** 2
         layer = conv * len(self.filters) + (conv if "pool" in self.types else 0)
         return sum(layer**depth * 2 ** (depth * (depth - 1) // 2) for depth in self.depths)
 
     def choose(self, pick: Pick) -> ConvNetGenotype:
-        """The depth where it is a choice, then layer by layer."""
+        """Choose the depth if it is a choice, then layer by layer."""
         depth = self.depths[0] if len(self.depths) == 1 else pick("depth", self.depths)
         layers = tuple([self._choose_layer(pick, i) for i in range(depth)])
         return ConvNetGenotype(layers, self.block_layers, self._pools_of(depth))
@@ -139,11 +128,11 @@ class ConvNet:
         return ConvLayer(height, width, filters, inputs, down, across, kind)
 
     def _pools_of(self, depth: int) -> tuple[int, ...]:
-        """Those that stand before the last layer."""
+        """Return the pools that stand before the last layer."""
         return tuple([place for place in self.pools if place < depth])
 
     def answers(self, genotype: ConvNetGenotype) -> dict[str, object]:
-        """The option picked for each name; names that were not asked do no harm."""
+        """Return the option picked for each name; names that were not asked do no harm."""
         answers: dict[str, object] = {"depth": len(genotype.layers)}
         for i, layer in enumerate(genotype.layers):
             for field in ("type", "filter_height", "filter_width", "stride_height", "stride_width",
@@ -153,15 +142,15 @@ class ConvNet:
         return answers
 
     def canonical_key(self, genotype: ConvNetGenotype) -> str:
-        """Equal for networks that differ in the numbers of their layers alone."""
+        """Return a key equal for networks that differ only in the numbers of their layers."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> ConvNetGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: ConvNetGenotype, task: Task) -> Any:
-        """The network: ``nas_gym.search_spaces.conv_net.network.ConvNetwork``."""
+        """Build the network: ``nas_gym.search_spaces.conv_net.network.ConvNetwork``."""
         from nas_gym.search_spaces.conv_net.network import ConvNetwork
 
         return ConvNetwork(genotype, task)
@@ -179,7 +168,7 @@ class ConvNet:
         return network_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The layers of which everything is chosen."""
+        """Draw the layers of which everything is chosen."""
         from nas_gym.search_spaces.conv_net.drawing import draw_unfinished_network
 
         depth = picked.get("depth", max(self.depths))
@@ -195,7 +184,7 @@ class ConvNet:
         )
 
     def _begun_layer(self, picked: Picked, i: int) -> ConvLayer | None:
-        """Layer ``i``, or None while a choice of it is open."""
+        """Return layer ``i``, or None while a choice of it is open."""
         kind = picked.get(f"layer{i}.type", self.types[0] if len(self.types) == 1 else None)
         fields = ["filter_height", "filter_width"] + ["filters"] * (kind == "conv")
         strides = ("stride_height", "stride_width")
@@ -210,7 +199,7 @@ class ConvNet:
         return ConvLayer(type=kind, inputs=inputs, **given)
 
     def _rows(self) -> int:
-        """Layers and pools of its deepest network."""
+        """Return the number of layers and pools of the deepest network."""
         deepest = max(self.depths)
         return deepest + sum(place < deepest for place in self.pools)
 
@@ -220,17 +209,6 @@ class ConvNet:
         from nas_gym.search_spaces.conv_net.drawing import figure_size
 
         return figure_size(self._rows())
-
-
-def _set_numbers(space: ConvNet, field: str, values: Iterable[int], *, least: int) -> None:
-    """Check a field that lists whole numbers, each once, and make it a tuple."""
-    numbers: Sequence[int] = tuple(values) if isinstance(values, list | tuple) else ()
-    whole = all(isinstance(n, int) and not isinstance(n, bool) and n >= least for n in numbers)
-    if not numbers or not whole or len(set(numbers)) < len(numbers):
-        raise InvalidOption(
-            f"{field} is {values!r}: give whole numbers of {least} or more, each once"
-        )
-    object.__setattr__(space, field, numbers)
 
 
 DEPTHS = tuple(range(6, 21, 2))  # section 4.1: 6 layers, 2 more every 1,600 of 12,800 samples

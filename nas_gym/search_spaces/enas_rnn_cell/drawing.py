@@ -7,7 +7,7 @@ mean, which is h_t.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from nas_gym.drawing.figures import _listed, add_box, add_edges, blank_figure
+from nas_gym.drawing.figures import add_box, add_edges, blank_figure, listed
 from nas_gym.search_spaces.enas_rnn_cell.genotype import ENASNode, ENASRNNCellGenotype
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ EDGE = "#555555"
 def draw_chain(
     nodes: Sequence[ENASNode], *, room: int | None = None, title: str | None = None
 ) -> "Figure":
-    """The cell with these nodes.
+    """Draw the cell with these nodes.
 
     Args:
         nodes: All of them, or those chosen so far; then the mean is left out.
@@ -53,16 +53,16 @@ def draw_chain(
 
 
 def figure_size(room: int) -> tuple[float, float]:
-    """Width and height, inches, of the drawing of a cell with so many nodes."""
+    """Return width and height, inches, of the drawing of a cell with so many nodes."""
     width = max(5.0, _column(room) * max(1, room - 1))  # a star of them
     rows = min(LOWEST * (room + 3), TALLEST)  # or a chain of them
     return 2 * MARGIN + width, MARGIN + max(4 * HIGHEST, rows) + HEADING
 
 
 def lay_out(nodes: Sequence[ENASNode]) -> tuple[list[int], list[int]]:
-    """Column and row of each node: branches side by side, so that no edge crosses another one.
+    """Find column and row of each node: branches side by side, so that no edges cross.
 
-    A node stands straight above the one it reads where it is the first to read it.
+    A node stands straight above the one it reads if it is the first to read it.
     """
     readers: list[list[int]] = [[] for _ in nodes]
     for i, node in enumerate(nodes[1:], start=1):
@@ -80,7 +80,7 @@ def lay_out(nodes: Sequence[ENASNode]) -> tuple[list[int], list[int]]:
 
 
 def _column(room: int) -> float:
-    """Inches from column to column."""
+    """Return the inches from column to column."""
     return min(COLUMN, WIDEST / room)
 
 
@@ -119,15 +119,15 @@ def _paint(axes: "Axes", nodes: Sequence[ENASNode], room: int) -> None:
 
 
 def chain_as_text(genotype: ENASRNNCellGenotype) -> str:
-    """ENAS's recurrent cell: one line a node, and one for the mean."""
+    """Write the cell in words: one line per node, and one for the mean."""
     lines = [
         f"node {i}: {node.activation} <- {'x_t, h_{t-1}' if i == 0 else node.previous}"
         for i, node in enumerate(genotype.nodes)
     ]
-    return "\n".join([*lines, f"h_t = mean of {_listed(unread_nodes(genotype))}"])
+    return "\n".join([*lines, f"h_t = mean of {listed(unread_nodes(genotype))}"])
 
 
 def unread_nodes(genotype: ENASRNNCellGenotype) -> tuple[int, ...]:
-    """The nodes of ENAS's cell that no node reads."""
+    """Return the nodes that no node reads."""
     read = {node.previous for node in genotype.nodes}
     return tuple(i for i in range(len(genotype.nodes)) if i not in read)

@@ -1,7 +1,8 @@
-"""A sequence through ENAS's cell as one operation, with its gradient written out.
+"""Fast path; read ``network.py`` first. A sequence through ENAS's cell as one operation.
 
-Nodes that read the same one are a group: one product and a few elementwise operations a step for
-all of them. The products of slopes that the way back needs are computed for many steps at once.
+Its gradient is written out. Nodes that read the same one are a group: one product and a few
+elementwise operations per step for all of them. The products of slopes that the way back needs are
+computed for many steps at once.
 """
 
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from nas_gym.networks.kernels.elementwise import (
     slope,
     weight_gradient,
 )
-from nas_gym.networks.recurrent import Sequence, State
+from nas_gym.networks.recurrent import RecurrentSequence, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +35,11 @@ class Group:
 
     @property
     def places(self) -> slice:
-        """Of its nodes."""
+        """The places of its nodes."""
         return slice(self.start, self.start + len(self.activations))
 
 
-class ENASSequence(Sequence):
+class ENASSequence(RecurrentSequence):
     """One sequence: ``run`` computes it, ``gradients`` goes back through it.
 
     Args:
@@ -69,7 +70,7 @@ class ENASSequence(Sequence):
         self.gates, self.candidates, self.outputs = (
             slab.take(time, nodes, batch, units) for _ in range(3)
         )
-        self.arguments: Tensor | None = None  # of the candidates' activations, where one is sin
+        self.arguments: Tensor | None = None  # of the candidates' activations, if one is sin
         if any("sin" in group.activations for group in groups):
             self.arguments = torch.empty_like(self.candidates)
 
@@ -102,7 +103,7 @@ class ENASSequence(Sequence):
     def _activate(
         self, step: int, group: Group, products: Tensor, gates: Array, candidates: Array
     ) -> None:
-        """Gates and candidates of a group's nodes, (nodes, batch, units), from their products."""
+        """Compute gates and candidates of a group, (nodes, batch, units), from their products."""
         count = len(group.activations)
         both = products.numpy().reshape(len(products), count, 2, -1).transpose(2, 1, 0, 3)
         # One call for the gates, and one for neighbours with the same activation.
@@ -133,7 +134,7 @@ class ENASSequence(Sequence):
     def gradients(
         self, of_outputs: Tensor, of_last: State, want_x: bool
     ) -> tuple[Tensor | None, Tensor, Tensor, State]:
-        """Those of x, of both weights, and of the first state."""
+        """Return those of x, of both weights, and of the first state."""
         with np.errstate(all="ignore"):
             of_products, of_first = self._back(of_outputs, of_last[0])
         of_hidden = torch.empty_like(self.hidden)
@@ -151,7 +152,7 @@ class ENASSequence(Sequence):
         return of_x, of_inputs, of_hidden, (of_first,)
 
     def _back(self, of_outputs: Tensor, of_last: Tensor) -> tuple[Tensor, Tensor]:
-        """Gradients of all products, (time, batch, nodes, 2, units), and of the first state."""
+        """Return gradients of products, (time, batch, nodes, 2, units), and of the first state."""
         time, nodes, batch, units = self.gates.shape
         of_products = Slab(self.gates, 2 * self.gates.numel()).take(time, batch, nodes, 2, units)
         transposed = [weights.t() for weights in self.weights]
@@ -193,7 +194,7 @@ class ENASSequence(Sequence):
         return of_products, torch.from_numpy(of_state)
 
     def _factors(self, steps: slice) -> tuple[Array, Array]:
-        """What a node's gradient is multiplied by for its products, and for what it reads.
+        """Compute what a node's gradient is multiplied by for its products and for what it reads.
 
         Returns:
             (steps, batch, nodes, 2, units) and (steps, nodes, batch, units)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from nas_gym.errors import InvalidGenotype, unknown_name
-from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS, fields_of
+from nas_gym.search_spaces.architecture import json_object
+from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS
 
 ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
 
@@ -24,7 +25,7 @@ class ENASRNNCellGenotype:
 
 
 def check_cell(genotype: ENASRNNCellGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where the cell cannot be built."""
+    """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
     if not genotype.nodes:
         raise InvalidGenotype("a cell has no nodes: give at least one")
     for i, node in enumerate(genotype.nodes):
@@ -38,7 +39,7 @@ def check_cell(genotype: ENASRNNCellGenotype) -> None:
 
 
 def canonical_key(genotype: ENASRNNCellGenotype) -> str:
-    """A string equal for cells that differ in the numbers of their nodes alone.
+    """Return a string equal for cells that differ only in the numbers of their nodes.
 
     Who reads whom makes a tree with node 0 at its root; this is the name of that tree without
     numbers (Aho, Hopcroft & Ullman 1974, on isomorphism of trees).
@@ -53,17 +54,19 @@ def canonical_key(genotype: ENASRNNCellGenotype) -> str:
 
 
 def genotype_from_json(data: object) -> ENASRNNCellGenotype:
-    """The genotype in JSON data with the fields of ``ENASRNNCellGenotype``, checked.
+    """Return the genotype in JSON data with the fields of ``ENASRNNCellGenotype``, checked.
 
     Raises:
         InvalidGenotype: A part is missing or wrong.
         UnknownName: An activation that is not known.
     """
-    nodes = fields_of("an ENAS cell", data, ENASRNNCellGenotype)["nodes"]
+    nodes = json_object("an ENAS cell", data, ENASRNNCellGenotype)["nodes"]
     if not isinstance(nodes, list | tuple):
         raise InvalidGenotype(f"'nodes' is a JSON list, not {nodes!r:.60}")
     genotype = ENASRNNCellGenotype(
-        tuple([ENASNode(**fields_of(f"node {i}", node, ENASNode)) for i, node in enumerate(nodes)])
+        tuple(
+            [ENASNode(**json_object(f"node {i}", node, ENASNode)) for i, node in enumerate(nodes)]
+        )
     )
     check_cell(genotype)
     return genotype

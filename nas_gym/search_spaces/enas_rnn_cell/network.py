@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, Sequence, State
+from nas_gym.networks.recurrent import ACTIVATE, RecurrentLayer, RecurrentSequence, State
 from nas_gym.search_spaces.enas_rnn_cell.fused import ENASSequence, Group
 from nas_gym.search_spaces.enas_rnn_cell.genotype import ENASRNNCellGenotype, check_cell
 
 
 class ENASLayer(RecurrentLayer):
-    """Runs ENAS's cell along a sequence; every node is a highway layer, no biases.
+    """A layer of ENAS's cell, run along a sequence; each node is a highway layer without biases.
 
     ============  ==========================================================================
     node 0        gate = sigmoid(V_0 x_t + U_0 h_{t-1}),
@@ -52,7 +52,7 @@ class ENASLayer(RecurrentLayer):
         self.reset_parameters()
 
     def _group(self) -> tuple[Group, ...]:
-        """The nodes by what they read."""
+        """Group the nodes by what they read."""
         groups: list[Group] = []
         nodes, places = self.genotype.nodes, self.places
         for previous, members in groupby(places, key=lambda node: nodes[node].previous):
@@ -63,13 +63,13 @@ class ENASLayer(RecurrentLayer):
         return tuple(groups)
 
     def weights_of(self, node: int) -> Tensor:
-        """U and M of a node, (2, units, units): a view of the parameters."""
+        """Return U and M of a node, (2, units, units): a view of the parameters."""
         return self.hidden_weights[self.places.index(node)]
 
     def unfused(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """By the definition, with the given weights; one product for all that read a node."""
+        """Run by the definition, with the given weights; one product for all that read a node."""
         (output,) = state
         outputs = []
         for projected in linear(x, inputs.flatten(0, 1)).unbind():
@@ -79,8 +79,8 @@ class ENASLayer(RecurrentLayer):
 
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
-        """In the fused way."""
+    ) -> tuple[Tensor, State, RecurrentSequence]:
+        """Run in the fused way."""
         sequence = ENASSequence(
             self.groups,
             self.loose,
@@ -93,7 +93,7 @@ class ENASLayer(RecurrentLayer):
     def _step(
         self, projected: Tensor, weights: Tensor, hidden: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
+        """Compute h_t from V_0 x_t and W_0 x_t, (batch, 2 * units), and h_{t-1}."""
         values: list[Tensor] = []  # in the order of the places
         for group in self.groups:
             first = group.previous < 0

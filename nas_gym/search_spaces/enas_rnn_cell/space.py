@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from math import factorial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
 from nas_gym.networks.task import LanguageTask
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.enas_rnn_cell.genotype import (
     ACTIVATIONS,
     ENASNode,
@@ -18,9 +18,14 @@ from nas_gym.search_spaces.enas_rnn_cell.genotype import (
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Activations = Annotated[tuple[Annotated[str, OneOf(ALL_ACTIVATIONS)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class ENASRNNCell:
+class ENASRNNCell(Options):
     """ENAS's space of recurrent cells: 23 tokens and 6.7e14 token lists by default.
 
     Args:
@@ -28,28 +33,17 @@ class ENASRNNCell:
         activations: Names from ``nas_gym.search_spaces.rnn_cell.genotype.ALL_ACTIVATIONS``.
     """
 
-    nodes: int = 12
-    activations: tuple[str, ...] = ACTIVATIONS
+    nodes: Annotated[int, Ge(1)] = 12
+    activations: _Activations = ACTIVATIONS
 
     static = True
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity"
     usual_recipe = "quick-text"
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.nodes, int) or isinstance(self.nodes, bool) or self.nodes < 1:
-            raise InvalidOption(f"nodes is {self.nodes!r}: give a whole number of 1 or more")
-        values = tuple(self.activations)
-        object.__setattr__(self, "activations", values)  # JSON gives lists
-        for value in values:
-            if value not in ALL_ACTIVATIONS:
-                raise unknown_name("activation", value, ALL_ACTIVATIONS)
-        if not values or len(set(values)) < len(values):
-            raise InvalidOption(f"activations is {values!r}: give at least one name, each once")
-
     @property
     def max_length(self) -> int:
-        """One activation a node, and what it reads for all but the first."""
+        """One activation per node, and what it reads for all but the first."""
         return 2 * self.nodes - 1
 
     @property
@@ -59,11 +53,11 @@ class ENASRNNCell:
 
     @property
     def size(self) -> int:
-        """How many token lists there are."""
+        """The number of token lists."""
         return int(len(self.activations) ** self.nodes * factorial(self.nodes - 1))
 
     def choose(self, pick: Pick) -> ENASRNNCellGenotype:
-        """Node by node: what it reads, then its activation."""
+        """Choose node by node: what it reads, then its activation."""
         return ENASRNNCellGenotype(
             tuple(
                 [
@@ -77,7 +71,7 @@ class ENASRNNCell:
         )
 
     def answers(self, genotype: ENASRNNCellGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         answers: dict[str, object] = {}
         for i, node in enumerate(genotype.nodes):
             answers[f"node{i}.previous"] = node.previous
@@ -85,15 +79,15 @@ class ENASRNNCell:
         return answers
 
     def canonical_key(self, genotype: ENASRNNCellGenotype) -> str:
-        """Equal for cells that differ in the numbers of their nodes alone."""
+        """Return a key equal for cells that differ only in the numbers of their nodes."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> ENASRNNCellGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: ENASRNNCellGenotype, task: LanguageTask) -> Any:
-        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        """Build the language model: ``nas_gym.networks.language_model.LanguageModel``."""
         from nas_gym.networks.language_model import LanguageModel
         from nas_gym.search_spaces.enas_rnn_cell.network import ENASLayer
 
@@ -112,7 +106,7 @@ class ENASRNNCell:
         return chain_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The nodes of which everything is chosen."""
+        """Draw the nodes of which everything is chosen."""
         from nas_gym.search_spaces.enas_rnn_cell.drawing import draw_chain
 
         chosen = [i for i in range(self.nodes) if f"node{i}.activation" in picked]

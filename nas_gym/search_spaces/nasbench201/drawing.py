@@ -1,4 +1,4 @@
-"""The cell of NAS-Bench-201 as a graph: its four nodes in a row, one line an edge.
+"""The cell of NAS-Bench-201 as a graph: its four nodes in a row, one line per edge.
 
 Edges to the next node are straight; the others bend above and below the row, so that no line goes
 through a node. An edge with ``none`` is a pale dashed line.
@@ -36,7 +36,7 @@ LINE, NONE, OPEN = "#555555", "#c9c9cf", "#b3261e"
 
 
 def draw_cell_graph(operations: Sequence[str], *, title: str | None = None) -> "Figure":
-    """The cell with these operations, in the order of the architecture string.
+    """Draw the cell with these operations, in the order of the architecture string.
 
     Args:
         operations: Six, or fewer of a cell that is not finished: then the next edge is marked as
@@ -56,7 +56,7 @@ def draw_cell_graph(operations: Sequence[str], *, title: str | None = None) -> "
 
 
 def _draw_edge(axes: "Axes", edge: tuple[int, int], operation: str) -> None:
-    """A line, an arrow where it arrives, and the operation in its middle."""
+    """Draw a line, an arrow at its end, and the operation in its middle."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Line
 

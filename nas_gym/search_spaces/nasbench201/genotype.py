@@ -6,36 +6,39 @@ from dataclasses import dataclass
 from nas_gym.errors import InvalidGenotype
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
-
-
 # (source, node) of each edge, in the order of the architecture string; node 0 is the cell's input.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
-
-
 _NODES = [[rf"([^|~]+)~{source}" for source in range(node)] for node in (1, 2, 3)]
-
-
 _STRING = re.compile(r"\+".join(r"\|" + r"\|".join(edges) + r"\|" for edges in _NODES))
+
+# NATS-Bench's size space: the channels that a layer may have, and the cell of all layers, as it
+# stands in the benchmark's files.
+CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
+LAYERS = 5
+CELL = (
+    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
+    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+)
 
 
 @dataclass(frozen=True, slots=True)
 class NASBench201Genotype:
-    """One operation an edge; as text the benchmark's own string."""
+    """A cell: one operation per edge; as text it is the benchmark's own string."""
 
     operations: tuple[str, ...]  # six, in the order of EDGES
 
     def __str__(self) -> str:
-        """For example ``|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|…~2|``."""
+        """Write ``|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|…~2|``."""
         a, b, c, d, e, f = self.operations
         return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
 
     def to_json(self) -> str:
-        """The string."""
+        """Return the string."""
         return str(self)
 
 
 def genotype_of_string(text: object) -> NASBench201Genotype:
-    """The genotype that the benchmark's string describes.
+    """Return the genotype that the benchmark's string describes.
 
     Raises:
         InvalidGenotype: It is no such string, or names an operation that the space lacks.
@@ -49,36 +52,23 @@ def genotype_of_string(text: object) -> NASBench201Genotype:
     return NASBench201Genotype(found.groups())
 
 
-CHANNELS = (8, 16, 24, 32, 40, 48, 56, 64)
-
-
-LAYERS = 5
-
-
-# The cell of all layers, as it stands in the benchmark's files.
-CELL = (
-    "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|"
-    "+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
-)
-
-
 @dataclass(frozen=True, slots=True)
 class NATSSizeGenotype:
-    """Channels of the five layers; as text the benchmark's own string."""
+    """Channels of the five layers; as text they are the benchmark's own string."""
 
     channels: tuple[int, ...]
 
     def __str__(self) -> str:
-        """For example ``64:64:64:64:64``."""
+        """Write the channels as ``64:64:64:64:64``."""
         return ":".join(map(str, self.channels))
 
     def to_json(self) -> str:
-        """The string."""
+        """Return the string."""
         return str(self)
 
 
 def size_of_string(text: object) -> NATSSizeGenotype:
-    """The genotype that the benchmark's string describes.
+    """Return the genotype that the benchmark's string describes.
 
     Raises:
         InvalidGenotype: It is no such string, or has channels that the space lacks.

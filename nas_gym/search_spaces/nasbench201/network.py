@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.operations import HiddenState, LinearProjection, PassThrough, operation
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasbench201.genotype import (
     CELL,
     EDGES,
@@ -44,7 +44,7 @@ class NASBench201Cell(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """Node by node."""
+        """Compute node by node."""
         nodes = [HiddenState(x)]
         for node in range(1, NODES):
             names = [f"{source}{node}" for source in range(node)]
@@ -76,14 +76,14 @@ class ResidualReduction(nn.Module):
         self.shortcut = nn.Conv2d(in_channels, channels, 1, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The block's output: (batch, channels, ceil(height / 2), ceil(width / 2))."""
+        """Return the block's output: (batch, channels, ceil(height / 2), ceil(width / 2))."""
         inside = self.second(HiddenState(self.first_norm(self.first(F.relu(x)))))
         small = F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False)
         return inside + self.shortcut(small)  # type: ignore[no-any-return]
 
 
 class _Layers(nn.Module):
-    """What both benchmarks' networks are: cells, and reductions after each stack but the last.
+    """The network of both benchmarks: cells, and a reduction after each stack but the last.
 
     Args:
         operations: Of every cell.
@@ -120,7 +120,7 @@ class _Layers(nn.Module):
         self.classifier = nn.Linear(widths[-1], task.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (batch, classes) of images (batch, channels, height, width)."""
+        """Return logits (batch, classes) of images (batch, channels, height, width)."""
         x = self.stem(images)
         for layer in self.layers.values():
             x = layer(x)
@@ -130,7 +130,7 @@ class _Layers(nn.Module):
 class NASBench201Network(_Layers):
     """Three stacks of N cells, a residual reduction between them that doubles the channels.
 
-    The benchmark's own size is ``repeats=5, filters=16``: N = 5 cells a stack, C = 16 channels in
+    The benchmark's own size is ``repeats=5, filters=16``: N = 5 cells per stack, C = 16 channels in
     the first (recipe ``"nasbench201"``). Then the cell of a ResNet has 559,386 parameters on
     CIFAR-10.
 
@@ -139,8 +139,8 @@ class NASBench201Network(_Layers):
         task: Shape of the images, classes, N (``repeats``), C (``filters``).
 
     Raises:
-        InvalidOption: A size below 1, another stem than ``"cifar"``, an auxiliary classifier or
-            drop-path, which these networks do not have.
+        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
+            these networks do not have.
     """
 
     def __init__(self, genotype: NASBench201Genotype, task: Task) -> None:
@@ -171,7 +171,7 @@ class NATSSizeNetwork(_Layers):
 
 
 def _edge(name: str, in_channels: int, channels: int) -> nn.Module:
-    """An edge's operation, of a ``HiddenState``; not for ``none``."""
+    """Return an edge's operation, of a ``HiddenState``; not for ``none``."""
     if name != "skip_connect":
         return operation(_NAMES[name], in_channels, channels, 1)
     return PassThrough() if in_channels == channels else LinearProjection(in_channels, channels)
@@ -181,7 +181,6 @@ _NAMES = {"nor_conv_1x1": "conv_1x1", "nor_conv_3x3": "conv_3x3", "avg_pool_3x3"
 
 
 def _check(task: Task) -> None:
-    check_sizes(task)
     if task.stem != "cifar" or task.auxiliary or task.drop_path:
         raise InvalidOption(
             f"NAS-Bench-201's networks have the stem 'cifar', no auxiliary classifier and no "

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_gym.networks.task import Task
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick
 from nas_gym.search_spaces.nasbench201.genotype import (
     CHANNELS,
@@ -14,7 +15,7 @@ from nas_gym.search_spaces.nasbench201.genotype import (
 
 
 @dataclass(frozen=True)
-class NATSSize:
+class NATSSize(Options):
     """The size space of NATS-Bench: 5 tokens, 8 options, 32,768 architectures.
 
     The cell is fixed; what is chosen are the channels of its three layers and of the two
@@ -27,25 +28,25 @@ class NATSSize:
     usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
 
     def choose(self, pick: Pick) -> NATSSizeGenotype:
-        """One number of channels a layer, in the order of the architecture string."""
+        """Choose the channels of each layer, in the order of the architecture string."""
         return NATSSizeGenotype(tuple([pick(name, CHANNELS) for name in _NAMES]))
 
     def answers(self, genotype: NATSSizeGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         return dict(zip(_NAMES, genotype.channels, strict=True))
 
     def genotype_from_json(self, data: object) -> NATSSizeGenotype:
-        """The genotype in JSON data (the architecture string), checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data (the string), checked; raises InvalidGenotype."""
         return size_of_string(data)
 
     def build(self, genotype: NATSSizeGenotype, task: Task) -> Any:
-        """The benchmark's network: ``nasbench201.network.NATSSizeNetwork``."""
+        """Build the benchmark's network: ``nasbench201.network.NATSSizeNetwork``."""
         from nas_gym.search_spaces.nasbench201.network import NATSSizeNetwork
 
         return NATSSizeNetwork(genotype, task)
 
     def to_text(self, genotype: NATSSizeGenotype) -> str:
-        """The architecture string."""
+        """Write the architecture string."""
         return str(genotype)
 
 

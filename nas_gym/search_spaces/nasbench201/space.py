@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 from nas_gym.networks.task import Task
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.nasbench201.genotype import (
     EDGES,
@@ -14,9 +13,12 @@ from nas_gym.search_spaces.nasbench201.genotype import (
     genotype_of_string,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 
 @dataclass(frozen=True)
-class NASBench201:
+class NASBench201(Options):
     """The topology space of NAS-Bench-201 and NATS-Bench: 6 tokens, 5 options, 15,625 cells.
 
     A cell is a directed graph of four nodes; every node sums what its incoming edges bring.
@@ -30,19 +32,19 @@ class NASBench201:
     usual_task = Task(channels=3, height=32, width=32, classes=10, repeats=5, filters=16)
 
     def choose(self, pick: Pick) -> NASBench201Genotype:
-        """One operation an edge, in the order of the architecture string."""
+        """Choose the operation of each edge, in the order of the architecture string."""
         return NASBench201Genotype(tuple([pick(name, OPERATIONS) for name in _NAMES]))
 
     def answers(self, genotype: NASBench201Genotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         return dict(zip(_NAMES, genotype.operations, strict=True))
 
     def genotype_from_json(self, data: object) -> NASBench201Genotype:
-        """The genotype in JSON data (the architecture string), checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data (the string), checked; raises InvalidGenotype."""
         return genotype_of_string(data)
 
     def build(self, genotype: NASBench201Genotype, task: Task) -> Any:
-        """The benchmark's network: ``nasbench201.network.NASBench201Network``."""
+        """Build the benchmark's network: ``nasbench201.network.NASBench201Network``."""
         from nas_gym.search_spaces.nasbench201.network import NASBench201Network
 
         return NASBench201Network(genotype, task)

@@ -14,7 +14,7 @@ class CanonicalCell(NamedTuple):
 
 
 def canonical_cell(cell: Cell) -> CanonicalCell:
-    """The form shared by all cells that differ in names alone.
+    """Return the form shared by all cells that differ only in names.
 
     Blocks that reach no output are dropped; the branches of an addition are sorted; blocks are
     numbered so that their list is the smallest of all topological orders; the output's states are
@@ -36,7 +36,7 @@ def canonical_cell(cell: Cell) -> CanonicalCell:
 
 
 def canonical_key(genotype: CellGenotype) -> str:
-    """A string equal for genotypes whose two cells have equal canonical forms."""
+    """Return a string equal for genotypes whose two cells have equal canonical forms."""
     return "|".join([_cell_key(cell) for cell in genotype])
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH, HEIGHT = 14.0, 7.0  # inches, with up to five blocks a cell
+WIDTH, HEIGHT = 14.0, 7.0  # inches, with up to five blocks per cell
 HEIGHT_PER_BLOCK = 0.7  # inches more for each block beyond five
 MARGIN = 0.3
 TALLEST_ROW = 1.7  # inches from row to row
@@ -39,7 +39,7 @@ OUTPUT_LABEL = "hᵢ₊₁"
 
 
 def draw_cells(genotype: CellGenotype, *, title: str | None = None) -> "Figure":
-    """Both cells; the figure's size depends on the number of blocks alone."""
+    """Draw both cells; the figure's size depends only on the number of blocks."""
     blocks = max(len(cell.blocks) for cell in genotype)
     return draw_unfinished_cells(genotype, blocks=blocks, title=title)
 
@@ -47,11 +47,11 @@ def draw_cells(genotype: CellGenotype, *, title: str | None = None) -> "Figure":
 def draw_unfinished_cells(
     genotype: CellGenotype, *, blocks: int, title: str | None = None
 ) -> "Figure":
-    """As ``draw_cells``; a cell whose ``concat`` is empty is drawn without its output.
+    """Draw as ``draw_cells``; a cell whose ``concat`` is empty has no output.
 
     Args:
         genotype: The blocks so far, perhaps none.
-        blocks: Blocks a cell when it is finished; sets the figure's size.
+        blocks: Blocks of a finished cell; sets the figure's size.
         title: Written above the cells.
     """
     width, height = figure_size(blocks)
@@ -70,12 +70,12 @@ def draw_unfinished_cells(
 
 
 def figure_size(blocks: int) -> tuple[float, float]:
-    """Width and height, inches, of the drawing of cells with so many blocks."""
+    """Return width and height, inches, of the drawing of cells with so many blocks."""
     return WIDTH, HEIGHT + HEIGHT_PER_BLOCK * max(0, blocks - 5)
 
 
 class _CellPainter:
-    """Paints one cell between ``left`` and ``right``, below ``top``; all lengths are inches."""
+    """A painter of one cell between ``left`` and ``right``, below ``top``; lengths are inches."""
 
     def __init__(self, axes: "Axes", cell: Cell, left: float, right: float, top: float) -> None:
         self.axes = axes
@@ -93,7 +93,7 @@ class _CellPainter:
         self.font = min(9.0, 13.8 * self.layout.box_width, 21.0 * self.box)  # points
 
     def paint(self) -> None:
-        """Edges lie below the boxes."""
+        """Paint all; edges lie below the boxes."""
         self._edges()
         for item in self.layout.rows[0]:
             x, colours = self.layout.x[0, item], ("#ffffff", INPUT_COLOURS[item.state])
@@ -106,20 +106,20 @@ class _CellPainter:
             self._output()
 
     def _leaves(self, row: int) -> float:
-        """Height at which the edges that leave a row begin: its upper border."""
+        """Return the height at which the edges that leave a row begin: its upper border."""
         return self.inputs_y + LABEL_HEIGHT / 2 + self.pitch * row
 
     def _arrives(self, row: int) -> float:
-        """Height at which edges arrive at a row: the lower border of its operations."""
+        """Return the height at which edges arrive at a row: the lower border of its operations."""
         return self._leaves(row) - self.node - 1.3 * self.box
 
     @property
     def _concat_from(self) -> float:
-        """Lower border of the output's concatenation."""
+        """The lower border of the output's concatenation."""
         return self._leaves(self.last_row) + 0.3 * self.pitch
 
     def _edges(self) -> None:
-        """Edges of a hidden state share their way and have one colour."""
+        """Draw the edges; those of a hidden state share their way and have one colour."""
         for state in range(2 + len(self.cell.blocks)):
             curves = []
             for row, between in enumerate(self.layout.links):
@@ -195,17 +195,17 @@ LABELS = {
 
 
 def operation_in_words(operation: str) -> str:
-    """A short name for an operation: ``sep_conv_5x5`` is ``sep 5x5``."""
+    """Return a short name for an operation: ``sep_conv_5x5`` is ``sep 5x5``."""
     return " ".join(LABELS[operation]).rstrip()
 
 
 def state_in_words(state: int) -> str:
-    """``h-1`` and ``h`` are the cell's inputs h_{i-1} and h_i, ``b0`` its first block's output."""
+    """Name a state: ``h-1`` and ``h`` are the inputs h_{i-1} and h_i, ``b0`` block 0's output."""
     return ("h-1", "h")[state] if state < 2 else f"b{state - 2}"
 
 
 def cells_as_text(genotype: CellGenotype) -> str:
-    """Both cells, one line a block and one for the output; no line break at the end."""
+    """Write both cells, one line per block and one for the output; no line break at the end."""
     lines: list[str] = []
     for name, cell in zip(CELLS, genotype, strict=True):
         lines += [f"{name} cell", *(f"  {line}" for line in _cell_lines(cell))]

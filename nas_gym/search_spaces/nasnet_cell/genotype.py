@@ -28,7 +28,7 @@ NASNET_OPERATIONS = (
     "sep_conv_5x5",
     "sep_conv_7x7",
 )
-# Real et al. 2018, section 3.1: eight operations, combined by addition alone.
+# Real et al. 2018, section 3.1: eight operations, combined only by addition.
 AMOEBANET_OPERATIONS = (
     "identity",
     "sep_conv_3x3",
@@ -39,7 +39,7 @@ AMOEBANET_OPERATIONS = (
     "dilated_sep_conv_3x3",
     "conv_1x7_7x1",
 )
-# Pham et al. 2018, micro search space: five operations, combined by addition alone.
+# Pham et al. 2018, micro search space: five operations, combined only by addition.
 ENAS_OPERATIONS = ("sep_conv_3x3", "sep_conv_5x5", "avg_pool_3x3", "max_pool_3x3", "identity")
 # Operations of published cells that no space above has (Liu et al. 2018, DARTS).
 OPERATIONS = tuple(
@@ -74,12 +74,12 @@ class CellGenotype(NamedTuple):
     reduction: Cell
 
     def to_json(self) -> dict[str, Any]:
-        """JSON data that ``genotype_from_json`` reads back."""
+        """Return JSON data that ``genotype_from_json`` reads back."""
         return {name: _cell_to_json(cell) for name, cell in zip(CELLS, self, strict=True)}
 
 
 def concat_by_rule(blocks: Sequence[Block], rule: str) -> tuple[int, ...]:
-    """The hidden states a cell outputs: all block outputs, or those that no block uses."""
+    """Return the hidden states a cell outputs: all block outputs, or those no block uses."""
     states = range(2, 2 + len(blocks))
     if rule == "all":
         return tuple(states)
@@ -90,12 +90,12 @@ def concat_by_rule(blocks: Sequence[Block], rule: str) -> tuple[int, ...]:
 
 
 def with_concat(genotype: CellGenotype, rule: str) -> CellGenotype:
-    """The same blocks with the concat rule ``"unused"`` or ``"all"``."""
+    """Return the same blocks with the concat rule ``"unused"`` or ``"all"``."""
     return CellGenotype(*(Cell(c.blocks, concat_by_rule(c.blocks, rule)) for c in genotype))
 
 
 def genotype_from_json(data: object) -> CellGenotype:
-    """The genotype that ``CellGenotype.to_json`` wrote, checked.
+    """Return the genotype that ``CellGenotype.to_json`` wrote, checked.
 
     Raises:
         InvalidGenotype: A part is missing, unknown, or refers to a state that does not exist yet.
@@ -110,7 +110,7 @@ def genotype_from_json(data: object) -> CellGenotype:
 
 
 def check_cell(name: str, cell: Cell) -> None:
-    """Raise InvalidGenotype or UnknownName where ``cell`` cannot be built."""
+    """Raise InvalidGenotype or UnknownName if ``cell`` cannot be built."""
     for b, block in enumerate(cell.blocks):
         where = f"{name} block {b}"
         for state in (block.input_a, block.input_b):

@@ -25,11 +25,11 @@ class Shape(NamedTuple):
     width: int
 
     def halved(self, channels: int) -> "Shape":
-        """The shape after a "SAME" padded operation of stride 2."""
+        """Return the shape after a "SAME" padded operation of stride 2."""
         return Shape(channels, (self.height + 1) // 2, (self.width + 1) // 2)
 
     def same_size(self, other: "Shape") -> bool:
-        """Whether the sides are equal."""
+        """Return whether the sides are equal."""
         return self[1:] == other[1:]
 
 
@@ -65,7 +65,7 @@ class NASNetBlock(nn.Module):
         return a + b if block.combine == "add" else concatenate([a, b])
 
 
-class NASNetCell(nn.Module):
+class CellModule(nn.Module):
     """One cell: brings its two inputs to its own shape, runs its blocks, concatenates.
 
     Inputs and blocks that the output does not depend on are left out.
@@ -120,7 +120,7 @@ class NASNetCell(nn.Module):
         self.shape = Shape(total, *outside[1:])
 
     def forward(self, previous: HiddenState, current: HiddenState, drop: float) -> Tensor:
-        """The cell's output; ``drop`` is the probability of losing a path."""
+        """Return the cell's output; ``drop`` is the probability of losing a path."""
         states = {
             0: HiddenState(self.previous(previous)),
             1: HiddenState(self.current(current)),
@@ -137,14 +137,14 @@ class NASNetCell(nn.Module):
 
 
 def concatenate(parts: list[Tensor]) -> Tensor:
-    """The parts' channels one after the other."""
+    """Concatenate the parts along their channels."""
     if len(parts) == 1:
         return parts[0]
     return torch.cat([with_gradient_in(torch.channels_last, part) for part in parts], dim=1)
 
 
 def needed_states(cell: Cell) -> set[int]:
-    """The hidden states that the output of ``cell`` depends on."""
+    """Return the hidden states that the output of ``cell`` depends on."""
     needed = set(cell.concat)
     for b in reversed(range(len(cell.blocks))):
         if b + 2 in needed:

@@ -1,4 +1,4 @@
-"""Where the parts of a cell go: blocks in rows by dependency, edges between and beside the boxes.
+"""The places of a cell's parts: blocks in rows by dependency, edges between and beside them.
 
 The layered method of Sugiyama et al. 1981: rows by dependency, an edge that skips a row gets a
 place of its own in it, the order within a row is by barycentres, and places are then pulled
@@ -19,7 +19,7 @@ BOX_WIDTH, BLOCK_GAP, LANE = 0.64, 0.18, 0.15  # widest box, between blocks, for
 
 
 class Item(NamedTuple):
-    """A place in a row: a hidden state where it comes into being, or its edge passing by."""
+    """A place in a row: of a hidden state as it comes into being, or of its edge passing by."""
 
     state: int  # 0 and 1 are the cell's inputs, 2 + b is block b
     passing: bool
@@ -44,7 +44,7 @@ class CellLayout:
     swapped: frozenset[int]  # blocks whose branch b is drawn on the left
 
     def branch_x(self, row: int, item: Item, branch: int | None) -> float:
-        """Centre of a block's operation box, or of the item itself."""
+        """Return the centre of a block's operation box, or of the item itself."""
         return self.x[row, item] + _offset(self.box_width, self.swapped, item, branch)
 
 
@@ -62,7 +62,7 @@ def lay_out(cell: Cell, left: float, right: float) -> CellLayout:
 
 
 def block_layers(cell: Cell) -> tuple[int, ...]:
-    """The row of each block, from 1: above all that it uses, at most five blocks a row."""
+    """Return the row of each block, from 1: above all that it uses, at most five per row."""
     layers = [0, 0]
     for block in cell.blocks:
         layer = 1 + max(layers[block.input_a], layers[block.input_b])
@@ -110,7 +110,7 @@ def _links(cell: Cell, rows: Sequence[Sequence[Item]]) -> tuple[tuple[Link, ...]
 def _ordered(
     rows: tuple[tuple[Item, ...], ...], links: Sequence[Sequence[Link]]
 ) -> tuple[tuple[Item, ...], ...]:
-    """The rows in the order with the fewest crossings that the sweeps come by."""
+    """Return the rows in the order with the fewest crossings that the sweeps come by."""
     best, fewest = rows, _crossings(rows, links)
     current = list(rows)
     for _ in range(SWEEPS):
@@ -147,7 +147,7 @@ def _crossings(rows: Sequence[Sequence[Item]], links: Sequence[Sequence[Link]]) 
 
 
 def _box_width(rows: Sequence[Sequence[Item]], width: float) -> float:
-    """The widest operation box with which every row fits."""
+    """Return the width of the widest operation box with which every row fits."""
     box = BOX_WIDTH
     for row in rows[1:]:
         lanes = sum(item.passing for item in row)
@@ -162,7 +162,7 @@ def _item_width(item: Item, box: float) -> float:
 
 
 def _offset(box: float, swapped: frozenset[int], item: Item, branch: int | None) -> float:
-    """From an item's centre to the centre of its branch."""
+    """Return the distance from an item's centre to the centre of its branch."""
     if branch is None:
         return 0.0
     is_left = (branch == 0) != (item.state - 2 in swapped)
@@ -171,7 +171,7 @@ def _offset(box: float, swapped: frozenset[int], item: Item, branch: int | None)
 
 @dataclass(frozen=True)
 class _Placement:
-    """Pulls every item to what it is linked with, as near as the order in its row allows."""
+    """Items pulled to what they are linked with, as near as the order in their row allows."""
 
     rows: Sequence[Sequence[Item]]
     links: Sequence[Sequence[Link]]
@@ -181,7 +181,7 @@ class _Placement:
     swapped: frozenset[int] = frozenset()
 
     def centres(self) -> dict[tuple[int, Item], float]:
-        """The centre of each item of each row; the whole cell in the middle."""
+        """Return the centre of each item of each row; the whole cell in the middle."""
         middle = (self.left + self.right) / 2
         x = {(row, item): middle for row, items in enumerate(self.rows) for item in items}
         upwards = range(len(self.rows))
@@ -196,7 +196,7 @@ class _Placement:
         return {key: centre + middle - (left + right) / 2 for key, centre in x.items()}
 
     def _pulls(self, x: dict[tuple[int, Item], float], row: int) -> dict[Item, list[float]]:
-        """Where the links of a row's items would have them; straight ways count more."""
+        """Return where the links of a row's items would have them; straight ways count more."""
         pulls: dict[Item, list[float]] = {item: [] for item in self.rows[row]}
         for link in self.links[row - 1] if row else ():
             place = x[row - 1, link.lower] - self._offset(link)
@@ -214,16 +214,16 @@ class _Placement:
 
 
 def _straightness(link: Link) -> int:
-    """Weight of a link: a long edge runs straight where it passes rows (Gansner et al. 1993)."""
+    """Return a link's weight: long edges pass rows straight (Gansner et al. 1993)."""
     return (1, 2, 8)[link.lower.passing + link.upper.passing]
 
 
 def _nearest_in_order(
     wanted: Sequence[float], widths: Sequence[float], left: float, right: float
 ) -> list[float]:
-    """Centres nearest to ``wanted`` (least squares) that keep the order, widths and borders.
+    """Return the centres nearest to ``wanted`` (least squares) that keep order and borders.
 
-    Isotonic regression by pooling adjacent violators, after the widths are taken out.
+    It is isotonic regression by pooling adjacent violators, after the widths are taken out.
     """
     starts = [sum(widths[:i]) + widths[i] / 2 for i in range(len(widths))]
     pools: list[tuple[float, int]] = []  # mean, members
@@ -242,7 +242,7 @@ def _nearest_in_order(
 def _swapped_blocks(
     cell: Cell, links: Sequence[Sequence[Link]], x: dict[tuple[int, Item], float]
 ) -> frozenset[int]:
-    """Additions whose branches cross less when drawn the other way round."""
+    """Return the additions whose branches cross less when drawn the other way round."""
     ends: dict[int, dict[int, float]] = {}
     for row, between in enumerate(links):
         for link in between:

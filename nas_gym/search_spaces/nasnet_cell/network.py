@@ -7,14 +7,13 @@ shape, and which states a published cell concatenates (part of the genotype).
 
 from torch import Tensor, nn
 
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
-from nas_gym.networks.task import Task, check_sizes
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
-from nas_gym.search_spaces.nasnet_cell.layers import NASNetCell, Shape
+from nas_gym.search_spaces.nasnet_cell.layers import CellModule, Shape
 
-STEMS = ("cifar", "imagenet")
 AUXILIARY_FILTERS = (128, 768)
 
 
@@ -53,12 +52,12 @@ class NASNet(nn.Module):
         genotype: The two cells.
         task: Shape of the images, N (``repeats``), F (``filters``), stem.
         stem_filters: Filters of the ImageNet stem's convolution. By default those of the
-            published networks: 32 where F is below 64 (Mobile), otherwise 96 (Large).
+            published networks: 32 if F is below 64 (Mobile), otherwise 96 (Large).
         skip_reduction_input: The first cell after a reduction takes as h_{i-1} the cell before
             the last one *before the reduction*. Only the published Large network does; it changes
             no count.
         drop_path_by_depth: Scale the drop-path probability by the cell's depth as well, as the
-            published code does; the paper's text has the linear growth over training alone.
+            published code does; the paper's text only has the linear growth over training.
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
@@ -110,12 +109,12 @@ class NASNet(nn.Module):
         if name.startswith("reduction"):
             self.reductions.add(place)
         previous = self.shapes[self._previous(place)]
-        module = NASNetCell(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
+        module = CellModule(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
         self.cells[name] = module
         self.shapes.append(module.shape)
 
     def _previous(self, place: int) -> int:
-        """Index into [stem, stem, cell outputs ...] of h_{i-1} of the cell at ``place``."""
+        """Return the index into [stem, stem, cell outputs ...] of the h_{i-1} of a cell."""
         return place - int(self.skip_reduction_input and place - 1 in self.reductions)
 
     def set_progress(self, fraction: float) -> None:
@@ -123,7 +122,7 @@ class NASNet(nn.Module):
         self.progress = fraction
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, Tensor]:
-        """Logits of ``images``, with the auxiliary ones in training mode."""
+        """Return the logits of ``images``, with the auxiliary ones in training mode."""
         stem = HiddenState(self.stem(images))
         states = [stem, stem]
         for place, cell in enumerate(self.cells.values()):
@@ -142,11 +141,11 @@ class NASNet(nn.Module):
 
 
 def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
-    """The first convolution, and the shape that it puts out."""
+    """Return the first convolution, and the shape that it puts out."""
     if task.stem == "cifar":
         shape = Shape(3 * task.filters, task.height, task.width)
         return Convolution(task.channels, shape.channels, (3, 3)), shape
-    # Without padding, unlike all other convolutions.
+    # This one is not padded, unlike all other convolutions.
     shape = Shape(stem_filters, (task.height - 1) // 2, (task.width - 1) // 2)
     convolution = nn.Conv2d(task.channels, stem_filters, 3, stride=2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(stem_filters)), shape
@@ -155,11 +154,6 @@ def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
 def _check(genotype: CellGenotype, task: Task) -> None:
     for name, cell in zip(CELLS, genotype, strict=True):
         check_cell(name, cell)
-    check_sizes(task)
-    if task.stem not in STEMS:
-        raise unknown_name("stem", task.stem, STEMS)
-    if not 0.0 <= task.drop_path < 1.0:
-        raise InvalidOption(f"drop_path is {task.drop_path}: give a probability below 1")
     if task.stem == "imagenet" and task.filters % 4:
         raise InvalidOption(
             f"filters is {task.filters}: the imagenet stem halves it twice, give a multiple of 4"

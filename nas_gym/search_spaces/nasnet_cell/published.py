@@ -1,12 +1,15 @@
 """Cells from papers, by name."""
 
+from types import MappingProxyType
+
 from nas_gym.search_spaces.nasnet_cell.genotype import Block, Cell, CellGenotype
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 
 def _published(
     normal: str, normal_concat: tuple[int, ...], reduction: str, reduction_concat: tuple[int, ...]
 ) -> CellGenotype:
-    """Cells from a compact text: ``op(state)+op(state); ...``, all combined by addition."""
+    """Read cells from a text, ``op(state)+op(state); ...``, all combined by addition."""
 
     def blocks(text: str) -> tuple[Block, ...]:
         parsed = []
@@ -61,9 +64,16 @@ DARTS_V2 = _published(
     (2, 3, 4, 5),
 )
 
-PUBLISHED = {
-    "nasnet-a": NASNET_A,
-    "amoebanet-a": AMOEBANET_A,
-    "darts-v1": DARTS_V1,
-    "darts-v2": DARTS_V2,
-}
+PUBLISHED = MappingProxyType(
+    {
+        "nasnet-a": NASNET_A,
+        "amoebanet-a": AMOEBANET_A,
+        "darts-v1": DARTS_V1,
+        "darts-v2": DARTS_V2,
+    }
+)
+
+
+def space_of(genotype: CellGenotype) -> NASNetCell:
+    """Return NASNet's space, which builds every cell, also of operations that it does not offer."""
+    return NASNetCell()

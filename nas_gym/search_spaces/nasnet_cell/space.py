@@ -2,11 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, MinLen
 
@@ -29,6 +25,9 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
     genotype_from_json,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _Operations = Annotated[tuple[Annotated[str, OneOf(OPERATIONS)], ...], MinLen(1), EachOnce]
 _Combines = Annotated[tuple[Annotated[str, OneOf(COMBINES)], ...], MinLen(1), EachOnce]
 _CellPicks = tuple[tuple[tuple[str, ...], tuple[int, ...]], ...]  # per block: names, states
@@ -39,10 +38,10 @@ class NASNetCell(Options):
     """The space of NASNet cells; 50 tokens and 5.23e36 token lists by default.
 
     Args:
-        blocks: Blocks a cell, B; at least 1 (5 in the paper).
+        blocks: Blocks per cell, B; at least 1 (5 in the paper).
         operations: Names from ``OPERATIONS``.
-        combines: ``("add", "concat")`` (NASNet) or ``("add",)`` (Real et al., ENAS; then it is
-            no token).
+        combines: ``("add", "concat")`` (NASNet) or ``("add",)`` (Real et al., ENAS), which takes no
+            token.
         concat: What a cell outputs: ``"unused"``, the block outputs that no block of the cell
             uses (Zoph et al. 2017, section 3.2, step 5), or ``"all"`` block outputs (as DARTS).
     """
@@ -61,7 +60,7 @@ class NASNetCell(Options):
 
     @property
     def max_length(self) -> int:
-        """Five tokens a block (four where there is one way to combine), two cells."""
+        """Five tokens per block and two cells; four if there is only one way to combine."""
         return 2 * self.blocks * (5 if len(self.combines) > 1 else 4)
 
     @property
@@ -81,7 +80,7 @@ class NASNetCell(Options):
         )
 
     def choose(self, pick: Pick) -> CellGenotype:
-        """Normal cell, then reduction cell; a block is input A, input B, op A, op B, combine."""
+        """Choose the normal cell, then the reduction; per block inputs, operations, combine."""
         return CellGenotype(*(self._choose_cell(pick, cell) for cell in self._picks))
 
     def _choose_cell(self, pick: Pick, picks: _CellPicks) -> Cell:
@@ -102,7 +101,7 @@ class NASNetCell(Options):
         return Cell(blocks, concat_by_rule(blocks, self.concat))
 
     def answers(self, genotype: CellGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         return {
             f"{name}.block{b}.{field}": value
             for name, cell in zip(CELLS, genotype, strict=True)
@@ -111,15 +110,15 @@ class NASNetCell(Options):
         }
 
     def canonical_key(self, genotype: CellGenotype) -> str:
-        """Equal for genotypes that differ only in names: see ``canonical_cell``."""
+        """Return a key equal for genotypes that differ only in names: see ``canonical_cell``."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> CellGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: CellGenotype, task: Task) -> Any:
-        """The network of Zoph et al. 2017, figure 2: ``nasnet_cell.network.NASNet``."""
+        """Build the network of Zoph et al. 2017, figure 2: ``nasnet_cell.network.NASNet``."""
         from nas_gym.search_spaces.nasnet_cell.network import NASNet
 
         return NASNet(genotype, task)
@@ -137,7 +136,7 @@ class NASNetCell(Options):
         return cells_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The finished blocks; a cell has its output when all its blocks are finished."""
+        """Draw the finished blocks; a cell has its output when all its blocks are finished."""
         from nas_gym.search_spaces.nasnet_cell.drawing import draw_unfinished_cells
 
         if len(self.combines) == 1:

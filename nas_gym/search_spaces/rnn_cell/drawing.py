@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARGIN, HEADING = 0.35, 0.55  # inches
-LEAF = 1.25  # inches from leaf to leaf; less where there are many
+LEAF = 1.25  # inches from leaf to leaf; less if there are many
 WIDTH, NARROWEST = 10.7, 0.9  # inches: of a usual figure, and from leaf to leaf
 ROW = 1.15  # inches from row to row
 HALF = 0.27  # height of a combination or a function, inches
@@ -37,7 +37,7 @@ EDGE = "#555555"
 
 
 class PartialNode(NamedTuple):
-    """What is chosen of a node; None where it is open."""
+    """A node as far as it is chosen; None stands for what is open."""
 
     combination: str | None = None
     activation: str | None = None
@@ -58,7 +58,7 @@ class PartialTree(NamedTuple):
 
 
 def draw_tree(genotype: RNNCellGenotype, *, title: str | None = None) -> "Figure":
-    """The whole cell; the figure's size depends on the number of leaves alone."""
+    """Draw the whole cell; the figure's size depends only on the number of leaves."""
     nodes = tuple(PartialNode(n.combination, n.activation) for n in genotype.nodes)
     inject = PartialNode(genotype.inject.combination, genotype.inject.activation)
     tree = PartialTree(nodes, inject, genotype.cell_output, genotype.cell_input)
@@ -66,7 +66,7 @@ def draw_tree(genotype: RNNCellGenotype, *, title: str | None = None) -> "Figure
 
 
 def draw_unfinished_tree(tree: PartialTree, *, title: str | None = None) -> "Figure":
-    """As ``draw_tree``; what is open is pale and has a question mark."""
+    """Draw as ``draw_tree``; what is open is pale and has a question mark."""
     width, height = figure_size(tree.base)
     figure, axes = blank_figure(width, height)
     if title:
@@ -76,7 +76,7 @@ def draw_unfinished_tree(tree: PartialTree, *, title: str | None = None) -> "Fig
 
 
 def figure_size(base: int) -> tuple[float, float]:
-    """Width and height, inches, of the drawing of a tree with so many leaves."""
+    """Return width and height, inches, of the drawing of a tree with so many leaves."""
     rows = (2 * base - 2).bit_length()
     tree = ROW * (rows - 1) + 2 * HALF + INJECTION
     height = MARGIN + INPUTS + tree + OUTPUT + HEADING
@@ -88,14 +88,14 @@ def _leaf_pitch(base: int) -> float:
 
 
 class Places(NamedTuple):
-    """Where the nodes are: leaves at 0, 1, 2, … from the left, an inner node between its two."""
+    """The nodes' places: leaves at 0, 1, 2, … from the left, an inner node between its two."""
 
     column: tuple[float, ...]  # of each node
     depth: tuple[int, ...]  # edges up to the root
 
 
 def lay_out(base: int) -> Places:
-    """Places in which no edge crosses another one and each leads to the next row."""
+    """Find places in which no edge crosses another one and each leads to the next row."""
     count = 2 * base - 1
     depth = [0] * count
     for node in reversed(range(base, count)):
@@ -110,19 +110,19 @@ def lay_out(base: int) -> Places:
 
 
 def _children(node: int, base: int) -> tuple[int, int]:
-    """As ``RNNCellGenotype.children``."""
+    """Return the two nodes that an inner node combines, as ``RNNCellGenotype.children``."""
     return 2 * (node - base), 2 * (node - base) + 1
 
 
 def _leaves(node: int, base: int) -> list[int]:
-    """Those below a node, from left to right."""
+    """Return the leaves below a node, from left to right."""
     if node < base:
         return [node]
     return [leaf for child in _children(node, base) for leaf in _leaves(child, base)]
 
 
 class _TreePainter:
-    """Paints one cell; all lengths are inches."""
+    """A painter of one cell; all lengths are inches."""
 
     def __init__(self, axes: "Axes", tree: PartialTree) -> None:
         self.axes, self.tree = axes, tree
@@ -137,7 +137,7 @@ class _TreePainter:
         self.left = (width - base * self.pitch) / 2 + self.pitch / 2
 
     def paint(self) -> None:
-        """Boxes lie in front of the edges."""
+        """Paint all; boxes lie in front of the edges."""
         base, root = self.tree.base, len(self.tree.nodes) - 1
         edges = []
         for node in range(base, root + 1):
@@ -162,23 +162,23 @@ class _TreePainter:
         return self.left + self.pitch * self.places.column[node]
 
     def _low(self, node: int) -> float:
-        """Lower border of a node; rows above the injection's make room for it."""
+        """Return the lower border of a node; rows above the injection's make room for it."""
         depth = self.places.depth
         injected = self.tree.cell_input
         raised = INJECTION if injected is not None and depth[node] < depth[injected] else 0.0
         return MARGIN + INPUTS + ROW * (self.rows - depth[node]) + raised
 
     def _leaves(self, node: int) -> float:
-        """Height at which a node's output leaves it, or the injection above it."""
+        """Return the height at which a node's output leaves it, or the injection above it."""
         injected = INJECTION if node == self.tree.cell_input else 0.0
         return self._low(node) + 2 * HALF + injected
 
     def _outside(self, node: int) -> int:
-        """-1 for the left and 1 for the right: the side where no edge to the parent passes."""
+        """Return the side where no edge to the parent passes: -1 is the left, 1 the right."""
         return -1 if node % 2 == 0 and node < len(self.tree.nodes) - 1 else 1
 
     def _node(self, x: float, low: float, parts: PartialNode) -> None:
-        """The combination below, the function above."""
+        """Draw the combination below, the function above."""
         combination, activation = parts
         words = "?" if combination is None else COMBINATION_WORDS[combination]
         colours = COMBINATION_COLOURS.get(combination or "", OPEN_COLOURS)
@@ -188,7 +188,7 @@ class _TreePainter:
         add_box(self.axes, x, y, self.node_width, HALF, colours, words, self.font)
 
     def _name(self, node: int) -> None:
-        """The node's number, on the side where no cell state is."""
+        """Write the node's number, on the side where no cell state is."""
         side = -self._outside(node)
         x = self._x(node) + side * (self.node_width / 2 + 0.05)
         self.axes.text(
@@ -219,7 +219,7 @@ class _TreePainter:
         self._cell_state(node, self._low(node) + HALF, "cₜ", inwards=False)
 
     def _cell_state(self, node: int, y: float, text: str, *, inwards: bool) -> None:
-        """A label beside a node, and an edge between the two."""
+        """Write a label beside a node, and draw an edge between the two."""
         side = self._outside(node)
         border = self._x(node) + side * self.node_width / 2
         x = border + side * 0.36 * self.scale
@@ -236,7 +236,7 @@ COMBINATION_WORDS = {"add": "add", "elem_mult": "mult", "max": "max"}
 
 
 def tree_as_text(genotype: RNNCellGenotype) -> str:
-    """A recurrent cell as formulas, one line a value; ``*`` is by elements, ``a3'`` is a3 changed.
+    """Write a cell as formulas, one line per value; ``*`` is by elements, ``a3'`` is a3 changed.
 
     W and M are matrices, x_t, h_{t-1} and c_{t-1} what the cell is given.
     """
@@ -259,7 +259,7 @@ def tree_as_text(genotype: RNNCellGenotype) -> str:
 
 
 def _value(genotype: RNNCellGenotype, node: int) -> str:
-    """The name of what a node passes on."""
+    """Return the name of what a node passes on."""
     return f"a{node}'" if node == genotype.cell_input else f"a{node}"
 
 

@@ -1,9 +1,9 @@
-"""A sequence through a tree-shaped cell as one operation, with its gradient written out.
+"""Fast path; read ``network.py`` first. A sequence through a tree-shaped cell as one operation.
 
-Every node has one parent, so that the gradient of a leaf's products is linear in those of h_t and
-c_t, each times the product of the slopes on the way from the root. These factors are computed for
-many steps at once; what then runs backwards, step by step, is a few multiplications and a product
-with the weights.
+Its gradient is written out. Every node has one parent, so that the gradient of a leaf's products is
+linear in those of h_t and c_t, each times the product of the slopes on the way from the root. These
+factors are computed for many steps at once; what then runs backwards, step by step, is a few
+multiplications and a product with the weights.
 """
 
 from collections.abc import Iterator
@@ -26,13 +26,13 @@ from nas_gym.networks.kernels.elementwise import (
     times,
     weight_gradient,
 )
-from nas_gym.networks.recurrent import Sequence, State
+from nas_gym.networks.recurrent import RecurrentSequence, State
 from nas_gym.search_spaces.rnn_cell.genotype import RNNCellGenotype, group_leaves
 
 
 @dataclass(frozen=True, slots=True)
 class _Value:
-    """What a function gave at every step; of sin also its argument."""
+    """The value of a function at every step, and of sin also its argument."""
 
     value: Tensor  # (time, batch, units)
     before: Tensor | None = None
@@ -44,7 +44,7 @@ class _Value:
 
 @dataclass(frozen=True, slots=True)
 class _Factors:
-    """What the gradients of h_t and c_t are multiplied by; None stands for 1."""
+    """The factors of the gradients of h_t and c_t; None stands for 1."""
 
     hidden: Array | None = None
     cell: Array | None = None
@@ -58,7 +58,7 @@ class _Factors:
         return _Factors(self.hidden, None, True)
 
 
-class TreeSequence(Sequence):
+class TreeSequence(RecurrentSequence):
     """One sequence: ``run`` computes it, ``gradients`` goes back through it."""
 
     def __init__(
@@ -89,7 +89,7 @@ class TreeSequence(Sequence):
         self.injected: _Value | None = None
 
     def _take(self, *count: int) -> Tensor:
-        """Room for ``count`` values of every step."""
+        """Take room for ``count`` values of every step."""
         time, _, batch, units = self.projected.shape
         return self.slab.take(time, *count, batch, units)
 
@@ -117,7 +117,7 @@ class TreeSequence(Sequence):
                     np.copyto(recurrent, by_leaf[adding:])
                 program.run(step)
                 hidden = output
-        # Of their own: what autograd marks as an output must not be kept in here.
+        # They have memory of their own: what autograd marks as an output must not be kept in here.
         return outputs.clone(), (outputs[-1].clone(), self.cells[-1].clone())
 
     def _leaves(self, program: Program) -> None:
@@ -150,7 +150,7 @@ class TreeSequence(Sequence):
     def _activate(
         self, program: Program, activation: str, value: Tensor
     ) -> tuple[Tensor, Tensor | None]:
-        """In place, unless the slope needs the argument."""
+        """Apply an activation, in place unless the slope needs the argument."""
         if activation == "identity":
             return value, None
         out = torch.empty_like(value) if activation == "sin" else value
@@ -164,7 +164,7 @@ class TreeSequence(Sequence):
             self.injected = _Value(*self._activate(program, does.activation, value))
 
     def _seen(self, node: int) -> Tensor:
-        """The output of a node as its parent sees it."""
+        """Return the output of a node as its parent sees it."""
         if node == self.genotype.cell_input and self.injected is not None:
             return self.injected.value
         return self.values[node].value
@@ -174,7 +174,7 @@ class TreeSequence(Sequence):
     def gradients(
         self, of_outputs: Tensor, of_last: State, want_x: bool
     ) -> tuple[Tensor | None, Tensor, Tensor, State]:
-        """Those of x, of both weights, and of the first state."""
+        """Return those of x, of both weights, and of the first state."""
         with np.errstate(all="ignore"):
             of_hidden, of_inputs, of_state = self._back(of_outputs, of_last)
         rows = of_inputs.flatten(0, 1)
@@ -193,11 +193,11 @@ class TreeSequence(Sequence):
         )
 
     def _back(self, of_outputs: Tensor, of_last: State) -> tuple[Tensor, Tensor, State]:
-        """Gradients of M h_{t-1} and of W x_t, (time, batch, leaves * units), and of the state."""
+        """Return gradients of M h_{t-1}, W x_t, (time, batch, leaves * units), and of the state."""
         time, batch, units = of_outputs.shape
         of_products = self.slab.take(time, batch, self.base, units)
         of_others = torch.empty_like(of_products[:, :, self.adding :])  # W x_t
-        # Of h and of c before every step and after the last.
+        # The gradients of h and of c before every step and after the last.
         of_hidden, of_cell = torch.empty_like(self.cells), torch.empty_like(self.cells)
         of_hidden[0] = 0
         of_hidden[1:] = of_outputs
@@ -225,7 +225,7 @@ class TreeSequence(Sequence):
         return of_products.flatten(2), of_inputs.flatten(2), (of_hidden[0], of_cell[0])
 
     def _room_for_factors(self, steps: int) -> tuple[Array, Array]:
-        """(steps, leaves, batch, units) for the factors of h_t, and zeros for those of c_t."""
+        """Return room for the factors of h_t, (steps, leaves, batch, units), zeros for c_t's."""
         shape = steps, *self.leaves.shape[1:]
         dtype = self.leaves.numpy().dtype
         return np.empty(shape, dtype), np.zeros(shape, dtype)
@@ -252,7 +252,7 @@ class _Block:
         self._collect(of_hidden, of_cell)
 
     def _before(self, node: int, factors: _Factors) -> _Factors:
-        """From the factors of a node's output to those of what it combines."""
+        """Go from the factors of a node's output to those of what it combines."""
         sequence, steps = self.sequence, self.steps
         genotype, value = sequence.genotype, sequence.values[node]
         if node == genotype.cell_input:
@@ -267,7 +267,7 @@ class _Block:
         return factors.where_cell_starts() if node == genotype.cell_output else factors
 
     def _order(self) -> Iterator[tuple[int, int, str]]:
-        """Place in the parameters, leaf and combination."""
+        """Yield place in the parameters, leaf and combination."""
         for group in self.sequence.groups:
             for place, leaf in enumerate(group.leaves, start=group.start):
                 yield place, leaf, group.combination
@@ -296,10 +296,10 @@ class _Block:
     def back(
         self, step: int, of_hidden: Array, of_cell: Array, of_products: Array, of_earlier: Array
     ) -> None:
-        """One step: from the gradients of h_t and c_t to those of the products and c_{t-1}.
+        """Go back one step: from the gradients of h_t and c_t to those of products and c_{t-1}.
 
         Args:
-            step: Of the sequence.
+            step: Its number in the sequence.
             of_hidden: (batch, units)
             of_cell: (batch, units)
             of_products: (leaves, batch, units), written.
@@ -314,7 +314,7 @@ class _Block:
         _mix(self.into_cell, here, of_hidden, of_cell, of_earlier)
 
     def finish(self, of_hidden: Tensor, of_cell: Tensor, of_others: Tensor) -> None:
-        """Gradients of W x_t of the leaves that do not add, for all steps at once."""
+        """Write the gradients of W x_t of the leaves that do not add, for all steps at once."""
         hidden, cell = of_hidden.numpy()[self.steps], of_cell.numpy()[self.steps]
         for other, factors in self.for_inputs:
             out = of_others.numpy()[self.steps][:, :, other]
@@ -324,7 +324,7 @@ class _Block:
 def _mix(
     factors: _Factors, steps: int | slice, of_hidden: Array, of_cell: Array, out: Array
 ) -> None:
-    """``out`` = the gradients of h_t and c_t, each times its factor."""
+    """Write into ``out`` the gradients of h_t and c_t, each times its factor."""
     if factors.hidden is None:
         np.copyto(out, of_hidden)
     else:

@@ -1,26 +1,20 @@
 """Recurrent cells as trees: the data, its checks, its JSON and its key."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 from nas_gym.errors import InvalidGenotype, unknown_name
+from nas_gym.search_spaces.architecture import json_object
 
 COMBINATIONS = ("add", "elem_mult")
-
-
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu")
-
-
 ALL_COMBINATIONS = (*COMBINATIONS, "max")  # with those of the paper's control experiment
-
-
 ALL_ACTIVATIONS = (*ACTIVATIONS, "sin")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """What a node does: combines two values elementwise, then applies a function."""
+    """The work of a node: it combines two values elementwise, then applies a function."""
 
     combination: str  # one of ALL_COMBINATIONS
     activation: str  # one of ALL_ACTIVATIONS
@@ -45,12 +39,12 @@ class RNNCellGenotype:
         return (len(self.nodes) + 1) // 2
 
     def children(self, node: int) -> tuple[int, int]:
-        """The two nodes that an inner node combines."""
+        """Return the two nodes that an inner node combines."""
         return 2 * (node - self.base), 2 * (node - self.base) + 1
 
 
 def check_cell(genotype: RNNCellGenotype) -> None:
-    """Raise InvalidGenotype or UnknownName where the cell cannot be built."""
+    """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
     count = len(genotype.nodes)
     if count < 3 or count % 2 == 0:
         raise InvalidGenotype(
@@ -69,7 +63,7 @@ def check_cell(genotype: RNNCellGenotype) -> None:
 
 
 def canonical_key(genotype: RNNCellGenotype) -> str:
-    """A string equal for cells that differ in the order of children alone.
+    """Return a string equal for cells that differ only in the order of children.
 
     Every combination commutes, so that the two children of an inner node may change places with
     all that is below them: the cells compute the same when the leaves' weights move along.
@@ -89,28 +83,18 @@ def canonical_key(genotype: RNNCellGenotype) -> str:
     return keys[-1]
 
 
-def fields_of(what: str, data: object, kind: type) -> dict[str, Any]:
-    """JSON data as the fields of the dataclass ``kind``; raises InvalidGenotype."""
-    names = [field.name for field in fields(kind)]
-    if not isinstance(data, Mapping) or set(data) != set(names):
-        raise InvalidGenotype(
-            f"{what} is a JSON object with the keys {', '.join(names)}, not {data!r:.60}"
-        )
-    return dict(data)
-
-
 def genotype_from_json(data: object) -> RNNCellGenotype:
-    """The genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
+    """Return the genotype in JSON data with the fields of ``RNNCellGenotype``, checked.
 
     Raises:
         InvalidGenotype: A part is missing or wrong.
         UnknownName: A combination or an activation that is not known.
     """
-    parts = fields_of("a recurrent cell", data, RNNCellGenotype)
+    parts = json_object("a recurrent cell", data, RNNCellGenotype)
     if not isinstance(parts["nodes"], list | tuple):
         raise InvalidGenotype(f"'nodes' is a JSON list, not {parts['nodes']!r:.60}")
-    nodes = [Node(**fields_of(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
-    inject = Node(**fields_of("'inject'", parts["inject"], Node))
+    nodes = [Node(**json_object(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
+    inject = Node(**json_object("'inject'", parts["inject"], Node))
     genotype = RNNCellGenotype(tuple(nodes), inject, parts["cell_output"], parts["cell_input"])
     check_cell(genotype)
     return genotype
@@ -126,7 +110,7 @@ class LeafGroup(NamedTuple):
 
 
 def group_leaves(genotype: RNNCellGenotype) -> tuple[LeafGroup, ...]:
-    """The leaves by what they do, in the order in which the parameters keep them."""
+    """Group the leaves by what they do, in the order in which the parameters keep them."""
     groups: list[LeafGroup] = []
     start = 0
     for combination in ALL_COMBINATIONS:

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, Sequence, State
+from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer, RecurrentSequence, State
 from nas_gym.search_spaces.rnn_cell.fused import TreeSequence
 from nas_gym.search_spaces.rnn_cell.genotype import RNNCellGenotype, check_cell, group_leaves
 
 
 class TreeLayer(RecurrentLayer):
-    """Runs a tree-shaped cell along a sequence.
+    """A layer that runs a tree-shaped cell along a sequence.
 
     Leaf i has the weights W_i (units, inputs) and M_i (units, units), and no bias, as in the cell
     that the authors published. ``weights_of`` finds them in the parameters.
@@ -35,14 +35,14 @@ class TreeLayer(RecurrentLayer):
         self.reset_parameters()
 
     def weights_of(self, leaf: int) -> tuple[Tensor, Tensor]:
-        """W_i (units, inputs) and M_i (units, units) of a leaf: views of the parameters."""
+        """Return a leaf's W_i (units, inputs) and M_i (units, units): views of the parameters."""
         place = [each for group in self.groups for each in group.leaves].index(leaf)
         return self.input_weights[place], self.hidden_weights[place]
 
     def unfused(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
     ) -> tuple[Tensor, State]:
-        """By the definition, with the given weights; leaves that do the same are one."""
+        """Run by the definition, with the given weights; leaves that do the same are one."""
         output, cell = state
         outputs = []
         for projected in linear(x, inputs.flatten(0, 1)).unbind():
@@ -53,15 +53,15 @@ class TreeLayer(RecurrentLayer):
 
     def run(
         self, x: Tensor, inputs: Tensor, hidden: Tensor, state: State, mask: Tensor | None
-    ) -> tuple[Tensor, State, Sequence]:
-        """In the fused way."""
+    ) -> tuple[Tensor, State, RecurrentSequence]:
+        """Run in the fused way."""
         sequence = TreeSequence(self.genotype, (x, inputs, hidden), state, mask)
         return *sequence.run(), sequence
 
     def _step(self, projected: Tensor, recurrent: Tensor, cell: Tensor) -> tuple[Tensor, Tensor]:
-        """h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""
+        """Compute h_t and c_t from W x_t and M h_{t-1}, (batch, leaves * units), and c_{t-1}."""
         genotype, units = self.genotype, self.units
-        # Of every node the value before its activation, and its output.
+        # Each node has the value before its activation, and its output.
         values: list[tuple[Tensor, Tensor]] = [(cell, cell)] * len(genotype.nodes)
         for combination, activation, leaves, start in self.groups:
             columns = slice(start * units, (start + len(leaves)) * units)
@@ -81,7 +81,7 @@ class TreeLayer(RecurrentLayer):
     def _with_cell(
         self, node: int, value: tuple[Tensor, Tensor], cell: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """``value`` with c_{t-1} put into the node's output, where the genotype says so."""
+        """Return ``value`` with c_{t-1} put into the node's output, if the genotype says so."""
         if node != self.genotype.cell_input:
             return value
         inject = self.genotype.inject

@@ -1,12 +1,12 @@
 """Recurrent cells as trees (Zoph & Le 2016, sections 3.4 and 4.2)."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, MinLen
+
 from nas_gym.networks.task import LanguageTask
+from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import (
     ACTIVATIONS,
@@ -19,14 +19,20 @@ from nas_gym.search_spaces.rnn_cell.genotype import (
     genotype_from_json,
 )
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_Combinations = Annotated[tuple[Annotated[str, OneOf(ALL_COMBINATIONS)], ...], MinLen(1), EachOnce]
+_Activations = Annotated[tuple[Annotated[str, OneOf(ALL_ACTIVATIONS)], ...], MinLen(1), EachOnce]
+
 
 @dataclass(frozen=True)
-class RNNCell:
+class RNNCell(Options):
     """The space of recurrent cells: 34 tokens and 6.33e16 token lists by default.
 
-    For every node of the tree a combination and an activation, the same for the injection of the
-    cell state, then the two cell indices, each over all nodes (that is the reading of the paper
-    which gives its size, "approximately 6e16").
+    Chosen are a combination and an activation for every node of the tree, the same for the
+    injection of the cell state, then the two cell indices, each over all nodes (that is the reading
+    of the paper which gives its size, "approximately 6e16").
 
     Args:
         base: B, leaves of the tree, >= 2 (8 in the paper).
@@ -34,36 +40,23 @@ class RNNCell:
         activations: Names from ``ALL_ACTIVATIONS``.
     """
 
-    base: int = 8
-    combinations: tuple[str, ...] = COMBINATIONS
-    activations: tuple[str, ...] = ACTIVATIONS
+    base: Annotated[int, Ge(2)] = 8
+    combinations: _Combinations = COMBINATIONS
+    activations: _Activations = ACTIVATIONS
 
     static = True
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity-squared"
     usual_recipe = "quick-text"
 
-    def __post_init__(self) -> None:
-        if not isinstance(self.base, int) or isinstance(self.base, bool) or self.base < 2:
-            raise InvalidOption(f"base is {self.base!r}: give a whole number of 2 or more")
-        known = {"combinations": ALL_COMBINATIONS, "activations": ALL_ACTIVATIONS}
-        for field, names in known.items():
-            values = tuple(getattr(self, field))
-            object.__setattr__(self, field, values)  # JSON gives lists
-            for value in values:
-                if value not in names:
-                    raise unknown_name(field.removesuffix("s"), value, names)
-            if not values or len(set(values)) < len(values):
-                raise InvalidOption(f"{field} is {values!r}: give at least one name, each once")
-
     @property
     def node_count(self) -> int:
-        """Nodes of the tree."""
+        """The number of nodes of the tree."""
         return 2 * self.base - 1
 
     @property
     def max_length(self) -> int:
-        """Two tokens a node, two for the injection, two indices."""
+        """Two tokens per node, two for the injection, two indices."""
         return 2 * self.node_count + 4
 
     @property
@@ -72,7 +65,7 @@ class RNNCell:
         return max(self.node_count, len(self.combinations), len(self.activations))
 
     def choose(self, pick: Pick) -> RNNCellGenotype:
-        """Node by node from the first leaf to the root, the injection, the two cell indices."""
+        """Choose the nodes from the first leaf to the root, the injection, the two cell indices."""
         nodes = tuple([self._choose_node(pick, f"node{i}") for i in range(self.node_count)])
         inject = self._choose_node(pick, "inject")
         indices = tuple(range(self.node_count))
@@ -87,7 +80,7 @@ class RNNCell:
         )
 
     def answers(self, genotype: RNNCellGenotype) -> dict[str, object]:
-        """The option picked for each choice: what ``tokens_of`` reads."""
+        """Return the option picked for each choice, which ``tokens_of`` reads."""
         named = {f"node{i}": node for i, node in enumerate(genotype.nodes)}
         answers: dict[str, object] = {
             "cell.output": genotype.cell_output, "cell.input": genotype.cell_input
@@ -98,15 +91,15 @@ class RNNCell:
         return answers
 
     def canonical_key(self, genotype: RNNCellGenotype) -> str:
-        """Equal for cells that differ in the order of children alone."""
+        """Return a key equal for cells that differ only in the order of children."""
         return canonical_key(genotype)
 
     def genotype_from_json(self, data: object) -> RNNCellGenotype:
-        """The genotype in JSON data, checked; raises InvalidGenotype."""
+        """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
 
     def build(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
-        """The language model: ``nas_gym.networks.language_model.LanguageModel``."""
+        """Build the language model: ``nas_gym.networks.language_model.LanguageModel``."""
         from nas_gym.networks.language_model import LanguageModel
         from nas_gym.search_spaces.rnn_cell.network import TreeLayer
 
@@ -125,7 +118,7 @@ class RNNCell:
         return tree_as_text(genotype)
 
     def draw_begun(self, picked: Picked, title: str | None) -> "Figure":
-        """The whole tree; what is open is pale."""
+        """Draw the whole tree; what is open is pale."""
         from nas_gym.search_spaces.rnn_cell.drawing import (
             PartialNode,
             PartialTree,

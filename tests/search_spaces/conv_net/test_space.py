@@ -11,7 +11,7 @@ from nas_gym.search_spaces.conv_net.published import (
     NAS_V1,
     NAS_V1_CHAIN,
     NAS_V1_DENSE,
-    PUBLISHED_NETWORKS,
+    PUBLISHED,
 )
 from nas_gym.search_spaces.conv_net.space import POOLING, ConvLayer, ConvNet, ConvNetGenotype
 from nas_gym.search_spaces.grammar import decode, tokens_of
@@ -65,7 +65,7 @@ def test_a_small_space_has_as_many_as_it_says(space: ConvNet) -> None:
 
 def test_the_published_networks_have_tokens() -> None:
     space = ConvNet(depth=15, strides=(1,))
-    for genotype in PUBLISHED_NETWORKS.values():
+    for genotype in PUBLISHED.values():
         assert decode(space, tokens_of(space, genotype)) == genotype
     assert NAS_V1.layers[9] == ConvLayer(7, 7, 36, (0, 2, 3, 4, 5, 6, 7, 8))
     assert sum(len(layer.inputs) for layer in NAS_V1_DENSE.layers) == 15 * 14 // 2
@@ -124,7 +124,7 @@ def test_an_unknown_type_is_refused() -> None:
     ("options", "message"),
     [
         ({"pools": (6,)}, "networks have at most 6 layers"),
-        ({"pools": 3}, "pools is 3: give whole numbers"),
+        ({"pools": 3}, "pools is 3: give a list, each once, each item a whole number"),
         ({"block_layers": 2.5}, "block_layers is 2.5: give a whole number"),
         ({"block_layers": "a"}, "block_layers is 'a': give a whole number"),
         ({"types": 5}, "types is 5: give a list"),

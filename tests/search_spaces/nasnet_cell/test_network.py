@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -205,18 +207,18 @@ class TestDropPath:
 
 
 @pytest.mark.parametrize(
-    ("task", "message"),
+    ("sizes", "message"),
     [
-        (Task(3, 64, 64, 10, filters=6, stem="imagenet"), "filters is 6"),
-        (Task(3, 2, 9, 10, filters=8, stem="imagenet"), "2 x 9 pixels"),
-        (Task(3, 8, 8, 10, repeats=0), "repeats is 0"),
-        (Task(3, 8, 8, 10, filters=0), "filters is 0"),
-        (Task(3, 8, 8, 10, drop_path=1.0), "drop_path is 1.0"),
+        ({"height": 64, "width": 64, "filters": 6, "stem": "imagenet"}, "filters is 6"),
+        ({"height": 2, "width": 9, "filters": 8, "stem": "imagenet"}, "2 x 9 pixels"),
+        ({"repeats": 0}, "repeats is 0"),
+        ({"filters": 0}, "filters is 0"),
+        ({"drop_path": 1.0}, "drop_path is 1.0"),
     ],
 )
-def test_sizes_that_do_not_fit(task: Task, message: str) -> None:
+def test_sizes_that_do_not_fit(sizes: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidOption, match=message):
-        NASNet(NASNET_A, task)
+        NASNet(NASNET_A, replace(Task(3, 8, 8, 10), **sizes))
 
 
 def test_odd_filters_are_refused_only_where_a_state_has_to_be_halved() -> None:

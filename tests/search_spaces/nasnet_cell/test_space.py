@@ -31,7 +31,7 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
     genotype_from_json,
     with_concat,
 )
-from nas_gym.search_spaces.nasnet_cell.layers import NASNetCell as CellModule
+from nas_gym.search_spaces.nasnet_cell.layers import CellModule
 from nas_gym.search_spaces.nasnet_cell.network import NASNet
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A, PUBLISHED
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell

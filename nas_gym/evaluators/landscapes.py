@@ -1,17 +1,23 @@
 """Synthetic landscapes: accuracies that cost nothing, for tests and for tuning agents."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.options import Options
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, next_choice, trace
+
+_Fraction = Annotated[float, Interval(ge=0, le=1)]
 
 
 class _Term(NamedTuple):
@@ -30,7 +36,7 @@ class _Path(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Landscape:
+class Landscape(Configured):
     """An evaluator for any space: effects of single choices and of pairs of choices.
 
     Every choice has a good option, every other option costs a random penalty; some choices matter
@@ -56,16 +62,13 @@ class Landscape:
     """
 
     space: SearchSpace[Any]
-    seed: int = 0
-    interactions: float = 0.5
-    noise: float = 0.0
-    best: float = 0.98
-    middling: float = 0.88
-    exponent: float = 3.0
+    seed: Annotated[int, Ge(0)] = 0
+    interactions: Annotated[float, Ge(0)] = 0.5
+    noise: Annotated[float, Ge(0)] = 0.0
+    best: _Fraction = 0.98
+    middling: _Fraction = 0.88
+    exponent: Annotated[float, Gt(0)] = 3.0
     fresh_noise: bool = False
-    _paths: dict[tuple[tuple[str, int], ...], _Path] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     @property
     def stateful(self) -> bool:
@@ -79,12 +82,9 @@ class Landscape:
         return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
 
     def __post_init__(self) -> None:
-        if self.interactions < 0 or self.noise < 0 or not 0 <= self.middling < self.best <= 1:
-            raise InvalidOption(
-                f"{self}: interactions and noise are 0 or more, 0 <= middling < best <= 1"
-            )
-        if not self.exponent > 0:
-            raise InvalidOption(f"exponent is {self.exponent}: give a number above 0")
+        super().__post_init__()
+        if self.middling >= self.best:
+            raise InvalidOption(f"middling is {self.middling}: give less than best, {self.best}")
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
@@ -115,6 +115,11 @@ class Landscape:
         while (choice := next_choice(self.space, tokens)) is not None:
             tokens.append(self._good(choice))
         return tuple(tokens)
+
+    @cached_property
+    def _paths(self) -> dict[tuple[tuple[str, int], ...], _Path]:
+        """The terms of each sequence of choices that was asked for, by names and sizes."""
+        return {}
 
     def _path(self, choices: Sequence[Choice]) -> _Path:
         shape = tuple((choice.name, len(choice.options)) for choice in choices)
@@ -180,7 +185,7 @@ def _penalties(
 
 
 @dataclass(frozen=True)
-class BitCount:
+class BitCount(Options):
     """The toy problem of Real et al.'s notebook, for ``spaces.BitString``.
 
     Accuracy is the fraction of ones plus normal noise, clipped to [0, 1]. Each evaluation draws
@@ -190,7 +195,7 @@ class BitCount:
         noise: Standard deviation of the noise.
     """
 
-    noise: float = 0.01
+    noise: Annotated[float, Ge(0)] = 0.01
 
     stateful = True
 

@@ -1,29 +1,30 @@
-"""``Tabular``: the user's own table of trained architectures, of any search space."""
+"""``TableFile``: the user's own table of trained architectures, of any search space."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import MinLen
 
-from nas_gym.errors import InvalidOption, InvalidTable, unknown_name
+from nas_gym.errors import InvalidOption, InvalidTable
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.metrics import is_test_figure
-from nas_gym.evaluators.tables.reading import FORMS, UNITS, Table, read_table, shown
-from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
+from nas_gym.evaluators.tables.reading import FORMS, UNITS, Layout, Table, read_table, shown
+from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.options import EachOnce, OneOf
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
-MISSING = ("error", "failure")
 CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
 
 _Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
-class Tabular(TabularEvaluator):
+class TableFile(Configured, TabularEvaluator):
     """Accuracies from a CSV, ``.npz`` or Parquet file with one row an architecture.
 
     Metrics: ``accuracy`` and whatever ``metrics`` names. The file is read when the evaluator is
@@ -59,24 +60,22 @@ class Tabular(TabularEvaluator):
 
     space: SearchSpace[Any]
     file: str | Path
-    unit: str
+    unit: Annotated[str, OneOf(tuple(UNITS))]
     architecture: str = "architecture"
-    form: str = "string"
-    accuracy: str | Sequence[str] = ("accuracy",)
+    form: Annotated[str, OneOf(FORMS)] = "string"
+    accuracy: str | Annotated[tuple[str, ...], MinLen(1), EachOnce] = ("accuracy",)
     seconds: str | None = None
-    metrics: str | Sequence[str] = ()
-    test: str | Sequence[str] = ()
-    seeds: str | int = "mean"
-    missing: str = "error"
+    metrics: str | Annotated[tuple[str, ...], EachOnce] = ()
+    test: str | Annotated[tuple[str, ...], EachOnce] = ()
+    seeds: Seeds = "mean"
+    missing: Missing = "error"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         object.__setattr__(self, "file", str(self.file))
         for option in ("accuracy", "metrics", "test"):
-            object.__setattr__(self, option, _names(option, getattr(self, option)))
-        for option, known in (("unit", UNITS), ("form", FORMS), ("missing", MISSING)):
-            if getattr(self, option) not in known:
-                raise unknown_name(option, getattr(self, option), known)
-        check_seeds(self.seeds)
+            if isinstance(given := getattr(self, option), str):
+                object.__setattr__(self, option, (given,))
         self._check_columns()
         seeds = self._table.accuracies.shape[1]
         if isinstance(self.seeds, int) and self.seeds >= seeds:
@@ -88,8 +87,8 @@ class Tabular(TabularEvaluator):
             self._check_complete()
 
     @classmethod
-    def from_file(cls, path: str | Path, *, space: SearchSpace[Any], **options: Any) -> "Tabular":
-        """``Tabular(space, path, **options)``."""
+    def from_file(cls, path: str | Path, *, space: SearchSpace[Any], **options: Any) -> "TableFile":
+        """``TableFile(space, path, **options)``."""
         return cls(space, path, **options)
 
     @property
@@ -121,13 +120,19 @@ class Tabular(TabularEvaluator):
         known = figures[~np.isnan(figures)]
         return float(known.mean()) if len(known) else None
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process reads the file itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
     @cached_property
     def _table(self) -> Table:
-        return read_table(self)
+        layout = Layout(
+            path=str(self.file),
+            unit=self.unit,
+            architecture=self.architecture,
+            form=self.form,
+            accuracy=tuple(self.accuracy),
+            seconds=() if self.seconds is None else (self.seconds,),
+            metrics=tuple(self.metrics),
+            test=tuple(self.test),
+        )
+        return read_table(self.space, layout)
 
     def _row(self, tokens: _Tokens) -> int:
         row = self._table.rows.get(tokens)
@@ -136,8 +141,6 @@ class Tabular(TabularEvaluator):
         return row
 
     def _check_columns(self) -> None:
-        if not self.accuracy:
-            raise InvalidOption("accuracy names no column: give the validation accuracy's")
         if "accuracy" in self.metrics:
             raise InvalidOption("metrics names 'accuracy', which is there already: leave it out")
         for option in ("accuracy", "metrics"):
@@ -170,11 +173,3 @@ def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
         return []
     architectures = list(islice(enumerate_tokens(space), CHECKED_AT_MOST + 1))
     return architectures if len(architectures) <= CHECKED_AT_MOST else []
-
-
-def _names(option: str, given: object) -> tuple[str, ...]:
-    names = (given,) if isinstance(given, str) else given
-    listed = tuple(names) if isinstance(names, list | tuple) else (None,)
-    if not all(isinstance(name, str) for name in listed) or len(set(listed)) < len(listed):
-        raise InvalidOption(f"{option} is {given!r}: give the name of a column, or several, once")
-    return listed

@@ -8,12 +8,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Interval
 
-from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
+from nas_gym.options import OneOf
+from nas_gym.search_spaces.grammar import SearchSpace, tokens_of
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
@@ -23,7 +27,7 @@ SEEDS = 3  # trainings of a cell at most; 7,456 cells have two
 
 
 @dataclass(frozen=True)
-class NASBench201Table(TabularEvaluator):
+class NASBench201Table(Configured, TabularEvaluator):
     """Validation accuracy after 200 epochs of every cell of ``NASBench201``, really trained.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
@@ -42,21 +46,17 @@ class NASBench201Table(TabularEvaluator):
         InvalidOption: Another space, or other seeds.
     """
 
-    space: NASBench201 = field(default_factory=NASBench201)
-    dataset: str = "cifar10"
-    seeds: str | int = "mean"
+    space: SearchSpace[Any] = field(default_factory=NASBench201)
+    dataset: Annotated[str, OneOf(DATASETS)] = "cifar10"
+    seeds: Literal["mean", "random"] | Annotated[int, Interval(ge=0, le=SEEDS - 1)] = "mean"
 
     def __post_init__(self) -> None:
-        if self.dataset not in DATASETS:
-            raise unknown_name("NAS-Bench-201 data set", self.dataset, DATASETS)
+        super().__post_init__()
         if not isinstance(self.space, NASBench201):
             raise InvalidOption(
                 f"this table knows NAS-Bench-201's cells alone, not {type(self.space).__name__}: "
                 "leave space out, or give another evaluator"
             )
-        check_seeds(self.seeds)
-        if isinstance(self.seeds, int) and self.seeds >= SEEDS:
-            raise InvalidOption(f"seeds is {self.seeds}: give 0, 1, 2, 'mean' or 'random'")
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -86,10 +86,6 @@ class NASBench201Table(TabularEvaluator):
     @cached_property
     def _table(self) -> "_Table":
         return _read(self.dataset)
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process reads the table itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
 
 class _Table(NamedTuple):
@@ -138,6 +134,4 @@ def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
 
 def tokens_of_string(text: str) -> tuple[int, ...]:
     """The tokens of an architecture string; raises InvalidGenotype."""
-    from nas_gym.search_spaces.grammar import tokens_of
-
     return tokens_of(NASBench201(), genotype_of_string(text))

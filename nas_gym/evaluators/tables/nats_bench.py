@@ -10,18 +10,21 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption, InvalidTable, NASGymError, unknown_name
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.tables.plain_pickle import load_plain
-from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
-from nas_gym.search_spaces.grammar import decode_valid
+from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.options import OneOf, check
+from nas_gym.search_spaces.grammar import SearchSpace, decode_valid
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 # Epochs of the trainings that the files hold, longest last.
 SCHEDULES = {NASBench201: ("12", "200"), NATSSize: ("01", "12", "90")}
-MISSING = ("error", "failure")
 SUFFIX = ".pickle.pbz2"
 LARGEST = 2**26  # bytes of an unpacked file; the genuine ones have 1.4 million at most
 REMEMBERED = 256  # architectures of which the figures are kept; about 1 kB each
@@ -46,7 +49,7 @@ _DATASETS = {
 
 
 @dataclass(frozen=True)
-class NATSBench(TabularEvaluator):
+class NATSBench(Configured, TabularEvaluator):
     """Validation accuracy from the files of NATS-Bench, after any of their epochs.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]), ``parameters``, ``multiply_adds`` (of one image),
@@ -71,39 +74,30 @@ class NATSBench(TabularEvaluator):
         UnknownName: No such data set or schedule.
     """
 
-    space: NASBench201 | NATSSize
+    space: SearchSpace[Any]
     folder: str | Path
     dataset: str = "cifar10"
     hp: str | int | None = None
-    epoch: int | None = None
-    seeds: str | int = "mean"
-    missing: str = "error"
+    epoch: Annotated[int, Ge(1)] | None = None
+    seeds: Seeds = "mean"
+    missing: Missing = "error"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", str(self.folder))
+        super().__post_init__()
         schedules = SCHEDULES.get(type(self.space))
         if schedules is None:
             raise InvalidOption(
                 "NATS-Bench knows the spaces NASBench201 ('nasbench201') and NATSSize "
                 f"('nats-size'), not {type(self.space).__name__}: give one of them"
             )
+        dataset = check("dataset", self.dataset.lower(), Annotated[str, OneOf(tuple(_DATASETS))])
         hp = schedules[-1] if self.hp is None else f"{self.hp:0>2}"
-        object.__setattr__(self, "hp", hp)
-        for kind, name, known in (
-            ("NATS-Bench data set", self.dataset.lower(), _DATASETS),
-            ("schedule (hp) of the space", hp, schedules),
-            ("missing", self.missing, MISSING),
-        ):
-            if name not in known:
-                raise unknown_name(kind, name, known)
-        object.__setattr__(self, "dataset", self.dataset.lower())
-        if self.epoch is not None and (
-            not isinstance(self.epoch, int)
-            or isinstance(self.epoch, bool)
-            or not 1 <= self.epoch <= int(hp)
-        ):
-            raise InvalidOption(f"epoch is {self.epoch!r}: give a whole number from 1 to {int(hp)}")
-        check_seeds(self.seeds)
+        if hp not in schedules:
+            raise unknown_name("schedule (hp) of the space", hp, schedules)
+        if self.epoch is not None and self.epoch > int(hp):
+            raise InvalidOption(f"epoch is {self.epoch}: give a whole number from 1 to {int(hp)}")
+        for name, value in (("folder", str(self.folder)), ("dataset", dataset), ("hp", hp)):
+            object.__setattr__(self, name, value)
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -141,10 +135,6 @@ class NATSBench(TabularEvaluator):
                 f"{'the size' if isinstance(self.space, NATSSize) else 'the topology'} space, or "
                 "the other space"
             ) from None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process reads the files itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @property
     def _epoch(self) -> int:

@@ -3,13 +3,17 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from nas_gym.errors import InvalidOption
+from annotated_types import Ge
+
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
 
 _Tokens = tuple[int, ...]
+
+Seeds = Literal["mean", "random"] | Annotated[int, Ge(0)]
+Missing = Literal["error", "failure"]  # what an architecture is that the table does not have
 
 
 class Entry(NamedTuple):
@@ -89,15 +93,6 @@ class TabularEvaluator(ABC):
 
 class NotInTable(LookupError):
     """An architecture that the table does not have: its evaluation is a failure."""
-
-
-def check_seeds(seeds: object) -> None:
-    """Raise InvalidOption where ``seeds`` is not "mean", "random" or a whole number >= 0."""
-    number = isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 0
-    if not number and seeds not in ("mean", "random"):
-        raise InvalidOption(
-            f"seeds is {seeds!r}: give 'mean', 'random' or the number of one seed, from 0"
-        )
 
 
 def _mean(numbers: Sequence[float]) -> float:

@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_gym.errors import InvalidSpace
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.training.recipes import check_integer
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -23,7 +23,7 @@ class Trained(NamedTuple):
     failure: str | None
 
 
-class ChildTraining(ABC):
+class ChildTraining(Configured, ABC):
     """Builds each architecture's network under its seed and trains it, in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space`` and ``threads``. It loads
@@ -47,7 +47,7 @@ class ChildTraining(ABC):
         for architecture, seed in zip(architectures, seeds, strict=True):
             yield self._evaluate(architecture, seed)
 
-    def close(self) -> None:  # noqa: B027
+    def close(self) -> None:
         """Nothing to let go of."""
 
     @abstractmethod
@@ -62,10 +62,6 @@ class ChildTraining(ABC):
     def train(self, network: "nn.Module", seed: int) -> Trained:
         """Train ``network`` in place and measure it."""
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process loads the data itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
-
     def _check_space(self, wanted: str) -> None:
         """Raise InvalidSpace where ``space`` builds no networks; ``wanted`` says for what."""
         if not callable(getattr(self.space, "build", None)):
@@ -73,7 +69,6 @@ class ChildTraining(ABC):
                 f"{type(self.space).__name__} cannot be trained: give it a method "
                 f"build(genotype, task) that returns {wanted}"
             )
-        check_integer("threads", self.threads, 1)
 
     def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
         import torch

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
@@ -49,12 +51,13 @@ class TrainingEvaluator(ChildTraining):
     recipe: str | Mapping[str, Any] | Recipe | None = None
     folder: str | None = None
     download: bool = False
-    image_size: int | None = None
-    threads: int = 1
+    image_size: Annotated[int, Ge(1)] | None = None
+    threads: Annotated[int, Ge(1)] = 1
 
     recipe_class = Recipe
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_space("the network")
         if getattr(self.space, "usual_evaluator", None) == "language-model":
             raise InvalidSpace(

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
+from nas_gym.training.text.sources import Level, Vocabulary
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -51,13 +54,14 @@ class LanguageModelEvaluator(ChildTraining):
     space: NetworkSpace[Any]
     dataset: "str | TextDataset" = "python-docs"
     recipe: str | Mapping[str, Any] | LanguageRecipe | None = None
-    level: str = "word"
-    vocabulary: int | None = None
-    threads: int = 1
+    level: Level = "word"
+    vocabulary: Vocabulary = None
+    threads: Annotated[int, Ge(1)] = 1
 
     recipe_class = LanguageRecipe
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         self._check_space("the language model")
         if getattr(self.space, "usual_evaluator", None) != NAME:
             raise InvalidSpace(

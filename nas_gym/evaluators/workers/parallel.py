@@ -1,14 +1,17 @@
 """Spreads children over worker processes, which may crash or hang without harm."""
 
-import math
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
@@ -16,7 +19,7 @@ from nas_gym.search_spaces.architecture import Architecture
 
 
 @dataclass(frozen=True)
-class ParallelEvaluator(SpreadEvaluator):
+class ParallelEvaluator(Configured, SpreadEvaluator):
     """Evaluates each child in one of ``workers`` processes, by another evaluator.
 
     Results are those of the inner evaluator, in the order in which children finish; no number of
@@ -47,18 +50,12 @@ class ParallelEvaluator(SpreadEvaluator):
     """
 
     inner: Evaluator
-    workers: int
-    timeout: float | None = None
-    memory_limit: float | None = None
-    _pools: list[WorkerPool] = field(  # at most one
-        default_factory=list, init=False, repr=False, compare=False
-    )
+    workers: Annotated[int, Ge(1)]
+    timeout: Annotated[float, Gt(0)] | None = None
+    memory_limit: Annotated[float, Gt(0)] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
-            raise InvalidOption(f"workers is {self.workers!r}: give a whole number of 1 or more")
-        _check_limit("timeout", self.timeout, "seconds")
-        _check_limit("memory_limit", self.memory_limit, "GiB")
+        super().__post_init__()
         if self.memory_limit is not None and not sys.platform.startswith("linux"):
             raise InvalidOption(
                 f"memory_limit is {self.memory_limit}, and only Linux can limit the memory of a "
@@ -91,8 +88,10 @@ class ParallelEvaluator(SpreadEvaluator):
             self._pools.pop().close()
         self.inner.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"_pools": []}
+    @cached_property
+    def _pools(self) -> list[WorkerPool]:
+        """The running pool, where there is one."""
+        return []
 
     def _pool(self) -> WorkerPool:
         """The running pool, started where there is none."""
@@ -100,13 +99,6 @@ class ParallelEvaluator(SpreadEvaluator):
             pickled = pickle.dumps(self.inner)
             self._pools.append(WorkerPool(self.workers, pickled, self.memory_limit))
         return self._pools[0]
-
-
-def _check_limit(name: str, value: float | None, unit: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise InvalidOption(f"{name} is {value!r}: give a number of {unit} above 0")
 
 
 def _evaluation(outcome: bytes | Lost, architecture: Architecture[Any]) -> Evaluation:

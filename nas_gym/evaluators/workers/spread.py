@@ -1,9 +1,12 @@
 """Where an evaluator's children run: in this process, in workers, or in an executor."""
 
 from concurrent.futures import Executor
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options import check
 
 
 def in_workers(
@@ -27,8 +30,7 @@ def in_workers(
     Raises:
         InvalidOption: An option out of range, or options that exclude each other.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
+    workers = check("workers", workers, Annotated[int, Ge(0)])
     limits = {"timeout": timeout, "memory_limit": memory_limit}
     for name, limit in limits.items():
         if limit is not None and workers == 0:

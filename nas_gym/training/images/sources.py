@@ -6,10 +6,13 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.options import check
 from nas_gym.training.images.dataset import (
     Dataset,
     check_class_count,
@@ -46,8 +49,7 @@ def load_dataset(
         InvalidOption: ``image_size`` is no positive number, or the data cannot be resized.
     """
     name = os.fspath(name_or_path)
-    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
-        raise InvalidOption(f"image_size is {image_size!r}: give a whole number of pixels above 0")
+    image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
     path = Path(name).expanduser()
     if name not in DATASETS and not name.endswith(".npz") and path.is_dir():
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)

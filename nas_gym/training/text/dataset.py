@@ -15,20 +15,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.errors import InvalidDataset, unknown_name
+from nas_gym.options import check
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
+    Level,
     RawText,
+    Vocabulary,
     clean_lines,
     read_folder,
     read_python_docs,
     words_of_lines,
 )
 
-__all__ = ["LEVELS", "TEXTS", "TextDataset", "check_lengths", "load_text", "text_of"]
+__all__ = ["TEXTS", "TextDataset", "check_lengths", "load_text", "text_of"]
 
-LEVELS = ("word", "character")
 PARTS = ("train", "validation", "test")
 
 
@@ -117,12 +119,8 @@ def _folder(name: str) -> Path:
 
 def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:
     """The text in words or characters, as indices; arguments and errors are ``load_text``'s."""
-    if level not in LEVELS:
-        raise unknown_name("level", level, LEVELS)
-    if vocabulary is not None and (
-        isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 3
-    ):
-        raise InvalidOption(f"vocabulary is {vocabulary!r}: give a whole number of 3 or more")
+    level = check("level", level, Level)
+    vocabulary = check("vocabulary", vocabulary, Vocabulary)
     parts = [raw.words(part) if level == "word" else list(part) for part in raw.parts]
     for name, part, items in zip(PARTS, raw.parts, parts, strict=True):
         if not part.strip() or not items:

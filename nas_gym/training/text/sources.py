@@ -7,9 +7,14 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset
+
+Level = Literal["word", "character"]  # what a model reads one by one
+Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
 
 UNKNOWN = "<unk>"  # a word outside the vocabulary
 END = "<eos>"  # the end of a line, or of a paragraph

@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,9 +12,8 @@ from torch import Tensor, nn
 from nas_gym.errors import InvalidDataset
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
-from nas_gym.training.loop import training_device
+from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 
-COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
 EVALUATION_BATCH = 512  # images
 
 
@@ -56,23 +54,29 @@ def train(
     """
     device = training_device(device)
     start = time.perf_counter()
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)  # of the network's own randomness: drop-path, dropout
-        accuracies = _Training(network, dataset, recipe, seed, device).run()
+    with seeded(seed, device):
+        accuracies = ImageTraining(network, dataset, recipe, seed, device).run()
     seconds = time.perf_counter() - start
     if accuracies is None:
         return TrainResult(None, None, (), seconds, "diverged")
     return TrainResult(max(accuracies), accuracies[-1], tuple(accuracies), seconds)
 
 
-class _Training:
-    """The state of one training: network, optimizer, data on the device, random generator."""
+class ImageTraining(Training[float]):
+    """The training of a classifier; it is measured by its validation accuracy in [0, 1]."""
 
     def __init__(
         self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
     ) -> None:
-        self.network = network.to(device).to(memory_format=torch.channels_last)
+        network = network.to(device).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(
+            parameter_groups(network, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            fused=True,
+        )
+        super().__init__(network, optimizer, recipe.epochs, recipe.gradient_clip)
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset
         self.recipe = recipe
@@ -80,32 +84,14 @@ class _Training:
         self.random = torch.Generator().manual_seed(seed)
         self.images = dataset.train_images.to(device)
         self.labels = dataset.train_labels.to(device)
-        self.optimizer = torch.optim.SGD(
-            _parameter_groups(network, recipe.weight_decay),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            fused=True,
-        )
         self.batch_size = min(recipe.batch_size, len(self.labels))
-        self.steps = recipe.epochs * (len(self.labels) // self.batch_size)
+        self.steps = len(self.labels) // self.batch_size  # of an epoch
 
-    def run(self) -> list[float] | None:
-        """Validation accuracies of the last epochs; None where the training diverged."""
-        accuracies = []
-        step = 0
-        for epoch in range(self.recipe.epochs):
-            self.network.train()
-            for images, labels in self.batches():
-                if not math.isfinite(self.step(images, labels, step / self.steps)):
-                    return None
-                step += 1
-            if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
-                accuracy = self.validation_accuracy()
-                if accuracy is None:
-                    return None
-                accuracies.append(accuracy)
-        return accuracies
+    def losses(self, epoch: int) -> Iterator[float]:
+        """Train for one epoch, and yield the loss of each step before its update."""
+        total = self.epochs * self.steps
+        for step, (images, labels) in enumerate(self.batches(), epoch * self.steps):
+            yield self.step(images, labels, step / total)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch in whole batches, shuffled and augmented."""
@@ -120,17 +106,11 @@ class _Training:
         """One update at ``progress`` in [0, 1) of the training; returns the loss before it."""
         if self.set_progress is not None:
             self.set_progress(progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(progress)
         with _autocast(self.device):
             loss = self.loss(self.network(images), labels)
         value = float(loss.detach())
         if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self.recipe.gradient_clip > 0:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-            self.optimizer.step()
+            self.update(loss, self.recipe.learning_rate_at(progress))
         return value
 
     def loss(self, output: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
@@ -143,8 +123,8 @@ class _Training:
         )
         return main + self.recipe.auxiliary_weight * auxiliary
 
-    def validation_accuracy(self) -> float | None:
-        """Fraction of the validation part that is right; None where a logit is not finite."""
+    def validate(self) -> float | None:
+        """Return the validation accuracy, or None if a logit is not finite."""
         images, labels = self.dataset.validation_images, self.dataset.validation_labels
         return _accuracy(self.network, self.dataset, images, labels, self.device)
 
@@ -241,12 +221,3 @@ def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tenso
 
 def _per_image(values: Tensor, images: Tensor) -> Tensor:
     return values.to(images.device)[:, None, None, None]
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; batch norms and biases, the parameters of one dimension, do not."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]

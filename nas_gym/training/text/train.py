@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_gym.training.images.train import COUNTED_EPOCHS
-from nas_gym.training.loop import training_device
+from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 from nas_gym.training.text.dataset import TextDataset, check_lengths
 from nas_gym.training.text.recipe import LanguageRecipe
 
@@ -68,10 +67,8 @@ def train_language_model(
     check_lengths(text, recipe.bptt)
     device = training_device(device)
     start = time.perf_counter()
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)
-        figures = _Training(network, text, recipe, device).run()
+    with seeded(seed, device):
+        figures = TextTraining(network, text, recipe, device).run()
     seconds = time.perf_counter() - start
     if figures is None:
         return LanguageResult(None, None, (), seconds, "diverged")
@@ -79,43 +76,36 @@ def train_language_model(
     return LanguageResult(best, figures[-1], tuple(f.perplexity for f in figures), seconds)
 
 
-class _Training:
-    """The state of one training: network, optimizer, streams on the device."""
+class TextTraining(Training[Figures]):
+    """The training of a language model on streams of a text."""
 
     def __init__(
         self, network: nn.Module, text: TextDataset, recipe: LanguageRecipe, device: torch.device
     ) -> None:
-        self.network: Any = network.to(device)
+        network = network.to(device)
+        super().__init__(network, _optimizer(network, recipe), recipe.epochs, recipe.gradient_clip)
         self.text = text
         self.recipe = recipe
         self.device = device
         self.batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
         self.inputs, self.targets = (side.to(device) for side in streams(text.train, self.batch))
-        self.optimizer = _optimizer(network, recipe)
-        self.steps = recipe.epochs * math.ceil(len(self.inputs) / recipe.bptt)
+        self.steps = math.ceil(len(self.inputs) / recipe.bptt)  # of an epoch
 
-    def run(self) -> list[Figures] | None:
-        """Figures of the last epochs; None where the training diverged."""
-        figures = []
-        step = 0
-        for epoch in range(self.recipe.epochs):
-            self.network.train()
-            state = self.network.first_state(self.batch)
-            for inputs, targets in self.sequences():
-                rate = self.recipe.rate(epoch, step / self.steps)
-                loss, state = self.step(inputs, targets, state, rate)
-                if not math.isfinite(loss):
-                    return None
-                step += 1
-            if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
-                validation = measure(
-                    self.network, self.text.validation, self.text.validation_characters,
-                    count=STREAMS, chunk=self.recipe.bptt, device=self.device,
-                )  # fmt: skip
-                if validation is None:
-                    return None
-                figures.append(validation)
-        return figures
+    def losses(self, epoch: int) -> Iterator[float]:
+        """Train for one epoch, and yield the loss per token of each step before its update."""
+        total = self.epochs * self.steps
+        state = self.network.first_state(self.batch)
+        for step, (inputs, targets) in enumerate(self.sequences(), epoch * self.steps):
+            rate = self.recipe.rate(epoch, step / total)
+            loss, state = self.step(inputs, targets, state, rate)
+            yield loss
+
+    def validate(self) -> Figures | None:
+        """Measure the network on the validation part; return None if a logit is not finite."""
+        return measure(
+            self.network, self.text.validation, self.text.validation_characters,
+            count=STREAMS, chunk=self.recipe.bptt, device=self.device,
+        )  # fmt: skip
 
     def sequences(self) -> Iterator[tuple[Tensor, Tensor]]:
         """One epoch: inputs and targets (time, batch) of ``bptt`` steps, at the end fewer."""
@@ -125,18 +115,11 @@ class _Training:
 
     def step(self, inputs: Tensor, targets: Tensor, state: Any, rate: float) -> tuple[float, Any]:
         """One update; returns the loss of a token before it, and the state after the sequence."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         logits, state = self.network(inputs, state)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         value = float(loss.detach())
         if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
-            summed = loss * len(inputs)  # over the steps, see LanguageRecipe
-            summed.backward()  # type: ignore[no-untyped-call]
-            if self.recipe.gradient_clip > 0:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-            self.optimizer.step()
+            self.update(loss * len(inputs), rate)  # summed over the steps, see LanguageRecipe
         return value, tuple(tuple(h.detach() for h in layer) for layer in state)
 
 
@@ -219,12 +202,7 @@ def measure_test_perplexity(
 
 
 def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> torch.optim.Optimizer:
-    """SGD or Adam; biases, the parameters of one dimension, do not decay."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(network, recipe.weight_decay)
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, fused=True)

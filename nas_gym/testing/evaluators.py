@@ -19,7 +19,7 @@ HOARD = 100 * 2**30  # bytes
 
 
 class _Wrapper(Options):
-    """What evaluators around another one share."""
+    """The base of evaluators around another one."""
 
     inner: Evaluator
 
@@ -35,11 +35,11 @@ class _Wrapper(Options):
 
 @dataclass(frozen=True)
 class FailingEvaluator(_Wrapper):
-    """Fails for some children; which ones, and how, follows from their seeds.
+    """An evaluator that fails for some children; which ones, and how, follows from their seeds.
 
     **All ways but ``"report"`` and ``"nan"`` need worker processes** (``ParallelEvaluator``):
     ``"raise"`` ends the search, ``"exit"`` and ``"segfault"`` end the process that evaluates,
-    ``"hang"`` blocks it for ever, and ``"allocate"`` fills the machine's memory where no
+    ``"hang"`` blocks it for ever, and ``"allocate"`` fills the machine's memory if no
     ``memory_limit`` stops it.
 
     Args:
@@ -71,7 +71,7 @@ class FailingEvaluator(_Wrapper):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """The inner evaluations, some of them replaced by failures."""
+        """Yield the inner evaluations, some of them replaced by failures."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             way = self.way(seed)
             if way is None:
@@ -82,7 +82,7 @@ class FailingEvaluator(_Wrapper):
                 yield Evaluation(architecture, {"accuracy": ACTIONS[way]()})
 
     def way(self, seed: int) -> str | None:
-        """How the child with this seed fails; None where it does not."""
+        """Return how the child with this seed fails, or None if it does not."""
         if seed % 1000 >= 1000 * self.rate:
             return None
         return self.ways[seed // 1000 % len(self.ways)]
@@ -130,11 +130,11 @@ WAYS = ("report", *ACTIONS)
 
 @dataclass(frozen=True)
 class SlowEvaluator(_Wrapper):
-    """Sleeps before each answer.
+    """An evaluator that sleeps before each answer.
 
     Args:
         inner: Evaluates.
-        seconds: Sleep a child, >= 0.
+        seconds: Sleep per child, >= 0.
     """
 
     inner: Evaluator
@@ -143,7 +143,7 @@ class SlowEvaluator(_Wrapper):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """The inner evaluations, later, with the sleep in their ``seconds``."""
+        """Yield the inner evaluations, later, with the sleep in their ``seconds``."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             time.sleep(self.seconds)
             for evaluation in self.inner.evaluate([architecture], [seed]):

@@ -11,12 +11,12 @@ R = TypeVar("R")
 
 
 def named_recipe(given: str | Mapping[str, Any] | R, recipes: Mapping[str, R], usual: str) -> R:
-    """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+    """Return the recipe of a name, with some values changed if they are given.
 
     Args:
-        given: Which one.
+        given: A name, ``{"name": …, "epochs": …}`` with values to change, or the recipe itself.
         recipes: Those with a name.
-        usual: The name where none is given.
+        usual: The name if a mapping has none.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.

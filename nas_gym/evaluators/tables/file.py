@@ -1,4 +1,4 @@
-"""``TableFile``: the user's own table of trained architectures, of any search space."""
+"""``TableFile``: the user's own table of trained architectures of any search space."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -25,34 +25,34 @@ _Tokens = tuple[int, ...]
 
 @dataclass(frozen=True)
 class TableFile(Configured, TabularEvaluator):
-    """Accuracies from a CSV, ``.npz`` or Parquet file with one row an architecture.
+    """Accuracies from a CSV, ``.npz`` or Parquet file with one row per architecture.
 
     Metrics: ``accuracy`` and whatever ``metrics`` names. The file is read when the evaluator is
-    made, and what is wrong in it is said with its row.
+    made, and an error in it is reported with its row.
 
     Args:
         space: Whose architectures they are.
         file: Path of the table. CSV is UTF-8 with commas and a header. In an ``.npz`` file an
-            array is a column; tokens and accuracies may have one row an architecture. Parquet
+            array is a column; tokens and accuracies may have one row per architecture. Parquet
             needs pyarrow.
         unit: What accuracies are written in, ``"percent"`` or ``"fraction"``.
         architecture: Name of the column of architectures.
-        form: How that is written: ``"string"`` (what the space's ``genotype_from_json`` reads, as
+        form: How they are written: ``"string"`` (what the space's ``genotype_from_json`` reads, as
             NAS-Bench-201's own strings), ``"json"`` (the same, as JSON text) or ``"tokens"``
             (``1,0,3``, ``1 0 3`` or ``[1, 0, 3]``).
-        accuracy: Name of the column of validation accuracies, or several, one a seed; of several
-            all but one may be empty.
+        accuracy: Name of the column of validation accuracies, or of several, one per seed; of
+            several all but one may be empty.
         seconds: Name of the column of seconds that one training took, >= 0; all 0 without it.
         metrics: Names of columns with other numbers, which rewards see under the same names.
-        test: Name or names of columns that ``test_accuracy()`` tells reports. No search sees
-            them, and no column of ``accuracy`` and ``metrics`` may be named as a test figure.
+        test: Name or names of columns that ``test_accuracy()`` gives to reports. No search sees
+            them, and no column of ``accuracy`` and ``metrics`` may have the name of a test figure.
         seeds: ``"mean"``, ``"random"`` or the number of one accuracy column: ``TabularEvaluator``.
         missing: ``"error"``: every architecture must be in the table, which is checked in spaces
-            of up to 100,000. With ``"failure"``, and in larger spaces, the evaluation of one that
-            is not there fails.
+            of up to 100,000. With ``"failure"``, and in larger spaces, the evaluation of a missing
+            one fails.
 
     Raises:
-        InvalidTable: The file cannot be read, or a row of it says what cannot be.
+        InvalidTable: The file cannot be read, or a row of it is wrong.
         UnknownName: No such column, unit or form.
         InvalidOption: A value that an option cannot take.
         InvalidSpace: The space cannot turn what the rows hold into tokens.
@@ -80,7 +80,7 @@ class TableFile(Configured, TabularEvaluator):
         seeds = self._table.accuracies.shape[1]
         if isinstance(self.seeds, int) and self.seeds >= seeds:
             raise InvalidOption(
-                f"seeds is {self.seeds}, but the table has {seeds} accuracies an architecture: "
+                f"seeds is {self.seeds}, but the table has {seeds} accuracies per architecture: "
                 f"give a number below {seeds}, 'mean' or 'random'"
             )
         if self.missing == "error":
@@ -88,7 +88,7 @@ class TableFile(Configured, TabularEvaluator):
 
     @classmethod
     def from_file(cls, path: str | Path, *, space: SearchSpace[Any], **options: Any) -> "TableFile":
-        """``TableFile(space, path, **options)``."""
+        """Make ``TableFile(space, path, **options)``."""
         return cls(space, path, **options)
 
     @property
@@ -107,7 +107,7 @@ class TableFile(Configured, TabularEvaluator):
         }
 
     def entry(self, tokens: _Tokens) -> Entry:
-        """What the table has of an architecture; raises NotInTable."""
+        """Return what the table knows of an architecture; raise NotInTable if it has no row."""
         table, row = self._table, self._row(tokens)
         accuracies = table.accuracies[row]
         metrics = dict(zip(self.metrics, table.metrics[row].tolist(), strict=True))
@@ -115,7 +115,7 @@ class TableFile(Configured, TabularEvaluator):
         return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
 
     def test_accuracy(self, tokens: _Tokens) -> float | None:
-        """Mean of the test columns, a fraction in [0, 1]; None where the table says nothing."""
+        """Return the mean of the test columns, in [0, 1], or None if the table has none."""
         figures = self._table.test[self._row(tokens)]
         known = figures[~np.isnan(figures)]
         return float(known.mean()) if len(known) else None
@@ -153,7 +153,7 @@ class TableFile(Configured, TabularEvaluator):
                     )
 
     def _check_complete(self) -> None:
-        """Raise InvalidTable where an architecture of a space of moderate size has no row."""
+        """Raise InvalidTable if an architecture of a space of moderate size has no row."""
         rows = self._table.rows
         architectures = _all_tokens(self.space)
         lacking = [tokens for tokens in architectures if tokens not in rows]
@@ -167,7 +167,7 @@ class TableFile(Configured, TabularEvaluator):
 
 
 def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
-    """Every architecture of a space of up to ``CHECKED_AT_MOST``; nothing of a larger one."""
+    """List all architectures of a space of up to ``CHECKED_AT_MOST``; of a larger one, none."""
     declared = getattr(space, "static", False) or isinstance(getattr(space, "size", None), int)
     if declared and space_size(space) > CHECKED_AT_MOST:
         return []

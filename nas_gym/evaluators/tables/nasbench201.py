@@ -23,7 +23,7 @@ from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 FILE = Path(__file__).with_name("nasbench201.npz")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
-SEEDS = 3  # trainings of a cell at most; 7,456 cells have two
+SEEDS = 3  # trainings per cell at most; 7,456 cells have two
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class NASBench201Table(Configured, TabularEvaluator):
     """Validation accuracy after 200 epochs of every cell of ``NASBench201``, really trained.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
-    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds a
+    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds per
     batch). ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
     benchmark's parameters are those of an equivalent cell; multiply-adds are always the cell's own.
 
@@ -64,22 +64,22 @@ class NASBench201Table(Configured, TabularEvaluator):
         return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
-        """What is known of one cell; raises NotInTable for tokens that are no cell's."""
+        """Return what is known of one cell; raise NotInTable for tokens that are no cell's."""
         try:
             return self._table.entries[tokens]
         except KeyError:
             raise NotInTable(f"{tokens} are not the tokens of a cell") from None
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
-        """The cell's official index, in [0, 15625); raises KeyError for other tokens."""
+        """Return the cell's official index, in [0, 15625); raise KeyError for other tokens."""
         return self._table.indices[tokens]
 
     def tokens_at(self, index: int) -> tuple[int, ...]:
-        """The cell with an official index; raises IndexError beyond 15,624."""
+        """Return the cell with an official index; raise IndexError beyond 15,624."""
         return list(self._table.indices)[index]
 
     def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:
-        """All cells with their mean validation accuracies, best first."""
+        """Yield all cells with their mean validation accuracies, best first."""
         means = {tokens: self.mean_accuracy(tokens) for tokens in self._table.indices}
         yield from sorted(means.items(), key=lambda item: -item[1])  # stable: by index
 
@@ -89,7 +89,7 @@ class NASBench201Table(Configured, TabularEvaluator):
 
 
 class _Table(NamedTuple):
-    """One data set's cells, in the official index order."""
+    """The cells of one data set, in the official index order."""
 
     entries: dict[tuple[int, ...], Entry]
     indices: dict[tuple[int, ...], int]
@@ -125,7 +125,7 @@ def _read(dataset: str) -> _Table:
 
 
 def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
-    """Multiply-adds of one image, convolutions and classifier; equal to the official "FLOPs"."""
+    """Count the multiply-adds of one image in convolutions and classifier: official "FLOPs"."""
     convolutions = 35_389_440 * tokens.count(3) + 3_932_160 * tokens.count(2)
     if dataset == "imagenet16-120":  # 16 x 16 pixels
         return (7_782_400 + convolutions) // 4 + 7_800
@@ -133,5 +133,5 @@ def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
 
 
 def tokens_of_string(text: str) -> tuple[int, ...]:
-    """The tokens of an architecture string; raises InvalidGenotype."""
+    """Return the tokens of an architecture string; raise InvalidGenotype if it is none."""
     return tokens_of(NASBench201(), genotype_of_string(text))

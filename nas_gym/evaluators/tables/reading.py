@@ -1,4 +1,4 @@
-"""Reads the file of a ``TableFile``: what its columns mean, and what is wrong in which row."""
+"""The file of a ``TableFile``: what its columns mean, and what is wrong in which row."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ class Layout(NamedTuple):
 
 
 class Table(NamedTuple):
-    """What the file holds; row by row in its order."""
+    """The content of a file, in the order of its rows."""
 
     rows: dict[_Tokens, int]
     accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
@@ -93,7 +93,7 @@ def _numbers(
     high: float = math.inf,
     gaps: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """The named columns as (rows, columns) numbers in [low, high]; NaN for gaps, where allowed."""
+    """Return the named columns as (rows, columns) numbers in [low, high]; gaps become NaN."""
     table = []
     for row, place in enumerate(columns.places):
         numbers: list[float] = []
@@ -113,7 +113,7 @@ def _numbers(
 
 
 def _number(where: str, value: Any, gaps: bool) -> float:
-    """``value`` as a number; NaN for None, NaN and an empty text, which only gaps may be."""
+    """Return ``value`` as a number; None, NaN and empty text are NaN, which only gaps may be."""
     try:
         empty = value is None or (isinstance(value, str) and not value.strip())
         number = math.nan if empty else float(value)
@@ -131,7 +131,7 @@ def _expected(of: Layout, low: float, high: float) -> str:
 
 
 def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[_Tokens, int]:
-    """The row of each architecture."""
+    """Return the row of each architecture."""
     read = _reader(space, of.form)
     rows: dict[_Tokens, int] = {}
     for row, (place, value) in enumerate(
@@ -158,7 +158,7 @@ def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[_Tokens
 
 
 def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], _Tokens]:
-    """What turns an entry of the architecture column into tokens."""
+    """Return a function that turns an entry of the architecture column into tokens."""
     if form == "tokens":
         return lambda value: _checked(space, _listed_tokens(value))
     genotype_from_json = getattr(space, "genotype_from_json", None)
@@ -173,7 +173,7 @@ def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], _Tokens]:
 
 
 def _listed_tokens(value: Any) -> list[Any]:
-    """``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
+    """Return ``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
     if not isinstance(value, str):
         return value if isinstance(value, list) else [value]
     text = value.strip().removeprefix("[").removesuffix("]").strip()
@@ -192,5 +192,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def shown(tokens: _Tokens) -> str:
-    """Tokens in a message."""
+    """Return tokens as text for a message."""
     return ",".join(map(str, tokens))

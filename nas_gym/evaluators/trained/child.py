@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
 
 class ChildTraining(Configured, ABC):
-    """Builds each architecture's network under its seed and trains it, in this process.
+    """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
     data itself) and ``threads``.

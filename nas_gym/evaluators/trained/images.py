@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
 @dataclass(frozen=True)
 class TrainingEvaluator(ChildTraining):
-    """Builds each architecture's network, trains it by the recipe, reports validation accuracy.
+    """An evaluator that trains each architecture on images and reports validation accuracy.
 
     Metrics: ``accuracy`` (best of the last five epochs), ``final_accuracy``, ``parameters``,
     ``multiply_adds``. The same architecture and seed give the same accuracy, bit for bit, on one

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
 @dataclass(frozen=True)
 class LanguageModelEvaluator(ChildTraining):
-    """Builds each cell's language model, trains it by the recipe, reports validation perplexity.
+    """An evaluator that trains each cell as a language model and reports validation perplexity.
 
     Metrics: ``perplexity`` (best of the last five epochs), ``final_perplexity``; of the best epoch
     ``bits_per_character`` and ``accuracy`` (fraction of words or characters that were the most

@@ -1,4 +1,4 @@
-"""Spreads children over worker processes, which may crash or hang without harm."""
+"""An evaluator that spreads children over worker processes, which may crash or hang."""
 
 import pickle
 import sys
@@ -20,10 +20,10 @@ from nas_gym.search_spaces.architecture import Architecture
 
 @dataclass(frozen=True)
 class ParallelEvaluator(Configured, SpreadEvaluator):
-    """Evaluates each child in one of ``workers`` processes, by another evaluator.
+    """An evaluator that gives each child to another one, in one of ``workers`` processes.
 
     Results are those of the inner evaluator, in the order in which children finish; no number of
-    workers changes them. A child that goes wrong is a row and its worker is replaced where needed:
+    workers changes them. A child that goes wrong is a row, and its worker is replaced if needed:
 
     - ``"crashed"``: its process ended; ``detail`` has the exit status or the signal.
     - ``"timeout"``: it took too long and was killed, whatever it was doing.
@@ -32,21 +32,21 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
     - ``"error: …"``: it raised; ``detail`` has the last lines of the traceback.
 
     Processes start at the first ``evaluate`` and stay until ``close``; Ctrl-C ends them at once,
-    and so does the death of this process. Copies and pickles hold the configuration alone.
+    and so does the death of this process. Copies and pickles hold only the configuration.
 
     Workers start by importing the main script, so what a script runs belongs under
     ``if __name__ == "__main__":``.
 
     Args:
         inner: Any evaluator that can be pickled.
-        workers: Processes, >= 1; as many as there are cores is fastest.
+        workers: Processes, >= 1; one per core is fastest.
         timeout: Seconds that a child may take, > 0; None for no limit.
         memory_limit: GiB of main memory that a child may allocate beyond what its worker needed at
             its start, > 0; a data set that is loaded with the first child counts. None for no
             limit. Needs Linux. Memory of a GPU is not counted.
 
     Raises:
-        InvalidOption: An option out of range, or a memory limit where the system has none.
+        InvalidOption: An option out of range, or a memory limit on a system that has none.
     """
 
     inner: Evaluator
@@ -65,10 +65,10 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """Evaluate all at once, as far as there are workers; yields as they finish.
+        """Evaluate as many at once as there are workers, and yield as they finish.
 
         Raises:
-            NASGymError: What concerns all children: the data cannot be read, the workers cannot
+            NASGymError: For what concerns all children: the data cannot be read, the workers cannot
                 start or load the evaluator.
         """
         jobs = [job_of(a, seed) for a, seed in zip(architectures, seeds, strict=True)]
@@ -90,11 +90,11 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
 
     @cached_property
     def _pools(self) -> list[WorkerPool]:
-        """The running pool, where there is one."""
+        """The running pool, if there is one."""
         return []
 
     def _pool(self) -> WorkerPool:
-        """The running pool, started where there is none."""
+        """Return the running pool, started if there is none."""
         if not self._pools:
             pickled = pickle.dumps(self.inner)
             self._pools.append(WorkerPool(self.workers, pickled, self.memory_limit))

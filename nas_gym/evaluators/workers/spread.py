@@ -1,4 +1,4 @@
-"""Where an evaluator's children run: in this process, in workers, or in an executor."""
+"""The place where an evaluator's children run: this process, workers, or an executor."""
 
 from concurrent.futures import Executor
 from typing import Annotated, Any
@@ -17,14 +17,14 @@ def in_workers(
     memory_limit: float | None = None,
     executor: Executor | None = None,
 ) -> Any:
-    """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
+    """Return ``evaluator`` spread over workers or an executor; unchanged for 0 and None.
 
     Args:
-        evaluator: Gives the numbers; must be one that can be pickled, to be spread. One that is
-            ``instant`` (a table) stays in this process.
-        workers: Processes on this machine, each replaced when a child ends it; 0 for none.
-        timeout: Seconds that a child may take in a worker.
-        memory_limit: GiB that a child may allocate in a worker; Linux only.
+        evaluator: Gives the numbers; it must be picklable to be spread. One that is ``instant`` (a
+            table) stays in this process.
+        workers: Processes on this machine, >= 0, each replaced when a child ends it; 0 for none.
+        timeout: Seconds that a child may take in a worker, > 0; None for no limit.
+        memory_limit: GiB that a child may allocate in a worker, > 0; None for no limit. Linux only.
         executor: A live ``concurrent.futures.Executor`` instead of workers; stays open.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The one training loop: every child of every search, and the papers' final training."""
+"""The training of classifiers: every child of every search, and the papers' final training."""
 
 import math
 import time
@@ -19,7 +19,7 @@ EVALUATION_BATCH = 512  # images
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a child did on the validation part. Accuracies are fractions in [0, 1]."""
+    """The result of a child on the validation part. Accuracies are fractions in [0, 1]."""
 
     accuracy: float | None  # best of the last five epochs; None after a failure
     final_accuracy: float | None  # of the last epoch
@@ -36,21 +36,21 @@ def train(
     *,
     device: torch.device | str | None = None,
 ) -> TrainResult:
-    """Train ``network`` in place and say how it does on the validation part.
+    """Train ``network`` in place and return how it does on the validation part.
 
     Images and labels live on the device; batches are cut, augmented and shuffled there, without
     worker processes. On a GPU the network computes in bfloat16 where that is safe (autocast). On
-    the CPU the result depends on the arguments and the number of torch threads alone, bit for bit;
+    the CPU the result depends only on the arguments and the number of torch threads, bit for bit;
     torch's global random state is neither read nor changed. The test part is never looked at.
 
     Args:
         network: (batch, channels, height, width) -> logits (batch, classes); in training mode it
             may return a pair with an auxiliary classifier's logits. Its ``set_progress(fraction)``,
-            where it has one, is told before each step how much of the training is over.
+            if it has one, is told before each step how much of the training is over.
         dataset: What to train and to validate on.
-        recipe: How.
+        recipe: How to train.
         seed: Of shuffling, augmentation and the network's own randomness.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
     """
     device = training_device(device)
     start = time.perf_counter()
@@ -94,7 +94,7 @@ class ImageTraining(Training[float]):
             yield self.step(images, labels, step / total)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch in whole batches, shuffled and augmented."""
+        """Yield one epoch in whole batches, shuffled and augmented."""
         order = torch.randperm(len(self.labels), generator=self.random).to(self.device)
         for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
             chosen = order[first : first + self.batch_size]
@@ -103,7 +103,7 @@ class ImageTraining(Training[float]):
             yield images.contiguous(memory_format=torch.channels_last), self.labels[chosen]
 
     def step(self, images: Tensor, labels: Tensor, progress: float) -> float:
-        """One update at ``progress`` in [0, 1) of the training; returns the loss before it."""
+        """Update once at ``progress`` in [0, 1) of the training; return the loss before it."""
         if self.set_progress is not None:
             self.set_progress(progress)
         with _autocast(self.device):
@@ -114,7 +114,7 @@ class ImageTraining(Training[float]):
         return value
 
     def loss(self, output: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
-        """Cross-entropy, plus the weighted one of the auxiliary classifier."""
+        """Return the cross-entropy, plus the weighted one of the auxiliary classifier."""
         smoothing = self.recipe.label_smoothing
         if isinstance(output, Tensor):
             return F.cross_entropy(output.float(), labels, label_smoothing=smoothing)
@@ -132,18 +132,18 @@ class ImageTraining(Training[float]):
 def measure_test_accuracy(
     network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
 ) -> float | None:
-    """Fraction of the test part, in [0, 1], that a trained network gets right.
+    """Return the fraction of the test part, in [0, 1], that a trained network gets right.
 
-    For what a search has found, once the search is over; ``train`` never calls it, and no
+    It is for what a search has found, once the search is over; ``train`` never calls it, and no
     evaluator of a search does.
 
     Args:
         network: As ``train`` left it; moved to the device and put into evaluation mode.
         dataset: Whose test part is meant.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
 
     Returns:
-        The fraction; None where a logit is not finite.
+        The fraction, or None if a logit is not finite.
 
     Raises:
         InvalidDataset: The test part is empty.
@@ -160,7 +160,7 @@ def measure_test_accuracy(
 def _accuracy(
     network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
 ) -> float | None:
-    """Fraction of ``images`` that is right; None where a logit is not finite."""
+    """Return the fraction of ``images`` that is right, or None if a logit is not finite."""
     network.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
     with torch.inference_mode(), _autocast(device):
@@ -197,7 +197,7 @@ def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
 
 
 def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
-    """Crops of the images' own size after padding with zeros."""
+    """Crop at random to the images' own size after padding with zeros."""
     count, channels, height, width = images.shape
     padded = F.pad(images, (padding,) * 4)
     corners = torch.randint(2 * padding + 1, (2, count, 1), generator=random)
@@ -209,7 +209,7 @@ def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tens
 
 
 def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """True in a square of each image; its centre is any pixel, so it may reach over the edge."""
+    """Return a mask of one square per image; centred on any pixel, it may reach over the edge."""
     count, _, height, width = images.shape
     inside = []
     for size in (height, width):

@@ -1,6 +1,6 @@
-"""How a recurrent child is trained as a language model: plain values, and the named recipes.
+"""Recipes, which say how a recurrent child is trained as a language model, and the named ones.
 
-``nas_gym.training.text.train`` is the loop.
+``nas_gym.training.text.train`` trains by them.
 """
 
 import math
@@ -30,22 +30,22 @@ class LanguageRecipe(Options):
 
     Args:
         epochs: Passes over the training part, >= 1.
-        batch_size: Streams that are trained side by side, >= 1; fewer where the text is so short
-            that a stream would not be as long as a sequence.
+        batch_size: Streams that are trained side by side, >= 1; fewer if the text is so short that
+            a stream would not be as long as a sequence.
         bptt: Steps of a sequence, through which gradients flow, >= 1.
         learning_rate: Of the first step, > 0.
         optimizer: ``"sgd"`` (without momentum) or ``"adam"``.
         schedule: Of the learning rate: ``"constant"``; ``"divided"``: constant for
             ``constant_epochs``, then divided by ``division`` before each epoch; ``"cosine"``: to
             zero along half a cosine, step by step.
-        constant_epochs: >= 0.
-        division: >= 1.
+        constant_epochs: Epochs before the first division, >= 0.
+        division: What the learning rate is divided by, >= 1.
         weight_decay: L2 coefficient, >= 0.
         gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
         layers: Of cells, >= 1: the size of the child.
-        hidden: Units of a cell, >= 1: the size of the child.
-        parameters: In place of ``hidden``: each child gets the most units with which it has no more
-            trainable parameters than this.
+        hidden: Units per cell, >= 1: the size of the child.
+        parameters: In place of ``hidden``, >= 1: each child gets the most units with which it has
+            no more trainable parameters than this.
         embedding: Size of a word's vector, >= 1; None: that of ``hidden``.
         tied: Whether the softmax's weights are the embeddings; needs ``embedding`` to be
             ``hidden``.
@@ -54,7 +54,7 @@ class LanguageRecipe(Options):
         dropout_hidden: Of h_{t-1} where it enters matrix products.
         dropout_output: Of what goes into the softmax.
         initial_range: All initial weights and biases are uniform in [-initial_range,
-            initial_range]; 0: as each module draws its own.
+            initial_range], >= 0; 0: as each module draws its own.
     """
 
     epochs: Annotated[int, Ge(1)]
@@ -91,7 +91,7 @@ class LanguageRecipe(Options):
             )
 
     def task(self, vocabulary: int, hidden: int) -> LanguageTask:
-        """What a space's ``build`` is asked for: that vocabulary and that many units a cell."""
+        """Return what ``build`` is asked for: that vocabulary and that many units per cell."""
         return LanguageTask(
             vocabulary=vocabulary,
             layers=self.layers,
@@ -105,7 +105,7 @@ class LanguageRecipe(Options):
         )
 
     def rate(self, epoch: int, progress: float) -> float:
-        """The learning rate in an epoch, from 0, at ``progress`` in [0, 1) of the training."""
+        """Return the learning rate in an epoch, from 0, at ``progress``, in [0, 1), of training."""
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
         if self.schedule == "divided":
@@ -113,7 +113,7 @@ class LanguageRecipe(Options):
         return self.learning_rate
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
+        """Return the recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
         return asdict(self)
 
 
@@ -188,11 +188,12 @@ LANGUAGE_RECIPES = MappingProxyType(
 def language_recipe_of(
     given: str | Mapping[str, Any] | LanguageRecipe, usual: str = "quick-text"
 ) -> LanguageRecipe:
-    """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+    """Return the recipe of a name, with some values changed if they are given.
 
     Args:
-        given: Which one. A change of ``hidden`` or ``parameters`` takes the place of the other.
-        usual: The name where none is given.
+        given: A name, ``{"name": …, "epochs": …}`` with values to change, or the recipe itself. A
+            change of ``hidden`` or ``parameters`` takes the place of the other.
+        usual: The name if a mapping has none.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.

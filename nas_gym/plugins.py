@@ -25,7 +25,7 @@ PLUGINS: dict[str, dict[str, str]] = {
         "training": "nas_gym.evaluators.trained.images:TrainingEvaluator",
         "language-model": "nas_gym.evaluators.trained.text:LanguageModelEvaluator",
         "nasbench201": "nas_gym.evaluators.tables.nasbench201:NASBench201Table",
-        "table": "nas_gym.evaluators.tables.file:Tabular",
+        "table": "nas_gym.evaluators.tables.file:TableFile",
         "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
         "landscape": "nas_gym.evaluators.landscapes:Landscape",
     },

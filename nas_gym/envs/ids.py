@@ -7,9 +7,11 @@ import is done. Whoever can call ``gymnasium.make`` has imported it.
 
 import sys
 from collections.abc import Sequence
-from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importlib.machinery import ModuleSpec
 
 ENTRY_POINT = "nas_gym.envs.registration:make_env"
 VECTOR_ENTRY_POINT = "nas_gym.envs.registration:make_vector_env"
@@ -49,14 +51,14 @@ class _Finder:
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+    ) -> "ModuleSpec | None":
         if name != "gymnasium":
             return None
         for finder in sys.meta_path:
             spec = None if finder is self else finder.find_spec(name, path, target)
             if spec is not None:
                 if spec.loader is not None:
-                    spec.loader = _Loader(self, spec.loader)
+                    spec.loader = _Loader(self, spec.loader)  # type: ignore[assignment]
                 return spec
         return None
 
@@ -67,7 +69,7 @@ class _Loader:
     def __init__(self, finder: _Finder, own: Any) -> None:
         self._finder, self._own = finder, own
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: "ModuleSpec") -> ModuleType | None:
         module: ModuleType | None = self._own.create_module(spec)
         return module
 
@@ -77,7 +79,7 @@ class _Loader:
         module.__loader__ = self._own
         self._own.exec_module(module)
         if self._finder in sys.meta_path:
-            sys.meta_path.remove(self._finder)  # type: ignore[arg-type]
+            sys.meta_path.remove(self._finder)
         register_ids()
 
     def __getattr__(self, name: str) -> Any:

@@ -1,8 +1,71 @@
-"""Evaluators say how good an architecture is; ``README.md`` shows how to write one.
+"""How good an architecture is; ``README.md`` shows how to write an evaluator.
 
-``training`` gives the number by really training the child. ``parallel`` and ``executor`` say where:
-in worker processes that may die, or in any ``concurrent.futures.Executor``. Below them are
-``failures`` (an exception becomes a row), ``jobs`` (one child, sent to another process), ``pool``
-and ``starting`` (worker processes from outside) and ``worker`` (from inside). The contract is
-``nas_gym.evaluators.evaluation.Evaluator``.
+- ``evaluation`` is the contract: ``Evaluator``, and the ``Evaluation`` that it gives.
+- ``trained`` really trains children, on images or on text; ``final`` there opens the test part.
+- ``tables`` looks up what was trained before: NAS-Bench-201, NATS-Bench, the user's own file.
+- ``landscapes`` are synthetic accuracies that cost nothing.
+- ``workers`` says where children run: ``parallel`` in processes that may die, ``executor`` in any
+  ``concurrent.futures.Executor``; ``spread`` chooses.
+- ``metrics`` says what the numbers mean, ``failures`` turns an exception into an evaluation,
+  ``configured`` is the base of evaluators that load things.
+
+The names below are imported when they are first used: most need numpy, and some torch.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
+    from nas_gym.evaluators.landscapes import BitCount, Landscape
+    from nas_gym.evaluators.tables.file import TableFile
+    from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
+    from nas_gym.evaluators.tables.nats_bench import NATSBench
+    from nas_gym.evaluators.tables.tabular import TabularEvaluator
+    from nas_gym.evaluators.trained.images import TrainingEvaluator
+    from nas_gym.evaluators.trained.text import LanguageModelEvaluator
+    from nas_gym.evaluators.workers.executor import ExecutorEvaluator
+    from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+
+__all__ = [
+    "BitCount",
+    "Evaluation",
+    "Evaluator",
+    "ExecutorEvaluator",
+    "Landscape",
+    "LanguageModelEvaluator",
+    "NASBench201Table",
+    "NATSBench",
+    "ParallelEvaluator",
+    "TableFile",
+    "TabularEvaluator",
+    "TrainingEvaluator",
+    "Validation",
+]
+
+_HOME = {
+    "BitCount": "landscapes",
+    "Evaluation": "evaluation",
+    "Evaluator": "evaluation",
+    "ExecutorEvaluator": "workers.executor",
+    "Landscape": "landscapes",
+    "LanguageModelEvaluator": "trained.text",
+    "NASBench201Table": "tables.nasbench201",
+    "NATSBench": "tables.nats_bench",
+    "ParallelEvaluator": "workers.parallel",
+    "TableFile": "tables.file",
+    "TabularEvaluator": "tables.tabular",
+    "TrainingEvaluator": "trained.images",
+    "Validation": "evaluation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _HOME:
+        return getattr(import_module(f"nas_gym.evaluators.{_HOME[name]}"), name)
+    raise AttributeError(f"module 'nas_gym.evaluators' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,4 +1,4 @@
-"""The contract of a result, and of whatever gives one."""
+"""The contracts of a result and of an evaluator."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ class Evaluation:
     """How good an architecture is. Validation figures only: no test figure belongs here.
 
     Args:
-        architecture: What was evaluated; a result always carries it.
+        architecture: What was evaluated; every result carries it.
         metrics: ``accuracy`` (validation, a fraction in [0, 1]), ``parameters`` (trainable),
             ``multiply_adds`` (of one example), and any others; empty after a failure.
         seconds: Wall time that the evaluation took, >= 0.
@@ -20,7 +20,7 @@ class Evaluation:
         failure: Why there is no accuracy: ``"diverged"``, ``"timeout"``, ``"out of memory"``,
             ``"crashed"`` or ``"error: …"``; else None.
         detail: More about a failure, for people: the last lines of a traceback, the signal that
-            ended a process; None where there is nothing to add.
+            ended a process; None if there is nothing to add.
     """
 
     architecture: Architecture[Any]
@@ -36,7 +36,7 @@ class Evaluation:
         return self.metrics.get("accuracy")
 
     def to_info(self) -> dict[str, Any]:
-        """The ``evaluation`` dict of an episode's final ``info``."""
+        """Return the ``evaluation`` dict of an episode's final ``info``."""
         return {
             "accuracy": None,
             "parameters": None,
@@ -53,7 +53,7 @@ class Evaluation:
 class Validation:
     """One more training of an architecture that a search found, measured on the test part as well.
 
-    The only result that carries a test figure: it exists after the search, and no agent sees it.
+    This is the only result with a test figure: it exists after the search, and no agent sees it.
 
     Args:
         key: Canonical key of the architecture.
@@ -83,14 +83,14 @@ class Validation:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """Says HOW GOOD architectures are.
+    """What says HOW GOOD architectures are.
 
-    ``stateful`` is True where a later answer may differ from an earlier one (a noisy landscape,
-    shared weights): its answers are then never answered from the memo.
+    ``stateful`` is True if a later answer may differ from an earlier one (a noisy landscape,
+    shared weights): its answers are then never given from the memo.
 
     An evaluator may also have a property ``protocol``: JSON data that names all that its answers
-    depend on beside space, architecture and seed (data set, recipe, …). Runs of one store share
-    what they evaluate where it is equal; without it a run shares with no other.
+    depend on besides space, architecture and seed (data set, recipe, …). Runs in one store share
+    what they evaluate if it is equal; without it a run shares with no other.
     """
 
     @property
@@ -100,19 +100,19 @@ class Evaluator(Protocol):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """Yield one evaluation an architecture, in any order, as they finish.
+        """Yield one evaluation per architecture, in any order, as they finish.
 
-        ``seeds`` has one child seed an architecture, in [0, 2**31). Never raises because one child
-        is bad: that is an ``Evaluation`` with its ``failure``. (Where it does raise, it is asked
-        again for each child alone, and those for which it raises have failed.)
+        ``seeds`` has one child seed per architecture, in [0, 2**31). It never raises because one
+        child is bad: that is an ``Evaluation`` with its ``failure``. (If it does raise, it is asked
+        again for one child at a time, and those for which it raises have failed.)
         """
 
     def close(self) -> None:
-        """Let go of processes and files; safe to call twice."""
+        """Release processes and files. Safe to call twice."""
 
 
 class Job(NamedTuple):
-    """A training that is needed: of which architecture, under which child seed."""
+    """A training that is needed: its architecture and its child seed."""
 
     architecture: Architecture[Any]
     seed: int

@@ -1,4 +1,4 @@
-"""What becomes of an exception that a child raised: a failed evaluation."""
+"""Exceptions that a child raised, turned into failed evaluations."""
 
 import traceback
 from typing import Any
@@ -18,10 +18,10 @@ OUT_OF_MEMORY = (
 
 
 def failed(architecture: Architecture[Any], error: BaseException, seconds: float) -> Evaluation:
-    """The evaluation of a child that raised ``error`` after ``seconds``.
+    """Return the evaluation of a child that raised ``error`` after ``seconds``.
 
-    The last lines of the traceback become its ``detail``. What the traceback's frames held is let
-    go of, so that after an error about memory there is memory again.
+    The last lines of the traceback become its ``detail``. What the traceback's frames held is
+    released, so that after an error about memory there is memory again.
     """
     lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
     traceback.clear_frames(error.__traceback__)
@@ -31,10 +31,10 @@ def failed(architecture: Architecture[Any], error: BaseException, seconds: float
 
 
 def failure_of(error: BaseException) -> str:
-    """``"out of memory"``, or ``"error: …"`` with the error's type and message.
+    """Return ``"out of memory"``, or ``"error: …"`` with the error's type and message.
 
-    Python's MemoryError (numpy's is one) is easily told. Torch says the same in a RuntimeError of
-    its own or in a plain one, whose message alone tells.
+    Python's MemoryError (numpy's is one) is easy to recognise. Torch says the same in a
+    RuntimeError of its own or in a plain one, which only its message tells apart.
     """
     if isinstance(error, MemoryError):
         return "out of memory"

@@ -1,21 +1,27 @@
 """Synthetic landscapes: accuracies that cost nothing, for tests and for tuning agents."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.options import Options
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, next_choice, trace
 
+_Fraction = Annotated[float, Interval(ge=0, le=1)]
+
 
 class _Term(NamedTuple):
-    """What one choice, or a pair of choices, costs."""
+    """The cost of one choice, or of a pair of choices."""
 
     first: int  # position of a choice on the path
     second: int  # position of the other; equal to ``first`` for a single choice
@@ -23,49 +29,47 @@ class _Term(NamedTuple):
 
 
 class _Path(NamedTuple):
-    """All terms of architectures that answer the same choices."""
+    """All terms of the architectures that answer the same choices."""
 
     terms: tuple[_Term, ...]
     typical: float  # mean penalty of uniformly random tokens
 
 
 @dataclass(frozen=True)
-class Landscape:
+class Landscape(Configured):
     """An evaluator for any space: effects of single choices and of pairs of choices.
 
-    Every choice has a good option, every other option costs a random penalty; some choices matter
-    much and most little (exponentially distributed importance). A penalty of another kind falls on
-    pairs: a choice and one made earlier on the same path. With ``p`` the sum of all penalties and
-    ``typical`` its mean over random tokens, ``accuracy = best - (best - middling) * (p /
-    typical) ** exponent``: random architectures lie around ``middling``, with a tail of bad ones,
-    and gains grow scarce towards ``best``, which ``reference`` alone is sure to reach.
+    Every choice has a good option, and every other option costs a random penalty; some choices
+    matter much and most little (exponentially distributed importance). A penalty of another kind
+    falls on pairs: a choice and one made earlier on the same path. With ``p`` the sum of all
+    penalties and ``typical`` its mean over random tokens, ``accuracy = best - (best - middling) *
+    (p / typical) ** exponent``: random architectures lie around ``middling``, with a tail of bad
+    ones, and gains grow scarce towards ``best``, which only ``reference`` is sure to reach.
 
     A landscape follows names and tokens, so designs that share a canonical key may differ in it.
 
     Args:
         space: The space of the architectures.
-        seed: Another seed is another landscape.
-        interactions: How much a pair matters beside a single choice, >= 0; 0 is separable.
-        noise: Standard deviation of normal noise on the accuracy, drawn from the child's seed.
-        best: Accuracy of ``reference`` without noise; the global maximum.
-        middling: Accuracy of an architecture with the average penalty.
+        seed: Another seed is another landscape; >= 0.
+        interactions: How much a pair matters compared with a single choice, >= 0; 0: separable.
+        noise: Standard deviation of normal noise on the accuracy, >= 0, drawn from the child's
+            seed.
+        best: Accuracy of ``reference`` without noise, at most 1; the global maximum.
+        middling: Accuracy of an architecture with the average penalty, >= 0 and below ``best``.
         exponent: How scarce gains grow towards ``best``, > 0: the larger, the more architectures
             are almost as good as the best.
-        fresh_noise: Draw new noise each time that an architecture is asked for again, as another
-            training would (then the landscape is ``stateful``).
+        fresh_noise: Whether a repeated request draws new noise, as another training would (then
+            the landscape is ``stateful``).
     """
 
     space: SearchSpace[Any]
-    seed: int = 0
-    interactions: float = 0.5
-    noise: float = 0.0
-    best: float = 0.98
-    middling: float = 0.88
-    exponent: float = 3.0
+    seed: Annotated[int, Ge(0)] = 0
+    interactions: Annotated[float, Ge(0)] = 0.5
+    noise: Annotated[float, Ge(0)] = 0.0
+    best: _Fraction = 0.98
+    middling: _Fraction = 0.88
+    exponent: Annotated[float, Gt(0)] = 3.0
     fresh_noise: bool = False
-    _paths: dict[tuple[tuple[str, int], ...], _Path] = field(
-        default_factory=dict, init=False, repr=False, compare=False
-    )
 
     @property
     def stateful(self) -> bool:
@@ -74,22 +78,19 @@ class Landscape:
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on beside space, architecture and seed, as JSON data."""
+        """What the accuracies depend on besides space, architecture and seed, as JSON data."""
         names = ("seed", "interactions", "noise", "best", "middling", "exponent")
         return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
 
     def __post_init__(self) -> None:
-        if self.interactions < 0 or self.noise < 0 or not 0 <= self.middling < self.best <= 1:
-            raise InvalidOption(
-                f"{self}: interactions and noise are 0 or more, 0 <= middling < best <= 1"
-            )
-        if not self.exponent > 0:
-            raise InvalidOption(f"exponent is {self.exponent}: give a number above 0")
+        super().__post_init__()
+        if self.middling >= self.best:
+            raise InvalidOption(f"middling is {self.middling}: give less than best, {self.best}")
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """One evaluation an architecture, in order, with the metric ``accuracy``."""
+        """Yield one evaluation per architecture, in order, with the metric ``accuracy``."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             accuracy = self.accuracy(architecture.tokens)
             if self.noise:
@@ -99,10 +100,10 @@ class Landscape:
             )
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Release nothing: nothing is held."""
 
     def accuracy(self, tokens: Sequence[int]) -> float:
-        """The accuracy of ``tokens`` without noise, in [0, ``best``]."""
+        """Return the accuracy of ``tokens`` without noise, in [0, ``best``]."""
         path = self._path(trace(self.space, tokens)[1])
         penalty = sum(t.penalties[tokens[t.first]][tokens[t.second]] for t in path.terms)
         relative = penalty / path.typical if path.typical else 0.0
@@ -110,11 +111,16 @@ class Landscape:
 
     @property
     def reference(self) -> tuple[int, ...]:
-        """Tokens with no penalty at all: no architecture is better."""
+        """The tokens without any penalty: no architecture is better."""
         tokens: list[int] = []
         while (choice := next_choice(self.space, tokens)) is not None:
             tokens.append(self._good(choice))
         return tuple(tokens)
+
+    @cached_property
+    def _paths(self) -> dict[tuple[tuple[str, int], ...], _Path]:
+        """The terms of each sequence of choices that was asked for, by names and sizes."""
+        return {}
 
     def _path(self, choices: Sequence[Choice]) -> _Path:
         shape = tuple((choice.name, len(choice.options)) for choice in choices)
@@ -134,7 +140,7 @@ class Landscape:
         return i, i, np.repeat(penalties[:, None], count, axis=1)
 
     def _pair(self, choices: Sequence[Choice], i: int) -> tuple[int, int, npt.NDArray[np.float64]]:
-        """Choice ``i`` and a random earlier one."""
+        """Draw the penalties of choice ``i`` with a random earlier one."""
         later = choices[i]
         j = int(self._rng(later.name, "partner").integers(i))
         earlier = choices[j]
@@ -152,10 +158,14 @@ class Landscape:
 
 
 def tuning_landscape(space: SearchSpace[Any], seed: int) -> Landscape:
-    """The landscapes on which agents' defaults for small noisy benchmarks are tuned: seeds >= 1000.
+    """Return a landscape for tuning the defaults of agents on small noisy benchmarks.
 
     Range, scarcity of good cells and noise are roughly those of NAS-Bench-201 on CIFAR-10; which
-    cells are good has nothing to do with it. A repeat gets new noise.
+    cells are good has nothing to do with it. A repeated request gets new noise.
+
+    Args:
+        space: Whose landscape it is.
+        seed: >= 1000 for tuning.
     """
     return Landscape(
         space,
@@ -172,7 +182,7 @@ def tuning_landscape(space: SearchSpace[Any], seed: int) -> Landscape:
 def _penalties(
     rng: np.random.Generator, shape: tuple[int, ...], good: tuple[int, ...]
 ) -> npt.NDArray[np.float64]:
-    """Normal effects as their distance from the best, which stands at ``good``."""
+    """Draw normal effects, as their distance from the best, which stands at ``good``."""
     effects = rng.standard_normal(shape)
     top = np.unravel_index(effects.argmax(), shape)
     effects[top], effects[good] = effects[good], effects[top]
@@ -180,24 +190,24 @@ def _penalties(
 
 
 @dataclass(frozen=True)
-class BitCount:
-    """The toy problem of Real et al.'s notebook, for ``spaces.BitString``.
+class BitCount(Options):
+    """The toy problem of Real et al.'s notebook, for ``nas_gym.testing.BitString``.
 
     Accuracy is the fraction of ones plus normal noise, clipped to [0, 1]. Each evaluation draws
-    new noise (from the child's seed, which is new each time), hence ``stateful``.
+    new noise (from the child's seed, which is new each time), so the evaluator is ``stateful``.
 
     Args:
-        noise: Standard deviation of the noise.
+        noise: Standard deviation of the noise, >= 0.
     """
 
-    noise: float = 0.01
+    noise: Annotated[float, Ge(0)] = 0.01
 
     stateful = True
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """One evaluation an architecture, in order, with the metric ``accuracy``."""
+        """Yield one evaluation per architecture, in order, with the metric ``accuracy``."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             ones = sum(architecture.tokens) / len(architecture.tokens)
             noise = self.noise * float(np.random.default_rng(seed).standard_normal())
@@ -205,4 +215,4 @@ class BitCount:
             yield Evaluation(architecture, {"accuracy": accuracy}, source="landscape")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Release nothing: nothing is held."""

@@ -63,8 +63,10 @@ def test_noise_follows_the_child_seed():
 
 
 def test_options_are_checked():
-    with pytest.raises(InvalidOption, match="noise"):
+    with pytest.raises(InvalidOption, match=r"noise is -1\.0: give a finite number of 0 or more"):
         Landscape(BitString(2), noise=-1.0)
+    with pytest.raises(InvalidOption, match=r"middling is 0\.9: give less than best, 0\.5"):
+        Landscape(BitString(2), best=0.5, middling=0.9)
 
 
 def test_bit_count_is_the_fraction_of_ones():

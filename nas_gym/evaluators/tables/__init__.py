@@ -1,1 +1,1 @@
-"""Evaluators that look up what was trained before: ``tabular`` is the contract."""
+"""Evaluators that look up what was trained before; ``tabular`` is what they have in common."""

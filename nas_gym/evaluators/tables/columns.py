@@ -1,4 +1,4 @@
-"""Named columns of a file: CSV, ``.npz`` or Parquet. What they mean is ``file``'s business."""
+"""Named columns of a file: CSV, ``.npz`` or Parquet. ``reading`` says what they mean."""
 
 import csv
 import io
@@ -16,18 +16,23 @@ SUFFIXES = (".csv", ".npz", ".parquet")
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of equal length, and how a row is called in a message."""
+    """Columns of equal length, and what messages call each row."""
 
     values: dict[str, Sequence[Any]]
     places: Sequence[str]  # "line 2" of a text, "row 0" of arrays
 
     def __getitem__(self, name: str) -> Sequence[Any]:
-        """One column; text where it comes from a CSV file."""
+        """Return one column; its items are text if the file is CSV."""
         return self.values[name]
 
 
 def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
-    """The ``wanted`` columns of a file with the content ``data``.
+    """Return the ``wanted`` columns of a file.
+
+    Args:
+        path: Where it lies.
+        data: Its content.
+        wanted: Names of columns.
 
     Raises:
         InvalidTable: The file is no such table.
@@ -43,7 +48,7 @@ def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
     }[suffix]
     columns = read(path, data, list(dict.fromkeys(wanted)))
     if not columns.places:
-        raise InvalidTable(f"{path} has no rows: give a table with one row an architecture")
+        raise InvalidTable(f"{path} has no rows: give a table with one row per architecture")
     return columns
 
 
@@ -99,7 +104,7 @@ def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
         raise InvalidTable(
             f"{path} has columns of different lengths: "
             + ", ".join(f"{name} {array.shape}" for name, array in values.items())
-            + ": give each one entry, or one row, an architecture"
+            + ": give each one entry, or one row, per architecture"
         )
     rows = range(next(iter(lengths.values())))
     lists = {name: array.tolist() for name, array in values.items()}

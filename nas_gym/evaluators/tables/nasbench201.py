@@ -8,26 +8,30 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
+from annotated_types import Interval
 
-from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
+from nas_gym.options import OneOf
+from nas_gym.search_spaces.grammar import SearchSpace, tokens_of
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 FILE = Path(__file__).with_name("nasbench201.npz")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")
-SEEDS = 3  # trainings of a cell at most; 7,456 cells have two
+SEEDS = 3  # trainings per cell at most; 7,456 cells have two
 
 
 @dataclass(frozen=True)
-class NASBench201Table(TabularEvaluator):
+class NASBench201Table(Configured, TabularEvaluator):
     """Validation accuracy after 200 epochs of every cell of ``NASBench201``, really trained.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
-    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds a
+    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds per
     batch). ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
     benchmark's parameters are those of an equivalent cell; multiply-adds are always the cell's own.
 
@@ -42,21 +46,17 @@ class NASBench201Table(TabularEvaluator):
         InvalidOption: Another space, or other seeds.
     """
 
-    space: NASBench201 = field(default_factory=NASBench201)
-    dataset: str = "cifar10"
-    seeds: str | int = "mean"
+    space: SearchSpace[Any] = field(default_factory=NASBench201)
+    dataset: Annotated[str, OneOf(DATASETS)] = "cifar10"
+    seeds: Literal["mean", "random"] | Annotated[int, Interval(ge=0, le=SEEDS - 1)] = "mean"
 
     def __post_init__(self) -> None:
-        if self.dataset not in DATASETS:
-            raise unknown_name("NAS-Bench-201 data set", self.dataset, DATASETS)
+        super().__post_init__()
         if not isinstance(self.space, NASBench201):
             raise InvalidOption(
                 f"this table knows NAS-Bench-201's cells alone, not {type(self.space).__name__}: "
                 "leave space out, or give another evaluator"
             )
-        check_seeds(self.seeds)
-        if isinstance(self.seeds, int) and self.seeds >= SEEDS:
-            raise InvalidOption(f"seeds is {self.seeds}: give 0, 1, 2, 'mean' or 'random'")
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -64,22 +64,22 @@ class NASBench201Table(TabularEvaluator):
         return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
-        """What is known of one cell; raises NotInTable for tokens that are no cell's."""
+        """Return what is known of one cell; raise NotInTable for tokens that are no cell's."""
         try:
             return self._table.entries[tokens]
         except KeyError:
             raise NotInTable(f"{tokens} are not the tokens of a cell") from None
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
-        """The cell's official index, in [0, 15625); raises KeyError for other tokens."""
+        """Return the cell's official index, in [0, 15625); raise KeyError for other tokens."""
         return self._table.indices[tokens]
 
     def tokens_at(self, index: int) -> tuple[int, ...]:
-        """The cell with an official index; raises IndexError beyond 15,624."""
+        """Return the cell with an official index; raise IndexError beyond 15,624."""
         return list(self._table.indices)[index]
 
     def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:
-        """All cells with their mean validation accuracies, best first."""
+        """Yield all cells with their mean validation accuracies, best first."""
         means = {tokens: self.mean_accuracy(tokens) for tokens in self._table.indices}
         yield from sorted(means.items(), key=lambda item: -item[1])  # stable: by index
 
@@ -87,13 +87,9 @@ class NASBench201Table(TabularEvaluator):
     def _table(self) -> "_Table":
         return _read(self.dataset)
 
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process reads the table itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
-
 
 class _Table(NamedTuple):
-    """One data set's cells, in the official index order."""
+    """The cells of one data set, in the official index order."""
 
     entries: dict[tuple[int, ...], Entry]
     indices: dict[tuple[int, ...], int]
@@ -129,7 +125,7 @@ def _read(dataset: str) -> _Table:
 
 
 def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
-    """Multiply-adds of one image, convolutions and classifier; equal to the official "FLOPs"."""
+    """Count the multiply-adds of one image in convolutions and classifier: official "FLOPs"."""
     convolutions = 35_389_440 * tokens.count(3) + 3_932_160 * tokens.count(2)
     if dataset == "imagenet16-120":  # 16 x 16 pixels
         return (7_782_400 + convolutions) // 4 + 7_800
@@ -137,7 +133,5 @@ def multiply_adds(tokens: tuple[int, ...], dataset: str = "cifar10") -> int:
 
 
 def tokens_of_string(text: str) -> tuple[int, ...]:
-    """The tokens of an architecture string; raises InvalidGenotype."""
-    from nas_gym.search_spaces.grammar import tokens_of
-
+    """Return the tokens of an architecture string; raise InvalidGenotype if it is none."""
     return tokens_of(NASBench201(), genotype_of_string(text))

@@ -1,7 +1,8 @@
 """``NATSBench``: the user's own download of NATS-Bench (Dong et al. 2021, arXiv 2009.00437).
 
-A folder of the "simple" files: one compressed pickle an architecture with the results of all its
-trainings, and one that lists the architectures. A file is read when its architecture is asked for.
+It is a folder of the "simple" files: one compressed pickle per architecture with the results of all
+its trainings, and one that lists the architectures. A file is read when its architecture is asked
+for.
 """
 
 import bz2
@@ -10,25 +11,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption, InvalidTable, NASGymError, unknown_name
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.tables.plain_pickle import load_plain
-from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
-from nas_gym.search_spaces.grammar import decode_valid
+from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.options import OneOf, check
+from nas_gym.search_spaces.grammar import SearchSpace, decode_valid
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 # Epochs of the trainings that the files hold, longest last.
-SCHEDULES = {NASBench201: ("12", "200"), NATSSize: ("01", "12", "90")}
-MISSING = ("error", "failure")
+SCHEDULES: dict[type[Any], dict[str, int]] = {NASBench201: ("12", "200"), NATSSize: ("01", "12", "90")}
 SUFFIX = ".pickle.pbz2"
 LARGEST = 2**26  # bytes of an unpacked file; the genuine ones have 1.4 million at most
-REMEMBERED = 256  # architectures of which the figures are kept; about 1 kB each
+REMEMBERED = 256  # architectures whose figures are kept; about 1 kB each
 
 
 class _Names(NamedTuple):
-    """What the files call the trainings and the images of a data set."""
+    """The names of the trainings and of the images of a data set in the files."""
 
     trained: str  # with a validation part that was kept aside
     validation: str
@@ -37,7 +41,7 @@ class _Names(NamedTuple):
 
 
 _DATASETS = {
-    # For tests CIFAR-10's networks were trained again on all training images.
+    # For the test figures CIFAR-10's networks were trained again on all training images.
     "cifar10": _Names("cifar10-valid", "x-valid", "cifar10", "ori-test"),
     "cifar10-valid": _Names("cifar10-valid", "x-valid", "cifar10-valid", "ori-test"),
     "cifar100": _Names("cifar100", "x-valid", "cifar100", "x-test"),
@@ -46,12 +50,12 @@ _DATASETS = {
 
 
 @dataclass(frozen=True)
-class NATSBench(TabularEvaluator):
+class NATSBench(Configured, TabularEvaluator):
     """Validation accuracy from the files of NATS-Bench, after any of their epochs.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]), ``parameters``, ``multiply_adds`` (of one image),
-    ``latency`` (seconds a batch). ``seconds`` are those of the epochs and of one validation. Of one
-    seed where there are several trainings, as ``seeds`` says; ``seeds=0`` is the lowest seed.
+    ``latency`` (seconds per batch). ``seconds`` are those of the epochs and of one validation. If
+    there are several trainings, ``seeds`` says which one counts; ``seeds=0`` is the lowest seed.
 
     Args:
         space: ``NASBench201`` (the topology space) or ``NATSSize``.
@@ -61,49 +65,40 @@ class NATSBench(TabularEvaluator):
             ``"cifar10-valid"`` has the test figure of the former.
         hp: Epochs of the schedule: 12 or 200 in the topology space, 1, 12 or 90 in the size
             space; the longest by default. Searches in the papers see 12.
-        epoch: How many epochs of the schedule were over, from 1; all by default.
+        epoch: After how many epochs of the schedule, from 1; after all by default.
         seeds: ``"mean"``, ``"random"`` or the number of one training: see ``TabularEvaluator``.
-        missing: ``"error"`` where an architecture has no file; ``"failure"`` lets its evaluation
-            fail, for a folder that holds some.
+        missing: ``"error"`` if an architecture has no file; ``"failure"`` lets its evaluation
+            fail, for a folder that holds only some.
 
     Raises:
         InvalidOption: Another space, an epoch that the schedule does not have, other seeds.
         UnknownName: No such data set or schedule.
     """
 
-    space: NASBench201 | NATSSize
+    space: SearchSpace[Any]
     folder: str | Path
     dataset: str = "cifar10"
     hp: str | int | None = None
-    epoch: int | None = None
-    seeds: str | int = "mean"
-    missing: str = "error"
+    epoch: Annotated[int, Ge(1)] | None = None
+    seeds: Seeds = "mean"
+    missing: Missing = "error"
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", str(self.folder))
+        super().__post_init__()
         schedules = SCHEDULES.get(type(self.space))
         if schedules is None:
             raise InvalidOption(
                 "NATS-Bench knows the spaces NASBench201 ('nasbench201') and NATSSize "
                 f"('nats-size'), not {type(self.space).__name__}: give one of them"
             )
+        dataset = check("dataset", self.dataset.lower(), Annotated[str, OneOf(tuple(_DATASETS))])
         hp = schedules[-1] if self.hp is None else f"{self.hp:0>2}"
-        object.__setattr__(self, "hp", hp)
-        for kind, name, known in (
-            ("NATS-Bench data set", self.dataset.lower(), _DATASETS),
-            ("schedule (hp) of the space", hp, schedules),
-            ("missing", self.missing, MISSING),
-        ):
-            if name not in known:
-                raise unknown_name(kind, name, known)
-        object.__setattr__(self, "dataset", self.dataset.lower())
-        if self.epoch is not None and (
-            not isinstance(self.epoch, int)
-            or isinstance(self.epoch, bool)
-            or not 1 <= self.epoch <= int(hp)
-        ):
-            raise InvalidOption(f"epoch is {self.epoch!r}: give a whole number from 1 to {int(hp)}")
-        check_seeds(self.seeds)
+        if hp not in schedules:
+            raise unknown_name("schedule (hp) of the space", hp, schedules)
+        if self.epoch is not None and self.epoch > int(hp):
+            raise InvalidOption(f"epoch is {self.epoch}: give a whole number from 1 to {int(hp)}")
+        for name, value in (("folder", str(self.folder)), ("dataset", dataset), ("hp", hp)):
+            object.__setattr__(self, name, value)
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -118,7 +113,7 @@ class NATSBench(TabularEvaluator):
         }
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
-        """What the files have of an architecture.
+        """Return what the files know of an architecture.
 
         Raises:
             NotInTable: It has no file, and ``missing`` is ``"failure"``.
@@ -127,11 +122,11 @@ class NATSBench(TabularEvaluator):
         return self._figures(tokens).entry
 
     def test_accuracy(self, tokens: tuple[int, ...]) -> float | None:
-        """Mean test accuracy at the end of the schedule; raises as ``entry`` does."""
+        """Return the mean test accuracy at the end of the schedule; raise as ``entry`` does."""
         return self._figures(tokens).test_accuracy
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
-        """The architecture's official index, by which its file is named."""
+        """Return the architecture's official index, by which its file is named."""
         text = str(decode_valid(self.space, tokens))
         try:
             return self._indices[text]
@@ -141,10 +136,6 @@ class NATSBench(TabularEvaluator):
                 f"{'the size' if isinstance(self.space, NATSSize) else 'the topology'} space, or "
                 "the other space"
             ) from None
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process reads the files itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     @property
     def _epoch(self) -> int:
@@ -161,7 +152,7 @@ class NATSBench(TabularEvaluator):
 
     @cached_property
     def _fingerprint(self) -> str:
-        """SHA-256 of the list of architectures and of the first one's file, where it is there."""
+        """The SHA-256 of the list of architectures and, if it is there, of the first one's file."""
         digest = hashlib.sha256()
         for path in (self._path("meta"), self._path(f"{0:06d}")):
             digest.update(_bytes(path) if path.name.startswith("meta") or path.exists() else b"")
@@ -206,14 +197,14 @@ class NATSBench(TabularEvaluator):
 
 
 class _Figures(NamedTuple):
-    """What is kept of a file."""
+    """The figures that are kept of a file."""
 
     entry: Entry
     test_accuracy: float
 
 
 def _trainings(results: Mapping[tuple[str, int], Any], name: str) -> list[Any]:
-    """The trainings on one data set, lowest seed first; at least one."""
+    """Return the trainings on one data set, lowest seed first; at least one."""
     seeds = sorted(seed for dataset, seed in results if dataset == name)
     if not seeds:
         raise KeyError(name)
@@ -221,7 +212,7 @@ def _trainings(results: Mapping[tuple[str, int], Any], name: str) -> list[Any]:
 
 
 def _entry(trainings: list[Any], validation: str, epoch: int, path: Path) -> Entry:
-    """Accuracies after ``epoch`` epochs; seconds are the mean over the trainings."""
+    """Return the accuracies after ``epoch`` epochs; seconds are the mean over the trainings."""
     key = f"{validation}@{epoch - 1}"
     if any(key not in run["eval_acc1es"] for run in trainings):
         known = sorted(

@@ -1,4 +1,4 @@
-"""Pickles of plain data, read without trusting them: what they would import is refused."""
+"""Pickles of plain data, read without trusting them: they may import nothing."""
 
 import io
 import pickle
@@ -16,7 +16,7 @@ class _PlainUnpickler(pickle.Unpickler):
         self.known = known
 
     def find_class(self, module: str, name: str) -> Any:
-        """What stands for a global; UnpicklingError for all others."""
+        """Return what stands for a known global; raise UnpicklingError for all others."""
         if (module, name) not in self.known:
             raise pickle.UnpicklingError(
                 f"it asks for {module}.{name}: it is no plain table, and may be harmful"
@@ -25,7 +25,7 @@ class _PlainUnpickler(pickle.Unpickler):
 
 
 def load_plain(data: bytes, *, numpy_numbers: bool = False) -> Any:
-    """The built-in containers, numbers and texts that a pickle holds.
+    """Return the built-in containers, numbers and texts that a pickle holds.
 
     Args:
         data: The pickle.
@@ -33,25 +33,25 @@ def load_plain(data: bytes, *, numpy_numbers: bool = False) -> Any:
             and numpy itself is not asked.
 
     Raises:
-        Exception: Of any kind, where the data is broken; ``pickle.UnpicklingError`` where it asks
-            for any other global.
+        Exception: Of any kind, if the data is broken; ``pickle.UnpicklingError`` if it asks for
+            any other global.
     """
     return _PlainUnpickler(data, _NUMPY_NUMBERS if numpy_numbers else {}).load()
 
 
 class _NumberType:
-    """Stands for ``numpy.dtype``."""
+    """A stand-in for ``numpy.dtype``."""
 
     def __init__(self, code: str, *flags: object) -> None:
         self.code, self.order = code, "<"
 
     def __setstate__(self, state: tuple[Any, ...]) -> None:
-        """The byte order is the second of numpy's eight values."""
+        """Take the byte order, which is the second of numpy's eight values."""
         self.order = state[1]
 
 
 def _number(kind: _NumberType, data: bytes) -> float:
-    """Stands for ``numpy.core.multiarray.scalar``."""
+    """Stand in for ``numpy.core.multiarray.scalar``."""
     number: float = struct.unpack(kind.order + _CODES[kind.code], data)[0]
     return number
 

@@ -1,4 +1,4 @@
-"""Reads the file of a ``Tabular``: what its columns mean, and what is wrong in which row."""
+"""The file of a ``TableFile``: what its columns mean, and what is wrong in which row."""
 
 import hashlib
 import json
@@ -6,7 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,9 +15,6 @@ from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
 from nas_gym.evaluators.tables.columns import Columns, read_columns
 from nas_gym.search_spaces.grammar import SearchSpace, decode, tokens_of
 
-if TYPE_CHECKING:
-    from nas_gym.evaluators.tables.file import Tabular
-
 FORMS = ("string", "tokens", "json")
 UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
 
@@ -25,8 +22,21 @@ _Tokens = tuple[int, ...]
 _NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
 
 
+class Layout(NamedTuple):
+    """A file of a table: its columns by name, and how they are written."""
+
+    path: str
+    unit: str  # of accuracies, one of UNITS
+    architecture: str
+    form: str  # of architectures, one of FORMS
+    accuracy: tuple[str, ...]  # at least one
+    seconds: tuple[str, ...]  # at most one
+    metrics: tuple[str, ...]
+    test: tuple[str, ...]
+
+
 class Table(NamedTuple):
-    """What the file holds; row by row in its order."""
+    """The content of a file, in the order of its rows."""
 
     rows: dict[_Tokens, int]
     accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
@@ -36,60 +46,59 @@ class Table(NamedTuple):
     fingerprint: str  # SHA-256 of the file
 
 
-def read_table(of: "Tabular") -> Table:
-    """The table that ``of`` describes; raises as ``Tabular`` does."""
-    path = Path(of.file).expanduser()
+def read_table(space: SearchSpace[Any], of: Layout) -> Table:
+    """Read the table of architectures of ``space``; raises as ``TableFile`` does."""
+    path = Path(of.path).expanduser()
     try:
         data = path.read_bytes()
     except OSError as error:
         raise InvalidTable(
             f"the table {path} cannot be read ({error.strerror or error}): give the path of a file"
         ) from error
-    seconds = () if of.seconds is None else (of.seconds,)
-    wanted = (of.architecture, *of.accuracy, *seconds, *of.metrics, *of.test)
+    wanted = (of.architecture, *of.accuracy, *of.seconds, *of.metrics, *of.test)
     columns = read_columns(path, data, wanted)
     scale = UNITS[of.unit]
     accuracies = _numbers(of, columns, of.accuracy, high=scale, gaps=True) / scale
     _check_accuracies(of, columns, accuracies)
     rows = len(columns.places)
     return Table(
-        _rows(of, columns),
+        _rows(space, of, columns),
         accuracies,
-        _numbers(of, columns, seconds)[:, 0] if seconds else np.zeros(rows),
+        _numbers(of, columns, of.seconds)[:, 0] if of.seconds else np.zeros(rows),
         _numbers(of, columns, of.metrics, low=-math.inf),
         _numbers(of, columns, of.test, high=scale, gaps=True) / scale,
         hashlib.sha256(data).hexdigest(),
     )
 
 
-def _check_accuracies(of: "Tabular", columns: Columns, accuracies: npt.NDArray[np.float64]) -> None:
+def _check_accuracies(of: Layout, columns: Columns, accuracies: npt.NDArray[np.float64]) -> None:
     for place, row in zip(columns.places, accuracies, strict=True):
         if np.isnan(row).all():
             raise InvalidTable(
-                f"{of.file}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
+                f"{of.path}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
                 "architecture one, or leave its row out and give missing='failure'"
             )
     if of.unit == "percent" and 0 < np.nanmax(accuracies) <= 0.01:
         raise InvalidTable(
-            f"{of.file}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
+            f"{of.path}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
             "that all is right"
         )
 
 
 def _numbers(
-    of: "Tabular",
+    of: Layout,
     columns: Columns,
     names: Sequence[str],
     low: float = 0.0,
     high: float = math.inf,
     gaps: bool = False,
 ) -> npt.NDArray[np.float64]:
-    """The named columns as (rows, columns) numbers in [low, high]; NaN for gaps, where allowed."""
+    """Return the named columns as (rows, columns) numbers in [low, high]; gaps become NaN."""
     table = []
     for row, place in enumerate(columns.places):
         numbers: list[float] = []
         for name in names:
-            value, where = columns[name][row], f"{of.file}, {place}: {name}"
+            value, where = columns[name][row], f"{of.path}, {place}: {name}"
             for single in value if gaps and isinstance(value, list) else [value]:
                 numbers.append(_number(where, single, gaps))
                 if numbers[-1] < low or numbers[-1] > high or math.isinf(numbers[-1]):
@@ -97,14 +106,14 @@ def _numbers(
         table.append(numbers)
         if len(numbers) != len(table[0]):
             raise InvalidTable(
-                f"{of.file}, {place} has {len(numbers)} figures in {_listed(names)}, but the first "
+                f"{of.path}, {place} has {len(numbers)} figures in {_listed(names)}, but the first "
                 f"row has {len(table[0])}: give as many, with gaps where there was no training"
             )
     return np.array(table, np.float64).reshape(len(table), len(table[0]))
 
 
 def _number(where: str, value: Any, gaps: bool) -> float:
-    """``value`` as a number; NaN for None, NaN and an empty text, which only gaps may be."""
+    """Return ``value`` as a number; None, NaN and empty text are NaN, which only gaps may be."""
     try:
         empty = value is None or (isinstance(value, str) and not value.strip())
         number = math.nan if empty else float(value)
@@ -115,15 +124,15 @@ def _number(where: str, value: Any, gaps: bool) -> float:
     return number
 
 
-def _expected(of: "Tabular", low: float, high: float) -> str:
+def _expected(of: Layout, low: float, high: float) -> str:
     if high in UNITS.values():
         return f"with unit {of.unit!r} it is from 0 to {high:g}"
     return "give a finite number" if low < 0 else "give a finite number of 0 or more"
 
 
-def _rows(of: "Tabular", columns: Columns) -> dict[_Tokens, int]:
-    """The row of each architecture."""
-    read = _reader(of)
+def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[_Tokens, int]:
+    """Return the row of each architecture."""
+    read = _reader(space, of.form)
     rows: dict[_Tokens, int] = {}
     for row, (place, value) in enumerate(
         zip(columns.places, columns[of.architecture], strict=True)
@@ -135,23 +144,22 @@ def _rows(of: "Tabular", columns: Columns) -> dict[_Tokens, int]:
         except Exception as error:  # the user's own space may raise anything
             reason = str(error) if isinstance(error, NASGymError) else repr(error)
             raise InvalidTable(
-                f"{of.file}, {place}: the {of.architecture} {value!r} cannot be read as form "
+                f"{of.path}, {place}: the {of.architecture} {value!r} cannot be read as form "
                 f"{of.form!r} ({reason}): write it so, or give the column's form, one of "
                 f"{', '.join(FORMS)}"
             ) from error
         if rows.setdefault(tokens, row) != row:
             raise InvalidTable(
-                f"{of.file}: {columns.places[rows[tokens]]} and {place} are the same "
+                f"{of.path}: {columns.places[rows[tokens]]} and {place} are the same "
                 f"architecture (tokens {shown(tokens)}): leave one out, or put the accuracies of "
                 "several trainings into columns of one row"
             )
     return rows
 
 
-def _reader(of: "Tabular") -> Callable[[Any], _Tokens]:
-    """What turns an entry of the architecture column into tokens."""
-    space = of.space
-    if of.form == "tokens":
+def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], _Tokens]:
+    """Return a function that turns an entry of the architecture column into tokens."""
+    if form == "tokens":
         return lambda value: _checked(space, _listed_tokens(value))
     genotype_from_json = getattr(space, "genotype_from_json", None)
     if genotype_from_json is None:
@@ -159,13 +167,13 @@ def _reader(of: "Tabular") -> Callable[[Any], _Tokens]:
             f"{type(space).__name__} reads no genotypes: give it a method genotype_from_json(data) "
             "and one answers(genotype), or write the architectures as tokens (form 'tokens')"
         )
-    if of.form == "json":
+    if form == "json":
         return lambda value: tokens_of(space, genotype_from_json(json.loads(value)))
     return lambda value: tokens_of(space, genotype_from_json(value))
 
 
 def _listed_tokens(value: Any) -> list[Any]:
-    """``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
+    """Return ``"1,0,3"``, ``"1 0 3"``, ``"[1, 0, 3]"`` or a list as a list."""
     if not isinstance(value, str):
         return value if isinstance(value, list) else [value]
     text = value.strip().removeprefix("[").removesuffix("]").strip()
@@ -184,5 +192,5 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def shown(tokens: _Tokens) -> str:
-    """Tokens in a message."""
+    """Return tokens as text for a message."""
     return ",".join(map(str, tokens))

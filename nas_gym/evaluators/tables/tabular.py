@@ -3,32 +3,36 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
-from nas_gym.errors import InvalidOption
+from annotated_types import Ge
+
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
 
 _Tokens = tuple[int, ...]
 
+Seeds = Literal["mean", "random"] | Annotated[int, Ge(0)]
+Missing = Literal["error", "failure"]  # what a missing architecture is
+
 
 class Entry(NamedTuple):
-    """What a table knows of one architecture; nothing of the test part."""
+    """The figures of one architecture in a table; none is of the test part."""
 
-    accuracies: tuple[float, ...]  # validation, fractions in [0, 1], one a seed; at least one
-    seconds: float = 0.0  # that one training takes, >= 0
+    accuracies: tuple[float, ...]  # validation, fractions in [0, 1], one per seed; at least one
+    seconds: float = 0.0  # of one training, >= 0
     metrics: Mapping[str, float] = {}  # parameters, multiply_adds, latency, …
 
 
 class TabularEvaluator(ABC):
-    """Answers from a table of trained architectures; a subclass says where the table lies.
+    """The base of evaluators that answer from a table; a subclass says where the table lies.
 
-    ``seeds`` is what of the several trainings of an architecture an evaluation sees: ``"mean"`` of
-    all; ``"random"``, one drawn by the child's seed, which is new at each request (then a repeat
-    costs its seconds again, as another training would); or the number of one, from 0 (of an
-    architecture trained less often: that number modulo its trainings).
+    ``seeds`` says which of the several trainings of an architecture an evaluation sees: the
+    ``"mean"`` of all; ``"random"``, one drawn by the child's seed, which is new at each request
+    (then a repeat costs its seconds again, as another training would); or the number of one, from 0
+    (of an architecture trained less often: that number modulo its trainings).
 
-    An evaluation's ``seconds`` are the table's, not those that the look-up takes.
+    An evaluation's ``seconds`` are the table's, not those of the look-up.
     """
 
     seeds: str | int
@@ -42,25 +46,25 @@ class TabularEvaluator(ABC):
     @property
     @abstractmethod
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on beside the architecture and the seed, as JSON data."""
+        """What the accuracies depend on besides the architecture and the seed, as JSON data."""
 
     @abstractmethod
     def entry(self, tokens: _Tokens) -> Entry:
-        """What the table has of an architecture.
+        """Return what the table knows of an architecture.
 
         Raises:
             NotInTable: It does not have it.
         """
 
     def test_accuracy(self, tokens: _Tokens) -> float | None:
-        """Mean test accuracy, a fraction in [0, 1], for reports alone; None where there is none."""
+        """Return the mean test accuracy in [0, 1], for reports only, or None if there is none."""
         del tokens
         return None
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """One evaluation an architecture, in order; ``source`` is ``"table"``."""
+        """Yield one evaluation per architecture, in order; ``source`` is ``"table"``."""
         entry_of, accuracy_of = self.entry, self._accuracy
         for architecture, seed in zip(architectures, seeds, strict=True):
             try:
@@ -72,14 +76,14 @@ class TabularEvaluator(ABC):
             yield Evaluation(architecture, metrics, seconds, "table")
 
     def mean_accuracy(self, tokens: _Tokens) -> float:
-        """Mean validation accuracy over all seeds: what benchmarks say an architecture is worth."""
+        """Return the mean validation accuracy over all seeds, which benchmarks go by."""
         return _mean(self.entry(tokens).accuracies)
 
     def close(self) -> None:  # noqa: B027
-        """Nothing to let go of."""
+        """Release nothing: nothing is held."""
 
     def _accuracy(self, accuracies: tuple[float, ...], seed: int) -> float:
-        """The one that is seen under a child's seed."""
+        """Return the accuracy that is seen under a child's seed."""
         if self.seeds == "random":
             return accuracies[seed % len(accuracies)]
         if self.seeds == "mean":
@@ -88,16 +92,7 @@ class TabularEvaluator(ABC):
 
 
 class NotInTable(LookupError):
-    """An architecture that the table does not have: its evaluation is a failure."""
-
-
-def check_seeds(seeds: object) -> None:
-    """Raise InvalidOption where ``seeds`` is not "mean", "random" or a whole number >= 0."""
-    number = isinstance(seeds, int) and not isinstance(seeds, bool) and seeds >= 0
-    if not number and seeds not in ("mean", "random"):
-        raise InvalidOption(
-            f"seeds is {seeds!r}: give 'mean', 'random' or the number of one seed, from 0"
-        )
+    """An architecture is not in the table: its evaluation is a failure."""
 
 
 def _mean(numbers: Sequence[float]) -> float:

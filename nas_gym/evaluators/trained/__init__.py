@@ -1,1 +1,1 @@
-"""Evaluators that really train: children of a search, and what it found once more, for good."""
+"""Evaluators that really train: children during a search, and afterwards what it found."""

@@ -1,39 +1,83 @@
 """What evaluators that really train children share, whatever the children are trained on."""
 
+import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from nas_gym.errors import InvalidSpace
+from nas_gym.errors import InvalidOption, InvalidSpace
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.training.recipes import check_integer
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
 
 
-class Trained(NamedTuple):
-    """What a training came to."""
+class ChildTraining(Configured, ABC):
+    """An evaluator that builds each child's network under its seed and trains it in this process.
 
-    metrics: dict[str, float]  # empty after a failure
-    failure: str | None
-
-
-class ChildTraining(ABC):
-    """Builds each architecture's network under its seed and trains it, in this process.
-
-    A subclass is a frozen dataclass with at least the fields ``space`` and ``threads``. It loads
-    its data once a process, and is pickled and copied without it.
+    A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
+    data itself) and ``threads``.
     """
 
+    name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
     space: NetworkSpace[Any]
+    dataset: Any
     threads: int  # of torch while a child trains
 
     stateful = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not callable(getattr(self.space, "build", None)):
+            raise InvalidSpace(
+                f"{type(self.space).__name__} cannot be trained: give it a method "
+                "build(genotype, task) that returns the network"
+            )
+        if isinstance(self.dataset, os.PathLike):
+            object.__setattr__(self, "dataset", os.fspath(self.dataset))
+        if not isinstance(self.dataset, str) and not hasattr(self.dataset, "fingerprint"):
+            raise InvalidOption(f"dataset is {self.dataset!r}: give a name, a path or the data set")
+
+    @property
+    @abstractmethod
+    def named_recipe(self) -> Any:
+        """The recipe itself."""
+
+    @property
+    @abstractmethod
+    def data(self) -> Any:
+        """The data itself, loaded and checked at its first use, once per process."""
+
+    @abstractmethod
+    def build(self, genotype: Any) -> "nn.Module":
+        """Build the network of a child; torch's global generator draws its initial weights."""
+
+    @abstractmethod
+    def train(self, network: "nn.Module", seed: int) -> Any:
+        """Train ``network`` in place; the result says its ``failure``, or None."""
+
+    @abstractmethod
+    def metrics(self, network: "nn.Module", result: Any) -> dict[str, float]:
+        """Return the metrics of a trained network, given what ``train`` returned."""
+
+    @property
+    def protocol(self) -> dict[str, Any]:
+        """What the metrics depend on, as JSON data: results of one protocol are comparable."""
+        from nas_gym.training.loop import training_device
+
+        return {
+            "evaluator": self.name,
+            "dataset": self.data.name,
+            "fingerprint": self.data.fingerprint,
+            **self._details(),
+            "device": training_device().type,  # a GPU computes in another precision
+            "threads": self.threads,
+        }
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
@@ -43,37 +87,16 @@ class ChildTraining(ABC):
         Raises:
             InvalidDataset: The data cannot be read; that is no fault of a child.
         """
-        self.prepare()
+        _ = self.data
         for architecture, seed in zip(architectures, seeds, strict=True):
             yield self._evaluate(architecture, seed)
 
-    def close(self) -> None:  # noqa: B027
-        """Nothing to let go of."""
+    def close(self) -> None:
+        """Release nothing: nothing is held."""
 
     @abstractmethod
-    def prepare(self) -> None:
-        """Load and check the data, unless that is done."""
-
-    @abstractmethod
-    def build(self, genotype: Any) -> "nn.Module":
-        """The network of a child; its initial weights come from torch's global generator."""
-
-    @abstractmethod
-    def train(self, network: "nn.Module", seed: int) -> Trained:
-        """Train ``network`` in place and measure it."""
-
-    def __getstate__(self) -> dict[str, Any]:
-        """The configuration alone: each process loads the data itself."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}  # type: ignore[attr-defined]
-
-    def _check_space(self, wanted: str) -> None:
-        """Raise InvalidSpace where ``space`` builds no networks; ``wanted`` says for what."""
-        if not callable(getattr(self.space, "build", None)):
-            raise InvalidSpace(
-                f"{type(self.space).__name__} cannot be trained: give it a method "
-                f"build(genotype, task) that returns {wanted}"
-            )
-        check_integer("threads", self.threads, 1)
+    def _details(self) -> dict[str, Any]:
+        """Return what the protocol says of the recipe, and of how the data is read."""
 
     def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
         import torch
@@ -85,17 +108,11 @@ class ChildTraining(ABC):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 network = self.build(architecture.genotype)
-            metrics, failure = self.train(network, seed)
+            result = self.train(network, seed)
+            metrics = self.metrics(network, result) if result.failure is None else {}
         except Exception as error:  # whatever a child does wrong is its result
             return failed(architecture, error, time.perf_counter() - start)
         finally:
             torch.set_num_threads(threads)
         seconds = time.perf_counter() - start
-        return Evaluation(architecture, metrics, seconds, "trained", failure)
-
-
-def computes_on() -> str:
-    """What children are trained on here; a GPU computes in another precision."""
-    from nas_gym.training.loop import training_device
-
-    return training_device().type
+        return Evaluation(architecture, metrics, seconds, "trained", result.failure)

@@ -1,74 +1,72 @@
-"""Trains what a search has found and measures it on the test part: for final validation alone."""
+"""Training of what a search has found, measured on the test part: for final validation only."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.trained.text import LanguageModelEvaluator
-
-if TYPE_CHECKING:
-    from nas_gym.training.text.train import LanguageResult
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nas_gym.training.images.train import TrainResult
+    from nas_gym.training.text.train import LanguageResult
+
+
+class _Final(ChildTraining):
+    """An evaluator whose evaluations are the only ones with test figures.
+
+    They become ``Validation`` objects at once. ``nas_gym.runs.validate`` runs it, in worker
+    processes or not. No search can: each one asks whether answers may be kept before it evaluates,
+    and gets an InvalidOption.
+    """
+
+    @property
+    def stateful(self) -> NoReturn:  # type: ignore[override]
+        """Nothing: this raises InvalidOption, which keeps the evaluator out of searches."""
+        raise InvalidOption(
+            f"{type(self).__name__} reads the test part, which no search may see: search with the "
+            f"evaluator {self.name!r}, then run `nas-gym validate`"
+        )
 
 
 @dataclass(frozen=True)
-class FinalTraining(TrainingEvaluator):
+class FinalTraining(_Final, TrainingEvaluator):
     """A ``TrainingEvaluator`` with one more metric, ``test_accuracy``, taken after the training.
 
-    Its evaluations are the only ones with a test figure, and become ``Validation`` objects at once.
-    ``nas_gym.runs.validate`` runs it, in worker processes or not. No search can: whoever asks
-    whether its answers may be kept, as every search does before it evaluates, gets an
-    InvalidOption.
-    ``test_accuracy`` is missing where a logit of the test part is not finite.
+    It is missing if a logit of the test part is not finite.
 
     Args:
         space: As all others, see ``TrainingEvaluator``.
     """
 
-    @property
-    def stateful(self) -> NoReturn:  # type: ignore[override]
-        """Raises InvalidOption: this is what keeps it out of searches."""
-        raise InvalidOption(
-            "FinalTraining measures the test part, which no search may see: search with the "
-            "evaluator 'training', then run `nas-gym validate`"
-        )
-
-    def _metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
+    def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
+        """Return those of the search, and the test accuracy."""
         from nas_gym.training.images.train import measure_test_accuracy
 
-        metrics = super()._metrics(network, result)
-        test_accuracy = measure_test_accuracy(network, self.data)
-        return metrics if test_accuracy is None else {**metrics, "test_accuracy": test_accuracy}
+        metrics = super().metrics(network, result)
+        tested = measure_test_accuracy(network, self.data)
+        return metrics if tested is None else {**metrics, "test_accuracy": tested}
 
 
 @dataclass(frozen=True)
-class FinalLanguageTraining(LanguageModelEvaluator):
+class FinalLanguageTraining(_Final, LanguageModelEvaluator):
     """A ``LanguageModelEvaluator`` with three more metrics, taken after the training.
 
-    ``test_perplexity``, ``test_bits_per_character`` and ``test_accuracy`` are missing where a logit
-    of the test part is not finite. What keeps it out of searches is said in ``FinalTraining``.
+    ``test_perplexity``, ``test_bits_per_character`` and ``test_accuracy`` are missing if a logit of
+    the test part is not finite.
 
     Args:
         space: As all others, see ``LanguageModelEvaluator``.
     """
 
-    @property
-    def stateful(self) -> NoReturn:  # type: ignore[override]
-        """Raises InvalidOption: this is what keeps it out of searches."""
-        raise InvalidOption(
-            "FinalLanguageTraining reads the test part, which no search may see: search with the "
-            "evaluator 'language-model', then run `nas-gym validate`"
-        )
-
-    def _metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
+    def metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
+        """Return those of the search, and the test figures."""
         from nas_gym.training.text.train import measure_test_perplexity
 
-        metrics = super()._metrics(network, result)
+        metrics = super().metrics(network, result)
         tested = measure_test_perplexity(network, self.data)
         if tested is None:
             return metrics

@@ -1,12 +1,15 @@
-"""Really trains each child and measures it on the validation part."""
+"""The evaluator that really trains each child on images."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidSpace
-from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
+from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
@@ -20,7 +23,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
 @dataclass(frozen=True)
 class TrainingEvaluator(ChildTraining):
-    """Builds each architecture's network, trains it by the recipe, reports validation accuracy.
+    """An evaluator that trains each architecture on images and reports validation accuracy.
 
     Metrics: ``accuracy`` (best of the last five epochs), ``final_accuracy``, ``parameters``,
     ``multiply_adds``. The same architecture and seed give the same accuracy, bit for bit, on one
@@ -30,16 +33,16 @@ class TrainingEvaluator(ChildTraining):
         space: A space with ``build(genotype, task)``.
         dataset: A name, a path, or a ``Dataset`` (see ``nas_gym.training.images.sources``).
         recipe: A name from ``RECIPES``, ``{"name": …}`` with fields to replace, or a ``Recipe``;
-            None: the space's ``usual_recipe``, ``"quick"`` where it has none.
+            None: the space's ``usual_recipe``, or ``"quick"`` if it has none.
         folder: Where a named data set lies.
         download: Whether a named data set may be downloaded.
-        image_size: Side in pixels of a folder's images.
-        threads: Torch threads while a child trains, >= 1; one a process is fastest for small
-            children when there is a process a core.
+        image_size: Side in pixels of a folder's images, >= 1.
+        threads: Torch threads while a child trains, >= 1; one per process is fastest for small
+            children if there is a process per core.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
-        InvalidOption: ``threads`` is no whole number above 0.
+        InvalidOption: A value that an option does not take.
         UnknownName: No such recipe, or no such value in it. (An unknown or broken data set is
             found at its first use.)
     """
@@ -47,20 +50,23 @@ class TrainingEvaluator(ChildTraining):
     space: NetworkSpace[Any]
     dataset: "str | Dataset" = "digits"
     recipe: str | Mapping[str, Any] | Recipe | None = None
-    folder: str | None = None
+    folder: str | Path | None = None
     download: bool = False
-    image_size: int | None = None
-    threads: int = 1
+    image_size: Annotated[int, Ge(1)] | None = None
+    threads: Annotated[int, Ge(1)] = 1
 
+    name = "training"
     recipe_class = Recipe
 
     def __post_init__(self) -> None:
-        self._check_space("the network")
+        super().__post_init__()
         if getattr(self.space, "usual_evaluator", None) == "language-model":
             raise InvalidSpace(
                 f"{type(self.space).__name__} builds language models, and the evaluator 'training' "
                 "trains on images: give the evaluator 'language-model'"
             )
+        if self.folder is not None:
+            object.__setattr__(self, "folder", str(self.folder))
         _ = self.named_recipe
 
     @property
@@ -71,7 +77,7 @@ class TrainingEvaluator(ChildTraining):
 
     @cached_property
     def data(self) -> "Dataset":
-        """The data set itself, loaded at its first use and once a process."""
+        """The data set itself, loaded at its first use, once per process."""
         if not isinstance(self.dataset, str):
             return self.dataset
         from nas_gym.training.images.sources import load_dataset
@@ -85,37 +91,19 @@ class TrainingEvaluator(ChildTraining):
         """What the networks are built for."""
         return self.named_recipe.task(*self.data.image_shape, self.data.classes)
 
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on, as JSON data: results of one protocol are comparable."""
-        return {
-            "evaluator": "training",
-            "dataset": self.data.name,
-            "fingerprint": self.data.fingerprint,
-            "recipe": self.named_recipe.to_json(),
-            "task": task_to_json(self.task),
-            "device": computes_on(),
-            "threads": self.threads,
-        }
-
-    def prepare(self) -> None:
-        """Load the data set, unless that is done."""
-        _ = self.data
-
     def build(self, genotype: Any) -> "nn.Module":
-        """The network of a child; its initial weights come from torch's global generator."""
+        """Build the network of a child; torch's global generator draws its initial weights."""
         network: nn.Module = self.space.build(genotype, self.task)
         return network
 
-    def train(self, network: "nn.Module", seed: int) -> Trained:
+    def train(self, network: "nn.Module", seed: int) -> "TrainResult":
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.images.train import train
 
-        result = train(network, self.data, self.named_recipe, seed)
-        metrics = self._metrics(network, result) if result.failure is None else {}
-        return Trained(metrics, result.failure)
+        return train(network, self.data, self.named_recipe, seed)
 
-    def _metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
+    def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
+        """Return the accuracies of a training that went well, and what the network costs."""
         from nas_gym.networks.cost import count_multiply_adds, count_parameters
 
         assert result.accuracy is not None
@@ -126,3 +114,6 @@ class TrainingEvaluator(ChildTraining):
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, self.data.image_shape),
         }
+
+    def _details(self) -> dict[str, Any]:
+        return {"recipe": self.named_recipe.to_json(), "task": task_to_json(self.task)}

@@ -1,14 +1,17 @@
-"""Really trains each recurrent child as a language model and measures its perplexity."""
+"""The evaluator that really trains each recurrent child as a language model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidSpace
-from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
+from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
+from nas_gym.training.text.sources import Level, Vocabulary
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -16,12 +19,10 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
     from nas_gym.training.text.dataset import TextDataset
     from nas_gym.training.text.train import LanguageResult
 
-NAME = "language-model"  # of the evaluator, and what spaces for it have as ``usual_evaluator``
-
 
 @dataclass(frozen=True)
 class LanguageModelEvaluator(ChildTraining):
-    """Builds each cell's language model, trains it by the recipe, reports validation perplexity.
+    """An evaluator that trains each cell as a language model and reports validation perplexity.
 
     Metrics: ``perplexity`` (best of the last five epochs), ``final_perplexity``; of the best epoch
     ``bits_per_character`` and ``accuracy`` (fraction of words or characters that were the most
@@ -34,16 +35,16 @@ class LanguageModelEvaluator(ChildTraining):
             returns a language model (see ``nas_gym.networks.language_model``).
         dataset: A name, a folder, or a ``TextDataset`` (see ``nas_gym.training.text.dataset``).
         recipe: A name from ``LANGUAGE_RECIPES``, ``{"name": …}`` with fields to replace, or a
-            ``LanguageRecipe``; None: the space's ``usual_recipe``, ``"quick-text"`` where it has
+            ``LanguageRecipe``; None: the space's ``usual_recipe``, or ``"quick-text"`` if it has
             none.
         level: ``"word"`` or ``"character"``; of a text given by name or folder.
-        vocabulary: Most entries of its vocabulary; None: see ``load_text``.
-        threads: Torch threads while a child trains, >= 1; one a process is fastest for small
-            children when there is a process a core.
+        vocabulary: Most entries of its vocabulary, >= 3; None: see ``load_text``.
+        threads: Torch threads while a child trains, >= 1; one per process is fastest for small
+            children if there is a process per core.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
-        InvalidOption: ``threads`` is no whole number above 0.
+        InvalidOption: A value that an option does not take.
         UnknownName: No such recipe, or no such value in it. (An unknown or broken text is found at
             its first use.)
     """
@@ -51,19 +52,20 @@ class LanguageModelEvaluator(ChildTraining):
     space: NetworkSpace[Any]
     dataset: "str | TextDataset" = "python-docs"
     recipe: str | Mapping[str, Any] | LanguageRecipe | None = None
-    level: str = "word"
-    vocabulary: int | None = None
-    threads: int = 1
+    level: Level = "word"
+    vocabulary: Vocabulary = None
+    threads: Annotated[int, Ge(1)] = 1
 
+    name = "language-model"
     recipe_class = LanguageRecipe
 
     def __post_init__(self) -> None:
-        self._check_space("the language model")
-        if getattr(self.space, "usual_evaluator", None) != NAME:
+        super().__post_init__()
+        if getattr(self.space, "usual_evaluator", None) != self.name:
             raise InvalidSpace(
                 f"{type(self.space).__name__} is no space of language models: give the evaluator "
-                f"'training' for images, or say usual_evaluator = {NAME!r} in a space whose build "
-                "returns language models"
+                f"'training' for images, or say usual_evaluator = {self.name!r} in a space whose "
+                "build returns language models"
             )
         _ = self.named_recipe
 
@@ -75,7 +77,7 @@ class LanguageModelEvaluator(ChildTraining):
 
     @cached_property
     def data(self) -> "TextDataset":
-        """The text itself, loaded and checked at its first use and once a process."""
+        """The text itself, loaded and checked at its first use, once per process."""
         from nas_gym.training.text.dataset import check_lengths, load_text
         from nas_gym.training.text.sizing import check_size
 
@@ -86,40 +88,21 @@ class LanguageModelEvaluator(ChildTraining):
         check_size(self.space, self.named_recipe, len(text.vocabulary))
         return text
 
-    @property
-    def protocol(self) -> dict[str, Any]:
-        """What the perplexities depend on, as JSON data: results of one protocol are comparable."""
-        return {
-            "evaluator": NAME,
-            "dataset": self.data.name,
-            "fingerprint": self.data.fingerprint,
-            "level": self.data.level,
-            "vocabulary": len(self.data.vocabulary),
-            "recipe": self.named_recipe.to_json(),
-            "device": computes_on(),
-            "threads": self.threads,
-        }
-
-    def prepare(self) -> None:
-        """Load the text and check its length, unless that is done."""
-        _ = self.data
-
     def build(self, genotype: Any) -> "nn.Module":
-        """The network of a child; its initial weights come from torch's global generator."""
+        """Build the network of a child; torch's global generator draws its initial weights."""
         from nas_gym.training.text.sizing import build_language_model
 
         vocabulary = len(self.data.vocabulary)
         return build_language_model(self.space, genotype, self.named_recipe, vocabulary)
 
-    def train(self, network: "nn.Module", seed: int) -> Trained:
+    def train(self, network: "nn.Module", seed: int) -> "LanguageResult":
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.text.train import train_language_model
 
-        result = train_language_model(network, self.data, self.named_recipe, seed)
-        metrics = self._metrics(network, result) if result.failure is None else {}
-        return Trained(metrics, result.failure)
+        return train_language_model(network, self.data, self.named_recipe, seed)
 
-    def _metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
+    def metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
+        """Return the perplexities of a training that went well, and what the network costs."""
         import torch
 
         from nas_gym.networks.cost import count_multiply_adds, count_parameters
@@ -133,4 +116,11 @@ class LanguageModelEvaluator(ChildTraining):
             "accuracy": result.best.accuracy,
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, (1,), torch.int64),
+        }
+
+    def _details(self) -> dict[str, Any]:
+        return {
+            "level": self.data.level,
+            "vocabulary": len(self.data.vocabulary),
+            "recipe": self.named_recipe.to_json(),
         }

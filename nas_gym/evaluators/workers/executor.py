@@ -1,4 +1,4 @@
-"""Spreads children over any ``concurrent.futures.Executor``, a cluster's among them."""
+"""An evaluator that spreads children over any ``concurrent.futures.Executor``, or a cluster's."""
 
 import pickle
 from collections.abc import Iterator, Sequence
@@ -25,12 +25,12 @@ KEPT = 2  # evaluators, with their data, that a process of the executor keeps lo
 
 @dataclass(frozen=True)
 class ExecutorEvaluator(SpreadEvaluator):
-    """Evaluates each child as a job of ``executor``, by another evaluator.
+    """An evaluator that gives each child to another one, as a job of ``executor``.
 
     Results are those of the inner evaluator, in the order in which children finish. Limits of time
     and memory, and how many children run at once, are the executor's business; so is replacing a
-    process that died, which those of the standard library cannot and ``ParallelEvaluator`` can. A
-    child that raises is a row; so is one whose job the executor gives up.
+    process that died, which those of the standard library cannot do and ``ParallelEvaluator`` can.
+    A child that raises is a row; so is one whose job the executor gives up.
 
     The executor belongs to the caller and stays open at ``close``. Its processes must be able to
     import nas-gym and what defines the inner evaluator. Threads share one copy of the inner
@@ -57,11 +57,11 @@ class ExecutorEvaluator(SpreadEvaluator):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """Give all to the executor; yields as they finish. Stopping early cancels what waits.
+        """Give all to the executor, and yield as they finish. Stopping early cancels what waits.
 
         Raises:
-            NASGymError: What concerns all children: the executor broke or was shut down, the data
-                cannot be read, its processes cannot load the evaluator.
+            NASGymError: For what concerns all children: the executor broke or was shut down, the
+                data cannot be read, its processes cannot load the evaluator.
         """
         pickled = pickle.dumps(self.inner)
         asked: dict[Future[bytes], Architecture[Any]] = {}
@@ -90,7 +90,7 @@ class ExecutorEvaluator(SpreadEvaluator):
 
 
 def run_job(pickled: bytes, job: bytes) -> bytes:
-    """What the executor runs: one child's outcome, pickled."""
+    """Evaluate one child in a process of the executor, and return the outcome, pickled."""
     try:
         evaluator = _loaded(pickled)
     except NASGymError as error:

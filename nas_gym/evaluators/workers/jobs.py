@@ -16,12 +16,12 @@ from nas_gym.search_spaces.architecture import Architecture
 
 
 def job_of(architecture: Architecture[Any], seed: int) -> bytes:
-    """What is sent for a child."""
+    """Return what is sent for a child."""
     return pickle.dumps((architecture, seed))
 
 
 def load_evaluator(pickled: bytes) -> Evaluator:
-    """The evaluator, in the process that is to use it.
+    """Return the evaluator, in the process that is to use it.
 
     Raises:
         InvalidOption: It cannot be read there.
@@ -34,7 +34,10 @@ def load_evaluator(pickled: bytes) -> Evaluator:
 
 
 def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
-    """The child's evaluation, a failure where it raised; or an error that concerns all children."""
+    """Return the child's evaluation, or an error that concerns all children.
+
+    If the child raised, its evaluation is a failure.
+    """
     start = time.perf_counter()
     try:
         architecture, seed = pickle.loads(job)
@@ -58,7 +61,7 @@ def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
 
 
 def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
-    """What is sent back; a failure where that cannot be pickled."""
+    """Return what is sent back: the outcome, or a failure if it cannot be pickled."""
     try:
         return pickle.dumps(outcome)
     except Exception as error:
@@ -68,10 +71,10 @@ def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
 
 
 def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
-    """The evaluation that came back, of the very ``architecture`` that was asked for.
+    """Return the evaluation that came back, of the very ``architecture`` that was asked for.
 
     Raises:
-        NASGymError: What concerns all children.
+        NASGymError: For what concerns all children.
     """
     try:
         outcome = pickle.loads(pickled)
@@ -92,14 +95,14 @@ def _unreadable(what: str, error: Exception) -> InvalidOption:
 
 
 class SpreadEvaluator:
-    """Evaluates by ``inner``, somewhere else; base of ``parallel`` and ``executor``."""
+    """The base of ``parallel`` and ``executor``: ``inner`` evaluates, somewhere else."""
 
     inner: Evaluator
     changes_nothing = True  # about the numbers: records name the inner evaluator
 
     @property
     def stateful(self) -> bool:
-        """As the inner evaluator."""
+        """Whether the inner evaluator is."""
         return self.inner.stateful
 
     @property

@@ -1,14 +1,17 @@
-"""Spreads children over worker processes, which may crash or hang without harm."""
+"""An evaluator that spreads children over worker processes, which may crash or hang."""
 
-import math
 import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any
+
+from annotated_types import Ge, Gt
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
@@ -16,11 +19,11 @@ from nas_gym.search_spaces.architecture import Architecture
 
 
 @dataclass(frozen=True)
-class ParallelEvaluator(SpreadEvaluator):
-    """Evaluates each child in one of ``workers`` processes, by another evaluator.
+class ParallelEvaluator(Configured, SpreadEvaluator):
+    """An evaluator that gives each child to another one, in one of ``workers`` processes.
 
     Results are those of the inner evaluator, in the order in which children finish; no number of
-    workers changes them. A child that goes wrong is a row and its worker is replaced where needed:
+    workers changes them. A child that goes wrong is a row, and its worker is replaced if needed:
 
     - ``"crashed"``: its process ended; ``detail`` has the exit status or the signal.
     - ``"timeout"``: it took too long and was killed, whatever it was doing.
@@ -29,36 +32,30 @@ class ParallelEvaluator(SpreadEvaluator):
     - ``"error: …"``: it raised; ``detail`` has the last lines of the traceback.
 
     Processes start at the first ``evaluate`` and stay until ``close``; Ctrl-C ends them at once,
-    and so does the death of this process. Copies and pickles hold the configuration alone.
+    and so does the death of this process. Copies and pickles hold only the configuration.
 
     Workers start by importing the main script, so what a script runs belongs under
     ``if __name__ == "__main__":``.
 
     Args:
         inner: Any evaluator that can be pickled.
-        workers: Processes, >= 1; as many as there are cores is fastest.
+        workers: Processes, >= 1; one per core is fastest.
         timeout: Seconds that a child may take, > 0; None for no limit.
         memory_limit: GiB of main memory that a child may allocate beyond what its worker needed at
             its start, > 0; a data set that is loaded with the first child counts. None for no
             limit. Needs Linux. Memory of a GPU is not counted.
 
     Raises:
-        InvalidOption: An option out of range, or a memory limit where the system has none.
+        InvalidOption: An option out of range, or a memory limit on a system that has none.
     """
 
     inner: Evaluator
-    workers: int
-    timeout: float | None = None
-    memory_limit: float | None = None
-    _pools: list[WorkerPool] = field(  # at most one
-        default_factory=list, init=False, repr=False, compare=False
-    )
+    workers: Annotated[int, Ge(1)]
+    timeout: Annotated[float, Gt(0)] | None = None
+    memory_limit: Annotated[float, Gt(0)] | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.workers, bool) or not isinstance(self.workers, int) or self.workers < 1:
-            raise InvalidOption(f"workers is {self.workers!r}: give a whole number of 1 or more")
-        _check_limit("timeout", self.timeout, "seconds")
-        _check_limit("memory_limit", self.memory_limit, "GiB")
+        super().__post_init__()
         if self.memory_limit is not None and not sys.platform.startswith("linux"):
             raise InvalidOption(
                 f"memory_limit is {self.memory_limit}, and only Linux can limit the memory of a "
@@ -68,10 +65,10 @@ class ParallelEvaluator(SpreadEvaluator):
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """Evaluate all at once, as far as there are workers; yields as they finish.
+        """Evaluate as many at once as there are workers, and yield as they finish.
 
         Raises:
-            NASGymError: What concerns all children: the data cannot be read, the workers cannot
+            NASGymError: For what concerns all children: the data cannot be read, the workers cannot
                 start or load the evaluator.
         """
         jobs = [job_of(a, seed) for a, seed in zip(architectures, seeds, strict=True)]
@@ -91,22 +88,17 @@ class ParallelEvaluator(SpreadEvaluator):
             self._pools.pop().close()
         self.inner.close()
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"_pools": []}
+    @cached_property
+    def _pools(self) -> list[WorkerPool]:
+        """The running pool, if there is one."""
+        return []
 
     def _pool(self) -> WorkerPool:
-        """The running pool, started where there is none."""
+        """Return the running pool, started if there is none."""
         if not self._pools:
             pickled = pickle.dumps(self.inner)
             self._pools.append(WorkerPool(self.workers, pickled, self.memory_limit))
         return self._pools[0]
-
-
-def _check_limit(name: str, value: float | None, unit: str) -> None:
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise InvalidOption(f"{name} is {value!r}: give a number of {unit} above 0")
 
 
 def _evaluation(outcome: bytes | Lost, architecture: Architecture[Any]) -> Evaluation:

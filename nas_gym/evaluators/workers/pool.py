@@ -2,10 +2,10 @@
 
 It is our own and not pebble's ``ProcessPool``, by measurement
 (``benchmarks/speed/isolation.py`` prints what a death and a hang cost) and by what pebble 5.2 does.
-It looks every 0.1 s whether a worker still lives. It ends a hung one by SIGTERM, which a C call
-never answers, and waits three seconds for it, while all other workers go unwatched. It misses a
-child that exits with status 0, and gives up when an idle worker is killed. ``concurrent.futures``
-ends with the first worker that dies and has no time limit.
+That one looks every 0.1 s whether a worker still lives. It ends a hung one by SIGTERM, which a C
+call never answers, and waits three seconds for it, while all other workers go unwatched. It misses
+a child that exits with status 0, and gives up when an idle worker is killed.
+``concurrent.futures`` ends with the first worker that dies and has no time limit.
 
 Here each worker has its own pipe and the process that asks waits for all of them at once: no
 thread, no polling, no shared lock that a killed worker could take along.
@@ -29,12 +29,12 @@ from nas_gym.evaluators.workers.worker import DONE, READY, STARTED, serve
 FAILED_STARTS = 5  # in a row, after which it is no accident
 START_SECONDS = 300.0  # for the first worker to be ready
 GRACE = 5.0  # seconds for a killed process to be gone
-LOST_TRACK = 255  # exit status that is told where the fork server died, not the worker
+LOST_TRACK = 255  # exit status that is reported if the fork server died, not the worker
 LONGEST_WAIT = 60.0  # seconds; the system's own limit is in milliseconds of 32 bits
 
 
 class Lost(NamedTuple):
-    """Why a job has no outcome."""
+    """The reason why a job has no outcome."""
 
     failure: str  # "crashed" or "timeout"
     seconds: float  # since the job began, >= 0
@@ -45,7 +45,7 @@ Outcome = tuple[int, bytes | Lost]  # the job's position, and what came back
 
 
 class WorkerPool:
-    """Runs jobs in ``workers`` processes; each that ends is replaced.
+    """A pool that runs jobs in ``workers`` processes and replaces each that ends.
 
     Args:
         workers: Processes, >= 1.
@@ -67,7 +67,7 @@ class WorkerPool:
         # Before multiprocessing joins the processes that it started, at exit.
         self._end = Finalize(self, _kill_all, (self._workers,), exitpriority=10)
         self._start_one()
-        while not self._workers[0].ready:  # the first alone: it shows whether they can start
+        while not self._workers[0].ready:  # only the first: it shows whether they can start
             if not wait(self._workers[0].handles, START_SECONDS):
                 self._workers.pop().end()
                 raise InvalidOption(
@@ -79,7 +79,7 @@ class WorkerPool:
         self._fill()
 
     def run(self, jobs: Sequence[bytes], timeout: float | None) -> Generator[Outcome]:
-        """Outcomes of ``jobs``, in the order in which they end; closing it kills what still runs.
+        """Yield outcomes of ``jobs`` as they end; closing the generator kills what still runs.
 
         Args:
             jobs: What ``evaluate_job`` takes.
@@ -133,7 +133,7 @@ class WorkerPool:
     def _wait(
         self, waiting: deque[int], patience: float, timeout: float | None = None
     ) -> list[Outcome]:
-        """What came back, if anything, at the next event; jobs that never began wait again."""
+        """Return what came back, if anything, at the next event; requeue jobs that never began."""
         watched = {handle: worker for worker in self._workers for handle in worker.handles}
         happened = wait(list(watched), patience)
         outcomes: list[Outcome] = []
@@ -154,14 +154,14 @@ class WorkerPool:
         return outcomes
 
     def _patience(self, timeout: float | None) -> float:
-        """Seconds until the first running job has used up its time."""
+        """Return the seconds until the first running job has used up its time."""
         if timeout is None:
             return LONGEST_WAIT
         first = min((w.began for w in self._workers if w.job is not None), default=float("inf"))
         return min(max(0.0, first + timeout - time.monotonic()), LONGEST_WAIT)
 
     def _bury(self, worker: "_Worker", waiting: deque[int]) -> list[Outcome]:
-        """Take a dead worker out; what became of its job."""
+        """Take a dead worker out, and return what became of its job."""
         self._workers.remove(worker)
         exit_status = worker.end()
         if not worker.ready:
@@ -200,11 +200,11 @@ class _Worker:
     def give(self, position: int, jobs: Sequence[bytes]) -> None:
         """Send a job."""
         self.job, self.started, self.began = position, False, float("inf")
-        with suppress(OSError):  # where it is dead the next wait will tell
+        with suppress(OSError):  # if it is dead, the next wait will tell
             self.connection.send_bytes(jobs[position])
 
     def listen(self) -> bool:
-        """Take in its messages; whether it is alive."""
+        """Take in its messages, and return whether it is alive."""
         alive: bool = self.process.is_alive()  # asked first: its last words count
         try:
             while self.connection.poll():
@@ -222,12 +222,12 @@ class _Worker:
         return alive
 
     def take(self) -> list[Outcome]:
-        """The outcomes that have come in."""
+        """Return the outcomes that have come in since the last call."""
         done, self.done = self.done, []
         return done
 
     def end(self) -> int | None:
-        """Kill it, if it still lives, and what it started; its exit status, negative: a signal."""
+        """Kill it and what it started; return its exit status, negative if a signal ended it."""
         if hasattr(os, "killpg"):
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, signal.SIGKILL)
@@ -242,7 +242,7 @@ class _Worker:
 
 
 def describe_exit(exit_status: int | None) -> str:
-    """``exit status 3``, ``killed by signal 11 (SIGSEGV)``."""
+    """Return e.g. ``exit status 3`` or ``killed by signal 11 (SIGSEGV)``."""
     if exit_status is None or exit_status >= 0:
         return f"exit status {exit_status}"
     try:

@@ -1,4 +1,4 @@
-"""Inside a worker process: prepare it, then evaluate one child after the other."""
+"""The inside of a worker process, which evaluates one child after the other."""
 
 import ctypes
 import gc
@@ -55,7 +55,7 @@ def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: floa
 
 
 def prepare_process(memory_limit: float | None) -> None:
-    """Make this process one that works for another one, on one core."""
+    """Make this process one that works for another, on one core."""
     if hasattr(os, "setsid"):
         os.setsid()  # what a child starts is of this group, and ends with it
     for interrupt in (signal.SIGINT, signal.SIGTERM):  # the main process answers them
@@ -97,7 +97,7 @@ def release_memory() -> None:
 
 
 def freed_but_counted() -> int:
-    """Bytes that are free in glibc's heap and cannot leave it, as something lies behind them."""
+    """Count the bytes that are free in glibc's heap but cannot leave it: something lies behind."""
     mallinfo = _c_function("mallinfo2")
     if mallinfo is None:
         return 0
@@ -118,7 +118,7 @@ class _Mallinfo(ctypes.Structure):
 def keep_freed_memory(up_to: int = 1 << 30) -> None:
     """Tell glibc to keep freed blocks of ``up_to`` bytes instead of giving them to the kernel.
 
-    Without it a small network spends up to 43 % of its training in page faults. Does nothing where
+    Without it a small network spends up to 43 % of its training in page faults. It does nothing if
     the C library is another.
     """
     mallopt = _c_function("mallopt")
@@ -131,14 +131,14 @@ def keep_freed_memory(up_to: int = 1 << 30) -> None:
 
 
 def _c_function(name: str) -> Any:
-    """A function of glibc; None where there is no such thing."""
+    """Return a function of glibc, or None if there is no such thing."""
     if not sys.platform.startswith("linux"):
         return None
     return getattr(ctypes.CDLL(None), name, None)
 
 
 def _die_with_parent() -> None:
-    """Leave nothing running when the main process was killed.
+    """End this process when the main process is killed.
 
     A thread sees to it everywhere. On Linux the kernel does so too, for a child that blocks all
     threads of Python: it sends SIGIO, which ends a process, when the pipe from the main process is

@@ -1,4 +1,4 @@
-"""What a data set is: tensors in three fixed parts, split the same way on every machine.
+"""Data sets: tensors in three fixed parts, split the same way on every machine.
 
 The order of images within a class is that of a hash, so that a split depends on no random generator
 and on no library version.
@@ -24,7 +24,7 @@ class Dataset:
     """Images and labels of one classification task.
 
     Images are (N, channels, height, width), uint8 or float32 as they came; ``normalise`` makes
-    them what networks take. A search sees the training and validation parts alone.
+    them what networks take. A search sees only the training and validation parts.
     """
 
     name: str
@@ -46,12 +46,12 @@ class Dataset:
         return int(channels), int(height), int(width)
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Images as float32 with mean 0 and deviation 1 a channel over the training part."""
+        """Return float32 images; over the training part each channel has mean 0 and deviation 1."""
         mean, deviation = self.mean.to(images.device), self.deviation.to(images.device)
         return images.to(torch.float32).sub_(mean).div_(deviation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
-        """Itself: nothing changes a data set, and its tensors may be large."""
+        """Return itself: nothing changes a data set, and its tensors may be large."""
         return self
 
 
@@ -64,7 +64,7 @@ def split_dataset(
     names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
 ) -> Dataset:
-    """A data set from all its images, split within each class.
+    """Make a data set from all its images, split within each class.
 
     Args:
         name: For people and records.
@@ -98,7 +98,7 @@ def with_test_part(
     name: str, images: np.ndarray, labels: np.ndarray, test_images: np.ndarray,
     test_labels: np.ndarray,
 ) -> Dataset:  # fmt: skip
-    """A data set that has its own test part; a tenth of its other images validate.
+    """Make a data set that has its own test part; a tenth of its other images validate.
 
     Args:
         name: For people and records.
@@ -120,7 +120,7 @@ def with_test_part(
 
 
 def _split(labels: np.ndarray, order: np.ndarray, validation: list[int], test: list[int]) -> Split:
-    """Of each class, the first in ``order`` validate, the next test, the others train."""
+    """Split each class: the first in ``order`` validate, the next test, the others train."""
     parts: tuple[list[np.ndarray], ...] = ([], [], [])
     for label, (held_out, tested) in enumerate(zip(validation, test, strict=True)):
         members = order[labels[order] == label]
@@ -137,7 +137,7 @@ def _hash_order(names: Sequence[str]) -> np.ndarray:
 
 
 def _dataset(name: str, *parts: tuple[np.ndarray, np.ndarray]) -> Dataset:
-    """The data set of three (images, labels) pairs: training, validation, test."""
+    """Make the data set of three (images, labels) pairs: training, validation, test."""
     fingerprint = hashlib.sha256()
     tensors: list[Tensor] = []
     for images, labels in parts:
@@ -163,7 +163,7 @@ def _dataset(name: str, *parts: tuple[np.ndarray, np.ndarray]) -> Dataset:
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation a channel, in slices so that no float copy of all images is made."""
+    """Return mean and deviation per channel; slices avoid a float copy of all images."""
     count = images.numel() / images.shape[1]
     total, squares = (torch.zeros(images.shape[1], dtype=torch.float64) for _ in range(2))
     for first in range(0, len(images), 1000):
@@ -177,7 +177,7 @@ def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def check_class_count(count: int, where: str) -> None:
-    """Raise InvalidDataset where there are fewer than two classes."""
+    """Raise InvalidDataset if there are fewer than two classes."""
     if count < 2:
         raise InvalidDataset(
             f"{where} has {count} class{'' if count == 1 else 'es'}: give at least 2"

@@ -1,7 +1,7 @@
-"""How a child is trained: a frozen dataclass of plain values, and the named ones.
+"""Recipes, which say how a child is trained: plain values, and the named ones.
 
-``nas_gym.training.images.train`` is the only loop; a recipe is all that differs between a child
-of the default search and the papers' final training.
+``nas_gym.training.images.train`` trains by them; a recipe is all that differs between a child of
+the default search and the papers' final training.
 """
 
 import math
@@ -28,7 +28,7 @@ class Recipe(Options):
 
     Args:
         epochs: Passes over the training part, >= 1.
-        batch_size: Images a step, >= 2; a smaller data set makes one batch. Images that fill no
+        batch_size: Images per step, >= 2; a smaller data set makes one batch. Images that fill no
             whole batch wait for the next epoch's shuffle.
         learning_rate: Of the first step, > 0.
         momentum: In [0, 1).
@@ -41,7 +41,7 @@ class Recipe(Options):
         drop_path: Probability of dropping a path at the end of training, in [0, 1); grows linearly
             from 0 (ScheduledDropPath, Zoph et al. 2017, appendix A.1).
         gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
-        repeats: N, normal cells a stack, >= 1: the size of the child.
+        repeats: N, normal cells per stack, >= 1: the size of the child.
         filters: F, filters of the first stack, >= 1: the size of the child.
         stem: ``"cifar"`` or ``"imagenet"``.
         schedule: Of the learning rate: ``"cosine"`` (half of one, down to zero, step by step),
@@ -71,7 +71,7 @@ class Recipe(Options):
     more_filters: Annotated[int, Ge(0)] = 0
 
     def task(self, channels: int, height: int, width: int, classes: int) -> Task:
-        """What a space's ``build`` is asked for: these images, this size of child."""
+        """Return what a space's ``build`` is asked for: these images, this size of child."""
         return Task(
             channels=channels,
             height=height,
@@ -87,20 +87,20 @@ class Recipe(Options):
         )
 
     def learning_rate_at(self, progress: float) -> float:
-        """The learning rate after the part ``progress``, in [0, 1), of the training."""
+        """Return the learning rate after the part ``progress``, in [0, 1), of the training."""
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
         drops = (progress >= 0.5) + (progress >= 0.75) if self.schedule == "steps" else 0
         return self.learning_rate / 10.0**drops
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON data; ``Recipe(**data)`` reads it back."""
+        """Return the recipe as JSON data; ``Recipe(**data)`` reads it back."""
         return recorded(self)
 
 
 # Chosen by benchmarks/recipes/recipe_signal.py on digits (benchmarks/results/recipe_signal.md):
-# short enough that cells differ in how well they learn, where longer training brings all of them
-# so near to the top that the seed decides.
+# short enough that cells differ in how well they learn; longer training brings all of them so near
+# to the top that the seed decides.
 QUICK = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
 
 # Zoph et al. 2017, appendix A.1: 20 epochs, N = 2, momentum 0.9, L2, one cosine, random crops from
@@ -138,9 +138,9 @@ NASNET_CIFAR = Recipe(
     filters=32,
 )
 
-# How NAS-Bench-201 trained its cells (Dong & Yang 2020): 200 epochs, random
-# flips, crops of images padded by 4 pixels, N = 5, C = 16. One difference: there batch norms and
-# biases decay as well. NATS-Bench's size space was trained in the same way for 90 epochs.
+# This is how NAS-Bench-201 trained its cells (Dong & Yang 2020): 200 epochs, random flips, crops of
+# images padded by 4 pixels, N = 5, C = 16. There is one difference: there batch norms and biases
+# decay as well. NATS-Bench's size space was trained in the same way for 90 epochs.
 NASBENCH201 = Recipe(
     epochs=200,
     batch_size=256,
@@ -153,7 +153,7 @@ NASBENCH201 = Recipe(
 )
 
 # Zoph & Le 2016, section 4.1: 50 epochs, Nesterov momentum 0.9, learning rate 0.1, weight decay
-# 1e-4, whitening (here one mean and one deviation a channel), random 32 x 32 crops of up-sampled
+# 1e-4, whitening (here one mean and one deviation per channel), random 32 x 32 crops of up-sampled
 # images (here padded by 4 pixels, as usual since), flips. Otherwise as DenseNet (Huang et al.
 # 2016); that this means its batches of 64 and its schedule is our reading. The largest network of
 # table 1 has more_filters = 40.
@@ -187,11 +187,11 @@ RECIPES = MappingProxyType(
 
 
 def recipe_of(given: str | Mapping[str, Any] | Recipe, usual: str = "quick") -> Recipe:
-    """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+    """Return the recipe of a name, with some values changed if they are given.
 
     Args:
-        given: Which one.
-        usual: The name where none is given.
+        given: A name, ``{"name": …, "epochs": …}`` with values to change, or the recipe itself.
+        usual: The name if a mapping has none.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.

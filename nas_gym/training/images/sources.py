@@ -1,4 +1,4 @@
-"""The data sets: one function each, and ``load_dataset``, which finds them by name or path."""
+"""The data sets, one function each, and ``load_dataset``, which finds them by name or path."""
 
 import gzip
 import os
@@ -6,10 +6,13 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
 import numpy as np
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.options import check
 from nas_gym.training.images.dataset import (
     Dataset,
     check_class_count,
@@ -21,7 +24,7 @@ __all__ = ["DATASETS", "Dataset", "load_dataset", "split_dataset"]
 
 DOWNLOAD_FOLDER = Path("~/.cache/nas-gym")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
-FOLDER_IMAGE_SIZE = 32  # pixels; what images of a folder are resized to unless the user says
+FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
 
 
 def load_dataset(
@@ -31,23 +34,22 @@ def load_dataset(
     download: bool = False,
     image_size: int | None = None,
 ) -> Dataset:
-    """The data set of that name, of that folder of images, or of that ``.npz`` file.
+    """Load the data set of a name, of a folder of images, or of an ``.npz`` file.
 
     Args:
-        name_or_path: A name from ``DATASETS``, a folder with one folder of images a class, or a
+        name_or_path: A name from ``DATASETS``, a folder with one folder of images per class, or a
             file with the arrays ``images`` and ``labels``.
         folder: Where a named data set lies or is downloaded to; its usual places by default.
         download: Whether a named data set may be downloaded when it is not there.
-        image_size: Side in pixels of a folder's images, 32 by default; other data has its own.
+        image_size: Side in pixels of a folder's images, >= 1 (default 32); other data has its own.
 
     Raises:
         UnknownName: No such data set.
         InvalidDataset: The data is missing, broken or of the wrong shape.
-        InvalidOption: ``image_size`` is no positive number, or the data cannot be resized.
+        InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized.
     """
     name = os.fspath(name_or_path)
-    if image_size is not None and (not isinstance(image_size, int) or image_size < 1):
-        raise InvalidOption(f"image_size is {image_size!r}: give a whole number of pixels above 0")
+    image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
     path = Path(name).expanduser()
     if name not in DATASETS and not name.endswith(".npz") and path.is_dir():
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)
@@ -66,10 +68,10 @@ def load_dataset(
 
 
 def digits(folder: Path | None = None, download: bool = False) -> Dataset:
-    """Handwritten digits, 1,797 grey images of 8 x 8 pixels, embedded in scikit-learn.
+    """Load handwritten digits, 1,797 grey images of 8 x 8 pixels, embedded in scikit-learn.
 
-    Per class 45 % train, 35 % validate and 20 % test: a large validation part makes the reward of
-    a search less noisy (benchmarks/results/recipe_signal.md).
+    Of each class 45 % train, 35 % validate and 20 % test: a large validation part makes the reward
+    of a search less noisy (benchmarks/results/recipe_signal.md).
     """
     from sklearn.datasets import load_digits
 
@@ -79,10 +81,10 @@ def digits(folder: Path | None = None, download: bool = False) -> Dataset:
 
 
 def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset:
-    """Fashion-MNIST, grey 28 x 28: 54,000 / 6,000 of its 60,000 training images, 10,000 test.
+    """Load Fashion-MNIST, grey 28 x 28: 54,000 / 6,000 of 60,000 training images, 10,000 test.
 
     ``folder`` holds torchvision's ``FashionMNIST/raw`` or the four original IDX files, gzipped or
-    not. Without it, torchvision's usual download folder and Debian's package are tried.
+    not. Without it, the usual download folder and Debian's package are tried.
     """
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")
              for kind in ("images-idx3", "labels-idx1")]  # fmt: skip
@@ -102,12 +104,12 @@ def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset
 
 
 def cifar10(folder: Path | None = None, download: bool = False) -> Dataset:
-    """CIFAR-10, colour 32 x 32: 45,000 / 5,000 of its 50,000 training images, 10,000 test."""
+    """Load CIFAR-10, colour 32 x 32: 45,000 / 5,000 of 50,000 training images, 10,000 test."""
     return _cifar("cifar10", "CIFAR10", folder, download)
 
 
 def cifar100(folder: Path | None = None, download: bool = False) -> Dataset:
-    """CIFAR-100, colour 32 x 32: 45,000 / 5,000 of its 50,000 training images, 10,000 test."""
+    """Load CIFAR-100, colour 32 x 32: 45,000 / 5,000 of 50,000 training images, 10,000 test."""
     return _cifar("cifar100", "CIFAR100", folder, download)
 
 
@@ -117,10 +119,10 @@ DATASETS: MappingProxyType[str, Callable[[Path | None, bool], Dataset]] = Mappin
 
 
 def image_folder(folder: Path, image_size: int = FOLDER_IMAGE_SIZE) -> Dataset:
-    """A folder with one folder of images a class (torchvision's ``ImageFolder`` layout).
+    """Load a folder with one folder of images per class (torchvision's ``ImageFolder`` layout).
 
-    Images become RGB, cut to a square about their centre and resized to ``image_size`` pixels. Per
-    class 80 % train, 10 % validate and 10 % test, by a hash of the file's path below ``folder``.
+    Images become RGB, cut to a square about their centre and resized to ``image_size`` pixels. Of
+    each class 80 % train, 10 % validate and 10 % test, by a hash of the path below ``folder``.
     """
     from PIL import ImageOps
     from torchvision.datasets import ImageFolder
@@ -131,7 +133,7 @@ def image_folder(folder: Path, image_size: int = FOLDER_IMAGE_SIZE) -> Dataset:
     if set(classes) <= {"train", "val", "valid", "validation", "test"}:
         raise InvalidDataset(
             f"{folder} holds parts, not classes ({', '.join(classes)}): give the folder that has "
-            "one folder a class; nas-gym splits it itself"
+            "one folder per class; nas-gym splits it itself"
         )
     check_class_count(len(classes), f"{folder}")
     try:
@@ -153,11 +155,11 @@ def image_folder(folder: Path, image_size: int = FOLDER_IMAGE_SIZE) -> Dataset:
 
 
 def npz_file(path: Path) -> Dataset:
-    """An ``.npz`` file with ``images`` and ``labels``.
+    """Load an ``.npz`` file with ``images`` and ``labels``.
 
     ``images`` are (N, height, width), (N, channels, height, width) or (N, height, width, channels)
-    with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Per class
-    80 % train, 10 % validate and 10 % test.
+    with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Of each
+    class 80 % train, 10 % validate and 10 % test.
     """
     arrays = _read_npz(path)
     images, labels = arrays["images"], arrays["labels"]
@@ -177,7 +179,7 @@ def npz_file(path: Path) -> Dataset:
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise InvalidDataset(
             f"{path}: labels is {labels.dtype} {labels.shape}: expected {len(images)} whole "
-            "numbers, one an image"
+            "numbers, one per image"
         )
     if int(labels.max()) >= len(labels):
         raise InvalidDataset(
@@ -224,7 +226,7 @@ def _download(download: Callable[[], object], name: str, root: Path) -> None:
 
 
 def _idx_files(root: Path, names: Sequence[str]) -> list[Path] | None:
-    """The files of those names, plain or gzipped, in ``root`` or where torchvision puts them."""
+    """Find files by name, plain or gzipped, in ``root`` or where torchvision puts them."""
     for folder in (root / "FashionMNIST" / "raw", root):
         for suffix in ("", ".gz"):
             paths = [folder / f"{name}{suffix}" for name in names]
@@ -234,7 +236,7 @@ def _idx_files(root: Path, names: Sequence[str]) -> list[Path] | None:
 
 
 def _read_idx(path: Path) -> np.ndarray:
-    """An IDX file of unsigned bytes: two zeros, type 8, rank, sizes (big-endian), values."""
+    """Read an IDX file of unsigned bytes: two zeros, type 8, rank, sizes (big-endian), values."""
     try:
         content = path.read_bytes()
         if path.suffix == ".gz":

@@ -1,10 +1,9 @@
-"""The one training loop: every child of every search, and the papers' final training."""
+"""The training of classifiers: every child of every search, and the papers' final training."""
 
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -13,15 +12,14 @@ from torch import Tensor, nn
 from nas_gym.errors import InvalidDataset
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
-from nas_gym.training.loop import training_device
+from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 
-COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
 EVALUATION_BATCH = 512  # images
 
 
 @dataclass(frozen=True)
 class TrainResult:
-    """How a child did on the validation part. Accuracies are fractions in [0, 1]."""
+    """The result of a child on the validation part. Accuracies are fractions in [0, 1]."""
 
     accuracy: float | None  # best of the last five epochs; None after a failure
     final_accuracy: float | None  # of the last epoch
@@ -38,41 +36,47 @@ def train(
     *,
     device: torch.device | str | None = None,
 ) -> TrainResult:
-    """Train ``network`` in place and say how it does on the validation part.
+    """Train ``network`` in place and return how it does on the validation part.
 
     Images and labels live on the device; batches are cut, augmented and shuffled there, without
     worker processes. On a GPU the network computes in bfloat16 where that is safe (autocast). On
-    the CPU the result depends on the arguments and the number of torch threads alone, bit for bit;
+    the CPU the result depends only on the arguments and the number of torch threads, bit for bit;
     torch's global random state is neither read nor changed. The test part is never looked at.
 
     Args:
         network: (batch, channels, height, width) -> logits (batch, classes); in training mode it
             may return a pair with an auxiliary classifier's logits. Its ``set_progress(fraction)``,
-            where it has one, is told before each step how much of the training is over.
+            if it has one, is told before each step how much of the training is over.
         dataset: What to train and to validate on.
-        recipe: How.
+        recipe: How to train.
         seed: Of shuffling, augmentation and the network's own randomness.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
     """
     device = training_device(device)
     start = time.perf_counter()
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)  # of the network's own randomness: drop-path, dropout
-        accuracies = _Training(network, dataset, recipe, seed, device).run()
+    with seeded(seed, device):
+        accuracies = ImageTraining(network, dataset, recipe, seed, device).run()
     seconds = time.perf_counter() - start
     if accuracies is None:
         return TrainResult(None, None, (), seconds, "diverged")
     return TrainResult(max(accuracies), accuracies[-1], tuple(accuracies), seconds)
 
 
-class _Training:
-    """The state of one training: network, optimizer, data on the device, random generator."""
+class ImageTraining(Training[float]):
+    """The training of a classifier; it is measured by its validation accuracy in [0, 1]."""
 
     def __init__(
         self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
     ) -> None:
-        self.network = network.to(device).to(memory_format=torch.channels_last)
+        network = network.to(device).to(memory_format=torch.channels_last)
+        optimizer = torch.optim.SGD(
+            parameter_groups(network, recipe.weight_decay),
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            nesterov=recipe.momentum > 0,
+            fused=True,
+        )
+        super().__init__(network, optimizer, recipe.epochs, recipe.gradient_clip)
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset
         self.recipe = recipe
@@ -80,35 +84,17 @@ class _Training:
         self.random = torch.Generator().manual_seed(seed)
         self.images = dataset.train_images.to(device)
         self.labels = dataset.train_labels.to(device)
-        self.optimizer = torch.optim.SGD(
-            _parameter_groups(network, recipe.weight_decay),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            fused=True,
-        )
         self.batch_size = min(recipe.batch_size, len(self.labels))
-        self.steps = recipe.epochs * (len(self.labels) // self.batch_size)
+        self.steps = len(self.labels) // self.batch_size  # of an epoch
 
-    def run(self) -> list[float] | None:
-        """Validation accuracies of the last epochs; None where the training diverged."""
-        accuracies = []
-        step = 0
-        for epoch in range(self.recipe.epochs):
-            self.network.train()
-            for images, labels in self.batches():
-                if not math.isfinite(self.step(images, labels, step / self.steps)):
-                    return None
-                step += 1
-            if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
-                accuracy = self.validation_accuracy()
-                if accuracy is None:
-                    return None
-                accuracies.append(accuracy)
-        return accuracies
+    def losses(self, epoch: int) -> Iterator[float]:
+        """Train for one epoch, and yield the loss of each step before its update."""
+        total = self.epochs * self.steps
+        for step, (images, labels) in enumerate(self.batches(), epoch * self.steps):
+            yield self.step(images, labels, step / total)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch in whole batches, shuffled and augmented."""
+        """Yield one epoch in whole batches, shuffled and augmented."""
         order = torch.randperm(len(self.labels), generator=self.random).to(self.device)
         for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
             chosen = order[first : first + self.batch_size]
@@ -117,24 +103,18 @@ class _Training:
             yield images.contiguous(memory_format=torch.channels_last), self.labels[chosen]
 
     def step(self, images: Tensor, labels: Tensor, progress: float) -> float:
-        """One update at ``progress`` in [0, 1) of the training; returns the loss before it."""
+        """Update once at ``progress`` in [0, 1) of the training; return the loss before it."""
         if self.set_progress is not None:
             self.set_progress(progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.recipe.learning_rate_at(progress)
         with _autocast(self.device):
             loss = self.loss(self.network(images), labels)
         value = float(loss.detach())
         if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]
-            if self.recipe.gradient_clip > 0:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-            self.optimizer.step()
+            self.update(loss, self.recipe.learning_rate_at(progress))
         return value
 
     def loss(self, output: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
-        """Cross-entropy, plus the weighted one of the auxiliary classifier."""
+        """Return the cross-entropy, plus the weighted one of the auxiliary classifier."""
         smoothing = self.recipe.label_smoothing
         if isinstance(output, Tensor):
             return F.cross_entropy(output.float(), labels, label_smoothing=smoothing)
@@ -143,8 +123,8 @@ class _Training:
         )
         return main + self.recipe.auxiliary_weight * auxiliary
 
-    def validation_accuracy(self) -> float | None:
-        """Fraction of the validation part that is right; None where a logit is not finite."""
+    def validate(self) -> float | None:
+        """Return the validation accuracy, or None if a logit is not finite."""
         images, labels = self.dataset.validation_images, self.dataset.validation_labels
         return _accuracy(self.network, self.dataset, images, labels, self.device)
 
@@ -152,18 +132,18 @@ class _Training:
 def measure_test_accuracy(
     network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
 ) -> float | None:
-    """Fraction of the test part, in [0, 1], that a trained network gets right.
+    """Return the fraction of the test part, in [0, 1], that a trained network gets right.
 
-    For what a search has found, once the search is over; ``train`` never calls it, and no
+    It is for what a search has found, once the search is over; ``train`` never calls it, and no
     evaluator of a search does.
 
     Args:
         network: As ``train`` left it; moved to the device and put into evaluation mode.
         dataset: Whose test part is meant.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
 
     Returns:
-        The fraction; None where a logit is not finite.
+        The fraction, or None if a logit is not finite.
 
     Raises:
         InvalidDataset: The test part is empty.
@@ -180,7 +160,7 @@ def measure_test_accuracy(
 def _accuracy(
     network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
 ) -> float | None:
-    """Fraction of ``images`` that is right; None where a logit is not finite."""
+    """Return the fraction of ``images`` that is right, or None if a logit is not finite."""
     network.eval()
     right = torch.zeros((), dtype=torch.int64, device=device)
     with torch.inference_mode(), _autocast(device):
@@ -217,7 +197,7 @@ def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
 
 
 def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
-    """Crops of the images' own size after padding with zeros."""
+    """Crop at random to the images' own size after padding with zeros."""
     count, channels, height, width = images.shape
     padded = F.pad(images, (padding,) * 4)
     corners = torch.randint(2 * padding + 1, (2, count, 1), generator=random)
@@ -229,7 +209,7 @@ def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tens
 
 
 def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """True in a square of each image; its centre is any pixel, so it may reach over the edge."""
+    """Return a mask of one square per image; centred on any pixel, it may reach over the edge."""
     count, _, height, width = images.shape
     inside = []
     for size in (height, width):
@@ -241,12 +221,3 @@ def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tenso
 
 def _per_image(values: Tensor, images: Tensor) -> Tensor:
     return values.to(images.device)[:, None, None, None]
-
-
-def _parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
-    """Weights decay; batch norms and biases, the parameters of one dimension, do not."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]

@@ -1,4 +1,4 @@
-"""What a text is: three streams of words or characters, as indices into one vocabulary.
+"""Texts: three streams of words or characters, as indices into one vocabulary.
 
 Words that training does not know, or that a limited vocabulary leaves out, are ``<unk>``.
 """
@@ -15,26 +15,35 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.errors import InvalidDataset, unknown_name
+from nas_gym.options import check
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
+    Level,
     RawText,
+    Vocabulary,
     clean_lines,
     read_folder,
     read_python_docs,
     words_of_lines,
 )
 
-__all__ = ["LEVELS", "TEXTS", "TextDataset", "check_lengths", "load_text", "text_of"]
+__all__ = [
+    "TEXTS",
+    "TextDataset",
+    "check_lengths",
+    "load_text",
+    "text_from_strings",
+    "text_of",
+]
 
-LEVELS = ("word", "character")
 PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
 class TextDataset:
-    """A text to train language models on. A search sees the training and validation parts alone.
+    """A text to train language models on. A search sees only the training and validation parts.
 
     The first entry of the vocabulary is ``<unk>``; the others are those of the training part, the
     most frequent first. The characters of a part are those of its raw text, so that the bits per
@@ -54,7 +63,7 @@ class TextDataset:
     fingerprint: str  # sha256 of level, vocabulary and all parts
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "TextDataset":
-        """Itself: nothing changes a text."""
+        """Return itself: nothing changes a text."""
         return self
 
 
@@ -62,7 +71,7 @@ class _Source(NamedTuple):
     """An embedded text."""
 
     read: Callable[[], RawText]
-    words: int  # its vocabulary's size at the level of words unless the user says
+    words: int  # the size of its vocabulary of words unless the user gives another
 
 
 TEXTS = {"python-docs": _Source(read_python_docs, 1000)}
@@ -71,7 +80,7 @@ TEXTS = {"python-docs": _Source(read_python_docs, 1000)}
 def load_text(
     name_or_path: str | os.PathLike[str], *, level: str = "word", vocabulary: int | None = None
 ) -> TextDataset:
-    """The text of that folder, or the embedded text of that name.
+    """Load the text of a folder, or the embedded text of a name.
 
     A folder has the files ``train.txt``, ``valid.txt`` and ``test.txt`` in UTF-8, in the layout of
     Mikolov's Penn Treebank: words between spaces; the end of each line is the word ``<eos>``. At
@@ -116,13 +125,9 @@ def _folder(name: str) -> Path:
 
 
 def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:
-    """The text in words or characters, as indices; arguments and errors are ``load_text``'s."""
-    if level not in LEVELS:
-        raise unknown_name("level", level, LEVELS)
-    if vocabulary is not None and (
-        isinstance(vocabulary, bool) or not isinstance(vocabulary, int) or vocabulary < 3
-    ):
-        raise InvalidOption(f"vocabulary is {vocabulary!r}: give a whole number of 3 or more")
+    """Turn a text into indices of words or characters; see ``load_text`` for the arguments."""
+    level = check("level", level, Level)
+    vocabulary = check("vocabulary", vocabulary, Vocabulary)
     parts = [raw.words(part) if level == "word" else list(part) for part in raw.parts]
     for name, part, items in zip(PARTS, raw.parts, parts, strict=True):
         if not part.strip() or not items:
@@ -149,7 +154,7 @@ def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None)
 def _vocabulary(
     training: Sequence[str], name: str, level: str, limit: int | None
 ) -> tuple[str, ...]:
-    """``<unk>``, then what the training part has, the most frequent first; of equals by name."""
+    """List ``<unk>``, then what the training part has, by falling frequency, then by name."""
     counts = Counter(training)
     told_apart = counts.keys() - {UNKNOWN, END, "\n"}
     if len(told_apart) < 2:
@@ -174,7 +179,7 @@ def _fingerprint(
 
 
 def check_lengths(text: TextDataset, bptt: int) -> None:
-    """Raise InvalidDataset where a part is too short for one sequence of ``bptt`` and its target.
+    """Raise InvalidDataset if a part is too short for one sequence of ``bptt`` and its target.
 
     Args:
         text: To train on.
@@ -193,13 +198,13 @@ def text_from_strings(
     name: str, train: str, validation: str, test: str, *, level: str = "word",
     vocabulary: int | None = None,
 ) -> TextDataset:  # fmt: skip
-    """A text from memory, its words between spaces and ``<eos>`` at line ends, as in a folder.
+    """Make a text from strings, its words between spaces and ``<eos>`` at line ends.
 
     Args:
         name: For people and records.
         train: The training part.
         validation: The part that gives a search its reward.
-        test: The part that final validation alone reads.
+        test: The part that only final validation reads.
         level: As ``load_text``.
         vocabulary: As ``load_text``.
     """

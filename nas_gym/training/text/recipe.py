@@ -1,24 +1,26 @@
-"""How a recurrent child is trained as a language model: plain values, and the named recipes.
+"""Recipes, which say how a recurrent child is trained as a language model, and the named ones.
 
-``nas_gym.training.text.train`` is the loop.
+``nas_gym.training.text.train`` trains by them.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, Gt, Interval
+
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import LanguageTask
-from nas_gym.training.recipes import check_integer, check_number, named_recipe
+from nas_gym.options import Options
+from nas_gym.training.recipes import named_recipe
 
-OPTIMIZERS = ("sgd", "adam")
-SCHEDULES = ("constant", "divided", "cosine")
+_Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
 @dataclass(frozen=True)
-class LanguageRecipe:
+class LanguageRecipe(Options):
     """Everything about the training of a language model but its cell, its text and its seed.
 
     The loss is the cross-entropy, averaged over the streams and summed over the steps of a
@@ -28,22 +30,22 @@ class LanguageRecipe:
 
     Args:
         epochs: Passes over the training part, >= 1.
-        batch_size: Streams that are trained side by side, >= 1; fewer where the text is so short
-            that a stream would not be as long as a sequence.
+        batch_size: Streams that are trained side by side, >= 1; fewer if the text is so short that
+            a stream would not be as long as a sequence.
         bptt: Steps of a sequence, through which gradients flow, >= 1.
         learning_rate: Of the first step, > 0.
         optimizer: ``"sgd"`` (without momentum) or ``"adam"``.
         schedule: Of the learning rate: ``"constant"``; ``"divided"``: constant for
             ``constant_epochs``, then divided by ``division`` before each epoch; ``"cosine"``: to
             zero along half a cosine, step by step.
-        constant_epochs: >= 0.
-        division: >= 1.
+        constant_epochs: Epochs before the first division, >= 0.
+        division: What the learning rate is divided by, >= 1.
         weight_decay: L2 coefficient, >= 0.
         gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
         layers: Of cells, >= 1: the size of the child.
-        hidden: Units of a cell, >= 1: the size of the child.
-        parameters: In place of ``hidden``: each child gets the most units with which it has no more
-            trainable parameters than this.
+        hidden: Units per cell, >= 1: the size of the child.
+        parameters: In place of ``hidden``, >= 1: each child gets the most units with which it has
+            no more trainable parameters than this.
         embedding: Size of a word's vector, >= 1; None: that of ``hidden``.
         tied: Whether the softmax's weights are the embeddings; needs ``embedding`` to be
             ``hidden``.
@@ -52,48 +54,32 @@ class LanguageRecipe:
         dropout_hidden: Of h_{t-1} where it enters matrix products.
         dropout_output: Of what goes into the softmax.
         initial_range: All initial weights and biases are uniform in [-initial_range,
-            initial_range]; 0: as each module draws its own.
+            initial_range], >= 0; 0: as each module draws its own.
     """
 
-    epochs: int
-    batch_size: int
-    bptt: int
-    learning_rate: float
-    optimizer: str = "sgd"
-    schedule: str = "constant"
-    constant_epochs: int = 0
-    division: float = 1.0
-    weight_decay: float = 0.0
-    gradient_clip: float = 0.0
-    layers: int = 1
-    hidden: int | None = None
-    parameters: int | None = None
-    embedding: int | None = None
+    epochs: Annotated[int, Ge(1)]
+    batch_size: Annotated[int, Ge(1)]
+    bptt: Annotated[int, Ge(1)]
+    learning_rate: Annotated[float, Gt(0)]
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    schedule: Literal["constant", "divided", "cosine"] = "constant"
+    constant_epochs: Annotated[int, Ge(0)] = 0
+    division: Annotated[float, Ge(1)] = 1.0
+    weight_decay: Annotated[float, Ge(0)] = 0.0
+    gradient_clip: Annotated[float, Ge(0)] = 0.0
+    layers: Annotated[int, Ge(1)] = 1
+    hidden: Annotated[int, Ge(1)] | None = None
+    parameters: Annotated[int, Ge(1)] | None = None
+    embedding: Annotated[int, Ge(1)] | None = None
     tied: bool = True
-    dropout_embedding: float = 0.0
-    dropout_input: float = 0.0
-    dropout_hidden: float = 0.0
-    dropout_output: float = 0.0
-    initial_range: float = 0.0
+    dropout_embedding: _Fraction = 0.0
+    dropout_input: _Fraction = 0.0
+    dropout_hidden: _Fraction = 0.0
+    dropout_output: _Fraction = 0.0
+    initial_range: Annotated[float, Ge(0)] = 0.0
 
     def __post_init__(self) -> None:
-        for name, least in _LEAST_INTEGER.items():
-            check_integer(name, getattr(self, name), least)
-        for name, (low, high) in _RANGES.items():
-            check_number(name, getattr(self, name), low, high)
-        if not self.learning_rate > 0:
-            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
-        for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
-            if getattr(self, name) not in known:
-                raise unknown_name(name, getattr(self, name), known)
-        if not isinstance(self.tied, bool):
-            raise InvalidOption(f"tied is {self.tied!r}: give true or false")
-        self._check_sizes()
-
-    def _check_sizes(self) -> None:
-        for name in ("hidden", "parameters", "embedding"):
-            if getattr(self, name) is not None:
-                check_integer(name, getattr(self, name), 1)
+        super().__post_init__()
         if (self.hidden is None) == (self.parameters is None):
             raise InvalidOption(
                 f"hidden is {self.hidden} and parameters is {self.parameters}: give one of the two"
@@ -105,7 +91,7 @@ class LanguageRecipe:
             )
 
     def task(self, vocabulary: int, hidden: int) -> LanguageTask:
-        """What a space's ``build`` is asked for: that vocabulary and that many units a cell."""
+        """Return what ``build`` is asked for: that vocabulary and that many units per cell."""
         return LanguageTask(
             vocabulary=vocabulary,
             layers=self.layers,
@@ -119,7 +105,7 @@ class LanguageRecipe:
         )
 
     def rate(self, epoch: int, progress: float) -> float:
-        """The learning rate in an epoch, from 0, at ``progress`` in [0, 1) of the training."""
+        """Return the learning rate in an epoch, from 0, at ``progress``, in [0, 1), of training."""
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
         if self.schedule == "divided":
@@ -127,22 +113,9 @@ class LanguageRecipe:
         return self.learning_rate
 
     def to_json(self) -> dict[str, Any]:
-        """The recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Return the recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
+        return asdict(self)
 
-
-_LEAST_INTEGER = {"epochs": 1, "batch_size": 1, "bptt": 1, "constant_epochs": 0, "layers": 1}
-_RANGES = {  # lowest value, and the value that must not be reached
-    "learning_rate": (0.0, math.inf),
-    "division": (1.0, math.inf),
-    "weight_decay": (0.0, math.inf),
-    "gradient_clip": (0.0, math.inf),
-    "dropout_embedding": (0.0, 1.0),
-    "dropout_input": (0.0, 1.0),
-    "dropout_hidden": (0.0, 1.0),
-    "dropout_output": (0.0, 1.0),
-    "initial_range": (0.0, math.inf),
-}
 
 # Chosen by benchmarks/recipes/language_signal.py on python-docs
 # (benchmarks/results/language_signal.md).
@@ -215,11 +188,12 @@ LANGUAGE_RECIPES = MappingProxyType(
 def language_recipe_of(
     given: str | Mapping[str, Any] | LanguageRecipe, usual: str = "quick-text"
 ) -> LanguageRecipe:
-    """The recipe of that name; of ``{"name": …, "epochs": …}``, with some values changed; itself.
+    """Return the recipe of a name, with some values changed if they are given.
 
     Args:
-        given: Which one. A change of ``hidden`` or ``parameters`` takes the place of the other.
-        usual: The name where none is given.
+        given: A name, ``{"name": …, "epochs": …}`` with values to change, or the recipe itself. A
+            change of ``hidden`` or ``parameters`` takes the place of the other.
+        usual: The name if a mapping has none.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.

@@ -1,4 +1,4 @@
-"""Builds the language model of a cell at the size that a recipe asks for."""
+"""The language model of a cell at the size that a recipe asks for."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +17,7 @@ from nas_gym.training.text.recipe import LanguageRecipe
 def build_language_model(
     space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int
 ) -> nn.Module:
-    """The network, with initial weights that torch's global generator draws.
+    """Build the network, with initial weights that torch's global generator draws.
 
     Args:
         space: Builds the network for a ``LanguageTask``.
@@ -37,7 +37,7 @@ def build_language_model(
 
 
 def check_size(space: NetworkSpace[Any], recipe: LanguageRecipe, vocabulary: int) -> None:
-    """Raise InvalidOption where a recipe allows too few parameters for the space's first cell."""
+    """Raise InvalidOption if a recipe allows too few parameters for the space's first cell."""
     if recipe.parameters is not None:
         first = space.choose(lambda name, options: options[0])
         language_task_of(space, first, recipe, vocabulary)
@@ -46,7 +46,7 @@ def check_size(space: NetworkSpace[Any], recipe: LanguageRecipe, vocabulary: int
 def language_task_of(
     space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int
 ) -> LanguageTask:
-    """The sizes of that cell's network; arguments and errors are ``build_language_model``'s."""
+    """Return the sizes of a cell's network; arguments and errors as ``build_language_model``."""
     hidden = recipe.hidden
     if hidden is None:
         assert recipe.parameters is not None
@@ -58,13 +58,13 @@ def language_task_of(
 def _parameters(
     space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int, hidden: int
 ) -> int:
-    """Trainable parameters with that many units; takes no memory."""
+    """Count the trainable parameters with that many units, without using memory."""
     with torch.device("meta"):
         return count_parameters(space.build(genotype, recipe.task(vocabulary, hidden)))
 
 
 def largest_size(count: Callable[[int], int], target: int) -> int:
-    """The largest size >= 1 whose count is at most ``target``.
+    """Find the largest size >= 1 whose count is at most ``target``.
 
     Args:
         count: Parameters of a size; must grow with it.

@@ -1,4 +1,4 @@
-"""Where texts come from: files in the layout of the Penn Treebank, and Python's own help.
+"""The sources of texts: files in the layout of the Penn Treebank, and Python's own help.
 
 Nothing here knows of vocabularies: a ``RawText`` says what its characters and its words are.
 """
@@ -7,9 +7,14 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, Literal, NamedTuple
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset
+
+Level = Literal["word", "character"]  # the items that a model reads
+Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
 
 UNKNOWN = "<unk>"  # a word outside the vocabulary
 END = "<eos>"  # the end of a line, or of a paragraph
@@ -32,13 +37,13 @@ class RawText(NamedTuple):
 
 
 def words_of_lines(part: str) -> list[str]:
-    """What stands between spaces, and ``<eos>`` for the end of each line."""
+    """Return what stands between spaces, and ``<eos>`` for the end of each line."""
     lines = part.removesuffix("\n").split("\n")
     return [word for line in lines for word in (*line.split(), END)]
 
 
 def read_folder(folder: Path) -> RawText:
-    """A folder with ``train.txt``, ``valid.txt`` and ``test.txt``.
+    """Read a folder with ``train.txt``, ``valid.txt`` and ``test.txt``.
 
     Raises:
         InvalidDataset: A file is missing, empty or not UTF-8.
@@ -54,7 +59,7 @@ def read_folder(folder: Path) -> RawText:
 
 
 def _read_lines(path: Path) -> str:
-    """The lines of a file, without the spaces around them; each ends with a newline."""
+    """Read the lines of a file, without the spaces around them; each ends with a newline."""
     content = path.read_bytes()
     try:
         text = content.decode("utf-8")
@@ -69,13 +74,13 @@ def _read_lines(path: Path) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """The lines without the spaces around them; each ends with a newline. Of nothing, nothing."""
+    """Strip the spaces around lines; each ends with a newline. Empty text stays empty."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n")
     return "".join(f"{line.strip()}\n" for line in lines) if text else ""
 
 
 def read_python_docs() -> RawText:
-    """Python's help on topics of the language, ``pydoc_data.topics``, split by topic.
+    """Read Python's help on topics of the language, ``pydoc_data.topics``, split by topic.
 
     Some topics are repeated inside longer ones: a paragraph that a longer topic has is left out,
     so that no paragraph of 60 or more characters is in two parts. Topics come in the order of a
@@ -103,7 +108,7 @@ def read_python_docs() -> RawText:
 
 
 def _without_repetitions(topics: Mapping[str, str]) -> dict[str, str]:
-    """Each topic without the longer paragraphs that a longer topic has already."""
+    """Return each topic without the longer paragraphs that a longer topic has already."""
     seen: set[str] = set()
     kept = {}
     for name in sorted(topics, key=lambda name: (-len(topics[name]), name)):
@@ -115,11 +120,12 @@ def _without_repetitions(topics: Mapping[str, str]) -> dict[str, str]:
 
 
 def words_of_docs(part: str) -> list[str]:
-    """The words of Python's help, and ``<eos>`` for the end of each paragraph.
+    """Return the words of Python's help, and ``<eos>`` for the end of each paragraph.
 
-    Lower case; signs are words of their own, and so is a run of up to three of one sign (``==``,
-    ``...``), to which longer runs are cut; every number is ``N``. Left out are lines without a
-    letter or digit (rules under headings and in tables) and the ends of lines, which are wrapped.
+    They are in lower case; signs are words of their own, and so is a run of up to three of one sign
+    (``==``, ``...``), to which longer runs are cut; every number is ``N``. Lines without a letter
+    or digit (rules under headings and in tables) are left out, and so are the ends of lines, which
+    are wrapped.
     """
     words: list[str] = []
     for paragraph in _BLANK.split(part.strip("\n").lower()):

@@ -1,4 +1,4 @@
-"""The loop that trains language models, and perplexity: truncated backpropagation through time."""
+"""The training of language models by truncated backpropagation through time, and perplexity."""
 
 import math
 import time
@@ -10,8 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nas_gym.training.images.train import COUNTED_EPOCHS
-from nas_gym.training.loop import training_device
+from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 from nas_gym.training.text.dataset import TextDataset, check_lengths
 from nas_gym.training.text.recipe import LanguageRecipe
 
@@ -20,7 +19,7 @@ IGNORED = -100  # a target behind the end of a part
 
 
 class Figures(NamedTuple):
-    """How well a model predicts a part."""
+    """The quality of a model's predictions of a part."""
 
     perplexity: float  # >= 1, of a word or character
     bits_per_character: float  # >= 0, of the raw text
@@ -29,7 +28,7 @@ class Figures(NamedTuple):
 
 @dataclass(frozen=True)
 class LanguageResult:
-    """How a child did on the validation part."""
+    """The result of a child on the validation part."""
 
     best: Figures | None  # the lowest perplexity of the last five epochs; None after a failure
     final: Figures | None  # of the last epoch
@@ -46,21 +45,21 @@ def train_language_model(
     *,
     device: torch.device | str | None = None,
 ) -> LanguageResult:
-    """Train ``network`` in place and say how it does on the validation part.
+    """Train ``network`` in place and return how it does on the validation part.
 
     The training part is cut into streams of equal length, and each step takes the next sequence of
-    all of them; the state goes on from one sequence to the next, gradients do not. Computes in
-    float32 everywhere. On the CPU the result depends on the arguments and the number of torch
-    threads alone, bit for bit; torch's global random state is neither read nor changed. The test
-    part is never looked at.
+    all of them; the state goes on from one sequence to the next, gradients do not. Everything is
+    computed in float32. On the CPU the result depends only on the arguments and the number of torch
+    threads, bit for bit; torch's global random state is neither read nor changed. The test part is
+    never looked at.
 
     Args:
         network: As ``nas_gym.networks.language_model.LanguageModel``: (tokens, state=None) ->
             (logits, state), and ``first_state(batch)``; a state is a tuple of tuples of tensors.
         text: What to train and to validate on.
-        recipe: How; sizes and dropouts are the network's own by now.
+        recipe: How to train; sizes and dropouts are the network's own by now.
         seed: Of dropout.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
 
     Raises:
         InvalidDataset: A part of the text is shorter than a sequence.
@@ -68,10 +67,8 @@ def train_language_model(
     check_lengths(text, recipe.bptt)
     device = training_device(device)
     start = time.perf_counter()
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)
-        figures = _Training(network, text, recipe, device).run()
+    with seeded(seed, device):
+        figures = TextTraining(network, text, recipe, device).run()
     seconds = time.perf_counter() - start
     if figures is None:
         return LanguageResult(None, None, (), seconds, "diverged")
@@ -79,69 +76,55 @@ def train_language_model(
     return LanguageResult(best, figures[-1], tuple(f.perplexity for f in figures), seconds)
 
 
-class _Training:
-    """The state of one training: network, optimizer, streams on the device."""
+class TextTraining(Training[Figures]):
+    """The training of a language model on streams of a text."""
 
     def __init__(
         self, network: nn.Module, text: TextDataset, recipe: LanguageRecipe, device: torch.device
     ) -> None:
-        self.network: Any = network.to(device)
+        network = network.to(device)
+        super().__init__(network, _optimizer(network, recipe), recipe.epochs, recipe.gradient_clip)
         self.text = text
         self.recipe = recipe
         self.device = device
         self.batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
         self.inputs, self.targets = (side.to(device) for side in streams(text.train, self.batch))
-        self.optimizer = _optimizer(network, recipe)
-        self.steps = recipe.epochs * math.ceil(len(self.inputs) / recipe.bptt)
+        self.steps = math.ceil(len(self.inputs) / recipe.bptt)  # of an epoch
 
-    def run(self) -> list[Figures] | None:
-        """Figures of the last epochs; None where the training diverged."""
-        figures = []
-        step = 0
-        for epoch in range(self.recipe.epochs):
-            self.network.train()
-            state = self.network.first_state(self.batch)
-            for inputs, targets in self.sequences():
-                rate = self.recipe.rate(epoch, step / self.steps)
-                loss, state = self.step(inputs, targets, state, rate)
-                if not math.isfinite(loss):
-                    return None
-                step += 1
-            if epoch >= self.recipe.epochs - COUNTED_EPOCHS:
-                validation = measure(
-                    self.network, self.text.validation, self.text.validation_characters,
-                    count=STREAMS, chunk=self.recipe.bptt, device=self.device,
-                )  # fmt: skip
-                if validation is None:
-                    return None
-                figures.append(validation)
-        return figures
+    def losses(self, epoch: int) -> Iterator[float]:
+        """Train for one epoch, and yield the loss per token of each step before its update."""
+        total = self.epochs * self.steps
+        state = self.network.first_state(self.batch)
+        for step, (inputs, targets) in enumerate(self.sequences(), epoch * self.steps):
+            rate = self.recipe.rate(epoch, step / total)
+            loss, state = self.step(inputs, targets, state, rate)
+            yield loss
+
+    def validate(self) -> Figures | None:
+        """Measure the network on the validation part; return None if a logit is not finite."""
+        return measure(
+            self.network, self.text.validation, self.text.validation_characters,
+            count=STREAMS, chunk=self.recipe.bptt, device=self.device,
+        )  # fmt: skip
 
     def sequences(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """One epoch: inputs and targets (time, batch) of ``bptt`` steps, at the end fewer."""
+        """Yield one epoch: inputs and targets (time, batch) of ``bptt`` steps, at the end fewer."""
         for first in range(0, len(self.inputs), self.recipe.bptt):
             piece = slice(first, first + self.recipe.bptt)
             yield self.inputs[piece], self.targets[piece]
 
     def step(self, inputs: Tensor, targets: Tensor, state: Any, rate: float) -> tuple[float, Any]:
-        """One update; returns the loss of a token before it, and the state after the sequence."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
+        """Update once; return the loss per token before it, and the state after the sequence."""
         logits, state = self.network(inputs, state)
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
         value = float(loss.detach())
         if math.isfinite(value):
-            self.optimizer.zero_grad(set_to_none=True)
-            summed = loss * len(inputs)  # over the steps, see LanguageRecipe
-            summed.backward()  # type: ignore[no-untyped-call]
-            if self.recipe.gradient_clip > 0:
-                nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.gradient_clip)
-            self.optimizer.step()
+            self.update(loss * len(inputs), rate)  # summed over the steps, see LanguageRecipe
         return value, tuple(tuple(h.detach() for h in layer) for layer in state)
 
 
 def streams(tokens: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, (time, count) each: the text cut into ``count`` streams side by side.
+    """Cut a text into ``count`` streams side by side: inputs and targets, (time, count) each.
 
     What does not fill a last step of all streams is left out.
     """
@@ -155,21 +138,21 @@ def measure(
     network: nn.Module, tokens: Tensor, characters: int, *, count: int, chunk: int,
     device: torch.device,
 ) -> Figures | None:  # fmt: skip
-    """How well ``network`` predicts every token of a part but the first, in evaluation mode.
+    """Measure how well ``network`` predicts every token of a part but the first.
 
     The part is cut into streams; each starts with a state of zeros, which is then carried to its
-    end. Bits per character are those of the mean token, times tokens a character.
+    end. Bits per character are those of the mean token, times tokens per character.
 
     Args:
         network: A language model on ``device``; put into evaluation mode.
         tokens: The part, (tokens,) int64.
-        characters: Of its raw text.
+        characters: Of the part's raw text.
         count: Streams; 1 reads the part from its beginning to its end.
         chunk: Steps at a time; changes nothing but speed and memory.
         device: Where the network is.
 
     Returns:
-        None where a logit is not finite, or the perplexity no float.
+        The figures, or None if a logit is not finite, or the perplexity no float.
     """
     model: Any = network.eval()
     predicted = len(tokens) - 1
@@ -199,18 +182,18 @@ def measure(
 def measure_test_perplexity(
     network: nn.Module, text: TextDataset, *, device: torch.device | str | None = None
 ) -> Figures | None:
-    """How well a trained network predicts the test part, measured as the validation part is.
+    """Measure how well a trained network predicts the test part, as on the validation part.
 
-    For what a search has found, once the search is over; ``train_language_model`` never calls it,
-    and no evaluator of a search does.
+    It is for what a search has found, once the search is over; ``train_language_model`` never calls
+    it, and no evaluator of a search does.
 
     Args:
         network: As ``train_language_model`` left it.
         text: Whose test part is meant.
-        device: The GPU where there is one, by default.
+        device: By default the GPU if there is one, else the CPU.
 
     Returns:
-        None where a logit is not finite, or the perplexity no float.
+        The figures, or None if a logit is not finite, or the perplexity no float.
     """
     device = training_device(device)
     return measure(
@@ -219,12 +202,7 @@ def measure_test_perplexity(
 
 
 def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> torch.optim.Optimizer:
-    """SGD or Adam; biases, the parameters of one dimension, do not decay."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
-    ]
+    groups = parameter_groups(network, recipe.weight_decay)
     if recipe.optimizer == "adam":
         return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
     return torch.optim.SGD(groups, lr=recipe.learning_rate, fused=True)

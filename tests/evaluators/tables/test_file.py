@@ -14,7 +14,7 @@ import nas_gym  # noqa: F401
 from nas_gym.cli.main import main
 from nas_gym.cli.search import Search, _settings
 from nas_gym.errors import InvalidOption, InvalidSpace, InvalidTable, UnknownName
-from nas_gym.evaluators.tables.file import Tabular
+from nas_gym.evaluators.tables.file import TableFile
 from nas_gym.registry import make, restorable, spec_of
 from nas_gym.runs.resume import resume
 from nas_gym.runs.search import search
@@ -46,10 +46,10 @@ OPTIONS = {
 
 
 @pytest.fixture
-def full(tmp_path: Path) -> Tabular:
+def full(tmp_path: Path) -> TableFile:
     path = tmp_path / "full.csv"
     path.write_text(FULL, encoding="utf-8")
-    return Tabular.from_file(path, space=BITS, **OPTIONS)
+    return TableFile.from_file(path, space=BITS, **OPTIONS)
 
 
 class TestSuite(EvaluatorSuite):
@@ -64,11 +64,11 @@ class TestSuite(EvaluatorSuite):
         return full
 
 
-def table(folder: Path, text: str, **options: object) -> Tabular:
+def table(folder: Path, text: str, **options: object) -> TableFile:
     path = folder / "t.csv"
     path.write_text(text, encoding="utf-8")
     defaults = {"space": BITS, "unit": "fraction", "form": "tokens", "missing": "failure"}
-    return Tabular(**{"file": path, **defaults, **options})
+    return TableFile(**{"file": path, **defaults, **options})
 
 
 def test_what_it_says(full):
@@ -86,12 +86,12 @@ def test_a_seed_is_one_column_or_drawn(full, tmp_path):
     options = OPTIONS | {"space": BITS, "file": tmp_path / "full.csv"}
     first = architecture_of(BITS, (0, 0))
     for seeds, expected in ((0, {0.1}), (1, {0.2}), ("random", {0.1, 0.2})):
-        evaluator = Tabular(**options, seeds=seeds)
+        evaluator = TableFile(**options, seeds=seeds)
         answers = evaluator.evaluate([first] * 9, range(9))
         assert {answer.accuracy for answer in answers} == expected
         assert evaluator.stateful == (seeds == "random")
     with pytest.raises(InvalidOption, match=r"seeds is 2, but the table has 2"):
-        Tabular(**options, seeds=2)
+        TableFile(**options, seeds=2)
 
 
 def test_it_is_json_data_and_goes_to_other_processes(full, tmp_path):
@@ -111,9 +111,9 @@ def test_it_is_json_data_and_goes_to_other_processes(full, tmp_path):
 def test_the_protocol_knows_the_file_by_its_content(full, tmp_path):
     moved = tmp_path / "moved.csv"
     moved.write_text(FULL, encoding="utf-8")
-    assert Tabular(BITS, moved, **OPTIONS).protocol == full.protocol
+    assert TableFile(BITS, moved, **OPTIONS).protocol == full.protocol
     moved.write_text(FULL.replace("0.125", "0.126"), encoding="utf-8")
-    assert Tabular(BITS, moved, **OPTIONS).protocol != full.protocol
+    assert TableFile(BITS, moved, **OPTIONS).protocol != full.protocol
     assert "test_acc" not in json.dumps(full.protocol)
 
 
@@ -131,11 +131,11 @@ def test_npz_has_columns_or_matrices(tmp_path):
     tokens = np.array(list(enumerate_tokens(BITS)), np.int8)
     accuracies = np.array([[0.1, 0.2], [0.3, np.nan], [0.5, 0.6], [0.7, 0.8]], np.float32)
     np.savez(path, architecture=tokens, accuracy=accuracies)
-    evaluator = Tabular(BITS, path, "fraction", form="tokens")
+    evaluator = TableFile(BITS, path, "fraction", form="tokens")
     assert evaluator.entry((0, 1)).accuracies == pytest.approx((0.3,))
     assert evaluator.entry((1, 1)).accuracies == pytest.approx((0.7, 0.8))
     np.savez(path, architecture=np.array(["0,0", "0,1", "1,0", "1,1"]), accuracy=accuracies[:, 0])
-    assert Tabular(BITS, path, "fraction", form="tokens").mean_accuracy((1, 0)) == 0.5
+    assert TableFile(BITS, path, "fraction", form="tokens").mean_accuracy((1, 0)) == 0.5
 
 
 def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
@@ -143,7 +143,7 @@ def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
     path.write_bytes(b"nothing")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InvalidTable, match="pip install pyarrow"):
-        Tabular(BITS, path, "fraction")
+        TableFile(BITS, path, "fraction")
 
 
 def test_parquet(tmp_path):
@@ -152,14 +152,14 @@ def test_parquet(tmp_path):
     path = tmp_path / "t.parquet"
     rows = {"architecture": ["0,0", "0,1", "1,0", "1,1"], "accuracy": [0.1, 0.2, 0.3, 0.4]}
     parquet.write_table(pyarrow.table({**rows, "more": [[0.1, None]] * 4}), path)
-    assert Tabular(BITS, path, "fraction", form="tokens").mean_accuracy((1, 0)) == 0.3
-    lists = Tabular(BITS, path, "fraction", form="tokens", accuracy="more")
+    assert TableFile(BITS, path, "fraction", form="tokens").mean_accuracy((1, 0)) == 0.3
+    lists = TableFile(BITS, path, "fraction", form="tokens", accuracy="more")
     assert lists.entry((0, 0)).accuracies == (0.1,)
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
-        Tabular(BITS, path, "fraction", form="tokens", accuracy="accurcy")
+        TableFile(BITS, path, "fraction", form="tokens", accuracy="accurcy")
     path.write_bytes(b"nothing")
     with pytest.raises(InvalidTable, match="is no Parquet file"):
-        Tabular(BITS, path, "fraction")
+        TableFile(BITS, path, "fraction")
 
 
 ROWS = "architecture,accuracy,s\n"
@@ -187,9 +187,9 @@ WRONG = [
     (ROWS + '"0,0",0.5,1\n', {"missing": "error"}, "no row for 3 of the 4 .*the tokens 0,1"),
     (ROWS, {"unit": "percents"}, "unknown unit.*did you mean 'percent'"),
     (ROWS, {"form": "strings"}, "did you mean 'string'"),
-    (ROWS, {"accuracy": ()}, "accuracy names no column"),
-    (ROWS, {"accuracy": ["s", "s"]}, "give the name of a column, or several, once"),
-    (ROWS, {"accuracy": 3}, "accuracy is 3: give the name"),
+    (ROWS, {"accuracy": ()}, r"accuracy is \(\): give a word or a list of 1 or more"),
+    (ROWS, {"accuracy": ["s", "s"]}, "give a word or a list of 1 or more, each once"),
+    (ROWS, {"accuracy": 3}, "accuracy is 3: give a word or a list"),
     (ROWS, {"metrics": "accuracy"}, "there already"),
     (ROWS, {"metrics": "s", "test": "s"}, "metrics names the column 's', which is a test figure"),
     (ROWS + '"0,0",0.5,1\n', {"form": "string"}, "BitString reads no genotypes.*form 'tokens'"),
@@ -239,20 +239,20 @@ def test_a_file_that_is_no_table(file, content, message, tmp_path):
     if content is not None:
         (tmp_path / file).write_bytes(content)
     with pytest.raises(InvalidTable, match=message):
-        Tabular(BITS, tmp_path / file, "percent")
+        TableFile(BITS, tmp_path / file, "percent")
 
 
 def test_npz_with_objects_or_unequal_columns(tmp_path):
     path = tmp_path / "t.npz"
     np.savez(path, architecture=np.array(["0,0", None], object), accuracy=np.ones(2))
     with pytest.raises(InvalidTable, match="not of objects"):
-        Tabular(BITS, path, "fraction")
+        TableFile(BITS, path, "fraction")
     np.savez(path, architecture=np.array(["0,0"]), accuracy=np.ones(2))
     with pytest.raises(InvalidTable, match=r"different lengths.*accuracy \(2,\)"):
-        Tabular(BITS, path, "fraction")
+        TableFile(BITS, path, "fraction")
     np.savez(path, architecture=np.array([[0.0, 0.0]]), accuracy=np.ones(1))
     with pytest.raises(InvalidTable, match=r"row 0.*token 0 is 0.0: expected an integer"):
-        Tabular(BITS, path, "fraction", form="tokens")
+        TableFile(BITS, path, "fraction", form="tokens")
 
 
 def test_what_is_missing_fails_and_the_search_goes_on(tmp_path):
@@ -270,12 +270,12 @@ def test_a_conditional_space(tmp_path):
     path = tmp_path / "chain.csv"
     with path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("architecture", "accuracy"), *rows])
-    evaluator = Tabular(space, path, "fraction", form="tokens")
+    evaluator = TableFile(space, path, "fraction", form="tokens")
     assert evaluator.mean_accuracy((0, 1)) == 0.04
     lines = path.read_text().splitlines()
     path.write_text("\n".join(lines[:-1]))
     with pytest.raises(InvalidTable, match="no row for 1 of the 50 architectures of LayerChain"):
-        Tabular(space, path, "fraction", form="tokens")
+        TableFile(space, path, "fraction", form="tokens")
 
 
 def test_a_search_resumes_and_sees_no_test_figure(full, tmp_path):

@@ -164,7 +164,11 @@ def test_bad_options_are_found_before_the_first_child(tmp_path):
         TrainingEvaluator(Chain(), recipe="quik")
     with pytest.raises(InvalidOption, match="threads is 0"):
         TrainingEvaluator(Chain(), threads=0)
-    missing = TrainingEvaluator(Chain(), dataset="cifar10", folder=str(tmp_path))
+    with pytest.raises(InvalidOption, match="dataset is 3: give a name, a path or the data set"):
+        TrainingEvaluator(Chain(), dataset=3)
+    missing = TrainingEvaluator(Chain(), dataset="cifar10", folder=tmp_path)
+    assert missing == TrainingEvaluator(Chain(), dataset="cifar10", folder=str(tmp_path))
+    assert TrainingEvaluator(Chain(), dataset=tmp_path).dataset == str(tmp_path)
     with pytest.raises(InvalidDataset, match="pass --download"):
         evaluations(missing, Chain(), [(0,)], [1])
 

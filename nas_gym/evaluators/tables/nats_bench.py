@@ -25,7 +25,10 @@ from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 # Epochs of the trainings that the files hold, longest last.
-SCHEDULES: dict[type[Any], dict[str, int]] = {NASBench201: ("12", "200"), NATSSize: ("01", "12", "90")}
+SCHEDULES: dict[type[Any], tuple[str, ...]] = {
+    NASBench201: ("12", "200"),
+    NATSSize: ("01", "12", "90"),
+}
 SUFFIX = ".pickle.pbz2"
 LARGEST = 2**26  # bytes of an unpacked file; the genuine ones have 1.4 million at most
 REMEMBERED = 256  # architectures whose figures are kept; about 1 kB each

@@ -6,19 +6,21 @@ Tournament selection is Goldberg & Deb 1991's, uniform crossover Syswerda 1989's
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average, play_in_batches
 from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, crossover, mutate_each, random_tokens
 
 
 @dataclass(frozen=True)
-class Genetic:
+class Genetic(Options):
     """Generation after generation: the best stay, tournament winners have children.
 
     Args:
@@ -33,25 +35,20 @@ class Genetic:
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    population_size: int = 30
-    tournament_size: int = 5
-    crossover_probability: float = 0.9
-    mutations: float = 1.0
-    elite_size: int = 2
-    batch_size: int = 8
+    population_size: Annotated[int, Ge(2)] = 30
+    tournament_size: Annotated[int, Ge(1)] = 5
+    crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
+    mutations: Annotated[float, Ge(0)] = 1.0
+    elite_size: Annotated[int, Ge(0)] = 2
+    batch_size: Annotated[int, Ge(1)] = 8
 
     def __post_init__(self) -> None:
-        if self.population_size < 2:
-            raise InvalidOption(f"population_size is {self.population_size}: give 2 or more")
-        for name in ("tournament_size", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.elite_size < self.population_size:
+        super().__post_init__()
+        if self.elite_size >= self.population_size:
             raise InvalidOption(
-                f"elite_size is {self.elite_size}: give 0 to below the population's "
+                f"elite_size is {self.elite_size}: give less than population_size, "
                 f"{self.population_size}"
             )
-        check_breeding(self.crossover_probability, self.mutations)
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Breed generations until the budget is spent."""
@@ -82,16 +79,6 @@ class Genetic:
             return breed(space, parent(), parent(), rng, self.crossover_probability, self.mutations)
 
         return [child() for _ in range(self.population_size - self.elite_size)]
-
-
-def check_breeding(crossover_probability: float, mutations: float) -> None:
-    """Raise InvalidOption where ``breed`` cannot work with these."""
-    if not 0 <= crossover_probability <= 1:
-        raise InvalidOption(
-            f"crossover_probability is {crossover_probability}: give a number from 0 to 1"
-        )
-    if not mutations >= 0:
-        raise InvalidOption(f"mutations is {mutations}: give 0 or more")
 
 
 def breed(

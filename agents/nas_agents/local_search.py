@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.envs.vector_env import NASVectorEnv, Played
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
 
 
 @dataclass(frozen=True)
-class LocalSearch:
+class LocalSearch(Options):
     """Evaluates what differs by one choice, moves to the best of it, restarts where none is better.
 
     What was evaluated is not evaluated again (unless the space seems used up): its first reward
@@ -25,14 +27,9 @@ class LocalSearch:
             ``first_improvement`` alone, which takes the best of a batch.
     """
 
-    starts: int = 20
+    starts: Annotated[int, Ge(1)] = 20
     first_improvement: bool = True
-    batch_size: int = 4
-
-    def __post_init__(self) -> None:
-        for name in ("starts", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
+    batch_size: Annotated[int, Ge(1)] = 4
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Climb from start after start until the budget is spent."""

@@ -8,22 +8,23 @@ the predictor's posterior.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Gt, Interval
 
 from nas_agents.surrogate.gaussian_process import Adam, Floats, Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
 from nas_gym.agent import Observed
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
 
 
 @dataclass(frozen=True)
-class ModelBasedReinforce:
+class ModelBasedReinforce(Options):
     """Policy gradient on simulated and real rewards, with a Gaussian process as the simulator.
 
     Args:
@@ -41,29 +42,16 @@ class ModelBasedReinforce:
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: int = 10
-    initial: int = 40
-    updates: int = 6
-    rollouts: int = 100
-    samples: int = 300
-    learning_rate: float = 0.05
-    entropy_weight: float = 0.2
-    exploration_bonus: float = 1.0
-    repeat_share: float = 0.5
-    points: int = 300
-
-    def __post_init__(self) -> None:
-        least = {"batch_size": 1, "initial": 2, "updates": 0, "rollouts": 2, "samples": 1}
-        for name, number in {**least, "points": 3}.items():
-            if getattr(self, name) < number:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
-        if not self.learning_rate > 0:
-            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
-        for name in ("entropy_weight", "exploration_bonus"):
-            if not getattr(self, name) >= 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
-        if not 0 <= self.repeat_share <= 1:
-            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
+    batch_size: Annotated[int, Ge(1)] = 10
+    initial: Annotated[int, Ge(2)] = 40
+    updates: Annotated[int, Ge(0)] = 6
+    rollouts: Annotated[int, Ge(2)] = 100
+    samples: Annotated[int, Ge(1)] = 300
+    learning_rate: Annotated[float, Gt(0)] = 0.05
+    entropy_weight: Annotated[float, Ge(0)] = 0.2
+    exploration_bonus: Annotated[float, Ge(0)] = 1.0
+    repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    points: Annotated[int, Ge(3)] = 300
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""

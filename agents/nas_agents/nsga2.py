@@ -2,16 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Interval
 
-from nas_agents.genetic import breed, check_breeding
+from nas_agents.genetic import breed
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.envs.objectives import pareto_front
 from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, random_tokens
 
@@ -21,7 +23,7 @@ SIGNS = {"max": 1.0, "min": -1.0}
 
 
 @dataclass(frozen=True)
-class NSGA2:
+class NSGA2(Options):
     """Keeps what no other architecture beats in every objective, spread out along that front.
 
     Args:
@@ -35,21 +37,16 @@ class NSGA2:
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    objectives: tuple[str, ...] | None = None
-    population_size: int = 20
-    crossover_probability: float = 0.9
-    mutations: float = 1.0
-    batch_size: int = 8
+    objectives: tuple[str, ...] | str | None = None
+    population_size: Annotated[int, Ge(2)] = 20
+    crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
+    mutations: Annotated[float, Ge(0)] = 1.0
+    batch_size: Annotated[int, Ge(1)] = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.objectives is not None:
-            # JSON gives lists; the agent must stay hashable.
             object.__setattr__(self, "objectives", checked_objectives(self.objectives))
-        if self.population_size < 2:
-            raise InvalidOption(f"population_size is {self.population_size}: give 2 or more")
-        if self.batch_size < 1:
-            raise InvalidOption(f"batch_size is {self.batch_size}: give 1 or more")
-        check_breeding(self.crossover_probability, self.mutations)
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Breed generations until the budget is spent.
@@ -97,14 +94,14 @@ def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
     """The objectives as a tuple, or InvalidOption."""
     given = (objectives,) if isinstance(objectives, str) else tuple(objectives)
     for objective in given:
-        name, _, direction = objective.rpartition(":") if isinstance(objective, str) else ("",) * 3
+        name, _, direction = objective.rpartition(":")
         if not name or direction not in SIGNS:
             raise InvalidOption(
-                f"objective {objective!r} is not name:max or name:min: give e.g. "
-                "'reward:max' or 'parameters:min'"
+                f"objectives is {given}: give each as name:max or name:min, e.g. 'reward:max' or "
+                "'parameters:min'"
             )
     if not given or len({objective.rpartition(":")[0] for objective in given}) < len(given):
-        raise InvalidOption(f"objectives are {given}: give one or more, each of another name")
+        raise InvalidOption(f"objectives is {given}: give one or more, each of another name")
     return given
 
 

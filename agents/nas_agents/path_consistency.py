@@ -11,19 +11,19 @@ et al. 2020, arXiv 2010.10436).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Ge, Gt, Interval, Lt
 from torch import Tensor
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer, above_zero, at_least
+from nas_agents.lstm.controller import LSTMAgent, Optimizer
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_gym.agent import Observed
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
 
@@ -54,33 +54,22 @@ class PathConsistency(LSTMAgent):
         most_repeats: Evaluations of one architecture that ``repeats`` may lead to, >= 1.
     """
 
-    batch_size: int = 8
-    learning_rate: float = 0.02
-    entropy_weight: float = 0.0
-    updates: int = 10
-    minibatch_size: int = 32
-    elite: int = 8
-    first_beta: float = 3.0
-    last_beta: float = 5.0
-    annealing: int = 150
-    lowest_score: float = -1.0
-    random_first: int = 16
-    exploration: float = 0.0
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.02
+    entropy_weight: Annotated[float, Ge(0)] = 0.0
+    updates: Annotated[int, Ge(1)] = 10
+    minibatch_size: Annotated[int, Ge(2)] = 32
+    elite: Annotated[int, Ge(0)] = 8
+    first_beta: Annotated[float, Gt(0)] = 3.0
+    last_beta: Annotated[float, Gt(0)] = 5.0
+    annealing: Annotated[int, Ge(1)] = 150
+    lowest_score: Annotated[float, Lt(0)] = -1.0
+    random_first: Annotated[int, Ge(1)] = 16
+    exploration: Annotated[float, Interval(ge=0, le=1)] = 0.0
     distinct: bool = True
-    repeats: int = 1
-    repeats_from: int = 150
-    most_repeats: int = 6
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, 1, "updates", "annealing", "random_first", "most_repeats")
-        at_least(self, 0, "elite", "repeats", "repeats_from")
-        at_least(self, 2, "minibatch_size")
-        above_zero(self, "first_beta", "last_beta")
-        if not self.lowest_score < 0:
-            raise InvalidOption(f"lowest_score is {self.lowest_score}: give a number below 0")
-        if not 0 <= self.exploration <= 1:
-            raise InvalidOption(f"exploration is {self.exploration}: give a number from 0 to 1")
+    repeats: Annotated[int, Ge(0)] = 1
+    repeats_from: Annotated[int, Ge(0)] = 150
+    most_repeats: Annotated[int, Ge(1)] = 6
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""

@@ -6,17 +6,17 @@ the moving average of rewards, as in the paper of NASNet, or a critic, as in the
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor, nn
 
-from nas_agents.lstm.controller import Controller, at_least
+from nas_agents.lstm.controller import Controller
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_agents.reinforce import PRESETS as REINFORCE
 from nas_agents.reinforce import Learner, Reinforce, learn_from_rounds
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
 
 
 @dataclass(frozen=True)
@@ -32,19 +32,11 @@ class PPO(Reinforce):
         value_weight: Of the critic's squared error in the loss, >= 0.
     """
 
-    minibatch_size: int = 8
+    minibatch_size: Annotated[int, Ge(1)] = 8
     critic: bool = False
-    gae_lambda: float = 0.95
-    value_weight: float = 0.5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, 1, "minibatch_size")
-        at_least(self, 0, "value_weight")
-        if self.clip_range is None:
-            raise InvalidOption("clip_range is None: PPO clips; give e.g. 0.2, or use reinforce")
-        if not 0 <= self.gae_lambda <= 1:
-            raise InvalidOption(f"gae_lambda is {self.gae_lambda}: give a number from 0 to 1")
+    gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 0.95
+    value_weight: Annotated[float, Ge(0)] = 0.5
+    clip_range: Annotated[float, Interval(gt=0, lt=1)] = 0.2  # PPO clips: no null
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""

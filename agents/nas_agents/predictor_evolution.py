@@ -8,9 +8,10 @@ Gaussian process of ``predictor``: an ensemble without end, whose members are it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
 from nas_agents.surrogate.proposals import (
@@ -23,14 +24,14 @@ from nas_agents.surrogate.proposals import (
 )
 from nas_gym.agent import Observed
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
 
 
 @dataclass(frozen=True)
-class PredictorEvolution:
+class PredictorEvolution(Options):
     """Evolves candidates against a predictor; evaluates those that its samples find best.
 
     Args:
@@ -47,25 +48,15 @@ class PredictorEvolution:
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: int = 10
-    initial: int = 40
-    parents: int = 20
-    children: int = 300
-    generations: int = 2
-    randoms: int = 600
-    random_share: float = 0.3
-    repeat_share: float = 0.3
-    points: int = 300
-
-    def __post_init__(self) -> None:
-        least = {"batch_size": 1, "initial": 2, "parents": 1, "children": 1, "generations": 1}
-        for name, number in {**least, "randoms": 0, "points": 3}.items():
-            if getattr(self, name) < number:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
-        if not 0 <= self.random_share < 1:
-            raise InvalidOption(f"random_share is {self.random_share}: give 0 to below 1")
-        if not 0 <= self.repeat_share <= 1:
-            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
+    batch_size: Annotated[int, Ge(1)] = 10
+    initial: Annotated[int, Ge(2)] = 40
+    parents: Annotated[int, Ge(1)] = 20
+    children: Annotated[int, Ge(1)] = 300
+    generations: Annotated[int, Ge(1)] = 2
+    randoms: Annotated[int, Ge(0)] = 600
+    random_share: Annotated[float, Interval(ge=0, lt=1)] = 0.3
+    repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3
+    points: Annotated[int, Ge(3)] = 300
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Start at random, then fit, propose and evaluate until the budget is spent."""

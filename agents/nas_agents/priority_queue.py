@@ -9,17 +9,17 @@ good architecture is learnt from many times: that is what makes it fit for few e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from annotated_types import Ge, Gt, Interval
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer, at_least
+from nas_agents.lstm.controller import LSTMAgent, Optimizer
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_gym.agent import Observed
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
 
@@ -43,25 +43,18 @@ class PriorityQueue(LSTMAgent):
         most_repeats: Evaluations of one architecture that ``repeats`` may lead to, >= 1.
     """
 
-    batch_size: int = 8
-    learning_rate: float = 0.02
-    entropy_weight: float = 0.05
-    queue_size: int = 8
-    rank_decay: float = 3.0
-    updates: int = 8
-    gradient_weight: float = 0.0
-    random_first: int = 32
-    exploration: float = 0.1
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.02
+    entropy_weight: Annotated[float, Ge(0)] = 0.05
+    queue_size: Annotated[int, Ge(1)] = 8
+    rank_decay: Annotated[float, Ge(0)] = 3.0
+    updates: Annotated[int, Ge(1)] = 8
+    gradient_weight: Annotated[float, Ge(0)] = 0.0
+    random_first: Annotated[int, Ge(1)] = 32
+    exploration: Annotated[float, Interval(ge=0, le=1)] = 0.1
     distinct: bool = True
-    repeats: int = 0
-    most_repeats: int = 5
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, 1, "queue_size", "updates", "random_first", "most_repeats")
-        at_least(self, 0, "rank_decay", "gradient_weight", "repeats")
-        if not 0 <= self.exploration <= 1:
-            raise InvalidOption(f"exploration is {self.exploration}: give a number from 0 to 1")
+    repeats: Annotated[int, Ge(0)] = 0
+    most_repeats: Annotated[int, Ge(1)] = 5
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Play random architectures, then train on the best and play what the LSTM writes."""

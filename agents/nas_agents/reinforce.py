@@ -5,18 +5,18 @@ sampled for it, undiscounted, against a moving average of earlier rewards.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from annotated_types import Ge, Interval
 from torch import Tensor
 
 from nas_agents.lstm.controller import (
     Controller,
     LSTMAgent,
     Optimizer,
-    at_least,
     one_thread,
     sample,
 )
@@ -45,25 +45,19 @@ class Reinforce(LSTMAgent):
         clip_range: PPO's clipping of the probability ratio, in (0, 1); None is plain REINFORCE.
     """
 
-    entropy_weight: float = 0.0
-    mean_entropy_weight: float = 2.5
-    baseline_decay: float = 0.5
+    entropy_weight: Annotated[float, Ge(0)] = 0.0
+    mean_entropy_weight: Annotated[float, Ge(0)] = 2.5
+    baseline_decay: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     normalize_advantages: bool = True
-    epochs: int = 3
-    clip_range: float | None = 0.2
+    epochs: Annotated[int, Ge(1)] = 3
+    clip_range: Annotated[float, Interval(gt=0, lt=1)] | None = 0.2
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        at_least(self, 1, "epochs")
-        at_least(self, 0, "mean_entropy_weight")
-        if not 0 <= self.baseline_decay < 1:
-            raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
-        if self.clip_range is not None and not 0 < self.clip_range < 1:
-            raise InvalidOption(f"clip_range is {self.clip_range}: give a number from 0 to 1")
         if self.clip_range is None and self.epochs > 1:
             raise InvalidOption(
-                f"epochs is {self.epochs}, but from the second on the samples are not the policy's "
-                "own: give clip_range, e.g. 0.2, or epochs 1"
+                f"epochs is {self.epochs}: give 1, or give clip_range, e.g. 0.2, since from the "
+                "second on the samples are not the policy's own"
             )
 
     def search(self, env: NASVectorEnv[Any]) -> None:

@@ -6,14 +6,15 @@ every choice has logits of its own, and REINFORCE (Williams 1992) moves them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge, Gt, Interval
 
 from nas_gym.agent import Observed, best_average
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace
 from nas_gym.search_spaces.moves import Tokens
@@ -21,11 +22,10 @@ from nas_gym.search_spaces.moves import Tokens
 Floats = npt.NDArray[np.float64]
 BETAS = (0.9, 0.999)  # of Adam
 EPSILON = 1e-8  # of Adam
-OPTIMIZERS = ("adam", "ascent")
 
 
 @dataclass(frozen=True)
-class SoftmaxReinforce:
+class SoftmaxReinforce(Options):
     """Policy gradient on one independent categorical distribution a choice, by name.
 
     Args:
@@ -41,31 +41,15 @@ class SoftmaxReinforce:
         learn_from_failures: Whether children that failed move baseline and logits as well.
     """
 
-    batch_size: int = 1
-    optimizer: str = "adam"
-    learning_rate: float = 0.15
-    initial_scale: float = 0.0
-    reward_scale: float = 1.0
-    baseline_decay: float = 0.9
+    batch_size: Annotated[int, Ge(1)] = 1
+    optimizer: Literal["adam", "ascent"] = "adam"
+    learning_rate: Annotated[float, Gt(0)] = 0.15
+    initial_scale: Annotated[float, Ge(0)] = 0.0
+    reward_scale: Annotated[float, Gt(0)] = 1.0
+    baseline_decay: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     normalize_advantages: bool = True
-    entropy_weight: float = 2.4
+    entropy_weight: Annotated[float, Ge(0)] = 2.4
     learn_from_failures: bool = True
-
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InvalidOption(f"batch_size is {self.batch_size}: give 1 or more")
-        if self.optimizer not in OPTIMIZERS:
-            raise InvalidOption(
-                f"optimizer is {self.optimizer!r}: give one of {', '.join(OPTIMIZERS)}"
-            )
-        for name in ("learning_rate", "reward_scale"):
-            if not getattr(self, name) > 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
-        for name in ("initial_scale", "entropy_weight"):
-            if not getattr(self, name) >= 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
-        if not 0 <= self.baseline_decay < 1:
-            raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Sample, play and learn until the budget is spent."""

@@ -134,7 +134,7 @@ def test_it_beats_random_search(critic):
     ("options", "message"),
     [
         ({"minibatch_size": 0}, "minibatch_size is 0"),
-        ({"clip_range": None, "epochs": 1}, "PPO clips"),
+        ({"clip_range": None, "epochs": 1}, "clip_range is None"),
         ({"gae_lambda": 1.5}, "gae_lambda is 1.5"),
         ({"value_weight": -1.0}, "value_weight is -1.0"),
     ],

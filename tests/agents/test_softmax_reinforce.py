@@ -15,7 +15,7 @@ from nas_agents.softmax_reinforce import (
     entropy_gradient,
     softmax,
 )
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.testing import BitString, FailingEvaluator, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
@@ -196,7 +196,7 @@ def test_presets_are_the_benchmarks():
     "options",
     [
         {"batch_size": 0},
-        {"optimizer": "sgd"},
+        {"optimizer": 3},
         {"learning_rate": 0.0},
         {"reward_scale": -1.0},
         {"initial_scale": -1.0},
@@ -207,3 +207,8 @@ def test_presets_are_the_benchmarks():
 def test_options_are_checked(options):
     with pytest.raises(InvalidOption, match=next(iter(options))):
         SoftmaxReinforce(**options)
+
+
+def test_an_unknown_optimizer_is_told() -> None:
+    with pytest.raises(UnknownName, match=r"unknown optimizer 'asscent': did you mean 'ascent'"):
+        SoftmaxReinforce(optimizer="asscent")  # type: ignore[arg-type]

@@ -8,23 +8,24 @@ it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from nas_agents.lstm.depth_schedule import checked_schedule, scheduled_token
+from nas_agents.lstm.depth_schedule import DepthSchedule, scheduled_token
 from nas_agents.lstm.set_selection import Anchors, SetSelection
 from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 
 
 @dataclass(frozen=True)
-class LSTMAgent:
+class LSTMAgent(Options):
     """What all agents with this controller can set; they say what each default comes from.
 
     Args:
@@ -45,37 +46,17 @@ class LSTMAgent:
             how many architectures it comes (``nas_agents.lstm.depth_schedule``); None samples it.
     """
 
-    batch_size: int = 8
-    layers: int = 1
-    hidden_size: int = 32
-    initial_range: float = 0.1
-    learning_rate: float = 0.03
-    entropy_weight: float = 0.05
+    batch_size: Annotated[int, Ge(1)] = 8
+    layers: Annotated[int, Ge(1)] = 1
+    hidden_size: Annotated[int, Ge(1)] = 32
+    initial_range: Annotated[float, Ge(0)] = 0.1
+    learning_rate: Annotated[float, Gt(0)] = 0.03
+    entropy_weight: Annotated[float, Ge(0)] = 0.05
     choice_bias: bool = True
-    temperature: float = 1.0
-    tanh_constant: float = 0.0
+    temperature: Annotated[float, Gt(0)] = 1.0
+    tanh_constant: Annotated[float, Ge(0)] = 0.0
     attention: bool = True
-    depth_schedule: tuple[int, int, int] | None = None
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "batch_size", "layers", "hidden_size")
-        at_least(self, 0, "initial_range", "entropy_weight", "tanh_constant")
-        above_zero(self, "learning_rate", "temperature")
-        object.__setattr__(self, "depth_schedule", checked_schedule(self.depth_schedule))
-
-
-def at_least(settings: object, lowest: int, *names: str) -> None:
-    """Check that these options are ``lowest`` or more."""
-    for name in names:
-        if not getattr(settings, name) >= lowest:
-            raise InvalidOption(f"{name} is {getattr(settings, name)}: give {lowest} or more")
-
-
-def above_zero(settings: object, *names: str) -> None:
-    """Check that these options are positive."""
-    for name in names:
-        if not getattr(settings, name) > 0:
-            raise InvalidOption(f"{name} is {getattr(settings, name)}: give a number above 0")
+    depth_schedule: DepthSchedule | None = None
 
 
 @contextmanager

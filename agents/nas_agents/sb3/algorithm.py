@@ -8,16 +8,17 @@ and it ends when the budget is spent.
 
 import json
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from math import ceil
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Ge
 from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
@@ -25,6 +26,7 @@ from torch.distributions import Distribution
 
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.options import Options
 from nas_gym.sb3 import StandardizedVecEnv, StopAtBudget
 
 FOREVER = 10**9  # steps: the budget ends before
@@ -33,7 +35,7 @@ OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_
 
 
 @dataclass(frozen=True)
-class SB3:
+class SB3(Options):
     """An algorithm by its class, with its own hyperparameters.
 
     Where ``options`` do not say otherwise, there is no discount (the reward comes at the end), and
@@ -53,13 +55,13 @@ class SB3:
 
     algorithm: str = "sb3_contrib:MaskablePPO"
     policy: str = "MlpPolicy"
-    options: Mapping[str, Any] | str = "{}"
-    batch_size: int = 8
-    episodes_per_update: int = 8
-    schedule: int = 500
+    options: Any = "{}"
+    batch_size: Annotated[int, Ge(1)] = 8
+    episodes_per_update: Annotated[int, Ge(1)] = 8
+    schedule: Annotated[int, Ge(1)] = 500
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("batch_size", "episodes_per_update", "schedule"))
+        super().__post_init__()
         options = _json_object(self.options)
         object.__setattr__(self, "options", json.dumps(options, sort_keys=True))
         known = signature(algorithm_class(self.algorithm)).parameters
@@ -169,30 +171,6 @@ class _VecEnv(StandardizedVecEnv):
 
 
 # ---------------------------------------------------------------- options
-
-
-def check_numbers(
-    agent: object, ones: tuple[str, ...] = (), positive: tuple[str, ...] = (), *, least: int = 1
-) -> None:
-    """Raise InvalidOption where one of ``ones`` is below ``least``, one of ``positive`` not > 0."""
-    for name in ones:
-        if getattr(agent, name) < least:
-            raise InvalidOption(f"{name} is {getattr(agent, name)}: give {least} or more")
-    for name in positive:
-        if not getattr(agent, name) > 0:
-            raise InvalidOption(f"{name} is {getattr(agent, name)}: give a number above 0")
-
-
-def layers(net_arch: Iterable[int]) -> tuple[int, ...]:
-    """Units of hidden layers, of JSON data too, which has lists.
-
-    Raises:
-        InvalidOption: They are no whole numbers of 1 or more.
-    """
-    units = tuple(net_arch)
-    if any(not isinstance(count, int) or count < 1 for count in units):
-        raise InvalidOption(f"net_arch is {net_arch!r}: give units for each layer, e.g. [64, 64]")
-    return units
 
 
 def algorithm_class(path: str) -> type[BaseAlgorithm]:

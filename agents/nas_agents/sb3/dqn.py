@@ -1,17 +1,19 @@
 """DQN (Mnih et al. 2015, Nature 518) of Stable-Baselines3, on whole returns, without masks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Gt
 from stable_baselines3 import DQN
 
-from nas_agents.sb3.algorithm import check_numbers, exploration, layers, learn
+from nas_agents.sb3.algorithm import exploration, learn
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.options import Options
 
 
 @dataclass(frozen=True)
-class SB3DQN:
+class SB3DQN(Options):
     """Learns the value of every token; takes the best one, and sometimes any.
 
     Args:
@@ -26,23 +28,15 @@ class SB3DQN:
         net_arch: Units of each hidden layer.
     """
 
-    batch_size: int = 8
-    learning_rate: float = 0.01
-    learning_starts: int = 20
-    exploration: int = 250
-    explored_tokens: float = 0.5
-    replay: int = 1000
-    updates: int = 4
-    minibatch_size: int = 256
-    net_arch: tuple[int, ...] = (64,)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", layers(self.net_arch))
-        check_numbers(
-            self,
-            ("batch_size", "learning_starts", "exploration", "replay", "updates", "minibatch_size"),
-            ("learning_rate", "explored_tokens"),
-        )
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.01
+    learning_starts: Annotated[int, Ge(1)] = 20
+    exploration: Annotated[int, Ge(1)] = 250
+    explored_tokens: Annotated[float, Gt(0)] = 0.5
+    replay: Annotated[int, Ge(1)] = 1000
+    updates: Annotated[int, Ge(1)] = 4
+    minibatch_size: Annotated[int, Ge(1)] = 256
+    net_arch: tuple[Annotated[int, Ge(1)], ...] = (64,)
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Learn from rounds of architectures until the budget is spent."""

@@ -5,18 +5,19 @@ which ones it needs.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
+from annotated_types import Ge, Gt, Interval
 from stable_baselines3 import PPO
 from stable_baselines3.common.base_class import BaseAlgorithm
 
-from nas_agents.sb3.algorithm import check_numbers, layers, learn, rollout
+from nas_agents.sb3.algorithm import learn, rollout
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 
 
 @dataclass(frozen=True)
-class SB3PPO:
+class SB3PPO(Options):
     """Clipped policy gradient with a value network; names as in SB3.
 
     Args:
@@ -32,26 +33,17 @@ class SB3PPO:
         net_arch: Units of each hidden layer, of the policy's and of the value's network.
     """
 
-    batch_size: int = 8
-    episodes_per_update: int = 8
-    learning_rate: float = 0.01
-    n_epochs: int = 4
-    clip_range: float = 0.2
-    gae_lambda: float = 1.0
-    ent_coef: float = 0.05
-    vf_coef: float = 0.5
-    net_arch: tuple[int, ...] = (64,)
+    batch_size: Annotated[int, Ge(1)] = 8
+    episodes_per_update: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.01
+    n_epochs: Annotated[int, Ge(1)] = 4
+    clip_range: Annotated[float, Gt(0)] = 0.2
+    gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 1.0
+    ent_coef: Annotated[float, Ge(0)] = 0.05
+    vf_coef: Annotated[float, Ge(0)] = 0.5
+    net_arch: tuple[Annotated[int, Ge(1)], ...] = (64,)
 
     algorithm: ClassVar[type[BaseAlgorithm]] = PPO
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", layers(self.net_arch))
-        check_numbers(
-            self, ("batch_size", "episodes_per_update", "n_epochs"), ("learning_rate", "clip_range")
-        )
-        check_numbers(self, ("ent_coef", "vf_coef"), least=0)
-        if not 0 <= self.gae_lambda <= 1:
-            raise InvalidOption(f"gae_lambda is {self.gae_lambda}: give 0 to 1")
 
     def search(self, env: NASVectorEnv[Any]) -> None:
         """Learn from rounds of sampled architectures until the budget is spent."""

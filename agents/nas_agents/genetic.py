@@ -6,17 +6,20 @@ Tournament selection is Goldberg & Deb 1991's, uniform crossover Syswerda 1989's
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average, play_in_batches
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, crossover, mutate_each, random_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Genetic(Options):
                 f"{self.population_size}"
             )
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Breed generations until the budget is spent."""
         rng = env.np_random
         population: list[Played] = []
@@ -67,7 +70,7 @@ class Genetic(Options):
         return best_average(observed)
 
     def _children(
-        self, space: SearchSpace[Any], ranked: Sequence[Played], rng: np.random.Generator
+        self, space: SearchSpace[Any], ranked: Sequence["Played"], rng: "np.random.Generator"
     ) -> list[Tokens]:
         """The rest of the next generation; ``ranked`` has the best first."""
 
@@ -85,7 +88,7 @@ def breed(
     space: SearchSpace[Any],
     one: Tokens,
     other: Tokens,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     crossover_probability: float,
     mutations: float,
 ) -> Tokens:

@@ -2,14 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
 from nas_gym.agent import play_in_batches, without_copies
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.options import Options
 from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class LocalSearch(Options):
     first_improvement: bool = True
     batch_size: Annotated[int, Ge(1)] = 4
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Climb from start after start until the budget is spent."""
         space, rng = env.space, env.np_random
         known: set[Tokens] = set()
@@ -46,7 +48,7 @@ class LocalSearch(Options):
 
     def _best(
         self,
-        env: NASVectorEnv[Any],
+        env: "NASVectorEnv[Any]",
         candidates: Iterable[Tokens],
         known: set[Tokens],
         above: float | None = None,

@@ -8,7 +8,7 @@ the predictor's posterior.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Gt, Interval
@@ -17,10 +17,12 @@ from nas_agents.surrogate.gaussian_process import Adam, Floats, Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class ModelBasedReinforce(Options):
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.5
     points: Annotated[int, Ge(3)] = 300
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""
         rng = env.np_random
         predictor = Predictor(env.choices, self.points)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,11 +11,13 @@ from annotated_types import Ge, Interval
 from nas_agents.genetic import breed
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.envs.objectives import pareto_front
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens, random_tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -48,7 +50,7 @@ class NSGA2(Options):
         if self.objectives is not None:
             object.__setattr__(self, "objectives", checked_objectives(self.objectives))
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Breed generations until the budget is spent.
 
         Raises:
@@ -68,7 +70,7 @@ class NSGA2(Options):
     def _children(
         self,
         space: SearchSpace[Any],
-        population: Sequence[Played],
+        population: Sequence["Played"],
         ranks: Ints,
         crowding: Floats,
         rng: np.random.Generator,
@@ -105,7 +107,7 @@ def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
     return given
 
 
-def objective_values(children: Sequence[Played], objectives: Sequence[str] | None) -> Floats:
+def objective_values(children: Sequence["Played"], objectives: Sequence[str] | None) -> Floats:
     """(children, objectives), larger is better in every column; ``children`` did not fail.
 
     Raises:
@@ -138,7 +140,7 @@ def value_of(child: Played, name: str) -> float:
 
 
 def ranked(
-    population: Sequence[Played], objectives: Sequence[str] | None, enough: int
+    population: Sequence["Played"], objectives: Sequence[str] | None, enough: int
 ) -> tuple[Ints, Floats]:
     """(members,) number of each one's front, from 0, and its crowding distance there.
 

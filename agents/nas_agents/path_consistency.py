@@ -11,23 +11,17 @@ et al. 2020, arXiv 2010.10436).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
 from annotated_types import Ge, Gt, Interval, Lt
-from torch import Tensor
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer
-from nas_agents.lstm.fused_controller import FusedController
-from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
 
-NORMAL_90 = 1.2816  # the standard normal distribution's 0.9 quantile
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -71,80 +65,17 @@ class PathConsistency(LSTMAgent):
     repeats_from: Annotated[int, Ge(0)] = 150
     most_repeats: Annotated[int, Ge(1)] = 6
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""
-        generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = FusedController(self, Vocabulary(env.choices, env.np_random), generator)
-        learner = ConsistencyLearner(self, controller, env.np_random)
-        search_with_replay(
-            env,
-            controller,
-            generator,
-            learner.learn,
-            random_first=self.random_first,
-            distinct=self.distinct,
-            exploration=self.exploration,
-        )
+        from nas_agents.lstm import consistency_learner  # imports torch
+
+        consistency_learner.search(self, env)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """The highest mean reward less its standard error."""
+        from nas_agents.lstm.replay import most_trusted
+
         return most_trusted(observed)
-
-
-class ConsistencyLearner:
-    """Makes log-probabilities differ as the rewards do."""
-
-    def __init__(
-        self, settings: PathConsistency, controller: FusedController, rng: np.random.Generator
-    ) -> None:
-        self.settings = settings
-        self.controller = controller
-        self.rng = rng
-        self.optimizer = Optimizer(controller, settings.learning_rate)
-
-    def learn(self, replay: Replay) -> list[Tokens]:
-        """Fit all that was seen; returns what to evaluate again."""
-        settings = self.settings
-        played = sum(replay.counts)
-        progress = min(1.0, played / settings.annealing)
-        beta = settings.first_beta + progress * (settings.last_beta - settings.first_beta)
-        best = replay.best_first()
-        scores = self.scores(replay)
-        for _ in range(settings.updates):
-            rows = self.minibatch(best)
-            episodes = Episodes(*replay.paths(rows), scores[rows])
-            self.update(episodes, beta)
-        if played < settings.repeats_from:
-            return []
-        return replay.again(best, settings.repeats, settings.most_repeats)
-
-    def scores(self, replay: Replay) -> Tensor:
-        """(distinct,) standard scores of the rewards."""
-        means = replay.means
-        middle, high = np.quantile(means, [0.5, 0.9])
-        scores = (means - middle) / max((high - middle) / NORMAL_90, 1e-8)
-        return torch.from_numpy(scores.clip(self.settings.lowest_score, 10.0)).float()
-
-    def minibatch(self, best: Sequence[int]) -> Tensor:
-        """Rows of the replay: all while they are few, else the best and some at random."""
-        size = self.settings.minibatch_size
-        if len(best) <= size:
-            return torch.tensor(best)
-        elite = best[: min(self.settings.elite, size)]
-        others = self.rng.integers(len(best), size=size - len(elite))
-        return torch.tensor([*elite, *others])
-
-    def update(self, episodes: Episodes, beta: float) -> None:
-        """Lower the variance of log p(x) - beta R(x) over the minibatch, by beta."""
-
-        def slopes(log_probabilities: Tensor) -> Tensor:
-            errors = log_probabilities - beta * episodes.rewards
-            return (errors - errors.mean()) * (2 / (beta * len(errors)))
-
-        of_entropy = -self.settings.entropy_weight / len(episodes.rewards)
-        self.optimizer.gradient.zero_()
-        self.controller.differentiate(episodes, slopes, of_entropy)
-        self.optimizer.step()
 
 
 PRESETS: dict[str, PathConsistency] = {"default": PathConsistency()}

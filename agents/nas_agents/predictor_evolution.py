@@ -8,7 +8,7 @@ Gaussian process of ``predictor``: an ensemble without end, whose members are it
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Interval
@@ -23,11 +23,13 @@ from nas_agents.surrogate.proposals import (
     thompson_batch,
 )
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ class PredictorEvolution(Options):
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3
     points: Annotated[int, Ge(3)] = 300
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Start at random, then fit, propose and evaluate until the budget is spent."""
         predictor = Predictor(env.choices, self.points)
         spent = 0

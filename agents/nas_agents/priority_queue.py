@@ -9,19 +9,17 @@ good architecture is learnt from many times: that is what makes it fit for few e
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
 from annotated_types import Ge, Gt, Interval
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer
-from nas_agents.lstm.fused_controller import FusedController
-from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.moves import Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -56,61 +54,17 @@ class PriorityQueue(LSTMAgent):
     repeats: Annotated[int, Ge(0)] = 0
     most_repeats: Annotated[int, Ge(1)] = 5
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then train on the best and play what the LSTM writes."""
-        generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = FusedController(self, Vocabulary(env.choices, env.np_random), generator)
-        learner = QueueLearner(self, controller)
-        search_with_replay(
-            env,
-            controller,
-            generator,
-            learner.learn,
-            random_first=self.random_first,
-            distinct=self.distinct,
-            exploration=self.exploration,
-        )
+        from nas_agents.lstm import queue_learner  # imports torch
+
+        queue_learner.search(self, env)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """The highest mean reward less its standard error."""
+        from nas_agents.lstm.replay import most_trusted
+
         return most_trusted(observed)
-
-
-class QueueLearner:
-    """Raises the likelihood of what is in the queue."""
-
-    def __init__(self, settings: PriorityQueue, controller: FusedController) -> None:
-        self.settings = settings
-        self.controller = controller
-        self.optimizer = Optimizer(controller, settings.learning_rate)
-
-    def learn(self, replay: Replay) -> list[Tokens]:
-        """Train on the best so far; returns which of them to evaluate again."""
-        best = replay.best_first()[: self.settings.queue_size]
-        ranks = torch.arange(len(best)) / max(1, len(best) - 1)
-        weights = (-self.settings.rank_decay * ranks).softmax(0)
-        queue = Episodes(*replay.paths(torch.tensor(best)), weights)
-        for update in range(self.settings.updates):
-            self.optimizer.gradient.zero_()
-            self.imitate(queue)
-            if update == 0 and self.settings.gradient_weight:
-                self.reinforce(replay)
-            self.optimizer.step()
-        return replay.again(best, self.settings.repeats, self.settings.most_repeats)
-
-    def imitate(self, queue: Episodes) -> None:
-        """Of the negative log-likelihood of the queue, weighted, less the bonus for entropy."""
-        of_entropy = -self.settings.entropy_weight / len(queue.rewards)
-        self.controller.differentiate(queue, lambda _: -queue.rewards, of_entropy)
-
-    def reinforce(self, replay: Replay) -> None:
-        """Of REINFORCE's loss on the newest architectures, times ``gradient_weight``."""
-        newest = torch.arange(len(replay.counts))[-self.settings.batch_size :]
-        rewards = torch.tensor(replay.means)[newest].float()
-        advantages = (rewards - rewards.mean()) / (rewards.std(correction=0) + 1e-8)
-        slopes = -self.settings.gradient_weight / len(newest) * advantages
-        episodes = Episodes(*replay.paths(newest), rewards)
-        self.controller.differentiate(episodes, lambda _: slopes, 0.0)
 
 
 PRESETS: dict[str, PriorityQueue] = {

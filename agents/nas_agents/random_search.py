@@ -1,13 +1,15 @@
 """Random search: every choice uniform over its open options (Zoph et al. 2017, section 4.4)."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge
 
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.options import Options
 from nas_gym.search_spaces.moves import random_tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -20,7 +22,7 @@ class RandomSearch(Options):
 
     batch_size: Annotated[int, Ge(1)] = 8
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures until the budget is spent."""
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))

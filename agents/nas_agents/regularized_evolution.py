@@ -3,16 +3,19 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace, trace
 from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class RegularizedEvolution(Options):
     identity_probability: Annotated[float, Interval(ge=0, le=1)] = 0.05
     batch_size: Annotated[int, Ge(1)] = 8
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Fill the population at random, then evolve it until the budget is spent."""
         rng = env.np_random
         population: deque[Played] = deque(maxlen=self.population_size)  # drops its oldest
@@ -53,7 +56,7 @@ class RegularizedEvolution(Options):
         return best_average(observed)
 
     def _child(
-        self, space: SearchSpace[Any], population: Sequence[Played], rng: np.random.Generator
+        self, space: SearchSpace[Any], population: Sequence["Played"], rng: "np.random.Generator"
     ) -> Tokens:
         sample = rng.integers(len(population), size=self.sample_size)
         parent: Played = max((population[i] for i in sample), key=lambda member: member.reward)
@@ -62,7 +65,7 @@ class RegularizedEvolution(Options):
         return mutate_once(space, parent.tokens, rng)
 
 
-def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: np.random.Generator) -> Tokens:
+def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: "np.random.Generator") -> Tokens:
     """One mutation: a group of choice kinds uniformly, then one of its tokens uniformly.
 
     In NASNet's space the groups are hidden states and operations, with equal probability as in the

@@ -5,26 +5,15 @@ sampled for it, undiscounted, against a moving average of earlier rewards.
 """
 
 from dataclasses import dataclass, replace
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import numpy.typing as npt
-import torch
 from annotated_types import Ge, Interval
-from torch import Tensor
 
-from nas_agents.lstm.controller import (
-    Controller,
-    LSTMAgent,
-    Optimizer,
-    one_thread,
-    sample,
-)
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary, joined
-from nas_gym.envs.vector_env import NASVectorEnv
+from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.errors import InvalidOption
 
-MOST = 0.5  # of mean_entropy_weight for a token: more would hide the reward of one or two tokens
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -60,104 +49,11 @@ class Reinforce(LSTMAgent):
                 "second on the samples are not the policy's own"
             )
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""
-        generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = Controller(self, Vocabulary(env.choices, env.np_random), generator)
-        learn_from_rounds(env, Learner(self, controller), generator)
+        from nas_agents.lstm import reinforce_learner  # imports torch
 
-
-def learn_from_rounds(
-    env: NASVectorEnv[Any], learner: "Learner", generator: torch.Generator
-) -> None:
-    """Play rounds, and learn from each batch of them, until the budget is spent."""
-    env.reset()
-    batch: list[Episodes] = []
-    waiting = 0
-    while env.remaining > 0:
-        batch.append(sample_round(env, learner.controller, generator))
-        waiting += env.num_envs
-        # The episodes of a last, partial round are not all rewarded; nobody learns from it.
-        if waiting >= learner.settings.batch_size and env.remaining > 0:
-            with one_thread():
-                learner.update(joined(batch))
-            batch, waiting = [], 0
-
-
-def sample_round(
-    env: NASVectorEnv[Any], controller: Controller, generator: torch.Generator
-) -> Episodes:
-    """Play one round of episodes with sampled tokens."""
-    rewards = np.zeros(env.num_envs)
-
-    def take(tokens: npt.NDArray[np.int64]) -> None:
-        rewards[:] = env.step(tokens)[1]
-
-    depth = controller.depth_token(env.ledger.requests)
-    tokens, opened = sample(controller, env.num_envs, generator, take, depth=depth)
-    return Episodes(tokens, opened, torch.from_numpy(rewards).float())
-
-
-# ---------------------------------------------------------------- learning
-
-
-class Learner:
-    """Moves the controller along the policy gradient."""
-
-    def __init__(self, settings: Reinforce, controller: Controller) -> None:
-        self.settings = settings
-        self.controller = controller
-        self.optimizer = Optimizer(controller, settings.learning_rate)
-        self.baseline: float | None = None  # the first batch's mean stands in for the past
-
-    def update(self, episodes: Episodes) -> None:
-        """Learn from a batch, then let its rewards into the baseline."""
-        advantages = self.advantages(episodes.rewards)[:, None]
-        sampled_with: Tensor | None = None
-        for _ in range(self.settings.epochs):
-            loss, log_probabilities = self.loss(episodes, advantages, sampled_with)
-            if sampled_with is None:
-                sampled_with = log_probabilities.detach()
-            self.optimizer.minimize(loss)
-
-    def advantages(self, rewards: Tensor) -> Tensor:
-        """(episodes,) R - b; then b moves."""
-        mean = float(rewards.mean())
-        if self.baseline is None:
-            self.baseline = mean
-        advantages = rewards - self.baseline
-        decay = self.settings.baseline_decay
-        self.baseline = decay * self.baseline + (1 - decay) * mean
-        if self.settings.normalize_advantages:
-            advantages = advantages / (advantages.square().mean().sqrt() + 1e-8)
-        return advantages
-
-    def loss(
-        self,
-        episodes: Episodes,
-        advantages: Tensor,
-        sampled_with: Tensor | None,
-        outputs: Tensor | None = None,
-    ) -> tuple[Tensor, Tensor]:
-        """The scalar whose gradient is Zoph & Le's, with its sign turned; the log-probabilities.
-
-        Args:
-            episodes: A batch, or some of it.
-            advantages: (episodes, max_length), or (episodes, 1) where all tokens share one.
-            sampled_with: The log-probabilities before the batch's first update; None is then.
-            outputs: Of the controller's LSTM, where the caller has them already.
-        """
-        log_probabilities, entropies = self.controller.log_probabilities(episodes, outputs)
-        clip = self.settings.clip_range
-        if clip is None or sampled_with is None:  # a ratio of 1 has this gradient, too
-            gain = log_probabilities * advantages
-        else:  # Schulman et al. 2017, equation 7, token by token
-            ratio = (log_probabilities - sampled_with).exp()
-            clipped = ratio.clamp(1 - clip, 1 + clip)
-            gain = torch.minimum(ratio * advantages, clipped * advantages)
-        share = min(MOST, self.settings.mean_entropy_weight / entropies.shape[1])
-        gain = gain + (self.settings.entropy_weight + share) * entropies
-        return -gain.sum(dim=1).mean(), log_probabilities
+        reinforce_learner.search(self, env)
 
 
 # Section 4.1: 8 children a controller replica; the baseline's decay is not given, nor is there an

@@ -6,18 +6,20 @@ every choice has logits of its own, and REINFORCE (Williams 1992) moves them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from annotated_types import Ge, Gt, Interval
 
 from nas_gym.agent import Observed, best_average
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace
 from nas_gym.search_spaces.moves import Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 Floats = npt.NDArray[np.float64]
 BETAS = (0.9, 0.999)  # of Adam
@@ -51,7 +53,7 @@ class SoftmaxReinforce(Options):
     entropy_weight: Annotated[float, Ge(0)] = 2.4
     learn_from_failures: bool = True
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, play and learn until the budget is spent."""
         policy = Policy(self, env.space.max_options, env.np_random)
         learner = Learner(self, policy)

@@ -7,56 +7,19 @@ it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from annotated_types import Ge, Gt
 from torch import Tensor, nn
 
-from nas_agents.lstm.depth_schedule import DepthSchedule, scheduled_token
+from nas_agents.lstm.agent import LSTMAgent
+from nas_agents.lstm.depth_schedule import scheduled_token
 from nas_agents.lstm.set_selection import Anchors, SetSelection
 from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
-from nas_gym.options import Options
 
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
-
-
-@dataclass(frozen=True)
-class LSTMAgent(Options):
-    """What all agents with this controller can set; they say what each default comes from.
-
-    Args:
-        batch_size: m, architectures an update, >= 1.
-        layers: LSTM layers, >= 1.
-        hidden_size: Units a layer, and size of the token embeddings, >= 1.
-        initial_range: All weights start uniform in [-initial_range, initial_range].
-        learning_rate: Of Adam, > 0.
-        entropy_weight: Bonus for the policy's entropy (nats, summed over tokens), >= 0.
-        choice_bias: Give every choice, by name, logits of its own beside those of its kind's
-            softmax.
-        temperature: Divides the logits, > 0.
-        tanh_constant: Logits become ``tanh_constant * tanh(logits)``; 0 leaves them (Bello et al.
-            2016).
-        attention: Score the connections of parts by attention between them, where the space has
-            such choices (``nas_agents.lstm.set_selection``); False treats them like all others.
-        depth_schedule: Where the space has a choice named ``depth``: first depth, step, and after
-            how many architectures it comes (``nas_agents.lstm.depth_schedule``); None samples it.
-    """
-
-    batch_size: Annotated[int, Ge(1)] = 8
-    layers: Annotated[int, Ge(1)] = 1
-    hidden_size: Annotated[int, Ge(1)] = 32
-    initial_range: Annotated[float, Ge(0)] = 0.1
-    learning_rate: Annotated[float, Gt(0)] = 0.03
-    entropy_weight: Annotated[float, Ge(0)] = 0.05
-    choice_bias: bool = True
-    temperature: Annotated[float, Gt(0)] = 1.0
-    tanh_constant: Annotated[float, Ge(0)] = 0.0
-    attention: bool = True
-    depth_schedule: DepthSchedule | None = None
 
 
 @contextmanager

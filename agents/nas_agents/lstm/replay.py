@@ -1,7 +1,7 @@
 """What the agents that learn from all earlier rewards share: the memory, and what they ask next."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,9 +12,11 @@ from nas_agents.lstm.controller import Controller, one_thread, sample
 from nas_agents.lstm.depth_schedule import DEPTH
 from nas_agents.lstm.vocabulary import Opened
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.moves import Tokens, random_tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 TRIES = 8  # rounds of samples in which new architectures are looked for
 
@@ -30,7 +32,7 @@ class Replay:
         self._tokens: Tensor | None = None
         self._opened: Opened | None = None
 
-    def add(self, played: Sequence[Played]) -> None:
+    def add(self, played: Sequence["Played"]) -> None:
         """Remember a batch of answers."""
         fresh = []
         for tokens, reward, _ in played:
@@ -74,7 +76,7 @@ class Replay:
 
 
 def search_with_replay(
-    env: NASVectorEnv[Any],
+    env: "NASVectorEnv[Any]",
     controller: Controller,
     generator: torch.Generator,
     learn: Callable[[Replay], Sequence[Tokens]],

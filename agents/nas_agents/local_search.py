@@ -52,7 +52,7 @@ class LocalSearch(Options):
         candidates: Iterable[Tokens],
         known: set[Tokens],
         above: float | None = None,
-    ) -> Played | None:
+    ) -> "Played | None":
         """The best of the candidates, where it is better than ``above``; now they are ``known``."""
         best: Played | None = None
         for batch in play_in_batches(env, candidates, self.batch_size):

@@ -123,7 +123,7 @@ def objective_values(children: Sequence["Played"], objectives: Sequence[str] | N
     return np.array(columns, np.float64).T
 
 
-def value_of(child: Played, name: str) -> float:
+def value_of(child: "Played", name: str) -> float:
     """``reward``, or a metric of the child's evaluation."""
     if name == "reward":
         return child.reward

@@ -2,6 +2,8 @@
 
 import importlib
 import math
+import subprocess
+import sys
 from dataclasses import Field, fields, replace
 from typing import Any
 
@@ -91,6 +93,30 @@ def test_presets_are_of_the_agent(name):
     presets = MODULES[name].PRESETS
     assert presets["default"] == CLASSES[name]()
     assert all(type(preset) is CLASSES[name] for preset in presets.values())
+
+
+HEAVY = {"gymnasium", "matplotlib", "pandas", "sb3_contrib", "scipy", "stable_baselines3", "torch"}
+
+
+def newly_imported(*lines: str) -> set[str]:
+    """Return the packages that this code imports in a fresh process, after ``nas_gym``."""
+    before = "import sys, nas_gym; old = set(sys.modules)"
+    after = "print(*{name.partition('.')[0] for name in set(sys.modules) - old})"
+    command = [sys.executable, "-c", "\n".join([before, *lines, after])]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_options_and_presets_load_nothing_heavy() -> None:
+    """So ``nas-gym list`` need not wait for torch."""
+    modules = sorted({path.partition(":")[0] for path in AGENTS.values()})
+    assert not HEAVY & newly_imported(f"import {', '.join(modules)}")
+
+
+@pytest.mark.parametrize("name", ["reinforce", "sb3-maskable-ppo"])
+def test_a_wrong_option_is_refused_before_anything_heavy_loads(name: str) -> None:
+    module, _, agent = AGENTS[name].partition(":")
+    refusal = f"try: {agent}(batch_size=0)\nexcept ValueError: pass"
+    assert not HEAVY & newly_imported(f"from {module} import {agent}", refusal)
 
 
 # What no option takes whose default is of the type.

@@ -13,8 +13,8 @@ from annotated_types import Ge, Interval
 from nas_gym.agent import Observed, best_average, play_in_batches
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, crossover, mutate_each, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import crossover, mutate_each, random_tokens
 
 if TYPE_CHECKING:
     import numpy as np

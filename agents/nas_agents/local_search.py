@@ -8,7 +8,8 @@ from annotated_types import Ge
 
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.options import Options
-from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
+from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.search_spaces.moves import neighbours, random_tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv, Played

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 from annotated_types import Ge, Gt, Interval
 
-from nas_agents.surrogate.gaussian_process import Adam, Floats, Predictor
+from nas_agents.adam import GrowingAdam
+from nas_agents.arrays import Floats
+from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
 from nas_gym.agent import Observed
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
@@ -59,7 +60,7 @@ class ModelBasedReinforce(Options):
         """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""
         rng = env.np_random
         predictor = Predictor(env.choices, self.points)
-        learner = Learner(self, LogLinearPolicy(predictor.encoder))
+        learner = PolicyLearner(self, LogLinearPolicy(predictor.encoder))
         spent = 0
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
@@ -91,13 +92,13 @@ class ModelBasedReinforce(Options):
         return filled(batch, count, policy.encoder.choices.space, rng)
 
 
-class Learner:
+class PolicyLearner:
     """Trains the policy."""
 
     def __init__(self, settings: ModelBasedReinforce, policy: LogLinearPolicy) -> None:
         self.settings = settings
         self.policy = policy
-        self._adam = Adam(settings.learning_rate, 0.9, 0.99)
+        self._adam = GrowingAdam(settings.learning_rate, 0.9, 0.99)
 
     def simulate(self, predictor: Predictor, rng: np.random.Generator) -> None:
         """Updates on fresh episodes of the policy that the predictor rewards."""

@@ -5,22 +5,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Ge, Interval
 
+from nas_agents.arrays import Floats, Ints
 from nas_agents.genetic import breed
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.envs.objectives import pareto_front
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import random_tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv, Played
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
 SIGNS = {"max": 1.0, "min": -1.0}
 
 

@@ -25,8 +25,7 @@ from nas_agents.surrogate.proposals import (
 from nas_gym.agent import Observed
 from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv

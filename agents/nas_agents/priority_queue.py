@@ -15,8 +15,7 @@ from annotated_types import Ge, Gt, Interval
 
 from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.agent import Observed
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv

@@ -9,8 +9,8 @@ from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace, trace
-from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, trace
+from nas_gym.search_spaces.moves import mutate, random_tokens
 
 if TYPE_CHECKING:
     import numpy as np

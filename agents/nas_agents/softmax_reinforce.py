@@ -9,21 +9,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from annotated_types import Ge, Gt, Interval
 
+from nas_agents.adam import RowwiseAdam
+from nas_agents.arrays import Floats
 from nas_gym.agent import Observed, best_average
 from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
 
-Floats = npt.NDArray[np.float64]
 BETAS = (0.9, 0.999)  # of Adam
-EPSILON = 1e-8  # of Adam
+EPSILON = 1e-8  # keeps advantages of 0 from a division by 0
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ class SoftmaxReinforce(Options):
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, play and learn until the budget is spent."""
         policy = Policy(self, env.space.max_options, env.np_random)
-        learner = Learner(self, policy)
+        learner = SoftmaxLearner(self, policy)
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
             episodes = [policy.sample(env.choices) for _ in range(count)]
@@ -74,7 +73,7 @@ class SoftmaxReinforce(Options):
         return best_average(observed)
 
 
-class Episode(NamedTuple):
+class SampledEpisode(NamedTuple):
     """A sampled architecture."""
 
     tokens: Tokens
@@ -102,7 +101,7 @@ class Policy:
         self.probabilities: Floats = softmax(self.logits)  # (rows, max_options)
         self._cumulative: list[list[float]] = self.probabilities.cumsum(axis=1).tolist()
 
-    def sample(self, choices: ChoiceTable) -> Episode:
+    def sample(self, choices: ChoiceTable) -> SampledEpisode:
         """An architecture, token by token."""
         tokens: list[int] = []
         rows: list[int] = []
@@ -111,7 +110,7 @@ class Policy:
             drawn = self.rng.random()
             below = sum(drawn >= bound for bound in self._cumulative[rows[-1]])
             tokens.append(min(below, len(choice.options) - 1))  # rounding may leave a sum below 1
-        return Episode(tuple(tokens), rows)
+        return SampledEpisode(tuple(tokens), rows)
 
     def _row(self, choice: Choice) -> int:
         count = len(choice.options)
@@ -131,7 +130,7 @@ def softmax(logits: Floats) -> Floats:
     return probabilities
 
 
-class Learner:
+class SoftmaxLearner:
     """Moves the logits along the policy gradient. A choice off the path of a batch stays put."""
 
     def __init__(self, settings: SoftmaxReinforce, policy: Policy) -> None:
@@ -139,14 +138,14 @@ class Learner:
         self.policy = policy
         self.baseline = MovingAverage(settings.baseline_decay)
         self.squares = MovingAverage(settings.baseline_decay)
-        self.adam = Adam(settings.learning_rate, policy.logits.shape[1])
+        self.adam = RowwiseAdam(settings.learning_rate, policy.logits.shape[1], BETAS)
 
-    def update(self, episodes: Sequence[Episode], rewards: Sequence[float]) -> None:
+    def update(self, episodes: Sequence[SampledEpisode], rewards: Sequence[float]) -> None:
         """Let a batch into the baseline, then climb its gradient."""
         gradient = self.gradient(episodes, self.advantages(rewards))
         rows = np.unique(np.concatenate([episode.rows for episode in episodes]))
         if self.settings.optimizer == "adam":
-            step = self.adam.step(gradient, rows)
+            step = self.adam.move(gradient, rows)
         else:
             step = self.settings.learning_rate * gradient[rows]
         self.policy.logits[rows] += step
@@ -161,7 +160,7 @@ class Learner:
             advantages = advantages / (square**0.5 + EPSILON)
         return advantages
 
-    def gradient(self, episodes: Sequence[Episode], advantages: Floats) -> Floats:
+    def gradient(self, episodes: Sequence[SampledEpisode], advantages: Floats) -> Floats:
         """(rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
         probabilities = self.policy.probabilities
         gradient = np.zeros_like(probabilities)
@@ -195,37 +194,6 @@ class MovingAverage:
         self.numerator = self.decay * self.numerator + (1 - self.decay) * value
         self.denominator = self.decay * self.denominator + (1 - self.decay)
         return self.numerator / self.denominator
-
-
-class Adam:
-    """Kingma & Ba 2015, algorithm 1, uphill, each row a parameter with its own number of steps."""
-
-    def __init__(self, learning_rate: float, options: int) -> None:
-        self.learning_rate = learning_rate
-        self.steps: Floats = np.zeros((0, 1))
-        self.mean: Floats = np.zeros((0, options))  # of the gradients, moving
-        self.square: Floats = np.zeros((0, options))
-
-    def step(self, gradient: Floats, rows: npt.NDArray[np.int64]) -> Floats:
-        """(len(rows), options) to add to ``rows``, whose gradient is ``gradient[rows]``."""
-        self._make_room(gradient.shape)
-        gradient = gradient[rows]
-        self.steps[rows] += 1
-        mean = self.mean[rows] = BETAS[0] * self.mean[rows] + (1 - BETAS[0]) * gradient
-        square = BETAS[1] * self.square[rows] + (1 - BETAS[1]) * gradient**2
-        self.square[rows] = square
-        steps = self.steps[rows]
-        mean = mean / (1 - BETAS[0] ** steps)
-        root = np.sqrt(square / (1 - BETAS[1] ** steps))
-        moved: Floats = self.learning_rate * mean / (root + EPSILON)
-        return moved
-
-    def _make_room(self, shape: tuple[int, ...]) -> None:
-        new = shape[0] - len(self.steps)
-        if new:
-            self.steps = np.concatenate([self.steps, np.zeros((new, 1))])
-            self.mean = np.concatenate([self.mean, np.zeros((new, shape[1]))])
-            self.square = np.concatenate([self.square, np.zeros((new, shape[1]))])
 
 
 PRESETS: dict[str, SoftmaxReinforce] = {

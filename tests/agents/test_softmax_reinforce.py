@@ -6,11 +6,10 @@ import torch
 
 from nas_agents.softmax_reinforce import (
     PRESETS,
-    Adam,
-    Episode,
-    Learner,
     MovingAverage,
     Policy,
+    SampledEpisode,
+    SoftmaxLearner,
     SoftmaxReinforce,
     entropy_gradient,
     softmax,
@@ -28,7 +27,7 @@ PLAIN = SoftmaxReinforce(
 def learner_of(settings, space, seed=0):
     rng = np.random.default_rng(seed)
     policy = Policy(settings, space.max_options, rng)
-    return Learner(settings, policy), ChoiceTable(space)
+    return SoftmaxLearner(settings, policy), ChoiceTable(space)
 
 
 # ---------------------------------------------------------------- the gradient
@@ -79,26 +78,6 @@ def test_softmax_and_entropy_leave_closed_options_alone():
     assert entropy_gradient(p)[0].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_adam_is_torchs():
-    """Rows without a gradient keep their logits, averages and number of steps."""
-    rng = np.random.default_rng(0)
-    rows, options = 5, 4
-    ours = rng.standard_normal((rows, options))
-    theirs = [torch.nn.Parameter(torch.tensor(row)) for row in ours]
-    optimizer = torch.optim.Adam(theirs, lr=0.05, maximize=True)
-    adam = Adam(0.05, options)
-    for _ in range(30):
-        visited = np.flatnonzero(rng.random(rows) < 0.6)
-        gradient = np.zeros_like(ours)
-        gradient[visited] = rng.standard_normal((len(visited), options)) * rng.exponential()
-        for row, parameter in enumerate(theirs):
-            parameter.grad = torch.tensor(gradient[row]) if row in visited else None
-        optimizer.step()
-        ours[visited] += adam.step(gradient, visited)
-    expected = torch.stack(theirs).detach().numpy()
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-7)  # torch rounds 1 - beta2**t
-
-
 # ---------------------------------------------------------------- learning
 
 
@@ -116,7 +95,7 @@ def test_a_step_of_plain_ascent_by_hand():
     learner, choices = learner_of(PLAIN, BitString(2))
     episode = learner.policy.sample(choices)
     learner.baseline.let_in(0.5)
-    learner.update([Episode((1, 0), episode.rows)], [0.9])
+    learner.update([SampledEpisode((1, 0), episode.rows)], [0.9])
     step = 0.1 * (0.9 - (0.9 * 0.05 + 0.09) / 0.19) * 0.5
     np.testing.assert_allclose(learner.policy.logits, [[-step, step], [step, -step]])
 

@@ -18,6 +18,7 @@ from nas_agents.lstm.agent import LSTMAgent
 from nas_agents.lstm.depth_schedule import scheduled_token
 from nas_agents.lstm.set_selection import Anchors, SetSelection
 from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
+from nas_gym.search_spaces.grammar import Tokens
 
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 
@@ -119,7 +120,7 @@ class Controller(nn.Module):
         schedule, depths = self.settings.depth_schedule, self.vocabulary.depths
         return scheduled_token(schedule, depths, asked) if schedule and depths else None
 
-    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+    def path_of(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Opened]:
         """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
         padded, path = self.vocabulary.path_of(tokens)
         if self.depth_token(0) is not None:
@@ -210,7 +211,7 @@ def sample(
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
     state = controller.first_state(episodes)
     inputs = torch.zeros(episodes, dtype=torch.int64)
-    prefixes: list[tuple[int, ...]] = [()] * episodes
+    prefixes: list[Tokens] = [()] * episodes
     written: list[Tensor] = []
     seen: list[Opened] = []
     for position in range(controller.vocabulary.max_length):

@@ -8,7 +8,7 @@ from nas_agents.lstm.controller import Optimizer
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, search_with_replay
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
     from nas_agents.priority_queue import PriorityQueue

@@ -13,7 +13,8 @@ from nas_agents.lstm.depth_schedule import DEPTH
 from nas_agents.lstm.vocabulary import Opened
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.moves import Tokens, random_tokens
+from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.search_spaces.moves import random_tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv, Played

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_agents.lstm.depth_schedule import DEPTH
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, Tokens, trace
 from nas_gym.search_spaces.moves import random_tokens
 
 CLOSED = -1e9  # added to the logit of an option that is not open
@@ -49,7 +49,7 @@ class Vocabulary:
         self._every_option = torch.arange(self.max_options)
         self._static_paths: dict[int, Opened] = {}  # for so many episodes
 
-    def opened(self, prefixes: Sequence[tuple[int, ...]]) -> Opened:
+    def opened(self, prefixes: Sequence[Tokens]) -> Opened:
         """The choice that is open after each prefix; token 0 alone once all is chosen."""
         return self._opened([self._numbers(self.choices.after(prefix)) for prefix in prefixes])
 
@@ -65,7 +65,7 @@ class Vocabulary:
             self._static_paths[episodes] = Opened(*repeated)
         return self._static_paths[episodes]
 
-    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
+    def path_of(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Opened]:
         """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
         padded = [(*each, *[0] * (self.max_length - len(each))) for each in tokens]
         path = self.static_path(len(tokens))

@@ -10,24 +10,21 @@ section 5.4), by Adam with the closed-form gradient.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from nas_agents.adam import GrowingAdam
+from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.encoder import Codes, Encoder
+from nas_agents.surrogate.warp import warp_of
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, trace
-from nas_gym.search_spaces.moves import Tokens
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]  # (architectures, names): 0 absent, else 1 + index of the option
-Ints = npt.NDArray[np.int64]
+from nas_gym.search_spaces.grammar import Tokens
 
 FIT_POINTS = 150  # most architectures that the weights are fitted to
 FIRST_STEPS, STEPS, RATE = 24, 6, 0.15  # of Adam: at the first fit, at each later one; its rate
 GROWTH = 0.1  # share of new architectures after which the hyperparameters are fitted again
-OFFSET = 0.3  # of the warp: below it (times the median regret) differences count in proportion
 TOTAL_WEIGHT = 2.0  # prior: the median of the sum of the choices' weights, about
 CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
 # Prior of the logarithms of amplitude, own and noise. That of the noise is narrow: else the rewards
@@ -35,88 +32,6 @@ CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
 CENTRES, VARIANCES = (0.0, -4.0, -3.0), (1.0, 4.0, 1.0)
 JITTER = 1e-6  # added to variances, for Cholesky's sake
 AMPLITUDE, OWN, NOISE, WEIGHTS = 0, 1, 2, 3  # places in the logarithms of the hyperparameters
-
-
-class Encoder:
-    """Numbers the choices by name and their options by value, as they are seen."""
-
-    def __init__(self, choices: ChoiceTable) -> None:
-        self.choices = choices
-        self._columns: dict[str, int] = {}
-        self._options: list[list[Any]] = []
-        for choice in choices.static or ():
-            self.codes_of(choice)
-
-    @property
-    def sizes(self) -> Ints:
-        """(names,) codes that each choice can have, "absent" included."""
-        return np.array([len(options) + 1 for options in self._options], np.int64)
-
-    def codes_of(self, choice: Choice) -> tuple[int, list[int]]:
-        """The choice's column, and the code of each of its options."""
-        column = self._columns.setdefault(choice.name, len(self._columns))
-        if column == len(self._options):
-            self._options.append([])
-        known = self._options[column]
-        known.extend(option for option in choice.options if option not in known)
-        return column, [known.index(option) + 1 for option in choice.options]
-
-    def encode(self, architectures: Sequence[Tokens]) -> Codes:
-        """(architectures, names) codes."""
-        if self.choices.static is not None:
-            return np.array(architectures, np.int64).reshape(-1, len(self._columns)) + 1
-        rows: list[dict[int, int]] = []
-        for tokens in architectures:
-            row = {}
-            for choice, token in zip(trace(self.choices.space, tokens)[1], tokens, strict=True):
-                column, codes = self.codes_of(choice)
-                row[column] = codes[token]
-            rows.append(row)
-        encoded = np.zeros((len(rows), len(self._columns)), np.int64)
-        for i, row in enumerate(rows):
-            encoded[i, list(row)] = list(row.values())
-        return encoded
-
-
-class Warp(NamedTuple):
-    """Rewards on a scale where the good ones are told apart and the bad ones are merely bad.
-
-    Minus the logarithm of (regret / median regret + ``OFFSET``), standardised. A monotone function
-    that does not depend on the rewards' unit or origin.
-    """
-
-    top: float  # best mean reward of an architecture
-    scale: float  # median regret, > 0
-    shift: float
-    spread: float  # > 0
-
-    def __call__(self, rewards: Floats) -> Floats:
-        """The warped rewards; those above ``top`` count as ``top``."""
-        return (self._log(rewards) - self.shift) / self.spread
-
-    def slope(self, rewards: Floats) -> Floats:
-        """Derivative, relative to that at ``top``; in (0, 1]."""
-        return OFFSET / (self._regret(rewards) + OFFSET)
-
-    @property
-    def unit(self) -> float:
-        """Derivative at ``top``: warped reward per reward."""
-        return 1.0 / (self.scale * OFFSET * self.spread)
-
-    def _log(self, rewards: Floats) -> Floats:
-        return -np.log(self._regret(rewards) + OFFSET)
-
-    def _regret(self, rewards: Floats) -> Floats:
-        return np.maximum(self.top - rewards, 0.0) / self.scale
-
-
-def warp_of(rewards: Floats) -> Warp:
-    """The warp that fits these mean rewards, (architectures,)."""
-    top = float(rewards.max())
-    regret = top - rewards
-    scale = float(np.median(regret)) or float(regret.mean()) or 1.0
-    logs = Warp(top, scale, 0.0, 1.0)(rewards)
-    return Warp(top, scale, float(logs.mean()), float(logs.std()) or 1.0)
 
 
 class Posterior(NamedTuple):
@@ -163,7 +78,7 @@ class Predictor:
         self._places: dict[Tokens, int] = {}
         self._codes: Codes = np.zeros((0, 0), np.int64)
         self._logs: Floats = np.array([0.0, -3.0, -3.0])
-        self._adam = Adam(RATE, 0.8, 0.95)
+        self._adam = GrowingAdam(RATE, 0.8, 0.95)
 
     def __contains__(self, tokens: Tokens) -> bool:
         return tokens in self._places
@@ -218,9 +133,7 @@ class Predictor:
         deviation = np.sqrt(np.maximum(variance, JITTER))
         return Posterior(self._half @ explained, deviation, explained, hot)
 
-    def samples(
-        self, posterior: Posterior, count: int, rng: np.random.Generator
-    ) -> npt.NDArray[np.float64]:
+    def samples(self, posterior: Posterior, count: int, rng: np.random.Generator) -> Floats:
         """(count, architectures): draws of all warped rewards together."""
         covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
         covariance -= posterior.explained.T @ posterior.explained
@@ -326,30 +239,6 @@ class Predictor:
         hot = np.zeros((len(codes), int(self._sizes.sum())))
         hot[rows, starts[columns] + codes[rows, columns]] = 1.0
         return hot
-
-
-class Adam:
-    """Kingma & Ba 2015, algorithm 1; its averages grow with what is optimised."""
-
-    def __init__(self, rate: float, first_decay: float, second_decay: float) -> None:
-        self.steps = 0
-        self.rate = rate
-        self.decays = (first_decay, second_decay)
-        self._first: Floats = np.zeros(0)
-        self._second: Floats = np.zeros(0)
-
-    def move(self, gradient: Floats) -> Floats:
-        """What to subtract to go down the gradient; of its shape."""
-        if not self.steps:
-            self._first, self._second = np.zeros_like(gradient), np.zeros_like(gradient)
-        wider = [(0, b - a) for a, b in zip(self._first.shape, gradient.shape, strict=True)]
-        first_decay, second_decay = self.decays
-        self.steps += 1
-        self._first = first_decay * np.pad(self._first, wider) + (1 - first_decay) * gradient
-        self._second = second_decay * np.pad(self._second, wider) + (1 - second_decay) * gradient**2
-        first = self._first / (1 - first_decay**self.steps)
-        second = self._second / (1 - second_decay**self.steps)
-        return np.asarray(self.rate * first / (np.sqrt(second) + 1e-8))
 
 
 def _best_and_latest(order: Ints, limit: int) -> Ints:

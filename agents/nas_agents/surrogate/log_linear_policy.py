@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nas_agents.surrogate.gaussian_process import Encoder, Floats, Ints
-from nas_gym.search_spaces.grammar import Choice
-from nas_gym.search_spaces.moves import Tokens
+from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.encoder import Encoder
+from nas_gym.search_spaces.grammar import Choice, Tokens
 
 
 class Step(NamedTuple):

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nas_agents.arrays import Ints
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, crossover, mutate, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import crossover, mutate, random_tokens
 
 OPTIMISM = 4.0  # standard deviations above the mean: who is kept before samples are drawn
 KEPT = 200  # candidates among which samples of the posterior choose
@@ -18,7 +18,7 @@ MUTATE_AGAIN, MOST_MUTATIONS = 0.3, 4  # probability of one more mutation; most 
 RECOMMENDATION_STEPS = 40  # of Adam, for a predictor that is fitted once
 
 
-def most_promising(posterior: Posterior, count: int) -> npt.NDArray[np.int64]:
+def most_promising(posterior: Posterior, count: int) -> Ints:
     """Places of the ``count`` highest upper confidence bounds, from the highest."""
     bound = posterior.mean + OPTIMISM * posterior.deviation
     return np.argsort(-bound, kind="stable")[:count]
@@ -127,9 +127,9 @@ def _one_by_one(
         yield child
 
 
-def _mutations(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _mutations(count: int, rng: np.random.Generator) -> Ints:
     return np.minimum(rng.geometric(1 - MUTATE_AGAIN, size=count), MOST_MUTATIONS)
 
 
-def _tuples(table: npt.NDArray[np.int64]) -> list[Tokens]:
+def _tuples(table: Ints) -> list[Tokens]:
     return [tuple(row) for row in table.tolist()]

@@ -13,13 +13,11 @@ from nas_gym.errors import InvalidOption, InvalidTable, unknown_name
 from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.reading import FORMS, UNITS, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator, check_seeds
-from nas_gym.search_spaces.grammar import SearchSpace
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
 MISSING = ("error", "failure")
 CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
-
-_Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -107,7 +105,7 @@ class Tabular(TabularEvaluator):
             "seeds": self.seeds,
         }
 
-    def entry(self, tokens: _Tokens) -> Entry:
+    def entry(self, tokens: Tokens) -> Entry:
         """What the table has of an architecture; raises NotInTable."""
         table, row = self._table, self._row(tokens)
         accuracies = table.accuracies[row]
@@ -115,7 +113,7 @@ class Tabular(TabularEvaluator):
         trained = accuracies[~np.isnan(accuracies)]
         return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
 
-    def test_accuracy(self, tokens: _Tokens) -> float | None:
+    def test_accuracy(self, tokens: Tokens) -> float | None:
         """Mean of the test columns, a fraction in [0, 1]; None where the table says nothing."""
         figures = self._table.test[self._row(tokens)]
         known = figures[~np.isnan(figures)]
@@ -129,7 +127,7 @@ class Tabular(TabularEvaluator):
     def _table(self) -> Table:
         return read_table(self)
 
-    def _row(self, tokens: _Tokens) -> int:
+    def _row(self, tokens: Tokens) -> int:
         row = self._table.rows.get(tokens)
         if row is None:
             raise NotInTable(f"{self.file} has no row for this architecture")
@@ -163,7 +161,7 @@ class Tabular(TabularEvaluator):
             )
 
 
-def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
+def _all_tokens(space: SearchSpace[Any]) -> list[Tokens]:
     """Every architecture of a space of up to ``CHECKED_AT_MOST``; nothing of a larger one."""
     declared = getattr(space, "static", False) or isinstance(getattr(space, "size", None), int)
     if declared and space_size(space) > CHECKED_AT_MOST:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
 from nas_gym.evaluators.tables.columns import Columns, read_columns
-from nas_gym.search_spaces.grammar import SearchSpace, decode, tokens_of
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, decode, tokens_of
 
 if TYPE_CHECKING:
     from nas_gym.evaluators.tables.file import Tabular
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 FORMS = ("string", "tokens", "json")
 UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
 
-_Tokens = tuple[int, ...]
 _NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
 
 
 class Table(NamedTuple):
     """What the file holds; row by row in its order."""
 
-    rows: dict[_Tokens, int]
+    rows: dict[Tokens, int]
     accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
     seconds: npt.NDArray[np.float64]  # (rows,)
     metrics: npt.NDArray[np.float64]  # (rows, metrics)
@@ -121,10 +120,10 @@ def _expected(of: "Tabular", low: float, high: float) -> str:
     return "give a finite number" if low < 0 else "give a finite number of 0 or more"
 
 
-def _rows(of: "Tabular", columns: Columns) -> dict[_Tokens, int]:
+def _rows(of: "Tabular", columns: Columns) -> dict[Tokens, int]:
     """The row of each architecture."""
     read = _reader(of)
-    rows: dict[_Tokens, int] = {}
+    rows: dict[Tokens, int] = {}
     for row, (place, value) in enumerate(
         zip(columns.places, columns[of.architecture], strict=True)
     ):
@@ -148,7 +147,7 @@ def _rows(of: "Tabular", columns: Columns) -> dict[_Tokens, int]:
     return rows
 
 
-def _reader(of: "Tabular") -> Callable[[Any], _Tokens]:
+def _reader(of: "Tabular") -> Callable[[Any], Tokens]:
     """What turns an entry of the architecture column into tokens."""
     space = of.space
     if of.form == "tokens":
@@ -174,7 +173,7 @@ def _listed_tokens(value: Any) -> list[Any]:
     return [int(token) for token in text.replace(",", " ").split()]
 
 
-def _checked(space: SearchSpace[Any], tokens: list[Any]) -> _Tokens:
+def _checked(space: SearchSpace[Any], tokens: list[Any]) -> Tokens:
     decode(space, tokens)
     return tuple(int(token) for token in tokens)
 
@@ -183,6 +182,6 @@ def _listed(names: Sequence[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def shown(tokens: _Tokens) -> str:
+def shown(tokens: Tokens) -> str:
     """Tokens in a message."""
     return ",".join(map(str, tokens))

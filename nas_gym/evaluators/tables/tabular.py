@@ -8,8 +8,7 @@ from typing import Any, NamedTuple
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
-
-_Tokens = tuple[int, ...]
+from nas_gym.search_spaces.grammar import Tokens
 
 
 class Entry(NamedTuple):
@@ -45,14 +44,14 @@ class TabularEvaluator(ABC):
         """What the accuracies depend on beside the architecture and the seed, as JSON data."""
 
     @abstractmethod
-    def entry(self, tokens: _Tokens) -> Entry:
+    def entry(self, tokens: Tokens) -> Entry:
         """What the table has of an architecture.
 
         Raises:
             NotInTable: It does not have it.
         """
 
-    def test_accuracy(self, tokens: _Tokens) -> float | None:
+    def test_accuracy(self, tokens: Tokens) -> float | None:
         """Mean test accuracy, a fraction in [0, 1], for reports alone; None where there is none."""
         del tokens
         return None
@@ -71,7 +70,7 @@ class TabularEvaluator(ABC):
             metrics = {"accuracy": accuracy_of(accuracies, seed), **metrics}
             yield Evaluation(architecture, metrics, seconds, "table")
 
-    def mean_accuracy(self, tokens: _Tokens) -> float:
+    def mean_accuracy(self, tokens: Tokens) -> float:
         """Mean validation accuracy over all seeds: what benchmarks say an architecture is worth."""
         return _mean(self.entry(tokens).accuracies)
 

@@ -1,4 +1,4 @@
-"""A genetic algorithm: Goldberg 1989's generations with tournaments and uniform crossover.
+"""A genetic algorithm: Goldberg 1989's generations, with tournaments and uniform crossover.
 
 Tournament selection is Goldberg & Deb 1991's, uniform crossover Syswerda 1989's, elitism De Jong
 1975's, and the mutation of each gene with a probability of one over their number Mühlenbein 1992's.
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Genetic(Options):
-    """Generation after generation: the best stay, tournament winners have children.
+    """Generations in which the best stay and the winners of tournaments have children.
 
     Args:
-        population_size: Architectures a generation, >= 2; those of the first are random.
-        tournament_size: Drawn with replacement for each parent; the best of them it is. >= 1; 1
-            selects at random.
+        population_size: Architectures per generation, >= 2; those of the first are random.
+        tournament_size: Members drawn with replacement for each parent, which is the best of them,
+            >= 1; 1 selects at random.
         crossover_probability: How often a child has two parents, in [0, 1]; else it has one.
-        mutations: Choices of a child that mutation changes on average, >= 0: each with
+        mutations: Choices of a child that mutation changes on average, >= 0; each changes with
             probability ``mutations / number of choices``.
         elite_size: Best members that go into the next generation as they are, without another
-            evaluation; 0 to below ``population_size``.
+            evaluation, from 0 to below ``population_size``.
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
@@ -66,13 +66,13 @@ class Genetic(Options):
             population = ranked[: self.elite_size]
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward."""
+        """Return the highest average reward."""
         return best_average(observed)
 
     def _children(
         self, space: SearchSpace[Any], ranked: Sequence["Played"], rng: "np.random.Generator"
     ) -> list[Tokens]:
-        """The rest of the next generation; ``ranked`` has the best first."""
+        """Return the rest of the next generation; ``ranked`` has the best first."""
 
         def parent() -> Tokens:
             # The smallest of the places drawn is that of the best member drawn.
@@ -92,7 +92,7 @@ def breed(
     crossover_probability: float,
     mutations: float,
 ) -> Tokens:
-    """A mutated child of both, or with probability ``1 - crossover_probability`` of ``one``."""
+    """Return a mutated child of both, or of ``one`` as often as there is no crossover."""
     both = rng.random() < crossover_probability
     child = crossover(space, one, other, rng) if both else one
     return mutate_each(space, child, rng, min(1.0, mutations / len(child)))

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LocalSearch(Options):
-    """Evaluates what differs by one choice, moves to the best of it, restarts where none is better.
+    """A climb to the best of what differs by one choice, which restarts when none is better.
 
-    What was evaluated is not evaluated again (unless the space seems used up): its first reward
-    stands, noisy or not, and it is left out of the neighbours of where the search stands.
+    Nothing is evaluated twice (unless the space seems used up): its first reward counts, noisy or
+    not, and it is left out of the neighbours of where the search stands.
 
     Args:
         starts: Random architectures evaluated at each start, of which the best is taken, >= 1.
         first_improvement: Move after the first batch that has something better, instead of after
             all neighbours.
-        batch_size: Neighbours evaluated at once, >= 1. The history depends on it with
-            ``first_improvement`` alone, which takes the best of a batch.
+        batch_size: Neighbours evaluated at once, >= 1. The history depends on it only with
+            ``first_improvement``, which takes the best of a batch.
     """
 
     starts: Annotated[int, Ge(1)] = 20
@@ -54,7 +54,7 @@ class LocalSearch(Options):
         known: set[Tokens],
         above: float | None = None,
     ) -> "Played | None":
-        """The best of the candidates, where it is better than ``above``; now they are ``known``."""
+        """Return the best of the candidates that is better than ``above``; all become ``known``."""
         best: Played | None = None
         for batch in play_in_batches(env, candidates, self.batch_size):
             known.update(played.tokens for played in batch)

@@ -31,12 +31,12 @@ class ModelBasedReinforce(Options):
     """Policy gradient on simulated and real rewards, with a Gaussian process as the simulator.
 
     Args:
-        batch_size: Architectures evaluated at once, >= 1; one policy update on their real rewards.
+        batch_size: Architectures evaluated at once, >= 1; their rewards make one policy update.
         initial: Architectures from the untrained (uniform) policy before the first fit, >= 2.
         updates: Policy updates on simulated rewards before each batch, >= 0.
-        rollouts: Episodes a simulated update, >= 2.
+        rollouts: Episodes per simulated update, >= 2.
         samples: Episodes among which a batch is chosen, >= 1.
-        learning_rate: Of Adam, > 0.
+        learning_rate: Rate of Adam, > 0.
         entropy_weight: Bonus for the policy's entropy (nats, summed over tokens) beside advantages
             of unit size or less, >= 0.
         exploration_bonus: A simulated reward is the predictor's mean plus so many of its standard
@@ -79,13 +79,13 @@ class ModelBasedReinforce(Options):
             spent += len(batch)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The observed architecture of which the predictor is surest that it is good."""
+        """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
 
     def _proposed(
         self, policy: LogLinearPolicy, predictor: Predictor, count: int, rng: np.random.Generator
     ) -> list[Tokens]:
-        """Different samples of the policy, and plain ones where it has too few."""
+        """Choose among different samples of the policy; add plain ones if it has too few."""
         samples = list(dict.fromkeys(policy.sample(self.samples, rng).architectures))
         repeats = round(self.repeat_share * count)
         batch = thompson_batch(predictor, samples, count, repeats, rng)
@@ -93,7 +93,7 @@ class ModelBasedReinforce(Options):
 
 
 class PolicyLearner:
-    """Trains the policy."""
+    """What trains the policy."""
 
     def __init__(self, settings: ModelBasedReinforce, policy: LogLinearPolicy) -> None:
         self.settings = settings
@@ -101,7 +101,7 @@ class PolicyLearner:
         self._adam = GrowingAdam(settings.learning_rate, 0.9, 0.99)
 
     def simulate(self, predictor: Predictor, rng: np.random.Generator) -> None:
-        """Updates on fresh episodes of the policy that the predictor rewards."""
+        """Update the policy on fresh episodes of its own, which the predictor rewards."""
         for _ in range(self.settings.updates):
             rollout = self.policy.sample(self.settings.rollouts, rng)
             posterior = predictor.posterior(rollout.architectures)
@@ -109,9 +109,9 @@ class PolicyLearner:
             self.update(rollout, posterior.mean + bonus)
 
     def update(self, rollout: Rollout, rewards: Floats) -> None:
-        """One step up the policy gradient; the baseline is the mean of these rewards.
+        """Take one step up the policy gradient; the baseline is the mean of these rewards.
 
-        Advantages are scaled down to unit size but never up: where the rewards of a rollout differ
+        Advantages are scaled down to unit size but never up: if the rewards of a rollout differ
         little, the entropy bonus must outweigh them, or the policy would settle on the first good
         architecture that it meets.
         """

@@ -24,13 +24,13 @@ SIGNS = {"max": 1.0, "min": -1.0}
 
 @dataclass(frozen=True)
 class NSGA2(Options):
-    """Keeps what no other architecture beats in every objective, spread out along that front.
+    """A genetic algorithm that keeps a front: what nothing else beats in every objective.
 
     Args:
-        objectives: Each ``"name:max"`` or ``"name:min"``, where the name is ``reward`` or a metric
-            of the evaluation, e.g. ``("reward:max", "parameters:min")``. None is that pair where
-            the evaluator gives ``parameters``, and the reward alone where not: then NSGA-II is an
-            elitist genetic algorithm.
+        objectives: Each ``"name:max"`` or ``"name:min"``; the name is ``reward`` or a metric of the
+            evaluation, e.g. ``("reward:max", "parameters:min")``. None is that pair if the
+            evaluator gives ``parameters``, and only the reward if not; NSGA-II is an elitist
+            genetic algorithm then.
         population_size: N, parents kept after each generation, and children of each; >= 2.
         crossover_probability: How often a child has two parents, in [0, 1]; else it has one.
         mutations: Choices of a child that mutation changes on average, >= 0.
@@ -52,7 +52,7 @@ class NSGA2(Options):
         """Breed generations until the budget is spent.
 
         Raises:
-            InvalidOption: An objective that the evaluations do not have.
+            InvalidOption: The evaluations do not have one of the objectives.
         """
         space, rng, size = env.space, env.np_random, self.population_size
         population: list[Played] = []
@@ -76,7 +76,7 @@ class NSGA2(Options):
         places = np.argsort(crowded_order(ranks, crowding)).tolist()
 
         def parent() -> Tokens:
-            """The winner of a binary tournament."""
+            """Return the winner of a binary tournament."""
             drawn: list[int] = rng.integers(len(population), size=2).tolist()
             return population[min(drawn, key=places.__getitem__)].tokens
 
@@ -91,7 +91,7 @@ class NSGA2(Options):
 
 
 def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
-    """The objectives as a tuple, or InvalidOption."""
+    """Return the objectives as a tuple, or raise InvalidOption."""
     given = (objectives,) if isinstance(objectives, str) else tuple(objectives)
     for objective in given:
         name, _, direction = objective.rpartition(":")
@@ -106,10 +106,10 @@ def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
 
 
 def objective_values(children: Sequence["Played"], objectives: Sequence[str] | None) -> Floats:
-    """(children, objectives), larger is better in every column; ``children`` did not fail.
+    """Return (children, objectives), of ``children`` that did not fail; larger is better.
 
     Raises:
-        InvalidOption: An objective that an evaluation does not have.
+        InvalidOption: An evaluation does not have one of the objectives.
     """
     if objectives is None:
         counted = all("parameters" in child.evaluation.metrics for child in children)
@@ -122,7 +122,7 @@ def objective_values(children: Sequence["Played"], objectives: Sequence[str] | N
 
 
 def value_of(child: "Played", name: str) -> float:
-    """``reward``, or a metric of the child's evaluation."""
+    """Return the child's reward, or the metric of its evaluation that is called ``name``."""
     if name == "reward":
         return child.reward
     metrics = child.evaluation.metrics
@@ -140,9 +140,9 @@ def value_of(child: "Played", name: str) -> float:
 def ranked(
     population: Sequence["Played"], objectives: Sequence[str] | None, enough: int
 ) -> tuple[Ints, Floats]:
-    """(members,) number of each one's front, from 0, and its crowding distance there.
+    """Return (members,) numbers of their fronts, from 0, and crowding distances within these.
 
-    What failed makes up a last front by itself, with what comes after the first ``enough`` members.
+    What failed is in a last front of its own, with what comes after the first ``enough`` members.
     """
     good = [i for i, member in enumerate(population) if member.evaluation.failure is None]
     ranks = np.full(len(population), len(population))  # there are not so many fronts
@@ -157,9 +157,9 @@ def ranked(
 
 
 def fronts(values: Floats, enough: int) -> list[Ints]:
-    """Indices of each front: what only members of earlier fronts dominate (section III-A).
+    """Return the indices of each front: what only earlier fronts dominate (section III-A).
 
-    As many fronts as hold ``enough`` members, if there are so many.
+    There are as many fronts as hold ``enough`` members, if there are so many.
     """
     found = []
     left = np.arange(len(values))
@@ -171,7 +171,7 @@ def fronts(values: Floats, enough: int) -> list[Ints]:
 
 
 def crowding_distances(values: Floats) -> Floats:
-    """(members,) of one front: sums over objectives of the gap between both neighbours (III-B).
+    """Sum, for (members,) of a front, each objective's gap between both neighbours (III-B).
 
     Gaps are fractions of the front's extent in the objective; both ends are infinitely far.
     """
@@ -186,7 +186,7 @@ def crowding_distances(values: Floats) -> Floats:
 
 
 def crowded_order(ranks: Ints, crowding: Floats) -> Ints:
-    """Members from best to worst: by front, within it the least crowded first; stable."""
+    """Sort members from best to worst: by front, within it the least crowded first; stable."""
     return np.lexsort((-crowding, ranks))
 
 

@@ -25,21 +25,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PathConsistency(LSTMAgent):
-    """Fits the LSTM's log-probabilities to all rewards seen so far.
+    """A fit of the LSTM's log-probabilities to all rewards seen so far.
 
     Rewards count in standard scores: 0 is the median of the distinct architectures, and a tenth of
     them lies above 1.28.
 
     Args:
         updates: Steps of Adam before each batch, >= 1.
-        minibatch_size: Architectures of the replay a step, >= 2: some of the best, and random ones.
-        elite: The best of the replay are in every minibatch, so many of them, >= 0.
+        minibatch_size: Architectures of the replay per step, >= 2: some of the best, others random.
+        elite: How many of the best of the replay are in every minibatch, >= 0.
         first_beta: Inverse temperature at the start, > 0.
-        last_beta: And from ``annealing`` evaluations on, > 0; linear in between.
-        annealing: Evaluations, >= 1.
+        last_beta: The same from ``annealing`` evaluations on, > 0; it is linear in between.
+        annealing: Evaluations until ``last_beta``, >= 1.
         lowest_score: What is worse counts as this bad, < 0.
         random_first: Random architectures before anything is learnt, >= 1.
-        exploration: How often a token is uniform over its options instead, in [0, 1].
+        exploration: Share of tokens that are uniform over their options instead, in [0, 1].
         distinct: Sample anew what was evaluated before.
         repeats: Best architectures that are evaluated again in each batch, >= 0; none more than
             ``most_repeats`` times.
@@ -71,7 +71,7 @@ class PathConsistency(LSTMAgent):
         consistency_learner.search(self, env)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest mean reward less its standard error."""
+        """Return the highest mean reward less its standard error."""
         from nas_agents.lstm.replay import most_trusted
 
         return most_trusted(observed)

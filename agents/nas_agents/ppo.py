@@ -22,19 +22,19 @@ class PPO(Reinforce):
     """Proximal policy optimization of the LSTM; without a critic, ``Reinforce`` in minibatches.
 
     Args:
-        minibatch_size: Architectures an update, >= 1; the batch is shuffled for each epoch. No
-            more than ``batch_size`` matter.
+        minibatch_size: Architectures per update, >= 1; the batch is shuffled for each epoch. More
+            than ``batch_size`` make no difference.
         critic: Give every token a value to be measured against, learnt with the policy.
-        gae_lambda: Of the generalized advantage estimates with a critic, in [0, 1]: 1 is the
+        gae_lambda: Of the generalized advantage estimates with a critic, in [0, 1]; 1 is the
             reward less the value, 0 the next value less this one.
-        value_weight: Of the critic's squared error in the loss, >= 0.
+        value_weight: Weight of the critic's squared error in the loss, >= 0.
     """
 
     minibatch_size: Annotated[int, Ge(1)] = 8
     critic: bool = False
     gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 0.95
     value_weight: Annotated[float, Ge(0)] = 0.5
-    clip_range: Annotated[float, Interval(gt=0, lt=1)] = 0.2  # PPO clips: no null
+    clip_range: Annotated[float, Interval(gt=0, lt=1)] = 0.2  # not None: PPO clips
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""

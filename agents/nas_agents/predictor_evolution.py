@@ -3,7 +3,7 @@
 After NPENAS (Wei et al. 2020, arXiv 2003.12857) and BANANAS (White et al. 2021, arXiv 1910.11858):
 each round a model is fitted to all rewards so far, many children of the best architectures are
 made, and the model chooses those that are evaluated, by Thompson sampling. Here the model is the
-Gaussian process of ``predictor``: an ensemble without end, whose members are its samples.
+Gaussian process of ``surrogate``: an endless ensemble, whose members are its samples.
 """
 
 from collections.abc import Sequence
@@ -33,19 +33,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PredictorEvolution(Options):
-    """Evolves candidates against a predictor; evaluates those that its samples find best.
+    """Evolution of candidates against a predictor, whose samples choose what is evaluated.
 
     Args:
         batch_size: Architectures chosen by one fit and evaluated at once, >= 1.
         initial: Random architectures before the first fit, >= 2.
-        parents: Candidates that have children in a generation, >= 1.
-        children: Children made in a generation, >= 1.
-        generations: Of candidates, a round, >= 1.
-        randoms: Random candidates, a round, >= 0.
-        random_share: Expected share of a batch that is chosen among random candidates alone, in
+        parents: Candidates per generation that have children, >= 1.
+        children: Children made per generation, >= 1.
+        generations: Generations of candidates per round, >= 1.
+        randoms: Random candidates per round, >= 0.
+        random_share: Expected share of a batch that is chosen only among random candidates, in
             [0, 1): a predictor that is wrong about far-off architectures finds out.
-        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]: where
-            a repeat is another training, that is how noise is averaged out.
+        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]; if a
+            repeat is another training, noise is averaged out like this.
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
@@ -75,7 +75,7 @@ class PredictorEvolution(Options):
             spent += len(batch)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The observed architecture of which the predictor is surest that it is good."""
+        """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
 
     def _proposed(
@@ -95,10 +95,10 @@ class PredictorEvolution(Options):
     def _candidates(
         self, choices: ChoiceTable, predictor: Predictor, rng: np.random.Generator
     ) -> tuple[list[Tokens], Posterior, tuple[int, int]]:
-        """The best that were observed, random ones, and some generations of their children.
+        """Gather the best observed ones, random ones, and some generations of their children.
 
         Returns:
-            The candidates, what is expected of them, and from where to where the random ones lie.
+            The candidates, what is expected of them, and the range in which the random ones lie.
         """
         best = sorted(predictor.chosen, key=lambda i: -predictor.means[i])[: 3 * self.parents]
         known = [predictor.tokens[i] for i in best]

@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PriorityQueue(LSTMAgent):
-    """Trains the LSTM on the best architectures so far.
+    """Maximum likelihood of the best architectures so far, on the LSTM.
 
     Args:
         queue_size: K, >= 1.
-        rank_decay: The worst of the queue weighs ``exp(-rank_decay)`` of the best, in between it
-            falls geometrically, >= 0; 0 weighs all alike, as in the paper.
+        rank_decay: The worst of the queue weighs ``exp(-rank_decay)`` of the best, and in between
+            weights fall geometrically, >= 0; 0 weighs all alike, as in the paper.
         updates: Steps of Adam before each batch, >= 1.
         gradient_weight: Adds the policy gradient of the last batch, against its mean reward in
             units of its spread, to the first update of each batch, >= 0: the paper's hybrid.
         random_first: Random architectures before anything is learnt, >= 1.
-        exploration: How often a token is uniform over its options instead, in [0, 1].
+        exploration: Share of tokens that are uniform over their options instead, in [0, 1].
         distinct: Sample anew what was evaluated before.
         repeats: Best architectures that are evaluated again in each batch, >= 0, so that the queue
             holds means rather than lucky draws; none more than ``most_repeats`` times.
@@ -60,7 +60,7 @@ class PriorityQueue(LSTMAgent):
         queue_learner.search(self, env)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest mean reward less its standard error."""
+        """Return the highest mean reward less its standard error."""
         from nas_agents.lstm.replay import most_trusted
 
         return most_trusted(observed)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomSearch(Options):
-    """Draws each architecture afresh; the yardstick of every other agent.
+    """Independent random architectures: the yardstick of every other agent.
 
     Args:
         batch_size: Architectures evaluated at once, >= 1; the history does not depend on it.

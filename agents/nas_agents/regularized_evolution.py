@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RegularizedEvolution(Options):
-    """Mutates the best of a random sample of the population; the oldest member dies.
+    """Evolution that mutates the best of a random sample; the oldest of the population dies.
 
     Args:
-        population_size: P; the first P architectures are random. >= 1.
-        sample_size: S, drawn with replacement for each child; the best of them is the parent. >= 1;
-            1 is a random walk.
+        population_size: P, >= 1; the first P architectures are random.
+        sample_size: S, drawn with replacement for each child; the best of them is the parent, >= 1.
+            1 makes it a random walk.
         identity_probability: How often a child is its parent unchanged, in [0, 1].
         batch_size: Children made from one population and evaluated at once, >= 1. 1 is the paper's
             algorithm; more keeps several workers busy, with parents a little older.
@@ -52,7 +52,7 @@ class RegularizedEvolution(Options):
             population.extend(env.play(children))
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward: good parents come back as their grandchildren."""
+        """Return the highest average reward: good parents come back as their grandchildren."""
         return best_average(observed)
 
     def _child(
@@ -66,9 +66,9 @@ class RegularizedEvolution(Options):
 
 
 def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: "np.random.Generator") -> Tokens:
-    """One mutation: a group of choice kinds uniformly, then one of its tokens uniformly.
+    """Mutate once: draw a group of choice kinds uniformly, then one of its tokens uniformly.
 
-    In NASNet's space the groups are hidden states and operations, with equal probability as in the
+    In NASNet's space the groups are hidden states and operations, as likely as each other as in the
     paper, and the way to combine, which the paper's space does not have. A space without
     ``mutation_groups`` has one group with all its choices. The new option always differs.
     """

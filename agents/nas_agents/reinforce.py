@@ -26,7 +26,7 @@ class Reinforce(LSTMAgent):
     Args:
         mean_entropy_weight: Bonus for the entropy averaged over an architecture's tokens (nats),
             >= 0: beside ``entropy_weight``, which is for their sum, so that one setting suits few
-            tokens and many. A token gets 0.5 at most.
+            tokens and many. It is 0.5 per token at most.
         baseline_decay: Weight of the past in the moving average of rewards, in [0, 1).
         normalize_advantages: Divide the advantages of a batch by their root mean square, so that
             the scale of the rewards does not matter.
@@ -56,7 +56,7 @@ class Reinforce(LSTMAgent):
         reinforce_learner.search(self, env)
 
 
-# Section 4.1: 8 children a controller replica; the baseline's decay is not given, nor is there an
+# Section 4.1: 8 children per controller replica; the baseline's decay is not given, and there is no
 # entropy bonus. (The paper's 100 replicas update asynchronously.)
 ZOPH2016 = Reinforce(
     batch_size=8,
@@ -76,7 +76,7 @@ PRESETS: dict[str, Reinforce] = {
     "zoph2016": ZOPH2016,
     # Section 4.1: from 6 layers on, 2 more every 1,600 architectures.
     "zoph2016-convnet": replace(ZOPH2016, depth_schedule=(6, 2, 1600)),
-    # Section 4.2: one child a replica, but an update waits for the gradients of 10.
+    # Section 4.2: one child per replica, but an update waits for the gradients of 10.
     "zoph2016-rnn": replace(ZOPH2016, learning_rate=5e-4, batch_size=10),
     # Zoph et al. 2017, appendix A; PPO's clip range and epochs are not given: the values of
     # Schulman et al. 2017, table 3 and of common practice.

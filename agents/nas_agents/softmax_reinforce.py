@@ -27,10 +27,10 @@ EPSILON = 1e-8  # keeps advantages of 0 from a division by 0
 
 @dataclass(frozen=True)
 class SoftmaxReinforce(Options):
-    """Policy gradient on one independent categorical distribution a choice, by name.
+    """Policy gradient on one independent categorical distribution per choice, by name.
 
     Args:
-        batch_size: Architectures an update, >= 1; the benchmarks take 1.
+        batch_size: Architectures per update, >= 1; the benchmarks take 1.
         optimizer: ``"adam"``, or ``"ascent"``: plain gradient ascent.
         learning_rate: > 0.
         initial_scale: Standard deviation of the first logits, >= 0.
@@ -69,7 +69,7 @@ class SoftmaxReinforce(Options):
                 learner.update(*zip(*learnt, strict=True))
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward: a policy that converges asks again for what it likes."""
+        """Return the highest average reward: a policy asks again for what it likes."""
         return best_average(observed)
 
 
@@ -77,11 +77,11 @@ class SampledEpisode(NamedTuple):
     """A sampled architecture."""
 
     tokens: Tokens
-    rows: list[int]  # of the policy's logits, one a token; all different
+    rows: list[int]  # of the policy's logits, one per token; all different
 
 
 class Policy:
-    """Logits of every choice met so far: a row each, minus infinity where there is no option.
+    """Logits of every choice met so far, one row each; minus infinity for what is no option.
 
     A choice is known by its name and number of options. In a conditional space it gets its row
     when it is first open.
@@ -102,7 +102,7 @@ class Policy:
         self._cumulative: list[list[float]] = self.probabilities.cumsum(axis=1).tolist()
 
     def sample(self, choices: ChoiceTable) -> SampledEpisode:
-        """An architecture, token by token."""
+        """Draw an architecture, token by token."""
         tokens: list[int] = []
         rows: list[int] = []
         while (choice := choices.after(tuple(tokens))) is not None:
@@ -124,14 +124,14 @@ class Policy:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Along the last axis; minus infinity has probability 0."""
+    """Return probabilities along the last axis; minus infinity has probability 0."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: Floats = weights / weights.sum(axis=-1, keepdims=True)
     return probabilities
 
 
 class SoftmaxLearner:
-    """Moves the logits along the policy gradient. A choice off the path of a batch stays put."""
+    """What moves the logits along the policy gradient; choices off a batch's path stay put."""
 
     def __init__(self, settings: SoftmaxReinforce, policy: Policy) -> None:
         self.settings = settings
@@ -152,7 +152,7 @@ class SoftmaxLearner:
         self.policy.moved()
 
     def advantages(self, rewards: Sequence[float]) -> Floats:
-        """(episodes,) R - b, where b has these rewards in it already, as in both benchmarks."""
+        """Return (episodes,) R - b; b has these rewards in it already, as in both benchmarks."""
         scaled = self.settings.reward_scale * np.array(rewards, np.float64)
         advantages: Floats = scaled - self.baseline.let_in(float(scaled.mean()))
         if self.settings.normalize_advantages:
@@ -161,7 +161,7 @@ class SoftmaxLearner:
         return advantages
 
     def gradient(self, episodes: Sequence[SampledEpisode], advantages: Floats) -> Floats:
-        """(rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
+        """Return (rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
         probabilities = self.policy.probabilities
         gradient = np.zeros_like(probabilities)
         bonuses = np.zeros(len(gradient))
@@ -175,7 +175,7 @@ class SoftmaxLearner:
 
 
 def entropy_gradient(probabilities: Floats) -> Floats:
-    """Of each row's entropy H by its logits: -p (log p + H)."""
+    """Return the gradient of each row's entropy H by its logits: -p (log p + H)."""
     logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
     entropies = -(probabilities * logarithms).sum(axis=-1, keepdims=True)
     gradient: Floats = -probabilities * (logarithms + entropies)
@@ -183,14 +183,14 @@ def entropy_gradient(probabilities: Floats) -> Floats:
 
 
 class MovingAverage:
-    """Exponential, corrected for the zero that it starts from."""
+    """An exponential moving average, corrected for the zero that it starts from."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
         self.numerator = self.denominator = 0.0
 
     def let_in(self, value: float) -> float:
-        """The average with ``value`` in it."""
+        """Let ``value`` in and return the average."""
         self.numerator = self.decay * self.numerator + (1 - self.decay) * value
         self.denominator = self.decay * self.denominator + (1 - self.decay)
         return self.numerator / self.denominator

@@ -37,7 +37,7 @@ def search(settings: "PathConsistency", env: "NASVectorEnv[Any]") -> None:
 
 
 class ConsistencyLearner:
-    """Makes log-probabilities differ as the rewards do."""
+    """What makes log-probabilities differ as the rewards do."""
 
     def __init__(
         self, settings: "PathConsistency", controller: FusedController, rng: np.random.Generator
@@ -48,7 +48,7 @@ class ConsistencyLearner:
         self.optimizer = Optimizer(controller, settings.learning_rate)
 
     def learn(self, replay: Replay) -> list[Tokens]:
-        """Fit all that was seen; returns what to evaluate again."""
+        """Fit all that was seen, and return what to evaluate again."""
         settings = self.settings
         played = sum(replay.counts)
         progress = min(1.0, played / settings.annealing)
@@ -64,14 +64,14 @@ class ConsistencyLearner:
         return replay.again(best, settings.repeats, settings.most_repeats)
 
     def scores(self, replay: Replay) -> Tensor:
-        """(distinct,) standard scores of the rewards."""
+        """Return (distinct,) standard scores of the rewards."""
         means = replay.means
         middle, high = np.quantile(means, [0.5, 0.9])
         scores = (means - middle) / max((high - middle) / NORMAL_90, 1e-8)
         return torch.from_numpy(scores.clip(self.settings.lowest_score, 10.0)).float()
 
     def minibatch(self, best: Sequence[int]) -> Tensor:
-        """Rows of the replay: all while they are few, else the best and some at random."""
+        """Draw rows of the replay: all while they are few, else the best and some at random."""
         size = self.settings.minibatch_size
         if len(best) <= size:
             return torch.tensor(best)

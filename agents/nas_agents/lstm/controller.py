@@ -2,7 +2,7 @@
 
 It writes token by token: the embedding of the last token goes into an LSTM, whose output goes into
 the softmax of the open choice's kind, from which the next token is *sampled*. The agents that train
-it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
+it (``reinforce``, ``ppo``, ``priority_queue``, ``path_consistency``) differ in what it learns.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +25,11 @@ DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread here: the controller is small, and its threads would wait for cores
-    that train children (measured on two busy cores: 30 to 140 ms an architecture instead of 3).
-    """  # noqa: D205
+    """Keep torch to one thread inside the block.
+
+    The controller is small, and its threads would wait for cores that train children (measured on
+    two busy cores: 30 to 140 ms per architecture instead of 3).
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -73,9 +75,9 @@ class Controller(nn.Module):
         )
 
     def step(self, inputs: Tensor, opened: Opened, state: State) -> tuple[Tensor, State]:
-        """Log-probabilities (episodes, max_options) of the next token, and the LSTM's next state.
+        """Return log-probabilities (episodes, max_options) of the next token, and the next state.
 
-        ``inputs`` (episodes,) are the embeddings of the last tokens. The same numbers as
+        ``inputs`` (episodes,) are the embeddings of the last tokens. The numbers are those of
         ``log_probabilities``, whose ``nn.LSTM`` takes more than twice as long for a single step.
         """
         output = self.embedding(inputs)
@@ -90,7 +92,7 @@ class Controller(nn.Module):
         return self._log_softmax(output, opened, scores), State(following, anchors)
 
     def outputs(self, episodes: Episodes) -> Tensor:
-        """What the LSTM knows before each token: (episodes, max_length, hidden_size)."""
+        """Return what the LSTM knows before each token: (episodes, max_length, hidden_size)."""
         inputs = last_inputs(episodes.opened, episodes.tokens)
         output: Tensor = self.lstm(self.embedding(inputs))[0]
         return output
@@ -98,9 +100,9 @@ class Controller(nn.Module):
     def log_probabilities(
         self, episodes: Episodes, outputs: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Of the sampled tokens, and the entropy at each step; both (episodes, max_length).
+        """Return those of the sampled tokens and each step's entropy; (episodes, max_length).
 
-        ``outputs`` are those of the LSTM, where the caller has them already.
+        ``outputs`` are those of the LSTM, if the caller has them already.
         """
         outputs = self.outputs(episodes) if outputs is None else outputs
         names = episodes.opened.names
@@ -110,25 +112,25 @@ class Controller(nn.Module):
         return sampled, -(every.exp() * every).sum(-1)
 
     def first_state(self, episodes: int) -> State:
-        """Zeros."""
+        """Return zeros."""
         zeros = torch.zeros(episodes, self.settings.hidden_size)
         anchors = None if self.selection is None else self.selection.first_anchors(episodes)
         return State([(zeros, zeros)] * self.settings.layers, anchors)
 
     def depth_token(self, asked: int) -> int | None:
-        """What the schedule sets after ``asked`` architectures; None where there is none."""
+        """Return what the schedule sets after ``asked`` architectures; None without a schedule."""
         schedule, depths = self.settings.depth_schedule, self.vocabulary.depths
         return scheduled_token(schedule, depths, asked) if schedule and depths else None
 
     def path_of(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Opened]:
-        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+        """Return complete architectures as ``sample`` does: tokens, and the choices answered."""
         padded, path = self.vocabulary.path_of(tokens)
         if self.depth_token(0) is not None:
             path = self.vocabulary.depth_is_set(path, padded)
         return padded, path
 
     def _log_softmax(self, output: Tensor, opened: Opened, scores: Tensor | None) -> Tensor:
-        """(..., max_options), from the LSTM's output (..., hidden_size) and scores of bits."""
+        """Return (..., max_options), from the output (..., hidden_size) and scores of bits."""
         logits = self.softmaxes(output).gather(-1, opened.columns)
         if self.selection is not None and scores is not None:
             logits = self.selection.put_into(logits, opened.names, scores)
@@ -143,11 +145,11 @@ class Controller(nn.Module):
 
 
 class Optimizer:
-    """Adam on all that a network may learn, as one vector: an eighth of the calls for each step.
+    """Adam on all that a network may learn, as one vector: a step is an eighth of the calls.
 
     Args:
         network: Its parameters become views of the vector.
-        learning_rate: Adam's, > 0.
+        learning_rate: Rate of Adam, > 0.
     """
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
@@ -165,13 +167,13 @@ class Optimizer:
         self.square = torch.zeros_like(self.gradient)
 
     def minimize(self, loss: Tensor) -> None:
-        """One step down the gradient of ``loss``, a scalar."""
+        """Take one step down the gradient of ``loss``, a scalar."""
         self.gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
         self.step()
 
     def step(self) -> None:
-        """One step down ``gradient``: ``torch.optim.Adam``'s to the bit, in a third of its time."""
+        """Step down ``gradient`` as ``torch.optim.Adam``, to the bit, in a third of its time."""
         self.steps += 1
         first, second = 1 - DECAYS[0] ** self.steps, 1 - DECAYS[1] ** self.steps
         self.mean.lerp_(self.gradient, 1 - DECAYS[0])
@@ -182,12 +184,12 @@ class Optimizer:
 
 
 def _inputs(opened: Opened, tokens: Tensor) -> Tensor:
-    """Which embedding stands for a token of a kind; the shape of ``tokens``."""
+    """Return which embedding stands for a token of a kind, in the shape of ``tokens``."""
     return opened.columns[..., 0] + tokens + 1
 
 
 def last_inputs(opened: Opened, tokens: Tensor) -> Tensor:
-    """Before each token of whole episodes: the embedding of the one before; 0 at the first."""
+    """Return the embedding of the token before each one of whole episodes; 0 at the first."""
     inputs = _inputs(opened, tokens).roll(1, dims=1)
     inputs[:, 0] = 0
     return inputs
@@ -204,8 +206,8 @@ def sample(
     """Write architectures: their tokens (episodes, max_length), and the choices these answered.
 
     ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
-    ``exploration``, in [0, 1], is how often a token is uniform over its open options instead.
-    ``depth`` is the token of the choice named so, where it is not to be sampled.
+    ``exploration``, in [0, 1], is the share of tokens that are uniform over their open options
+    instead. ``depth`` is the token of the choice of that name, if it is not to be sampled.
     """
     path = controller.vocabulary.static_path(episodes)
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
@@ -246,8 +248,9 @@ def sample(
 
 
 def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """One option a row: what ``torch.multinomial`` does, without its checks, in a third of the
-    time. The first of exponential clocks with these rates rings with these probabilities.
-    """  # noqa: D205
+    """Draw one option per row, as ``torch.multinomial`` does: unchecked, in a third of its time.
+
+    The first of exponential clocks with these rates rings with these probabilities.
+    """
     clocks = torch.empty_like(probabilities).exponential_(generator=generator)
     return (probabilities / clocks).argmax(-1)

@@ -1,8 +1,8 @@
 """Deeper networks as a search goes on: Zoph & Le 2016, section 4.1.
 
-Where a space has a choice named ``depth``, the schedule sets its token: the controller does not
-sample it, and it has no part in the gradient. It depends on the number of architectures asked for
-before the batch alone, so that a resumed search goes on as it was.
+If a space has a choice named ``depth``, the schedule sets its token: the controller does not sample
+it, and it has no part in the gradient. It depends only on the number of architectures asked for
+before the batch, so that a resumed search goes on as it was.
 """
 
 from collections.abc import Sequence
@@ -16,9 +16,9 @@ DepthSchedule = tuple[Annotated[int, Ge(1)], Annotated[int, Ge(0)], Annotated[in
 
 
 def scheduled_token(schedule: DepthSchedule, depths: Sequence[int], asked: int) -> int:
-    """Which of ``depths`` it is after ``asked`` architectures, as a token.
+    """Return which of ``depths`` it is after ``asked`` architectures, as a token.
 
-    The deepest that is not beyond the schedule; the shallowest where all are.
+    It is the deepest that is not beyond the schedule, or the shallowest if all are.
     """
     first, step, every = schedule
     depth = first + step * (asked // every)

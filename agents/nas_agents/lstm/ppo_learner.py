@@ -1,4 +1,4 @@
-"""PPO on the LSTM controller: minibatches of each batch, with a critic where asked for."""
+"""PPO on the LSTM controller: minibatches of each batch, with a critic if asked for."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +32,7 @@ class ActorCritic(Controller):
         self.value = nn.Parameter(torch.zeros(settings.hidden_size))
 
     def values(self, outputs: Tensor) -> Tensor:
-        """(episodes, max_length), from the LSTM's outputs."""
+        """Return (episodes, max_length), from the LSTM's outputs."""
         values: Tensor = outputs @ self.value
         return values
 
@@ -60,7 +60,7 @@ class PPOLearner(ReinforceLearner):
                 self.optimizer.minimize(self.clipped(episodes.of(rows), old, weights, values))
 
     def credit(self, episodes: Episodes, earned: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Each token's advantage, and its value as the critic should have it."""
+        """Return each token's advantage, and its value as the critic should have it."""
         if not isinstance(self.controller, ActorCritic):
             return earned, earned
         values = self.controller.values(outputs)
@@ -71,7 +71,7 @@ class PPOLearner(ReinforceLearner):
     def clipped(
         self, episodes: Episodes, sampled_with: Tensor, advantages: Tensor, targets: Tensor
     ) -> Tensor:
-        """The loss of a minibatch: all but the first argument are (episodes, max_length)."""
+        """Return a minibatch's loss; all but the first argument are (episodes, max_length)."""
         outputs = self.controller.outputs(episodes)
         loss, _ = self.loss(episodes, advantages, sampled_with, outputs)
         if isinstance(self.controller, ActorCritic):
@@ -82,16 +82,16 @@ class PPOLearner(ReinforceLearner):
 
 
 def gae(rewards: Tensor, values: Tensor, decisions: Tensor, decay: float) -> Tensor:
-    """Generalized advantage estimates (Schulman et al. 2016, equation 16), undiscounted.
+    """Estimate generalized advantages (Schulman et al. 2016, equation 16), undiscounted.
 
     Args:
         rewards: (episodes,), each for the whole episode.
         values: (episodes, max_length), before each token.
         decisions: (episodes, max_length) bool; a token that had no alternative is no step.
-        decay: Lambda.
+        decay: Lambda, in [0, 1].
 
     Returns:
-        (episodes, max_length); 0 where there was nothing to decide.
+        (episodes, max_length); 0 if there was nothing to decide.
     """
     following, carried = rewards, torch.zeros_like(rewards)
     advantages = torch.zeros_like(values)

@@ -32,7 +32,7 @@ def search(settings: "PriorityQueue", env: "NASVectorEnv[Any]") -> None:
 
 
 class QueueLearner:
-    """Raises the likelihood of what is in the queue."""
+    """What raises the likelihood of the queue."""
 
     def __init__(self, settings: "PriorityQueue", controller: FusedController) -> None:
         self.settings = settings
@@ -40,7 +40,7 @@ class QueueLearner:
         self.optimizer = Optimizer(controller, settings.learning_rate)
 
     def learn(self, replay: Replay) -> list[Tokens]:
-        """Train on the best so far; returns which of them to evaluate again."""
+        """Train on the best so far, and return which of them to evaluate again."""
         best = replay.best_first()[: self.settings.queue_size]
         ranks = torch.arange(len(best)) / max(1, len(best) - 1)
         weights = (-self.settings.rank_decay * ranks).softmax(0)
@@ -54,12 +54,12 @@ class QueueLearner:
         return replay.again(best, self.settings.repeats, self.settings.most_repeats)
 
     def imitate(self, queue: Episodes) -> None:
-        """Of the negative log-likelihood of the queue, weighted, less the bonus for entropy."""
+        """Add the gradient of the queue's weighted negative log-likelihood, less the entropy's."""
         of_entropy = -self.settings.entropy_weight / len(queue.rewards)
         self.controller.differentiate(queue, lambda _: -queue.rewards, of_entropy)
 
     def reinforce(self, replay: Replay) -> None:
-        """Of REINFORCE's loss on the newest architectures, times ``gradient_weight``."""
+        """Add ``gradient_weight`` times the gradient of REINFORCE's loss on the newest ones."""
         newest = torch.arange(len(replay.counts))[-self.settings.batch_size :]
         rewards = torch.tensor(replay.means)[newest].float()
         advantages = (rewards - rewards.mean()) / (rewards.std(correction=0) + 1e-8)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from nas_agents.reinforce import Reinforce
     from nas_gym.envs.vector_env import NASVectorEnv
 
-MOST = 0.5  # of mean_entropy_weight for a token: more would hide the reward of one or two tokens
+MOST = 0.5  # of mean_entropy_weight per token: more would hide the reward of one or two tokens
 
 
 def search(settings: "Reinforce", env: "NASVectorEnv[Any]") -> None:
@@ -56,7 +56,7 @@ def sample_round(
 
 
 class ReinforceLearner:
-    """Moves the controller along the policy gradient."""
+    """What moves the controller along the policy gradient."""
 
     def __init__(self, settings: "Reinforce", controller: Controller) -> None:
         self.settings = settings
@@ -75,7 +75,7 @@ class ReinforceLearner:
             self.optimizer.minimize(loss)
 
     def advantages(self, rewards: Tensor) -> Tensor:
-        """(episodes,) R - b; then b moves."""
+        """Return (episodes,) R - b; then move b."""
         mean = float(rewards.mean())
         if self.baseline is None:
             self.baseline = mean
@@ -93,13 +93,13 @@ class ReinforceLearner:
         sampled_with: Tensor | None,
         outputs: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The scalar whose gradient is Zoph & Le's, with its sign turned; the log-probabilities.
+        """Return the scalar whose gradient is minus Zoph & Le's, and the log-probabilities.
 
         Args:
             episodes: A batch, or some of it.
-            advantages: (episodes, max_length), or (episodes, 1) where all tokens share one.
+            advantages: (episodes, max_length), or (episodes, 1) if all tokens share one.
             sampled_with: The log-probabilities before the batch's first update; None is then.
-            outputs: Of the controller's LSTM, where the caller has them already.
+            outputs: Those of the controller's LSTM, if the caller has them already.
         """
         log_probabilities, entropies = self.controller.log_probabilities(episodes, outputs)
         clip = self.settings.clip_range

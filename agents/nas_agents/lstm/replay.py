@@ -1,4 +1,4 @@
-"""What the agents that learn from all earlier rewards share: the memory, and what they ask next."""
+"""What agents that learn from all earlier rewards share: the memory, and what they ask next."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -49,20 +49,20 @@ class Replay:
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
-        """(distinct,) mean reward of each architecture."""
+        """Mean reward of each architecture, (distinct,)."""
         return np.divide(self.sums, self.counts, dtype=np.float64)
 
     def best_first(self) -> list[int]:
-        """Rows by mean reward; of equals the older first."""
+        """Return the rows by mean reward; of equals the older is first."""
         return list(np.argsort(-self.means, kind="stable"))
 
     def again(self, rows: Sequence[int], count: int, most: int) -> list[Tokens]:
-        """The first ``count`` of the rows that were evaluated less than ``most`` times."""
+        """Return the first ``count`` of the rows that were evaluated less than ``most`` times."""
         names = list(self.rows)
         return [names[row] for row in rows if self.counts[row] < most][:count]
 
     def paths(self, rows: Tensor) -> tuple[Tensor, Opened]:
-        """Tokens and choices of some architectures, as ``sample`` gives them."""
+        """Return tokens and choices of some architectures, as ``sample`` gives them."""
         assert self._tokens is not None
         assert self._opened is not None
         return self._tokens[rows], Opened(*(part[rows] for part in self._opened))
@@ -89,13 +89,13 @@ def search_with_replay(
     """Play random architectures, then what the controller writes as it learns, to the last one.
 
     Args:
-        env: Where the budget is.
+        env: The environment, with a budget.
         controller: Writes the architectures.
-        generator: For the samples.
+        generator: Source of randomness for the samples.
         learn: Called before each batch with all that was played; what it returns is played first.
         random_first: Random architectures before anything is learnt, >= 1.
         distinct: Pass over what was played before, while the controller still finds others.
-        exploration: How often a token is uniform instead.
+        exploration: Share of tokens that are uniform over their options instead, in [0, 1].
     """
     replay = Replay(controller)
     batch_size = controller.settings.batch_size
@@ -127,7 +127,7 @@ def _written(
     exploration: float,
     depth: int | None,
 ) -> list[Tokens]:
-    """``count`` samples that are not ``known``, nor in the batch already, where there are such."""
+    """Write ``count`` samples that are not ``known`` nor in the batch, if there are such."""
     found: list[Tokens] = []
     spare: list[Tokens] = []
     for _ in range(TRIES):
@@ -144,7 +144,7 @@ def _written(
 
 
 def whole(choices: ChoiceTable, padded: Sequence[int]) -> Tokens:
-    """The tokens of an episode without those after its completion."""
+    """Return the tokens of an episode without those after its completion."""
     if choices.static is not None:
         return tuple(padded[: len(choices.static)])
     tokens: Tokens = ()
@@ -154,9 +154,9 @@ def whole(choices: ChoiceTable, padded: Sequence[int]) -> Tokens:
 
 
 def most_trusted(observed: Sequence[Observed]) -> Tokens:
-    """The highest mean reward less its standard error, which repeats make known.
+    """Return the highest mean reward less its standard error, which repeats make known.
 
-    Of architectures seen once the best has mostly been lucky; one that stayed good is preferred.
+    The best of many that were seen once was mostly lucky, so one that stayed good is preferred.
     Without repeats it is the best reward.
     """
     rewards: dict[Tokens, list[float]] = {}

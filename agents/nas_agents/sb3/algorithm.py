@@ -92,7 +92,7 @@ class TunedSB3(Options):
 
     Args:
         batch_size: Episodes per round, >= 1.
-        learning_rate: Of Adam, > 0.
+        learning_rate: Rate of Adam, > 0.
         net_arch: Units of each hidden layer, >= 1, of each network (policy and value, if both).
     """
 
@@ -123,8 +123,8 @@ class OnPolicySB3(TunedSB3):
 
     Args:
         episodes_per_update: Episodes an update learns from, >= 1; rounded up to whole rounds.
-        gae_lambda: Of generalized advantage estimation, in [0, 1]; 1 takes the episode's reward
-            less the value of each step.
+        gae_lambda: Lambda of generalized advantage estimation, in [0, 1]; 1 takes the episode's
+            reward less the value of each step.
         ent_coef: Bonus for the policy's entropy (nats per token), >= 0.
         vf_coef: Weight of the value network's loss, >= 0.
     """

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SB3DQN(TunedSB3):
-    """Learns the value of every token; takes the best one, and sometimes any.
+    """The value of every token, learnt; takes the best one, and sometimes any.
 
     Args:
         learning_starts: Random episodes before the first update, >= 1.

@@ -7,9 +7,9 @@ from stable_baselines3 import DQN
 
 
 class EpisodicDQN(DQN):
-    """Explores in each episode on its own.
+    """DQN that explores in each episode on its own.
 
-    SB3's draws one number for all episodes of a round. They are in lockstep and begin alike, so
+    SB3's DQN draws one number for all episodes of a round. They are in lockstep and begin alike, so
     they would be one architecture, asked for many times, whenever it does not explore.
     """
 

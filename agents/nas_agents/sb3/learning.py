@@ -75,7 +75,7 @@ class Apart:
 
 
 class _VecEnv(StandardizedVecEnv):
-    """Leaves the algorithm's generators and its single thread while children are evaluated."""
+    """The environment without the algorithm's global state while children are evaluated."""
 
     def __init__(self, env: NASVectorEnv[Any], apart: Apart) -> None:
         super().__init__(env)

@@ -21,7 +21,7 @@ class SB3PPO(OnPolicySB3):
 
     Args:
         n_epochs: Updates on each batch of episodes, >= 1; a batch is one minibatch.
-        clip_range: Of the probability ratio, > 0.
+        clip_range: Clipping of the probability ratio, > 0.
     """
 
     n_epochs: Annotated[int, Ge(1)] = 4

@@ -13,7 +13,7 @@ Codes = Ints  # (architectures, names): 0 absent, else 1 + index of the option
 
 
 class Encoder:
-    """Numbers the choices by name and their options by value, as they are seen."""
+    """Numbers for choices, by name, and for their options, by value, as they are seen."""
 
     def __init__(self, choices: ChoiceTable) -> None:
         self.choices = choices
@@ -24,11 +24,11 @@ class Encoder:
 
     @property
     def sizes(self) -> Ints:
-        """(names,) codes that each choice can have, "absent" included."""
+        """How many codes each choice can have, (names,), "absent" included."""
         return np.array([len(options) + 1 for options in self._options], np.int64)
 
     def codes_of(self, choice: Choice) -> tuple[int, list[int]]:
-        """The choice's column, and the code of each of its options."""
+        """Return the choice's column, and the code of each of its options."""
         column = self._columns.setdefault(choice.name, len(self._columns))
         if column == len(self._options):
             self._options.append([])
@@ -37,7 +37,7 @@ class Encoder:
         return column, [known.index(option) + 1 for option in choice.options]
 
     def encode(self, architectures: Sequence[Tokens]) -> Codes:
-        """(architectures, names) codes."""
+        """Return (architectures, names) codes."""
         if self.choices.static is not None:
             return np.array(architectures, np.int64).reshape(-1, len(self._columns)) + 1
         rows: list[dict[int, int]] = []

@@ -1,6 +1,6 @@
 """A Gaussian process over architectures: what a reward is expected to be, and how sure that is.
 
-The kernel compares architectures choice by choice, by name, with one weight a choice (the
+The kernel compares architectures choice by choice, by name, with one weight per choice (the
 "transformed overlap" kernel of Wan et al. 2021, arXiv 2102.07188, without its scale):
 ``amplitude * exp(-sum of the weights of the choices that differ)``. A product over choices lets any
 of them interact. Two independent parts come on top: what is peculiar to one architecture (a
@@ -43,13 +43,13 @@ class Posterior(NamedTuple):
     hot: Floats  # (architectures, codes)
 
     def take(self, places: Ints) -> "Posterior":
-        """The same of fewer architectures."""
+        """Return the same of fewer architectures."""
         return Posterior(
             self.mean[places], self.deviation[places], self.explained[:, places], self.hot[places]
         )
 
     def joined(self, other: "Posterior") -> "Posterior":
-        """The same of both, of one fit: first these, then those of ``other``."""
+        """Return the same of these and, after them, those of ``other``, both of one fit."""
         return Posterior(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.deviation, other.deviation]),
@@ -59,7 +59,7 @@ class Posterior(NamedTuple):
 
 
 class Predictor:
-    """Learns from all observations; repeats of an architecture count as its mean and their number.
+    """The process, given all observations; repeats count as their mean and their number.
 
     Args:
         choices: The space's choices.
@@ -84,7 +84,7 @@ class Predictor:
         return tokens in self._places
 
     def observe(self, observed: Iterable[Observed]) -> None:
-        """Take note; ``fit`` makes use of it."""
+        """Take note of rewards, for the next ``fit``."""
         for tokens, reward in observed:
             i = self._places.setdefault(tokens, len(self.tokens))
             if i == len(self.tokens):
@@ -120,7 +120,7 @@ class Predictor:
         self._condition()
 
     def posterior(self, architectures: Sequence[Tokens]) -> Posterior:
-        """What is known of ``architectures``, observed ones or not, after ``fit``."""
+        """Return what is known of ``architectures``, observed ones or not, after ``fit``."""
         hot = self._hot(self.encoder.encode(architectures))
         cross = self._kernel(self._points_hot, hot) + CONSTANT
         amplitude, own = np.exp(self._logs[:NOISE])
@@ -134,7 +134,7 @@ class Predictor:
         return Posterior(self._half @ explained, deviation, explained, hot)
 
     def samples(self, posterior: Posterior, count: int, rng: np.random.Generator) -> Floats:
-        """(count, architectures): draws of all warped rewards together."""
+        """Draw all warped rewards together, ``count`` times: (count, architectures)."""
         covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
         covariance -= posterior.explained.T @ posterior.explained
         np.fill_diagonal(covariance, posterior.deviation**2)
@@ -142,7 +142,7 @@ class Predictor:
         return posterior.mean + normal @ _cholesky(covariance).T
 
     def gradient(self, hot: Floats, subset: Ints) -> Floats:
-        """Of ``loss``, by the logarithms of the hyperparameters."""
+        """Return the gradient of ``loss`` by the logarithms of the hyperparameters."""
         own, noise = np.exp(self._logs[OWN:WEIGHTS])
         kernel, slope, counts, warped = self._parts(hot, subset)
         inverse = np.linalg.inv(self._covariance(kernel, slope, counts))
@@ -165,7 +165,7 @@ class Predictor:
         return gradient + (self._logs - centre) / variance
 
     def loss(self, hot: Floats, subset: Ints) -> float:
-        """Minus the log posterior density of the hyperparameters, up to a constant."""
+        """Return minus the log posterior density of the hyperparameters, up to a constant."""
         noise = np.exp(self._logs[NOISE])
         kernel, slope, counts, warped = self._parts(hot, subset)
         covariance = self._covariance(kernel, slope, counts)
@@ -184,7 +184,7 @@ class Predictor:
             self._logs = np.clip(moved, -12.0, 4.0)
 
     def _prior(self) -> tuple[Floats, Floats]:
-        """Mean and variance of the normal prior on the logarithms."""
+        """Return mean and variance of the normal prior on the logarithms."""
         names = len(self._logs) - WEIGHTS
         centre = np.full(len(self._logs), np.log(TOTAL_WEIGHT / max(1, names)))
         centre[:WEIGHTS] = CENTRES
@@ -198,7 +198,7 @@ class Predictor:
         return self._kernel(hot, hot), self.warp.slope(means), counts, self.warp(means)
 
     def _covariance(self, kernel: Floats, slope: Floats, counts: Floats) -> Floats:
-        """Of the mean rewards; noise that is equal in rewards is not so in warped ones."""
+        """Return that of the means of rewards; noise equal in rewards is unequal in warped ones."""
         own, noise = np.exp(self._logs[OWN:WEIGHTS])
         covariance = kernel + CONSTANT
         covariance.flat[:: len(covariance) + 1] += own + slope**2 * noise / counts + JITTER
@@ -232,7 +232,7 @@ class Predictor:
         self._codes = np.pad(self._codes, ((0, 0), (0, len(self._sizes) - self._codes.shape[1])))
 
     def _hot(self, codes: Codes) -> Floats:
-        """(architectures, codes) one-hot; names and options newer than the fit match nothing."""
+        """Return (architectures, codes) one-hot; what is newer than the fit matches nothing."""
         codes = codes[:, : len(self._sizes)]
         rows, columns = np.nonzero(codes < self._sizes[: codes.shape[1]])
         starts = np.cumsum(self._sizes) - self._sizes
@@ -242,7 +242,7 @@ class Predictor:
 
 
 def _best_and_latest(order: Ints, limit: int) -> Ints:
-    """Of places ordered from best to worst: the best two thirds of ``limit`` and the latest."""
+    """Return, of places from best to worst, the best two thirds of ``limit`` and the latest."""
     if len(order) <= limit:
         return np.arange(len(order))
     best, rest = np.split(order, [2 * limit // 3])

@@ -12,8 +12,8 @@ OFFSET = 0.3  # below it (times the median regret) differences count in proporti
 class Warp(NamedTuple):
     """Rewards on a scale where the good ones are told apart and the bad ones are merely bad.
 
-    Minus the logarithm of (regret / median regret + ``OFFSET``), standardised. A monotone function
-    that does not depend on the rewards' unit or origin.
+    It is minus the logarithm of (regret / median regret + ``OFFSET``), standardised: a monotone
+    function that does not depend on the rewards' unit or origin.
     """
 
     top: float  # best mean reward of an architecture
@@ -22,11 +22,11 @@ class Warp(NamedTuple):
     spread: float  # > 0
 
     def __call__(self, rewards: Floats) -> Floats:
-        """The warped rewards; those above ``top`` count as ``top``."""
+        """Return the warped rewards; those above ``top`` count as ``top``."""
         return (self._log(rewards) - self.shift) / self.spread
 
     def slope(self, rewards: Floats) -> Floats:
-        """Derivative, relative to that at ``top``; in (0, 1]."""
+        """Return the derivative, relative to that at ``top``; in (0, 1]."""
         return OFFSET / (self._regret(rewards) + OFFSET)
 
     @property
@@ -42,7 +42,7 @@ class Warp(NamedTuple):
 
 
 def warp_of(rewards: Floats) -> Warp:
-    """The warp that fits these mean rewards, (architectures,)."""
+    """Return the warp that fits these mean rewards, (architectures,)."""
     top = float(rewards.max())
     regret = top - rewards
     scale = float(np.median(regret)) or float(regret.mean()) or 1.0

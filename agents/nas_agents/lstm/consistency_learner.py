@@ -10,7 +10,7 @@ from torch import Tensor
 from nas_agents.lstm.controller import Optimizer
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, search_with_replay
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.vocabulary import Episodes
 from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
@@ -22,17 +22,8 @@ NORMAL_90 = 1.2816  # the standard normal distribution's 0.9 quantile
 
 def search(settings: "PathConsistency", env: "NASVectorEnv[Any]") -> None:
     """Play random architectures, then what the controller writes as it learns."""
-    generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-    controller = FusedController(settings, Vocabulary(env.choices, env.np_random), generator)
-    learner = ConsistencyLearner(settings, controller, env.np_random)
     search_with_replay(
-        env,
-        controller,
-        generator,
-        learner.learn,
-        random_first=settings.random_first,
-        distinct=settings.distinct,
-        exploration=settings.exploration,
+        settings, env, lambda controller, rng: ConsistencyLearner(settings, controller, rng).learn
     )
 
 

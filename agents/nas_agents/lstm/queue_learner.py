@@ -7,7 +7,7 @@ import torch
 from nas_agents.lstm.controller import Optimizer
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, search_with_replay
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.vocabulary import Episodes
 from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
@@ -17,17 +17,8 @@ if TYPE_CHECKING:
 
 def search(settings: "PriorityQueue", env: "NASVectorEnv[Any]") -> None:
     """Play random architectures, then what the controller writes as it learns."""
-    generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-    controller = FusedController(settings, Vocabulary(env.choices, env.np_random), generator)
-    learner = QueueLearner(settings, controller)
     search_with_replay(
-        env,
-        controller,
-        generator,
-        learner.learn,
-        random_first=settings.random_first,
-        distinct=settings.distinct,
-        exploration=settings.exploration,
+        settings, env, lambda controller, _: QueueLearner(settings, controller).learn
     )
 
 

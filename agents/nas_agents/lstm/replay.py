@@ -10,13 +10,16 @@ from torch import Tensor
 
 from nas_agents.lstm.controller import Controller, one_thread, sample
 from nas_agents.lstm.depth_schedule import DEPTH
-from nas_agents.lstm.vocabulary import Opened
+from nas_agents.lstm.fused_controller import FusedController
+from nas_agents.lstm.vocabulary import Opened, Vocabulary
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.search_spaces.moves import random_tokens
 
 if TYPE_CHECKING:
+    from nas_agents.path_consistency import PathConsistency
+    from nas_agents.priority_queue import PriorityQueue
     from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 TRIES = 8  # rounds of samples in which new architectures are looked for
@@ -76,43 +79,40 @@ class Replay:
             self._opened = Opened(*(torch.cat(pair) for pair in parts))
 
 
+Learn = Callable[[Replay], Sequence[Tokens]]  # from all that was played to what is played first
+
+
 def search_with_replay(
+    settings: "PriorityQueue | PathConsistency",
     env: "NASVectorEnv[Any]",
-    controller: Controller,
-    generator: torch.Generator,
-    learn: Callable[[Replay], Sequence[Tokens]],
-    *,
-    random_first: int,
-    distinct: bool,
-    exploration: float,
+    learning: Callable[[FusedController, np.random.Generator], Learn],
 ) -> None:
     """Play random architectures, then what the controller writes as it learns, to the last one.
 
     Args:
+        settings: The agent's.
         env: The environment, with a budget.
-        controller: Writes the architectures.
-        generator: Source of randomness for the samples.
-        learn: Called before each batch with all that was played; what it returns is played first.
-        random_first: Random architectures before anything is learnt, >= 1.
-        distinct: Pass over what was played before, while the controller still finds others.
-        exploration: Share of tokens that are uniform over their options instead, in [0, 1].
+        learning: Makes what is called before each batch.
     """
+    generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
+    controller = FusedController(settings, Vocabulary(env.choices, env.np_random), generator)
+    learn = learning(controller, env.np_random)
     replay = Replay(controller)
-    batch_size = controller.settings.batch_size
     played = 0
     while env.remaining > 0:
-        count = int(min(batch_size, env.remaining))
+        count = int(min(settings.batch_size, env.remaining))
         depth = controller.depth_token(env.ledger.requests)
-        if played < random_first:
-            count = min(count, random_first - played)
+        if played < settings.random_first:
+            count = min(count, settings.random_first - played)
             given = {} if depth is None else {DEPTH: controller.vocabulary.depths[depth]}
             batch = [random_tokens(env.space, env.np_random, given) for _ in range(count)]
         else:
             with one_thread():
                 batch = list(learn(replay))[:count]
-            known = replay.rows if distinct else {}
+            known = replay.rows if settings.distinct else {}
+            missing = count - len(batch)
             batch += _written(
-                controller, generator, known, batch, count - len(batch), exploration, depth
+                controller, generator, known, batch, missing, settings.exploration, depth
             )
         replay.add(env.play(batch))
         played += count

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv, Played
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Observed(NamedTuple):
     """One answered request, as an agent saw it."""
 
-    tokens: tuple[int, ...]
+    tokens: Tokens
     reward: float
 
 
@@ -41,9 +42,6 @@ class Agent(Protocol):
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Spend the budget: step or ``play`` until ``env.remaining`` is 0."""
-
-
-Tokens = tuple[int, ...]
 
 
 TOP = 30  # architectures with the highest averages, among which the choice is made

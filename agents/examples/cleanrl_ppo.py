@@ -3,7 +3,7 @@
     python agents/examples/cleanrl_ppo.py
 
 The environment looks accuracies up in the benchmark's table; any other id works as well. Rounds are
-in lockstep: every episode of ``num_envs`` ends at the same step, and only there is a reward.
+in lockstep: all ``num_envs`` episodes end at the same step, and there is a reward only there.
 """
 
 import gymnasium as gym
@@ -30,14 +30,14 @@ class Agent(nn.Module):
         self.critic = nn.Sequential(nn.Linear(features, 64), nn.Tanh(), nn.Linear(64, 1))
 
     def forward(self, observations: Tensor, masks: Tensor) -> tuple[Categorical, Tensor]:
-        """The distribution over open tokens and the value, for (n, length) and (n, options)."""
+        """Return the distribution over open tokens and the value, of (n, length), (n, options)."""
         features = nn.functional.one_hot(observations, self.options + 1).flatten(1).float()
         logits = self.actor(features).masked_fill(masks == 0, -1e9)
         return Categorical(logits=logits), self.critic(features).squeeze(-1)
 
 
 def main(evaluations: int = 400, num_envs: int = 8, seed: int = 0) -> list[float]:
-    """Search; prints the best cell, returns the accuracies in order."""
+    """Search, print the best cell and return the accuracies in order."""
     torch.manual_seed(seed)
     envs = gym.make_vec("NASBench201-v0", num_envs=num_envs)
     length, options = envs.single_observation_space.shape[0], int(envs.single_action_space.n)

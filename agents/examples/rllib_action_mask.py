@@ -29,7 +29,7 @@ FLOAT_MIN = torch.finfo(torch.float32).min
 
 
 def make_env() -> gym.Env[Any, Any]:
-    """NAS-Bench-201 with ``{"action_mask": …, "observations": …}`` as observation, both floats."""
+    """Make NAS-Bench-201 that observes ``{"action_mask": …, "observations": …}``, both floats."""
     return MaskInObservation(gym.make("NASBench201-v0"), flatten=True)
 
 
@@ -44,15 +44,15 @@ class MaskedModel(nn.Module):
         )
 
     def forward(self, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """From ``{"obs": {"action_mask": (n, options), "observations": (n, size)}}``."""
+        """Read ``{"obs": {"action_mask": (n, options), "observations": (n, size)}}``."""
         mask, observations = batch["obs"]["action_mask"], batch["obs"]["observations"]
-        # The logarithm of 1 is 0, that of 0 minus infinity.
+        # The logarithm of 1 is 0; that of 0 is minus infinity.
         closed = torch.log(mask).clamp(min=FLOAT_MIN)
         return {"action_dist_inputs": self.network(observations) + closed}
 
 
 def main(episodes: int = 200, seed: int = 0) -> list[float]:
-    """Learn episode by episode; returns the rewards."""
+    """Learn episode by episode and return the rewards."""
     torch.manual_seed(seed)
     env = make_env()
     model = MaskedModel(env.observation_space, env.action_space)

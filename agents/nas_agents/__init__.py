@@ -1,4 +1,4 @@
-"""The agents: one file each. ``nas_gym`` finds them through ``AGENTS``, never by import."""
+"""Agents, one file each. ``nas_gym`` finds them through ``AGENTS``, never by import."""
 
 # name -> "module:class"; the module's PRESETS has its named settings.
 AGENTS: dict[str, str] = {

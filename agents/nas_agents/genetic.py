@@ -1,4 +1,4 @@
-"""A genetic algorithm: Goldberg 1989's generations with tournaments and uniform crossover.
+"""A genetic algorithm: Goldberg 1989's generations, with tournaments and uniform crossover.
 
 Tournament selection is Goldberg & Deb 1991's, uniform crossover Syswerda 1989's, elitism De Jong
 1975's, and the mutation of each gene with a probability of one over their number Mühlenbein 1992's.
@@ -6,54 +6,54 @@ Tournament selection is Goldberg & Deb 1991's, uniform crossover Syswerda 1989's
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average, play_in_batches
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, crossover, mutate_each, random_tokens
+from nas_gym.options import Options
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import crossover, mutate_each, random_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
-class Genetic:
-    """Generation after generation: the best stay, tournament winners have children.
+class Genetic(Options):
+    """Generations in which the best stay and the winners of tournaments have children.
 
     Args:
-        population_size: Architectures a generation, >= 2; those of the first are random.
-        tournament_size: Drawn with replacement for each parent; the best of them it is. >= 1; 1
-            selects at random.
+        population_size: Architectures per generation, >= 2; those of the first are random.
+        tournament_size: Members drawn with replacement for each parent, which is the best of them,
+            >= 1; 1 selects at random.
         crossover_probability: How often a child has two parents, in [0, 1]; else it has one.
-        mutations: Choices of a child that mutation changes on average, >= 0: each with
+        mutations: Choices of a child that mutation changes on average, >= 0; each changes with
             probability ``mutations / number of choices``.
         elite_size: Best members that go into the next generation as they are, without another
-            evaluation; 0 to below ``population_size``.
+            evaluation, from 0 to below ``population_size``.
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    population_size: int = 30
-    tournament_size: int = 5
-    crossover_probability: float = 0.9
-    mutations: float = 1.0
-    elite_size: int = 2
-    batch_size: int = 8
+    population_size: Annotated[int, Ge(2)] = 30
+    tournament_size: Annotated[int, Ge(1)] = 5
+    crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
+    mutations: Annotated[float, Ge(0)] = 1.0
+    elite_size: Annotated[int, Ge(0)] = 2
+    batch_size: Annotated[int, Ge(1)] = 8
 
     def __post_init__(self) -> None:
-        if self.population_size < 2:
-            raise InvalidOption(f"population_size is {self.population_size}: give 2 or more")
-        for name in ("tournament_size", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
-        if not 0 <= self.elite_size < self.population_size:
+        super().__post_init__()
+        if self.elite_size >= self.population_size:
             raise InvalidOption(
-                f"elite_size is {self.elite_size}: give 0 to below the population's "
+                f"elite_size is {self.elite_size}: give less than population_size, "
                 f"{self.population_size}"
             )
-        check_breeding(self.crossover_probability, self.mutations)
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Breed generations until the budget is spent."""
         rng = env.np_random
         population: list[Played] = []
@@ -66,13 +66,13 @@ class Genetic:
             population = ranked[: self.elite_size]
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward."""
+        """Return the highest average reward."""
         return best_average(observed)
 
     def _children(
-        self, space: SearchSpace[Any], ranked: Sequence[Played], rng: np.random.Generator
+        self, space: SearchSpace[Any], ranked: Sequence["Played"], rng: "np.random.Generator"
     ) -> list[Tokens]:
-        """The rest of the next generation; ``ranked`` has the best first."""
+        """Return the rest of the next generation; ``ranked`` has the best first."""
 
         def parent() -> Tokens:
             # The smallest of the places drawn is that of the best member drawn.
@@ -84,25 +84,15 @@ class Genetic:
         return [child() for _ in range(self.population_size - self.elite_size)]
 
 
-def check_breeding(crossover_probability: float, mutations: float) -> None:
-    """Raise InvalidOption where ``breed`` cannot work with these."""
-    if not 0 <= crossover_probability <= 1:
-        raise InvalidOption(
-            f"crossover_probability is {crossover_probability}: give a number from 0 to 1"
-        )
-    if not mutations >= 0:
-        raise InvalidOption(f"mutations is {mutations}: give 0 or more")
-
-
 def breed(
     space: SearchSpace[Any],
     one: Tokens,
     other: Tokens,
-    rng: np.random.Generator,
+    rng: "np.random.Generator",
     crossover_probability: float,
     mutations: float,
 ) -> Tokens:
-    """A mutated child of both, or with probability ``1 - crossover_probability`` of ``one``."""
+    """Return a mutated child of both, or of ``one`` as often as there is no crossover."""
     both = rng.random() < crossover_probability
     child = crossover(space, one, other, rng) if both else one
     return mutate_each(space, child, rng, min(1.0, mutations / len(child)))

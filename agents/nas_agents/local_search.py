@@ -2,39 +2,39 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.agent import play_in_batches, without_copies
-from nas_gym.envs.vector_env import NASVectorEnv, Played
-from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.moves import Tokens, neighbours, random_tokens
+from nas_gym.options import Options
+from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.search_spaces.moves import neighbours, random_tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
-class LocalSearch:
-    """Evaluates what differs by one choice, moves to the best of it, restarts where none is better.
+class LocalSearch(Options):
+    """A climb to the best of what differs by one choice, which restarts when none is better.
 
-    What was evaluated is not evaluated again (unless the space seems used up): its first reward
-    stands, noisy or not, and it is left out of the neighbours of where the search stands.
+    Nothing is evaluated twice (unless the space seems used up): its first reward counts, noisy or
+    not, and it is left out of the neighbours of where the search stands.
 
     Args:
         starts: Random architectures evaluated at each start, of which the best is taken, >= 1.
         first_improvement: Move after the first batch that has something better, instead of after
             all neighbours.
-        batch_size: Neighbours evaluated at once, >= 1. The history depends on it with
-            ``first_improvement`` alone, which takes the best of a batch.
+        batch_size: Neighbours evaluated at once, >= 1. The history depends on it only with
+            ``first_improvement``, which takes the best of a batch.
     """
 
-    starts: int = 20
+    starts: Annotated[int, Ge(1)] = 20
     first_improvement: bool = True
-    batch_size: int = 4
+    batch_size: Annotated[int, Ge(1)] = 4
 
-    def __post_init__(self) -> None:
-        for name in ("starts", "batch_size"):
-            if getattr(self, name) < 1:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 1 or more")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Climb from start after start until the budget is spent."""
         space, rng = env.space, env.np_random
         known: set[Tokens] = set()
@@ -49,12 +49,12 @@ class LocalSearch:
 
     def _best(
         self,
-        env: NASVectorEnv[Any],
+        env: "NASVectorEnv[Any]",
         candidates: Iterable[Tokens],
         known: set[Tokens],
         above: float | None = None,
-    ) -> Played | None:
-        """The best of the candidates, where it is better than ``above``; now they are ``known``."""
+    ) -> "Played | None":
+        """Return the best of the candidates that is better than ``above``; all become ``known``."""
         best: Played | None = None
         for batch in play_in_batches(env, candidates, self.batch_size):
             known.update(played.tokens for played in batch)

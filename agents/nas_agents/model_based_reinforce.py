@@ -8,31 +8,35 @@ the predictor's posterior.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Gt, Interval
 
-from nas_agents.surrogate.gaussian_process import Adam, Floats, Predictor
+from nas_agents.adam import GrowingAdam
+from nas_agents.arrays import Floats
+from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.options import Options
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
-class ModelBasedReinforce:
+class ModelBasedReinforce(Options):
     """Policy gradient on simulated and real rewards, with a Gaussian process as the simulator.
 
     Args:
-        batch_size: Architectures evaluated at once, >= 1; one policy update on their real rewards.
+        batch_size: Architectures evaluated at once, >= 1; their rewards make one policy update.
         initial: Architectures from the untrained (uniform) policy before the first fit, >= 2.
         updates: Policy updates on simulated rewards before each batch, >= 0.
-        rollouts: Episodes a simulated update, >= 2.
+        rollouts: Episodes per simulated update, >= 2.
         samples: Episodes among which a batch is chosen, >= 1.
-        learning_rate: Of Adam, > 0.
+        learning_rate: Rate of Adam, > 0.
         entropy_weight: Bonus for the policy's entropy (nats, summed over tokens) beside advantages
             of unit size or less, >= 0.
         exploration_bonus: A simulated reward is the predictor's mean plus so many of its standard
@@ -41,35 +45,22 @@ class ModelBasedReinforce:
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: int = 10
-    initial: int = 40
-    updates: int = 6
-    rollouts: int = 100
-    samples: int = 300
-    learning_rate: float = 0.05
-    entropy_weight: float = 0.2
-    exploration_bonus: float = 1.0
-    repeat_share: float = 0.5
-    points: int = 300
+    batch_size: Annotated[int, Ge(1)] = 10
+    initial: Annotated[int, Ge(2)] = 40
+    updates: Annotated[int, Ge(0)] = 6
+    rollouts: Annotated[int, Ge(2)] = 100
+    samples: Annotated[int, Ge(1)] = 300
+    learning_rate: Annotated[float, Gt(0)] = 0.05
+    entropy_weight: Annotated[float, Ge(0)] = 0.2
+    exploration_bonus: Annotated[float, Ge(0)] = 1.0
+    repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.5
+    points: Annotated[int, Ge(3)] = 300
 
-    def __post_init__(self) -> None:
-        least = {"batch_size": 1, "initial": 2, "updates": 0, "rollouts": 2, "samples": 1}
-        for name, number in {**least, "points": 3}.items():
-            if getattr(self, name) < number:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
-        if not self.learning_rate > 0:
-            raise InvalidOption(f"learning_rate is {self.learning_rate}: give a number above 0")
-        for name in ("entropy_weight", "exploration_bonus"):
-            if not getattr(self, name) >= 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
-        if not 0 <= self.repeat_share <= 1:
-            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""
         rng = env.np_random
         predictor = Predictor(env.choices, self.points)
-        learner = Learner(self, LogLinearPolicy(predictor.encoder))
+        learner = PolicyLearner(self, LogLinearPolicy(predictor.encoder))
         spent = 0
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
@@ -88,29 +79,29 @@ class ModelBasedReinforce:
             spent += len(batch)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The observed architecture of which the predictor is surest that it is good."""
+        """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
 
     def _proposed(
         self, policy: LogLinearPolicy, predictor: Predictor, count: int, rng: np.random.Generator
     ) -> list[Tokens]:
-        """Different samples of the policy, and plain ones where it has too few."""
+        """Choose among different samples of the policy; add plain ones if it has too few."""
         samples = list(dict.fromkeys(policy.sample(self.samples, rng).architectures))
         repeats = round(self.repeat_share * count)
         batch = thompson_batch(predictor, samples, count, repeats, rng)
         return filled(batch, count, policy.encoder.choices.space, rng)
 
 
-class Learner:
-    """Trains the policy."""
+class PolicyLearner:
+    """What trains the policy."""
 
     def __init__(self, settings: ModelBasedReinforce, policy: LogLinearPolicy) -> None:
         self.settings = settings
         self.policy = policy
-        self._adam = Adam(settings.learning_rate, 0.9, 0.99)
+        self._adam = GrowingAdam(settings.learning_rate, 0.9, 0.99)
 
     def simulate(self, predictor: Predictor, rng: np.random.Generator) -> None:
-        """Updates on fresh episodes of the policy that the predictor rewards."""
+        """Update the policy on fresh episodes of its own, which the predictor rewards."""
         for _ in range(self.settings.updates):
             rollout = self.policy.sample(self.settings.rollouts, rng)
             posterior = predictor.posterior(rollout.architectures)
@@ -118,9 +109,9 @@ class Learner:
             self.update(rollout, posterior.mean + bonus)
 
     def update(self, rollout: Rollout, rewards: Floats) -> None:
-        """One step up the policy gradient; the baseline is the mean of these rewards.
+        """Take one step up the policy gradient; the baseline is the mean of these rewards.
 
-        Advantages are scaled down to unit size but never up: where the rewards of a rollout differ
+        Advantages are scaled down to unit size but never up: if the rewards of a rollout differ
         little, the entropy bonus must outweigh them, or the policy would settle on the first good
         architecture that it meets.
         """

@@ -2,60 +2,57 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-import numpy.typing as npt
+from annotated_types import Ge, Interval
 
-from nas_agents.genetic import breed, check_breeding
+from nas_agents.arrays import Floats, Ints
+from nas_agents.genetic import breed
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.envs.objectives import pareto_front
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, random_tokens
+from nas_gym.options import Options
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import random_tokens
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
+
 SIGNS = {"max": 1.0, "min": -1.0}
 
 
 @dataclass(frozen=True)
-class NSGA2:
-    """Keeps what no other architecture beats in every objective, spread out along that front.
+class NSGA2(Options):
+    """A genetic algorithm that keeps a front: what nothing else beats in every objective.
 
     Args:
-        objectives: Each ``"name:max"`` or ``"name:min"``, where the name is ``reward`` or a metric
-            of the evaluation, e.g. ``("reward:max", "parameters:min")``. None is that pair where
-            the evaluator gives ``parameters``, and the reward alone where not: then NSGA-II is an
-            elitist genetic algorithm.
+        objectives: Each ``"name:max"`` or ``"name:min"``; the name is ``reward`` or a metric of the
+            evaluation, e.g. ``("reward:max", "parameters:min")``. None is that pair if the
+            evaluator gives ``parameters``, and only the reward if not; NSGA-II is an elitist
+            genetic algorithm then.
         population_size: N, parents kept after each generation, and children of each; >= 2.
         crossover_probability: How often a child has two parents, in [0, 1]; else it has one.
         mutations: Choices of a child that mutation changes on average, >= 0.
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    objectives: tuple[str, ...] | None = None
-    population_size: int = 20
-    crossover_probability: float = 0.9
-    mutations: float = 1.0
-    batch_size: int = 8
+    objectives: tuple[str, ...] | str | None = None
+    population_size: Annotated[int, Ge(2)] = 20
+    crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
+    mutations: Annotated[float, Ge(0)] = 1.0
+    batch_size: Annotated[int, Ge(1)] = 8
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.objectives is not None:
-            # JSON gives lists; the agent must stay hashable.
             object.__setattr__(self, "objectives", checked_objectives(self.objectives))
-        if self.population_size < 2:
-            raise InvalidOption(f"population_size is {self.population_size}: give 2 or more")
-        if self.batch_size < 1:
-            raise InvalidOption(f"batch_size is {self.batch_size}: give 1 or more")
-        check_breeding(self.crossover_probability, self.mutations)
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Breed generations until the budget is spent.
 
         Raises:
-            InvalidOption: An objective that the evaluations do not have.
+            InvalidOption: The evaluations do not have one of the objectives.
         """
         space, rng, size = env.space, env.np_random, self.population_size
         population: list[Played] = []
@@ -71,7 +68,7 @@ class NSGA2:
     def _children(
         self,
         space: SearchSpace[Any],
-        population: Sequence[Played],
+        population: Sequence["Played"],
         ranks: Ints,
         crowding: Floats,
         rng: np.random.Generator,
@@ -79,7 +76,7 @@ class NSGA2:
         places = np.argsort(crowded_order(ranks, crowding)).tolist()
 
         def parent() -> Tokens:
-            """The winner of a binary tournament."""
+            """Return the winner of a binary tournament."""
             drawn: list[int] = rng.integers(len(population), size=2).tolist()
             return population[min(drawn, key=places.__getitem__)].tokens
 
@@ -94,25 +91,25 @@ class NSGA2:
 
 
 def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
-    """The objectives as a tuple, or InvalidOption."""
+    """Return the objectives as a tuple, or raise InvalidOption."""
     given = (objectives,) if isinstance(objectives, str) else tuple(objectives)
     for objective in given:
-        name, _, direction = objective.rpartition(":") if isinstance(objective, str) else ("",) * 3
+        name, _, direction = objective.rpartition(":")
         if not name or direction not in SIGNS:
             raise InvalidOption(
-                f"objective {objective!r} is not name:max or name:min: give e.g. "
-                "'reward:max' or 'parameters:min'"
+                f"objectives is {given}: give each as name:max or name:min, e.g. 'reward:max' or "
+                "'parameters:min'"
             )
     if not given or len({objective.rpartition(":")[0] for objective in given}) < len(given):
-        raise InvalidOption(f"objectives are {given}: give one or more, each of another name")
+        raise InvalidOption(f"objectives is {given}: give one or more, each of another name")
     return given
 
 
-def objective_values(children: Sequence[Played], objectives: Sequence[str] | None) -> Floats:
-    """(children, objectives), larger is better in every column; ``children`` did not fail.
+def objective_values(children: Sequence["Played"], objectives: Sequence[str] | None) -> Floats:
+    """Return (children, objectives), of ``children`` that did not fail; larger is better.
 
     Raises:
-        InvalidOption: An objective that an evaluation does not have.
+        InvalidOption: An evaluation does not have one of the objectives.
     """
     if objectives is None:
         counted = all("parameters" in child.evaluation.metrics for child in children)
@@ -124,8 +121,8 @@ def objective_values(children: Sequence[Played], objectives: Sequence[str] | Non
     return np.array(columns, np.float64).T
 
 
-def value_of(child: Played, name: str) -> float:
-    """``reward``, or a metric of the child's evaluation."""
+def value_of(child: "Played", name: str) -> float:
+    """Return the child's reward, or the metric of its evaluation that is called ``name``."""
     if name == "reward":
         return child.reward
     metrics = child.evaluation.metrics
@@ -141,11 +138,11 @@ def value_of(child: Played, name: str) -> float:
 
 
 def ranked(
-    population: Sequence[Played], objectives: Sequence[str] | None, enough: int
+    population: Sequence["Played"], objectives: Sequence[str] | None, enough: int
 ) -> tuple[Ints, Floats]:
-    """(members,) number of each one's front, from 0, and its crowding distance there.
+    """Return (members,) numbers of their fronts, from 0, and crowding distances within these.
 
-    What failed makes up a last front by itself, with what comes after the first ``enough`` members.
+    What failed is in a last front of its own, with what comes after the first ``enough`` members.
     """
     good = [i for i, member in enumerate(population) if member.evaluation.failure is None]
     ranks = np.full(len(population), len(population))  # there are not so many fronts
@@ -160,9 +157,9 @@ def ranked(
 
 
 def fronts(values: Floats, enough: int) -> list[Ints]:
-    """Indices of each front: what only members of earlier fronts dominate (section III-A).
+    """Return the indices of each front: what only earlier fronts dominate (section III-A).
 
-    As many fronts as hold ``enough`` members, if there are so many.
+    There are as many fronts as hold ``enough`` members, if there are so many.
     """
     found = []
     left = np.arange(len(values))
@@ -174,7 +171,7 @@ def fronts(values: Floats, enough: int) -> list[Ints]:
 
 
 def crowding_distances(values: Floats) -> Floats:
-    """(members,) of one front: sums over objectives of the gap between both neighbours (III-B).
+    """Sum, for (members,) of a front, each objective's gap between both neighbours (III-B).
 
     Gaps are fractions of the front's extent in the objective; both ends are infinitely far.
     """
@@ -189,7 +186,7 @@ def crowding_distances(values: Floats) -> Floats:
 
 
 def crowded_order(ranks: Ints, crowding: Floats) -> Ints:
-    """Members from best to worst: by front, within it the least crowded first; stable."""
+    """Sort members from best to worst: by front, within it the least crowded first; stable."""
     return np.lexsort((-crowding, ranks))
 
 

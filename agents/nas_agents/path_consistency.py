@@ -11,42 +11,35 @@ et al. 2020, arXiv 2010.10436).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
-import torch
-from torch import Tensor
+from annotated_types import Ge, Gt, Interval, Lt
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer, above_zero, at_least
-from nas_agents.lstm.fused_controller import FusedController
-from nas_agents.lstm.replay import Replay, most_trusted, search_with_replay
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
+from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
-NORMAL_90 = 1.2816  # the standard normal distribution's 0.9 quantile
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
 class PathConsistency(LSTMAgent):
-    """Fits the LSTM's log-probabilities to all rewards seen so far.
+    """A fit of the LSTM's log-probabilities to all rewards seen so far.
 
     Rewards count in standard scores: 0 is the median of the distinct architectures, and a tenth of
     them lies above 1.28.
 
     Args:
         updates: Steps of Adam before each batch, >= 1.
-        minibatch_size: Architectures of the replay a step, >= 2: some of the best, and random ones.
-        elite: The best of the replay are in every minibatch, so many of them, >= 0.
+        minibatch_size: Architectures of the replay per step, >= 2: some of the best, others random.
+        elite: How many of the best of the replay are in every minibatch, >= 0.
         first_beta: Inverse temperature at the start, > 0.
-        last_beta: And from ``annealing`` evaluations on, > 0; linear in between.
-        annealing: Evaluations, >= 1.
+        last_beta: The same from ``annealing`` evaluations on, > 0; it is linear in between.
+        annealing: Evaluations until ``last_beta``, >= 1.
         lowest_score: What is worse counts as this bad, < 0.
         random_first: Random architectures before anything is learnt, >= 1.
-        exploration: How often a token is uniform over its options instead, in [0, 1].
+        exploration: Share of tokens that are uniform over their options instead, in [0, 1].
         distinct: Sample anew what was evaluated before.
         repeats: Best architectures that are evaluated again in each batch, >= 0; none more than
             ``most_repeats`` times.
@@ -54,108 +47,34 @@ class PathConsistency(LSTMAgent):
         most_repeats: Evaluations of one architecture that ``repeats`` may lead to, >= 1.
     """
 
-    batch_size: int = 8
-    learning_rate: float = 0.02
-    entropy_weight: float = 0.0
-    updates: int = 10
-    minibatch_size: int = 32
-    elite: int = 8
-    first_beta: float = 3.0
-    last_beta: float = 5.0
-    annealing: int = 150
-    lowest_score: float = -1.0
-    random_first: int = 16
-    exploration: float = 0.0
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.02
+    entropy_weight: Annotated[float, Ge(0)] = 0.0
+    updates: Annotated[int, Ge(1)] = 10
+    minibatch_size: Annotated[int, Ge(2)] = 32
+    elite: Annotated[int, Ge(0)] = 8
+    first_beta: Annotated[float, Gt(0)] = 3.0
+    last_beta: Annotated[float, Gt(0)] = 5.0
+    annealing: Annotated[int, Ge(1)] = 150
+    lowest_score: Annotated[float, Lt(0)] = -1.0
+    random_first: Annotated[int, Ge(1)] = 16
+    exploration: Annotated[float, Interval(ge=0, le=1)] = 0.0
     distinct: bool = True
-    repeats: int = 1
-    repeats_from: int = 150
-    most_repeats: int = 6
+    repeats: Annotated[int, Ge(0)] = 1
+    repeats_from: Annotated[int, Ge(0)] = 150
+    most_repeats: Annotated[int, Ge(1)] = 6
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, 1, "updates", "annealing", "random_first", "most_repeats")
-        at_least(self, 0, "elite", "repeats", "repeats_from")
-        at_least(self, 2, "minibatch_size")
-        above_zero(self, "first_beta", "last_beta")
-        if not self.lowest_score < 0:
-            raise InvalidOption(f"lowest_score is {self.lowest_score}: give a number below 0")
-        if not 0 <= self.exploration <= 1:
-            raise InvalidOption(f"exploration is {self.exploration}: give a number from 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""
-        generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        controller = FusedController(self, Vocabulary(env.choices, env.np_random), generator)
-        learner = ConsistencyLearner(self, controller, env.np_random)
-        search_with_replay(
-            env,
-            controller,
-            generator,
-            learner.learn,
-            random_first=self.random_first,
-            distinct=self.distinct,
-            exploration=self.exploration,
-        )
+        from nas_agents.lstm import consistency_learner  # imports torch
+
+        consistency_learner.search(self, env)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest mean reward less its standard error."""
+        """Return the highest mean reward less its standard error."""
+        from nas_agents.lstm.replay import most_trusted
+
         return most_trusted(observed)
-
-
-class ConsistencyLearner:
-    """Makes log-probabilities differ as the rewards do."""
-
-    def __init__(
-        self, settings: PathConsistency, controller: FusedController, rng: np.random.Generator
-    ) -> None:
-        self.settings = settings
-        self.controller = controller
-        self.rng = rng
-        self.optimizer = Optimizer(controller, settings.learning_rate)
-
-    def learn(self, replay: Replay) -> list[Tokens]:
-        """Fit all that was seen; returns what to evaluate again."""
-        settings = self.settings
-        played = sum(replay.counts)
-        progress = min(1.0, played / settings.annealing)
-        beta = settings.first_beta + progress * (settings.last_beta - settings.first_beta)
-        best = replay.best_first()
-        scores = self.scores(replay)
-        for _ in range(settings.updates):
-            rows = self.minibatch(best)
-            episodes = Episodes(*replay.paths(rows), scores[rows])
-            self.update(episodes, beta)
-        if played < settings.repeats_from:
-            return []
-        return replay.again(best, settings.repeats, settings.most_repeats)
-
-    def scores(self, replay: Replay) -> Tensor:
-        """(distinct,) standard scores of the rewards."""
-        means = replay.means
-        middle, high = np.quantile(means, [0.5, 0.9])
-        scores = (means - middle) / max((high - middle) / NORMAL_90, 1e-8)
-        return torch.from_numpy(scores.clip(self.settings.lowest_score, 10.0)).float()
-
-    def minibatch(self, best: Sequence[int]) -> Tensor:
-        """Rows of the replay: all while they are few, else the best and some at random."""
-        size = self.settings.minibatch_size
-        if len(best) <= size:
-            return torch.tensor(best)
-        elite = best[: min(self.settings.elite, size)]
-        others = self.rng.integers(len(best), size=size - len(elite))
-        return torch.tensor([*elite, *others])
-
-    def update(self, episodes: Episodes, beta: float) -> None:
-        """Lower the variance of log p(x) - beta R(x) over the minibatch, by beta."""
-
-        def slopes(log_probabilities: Tensor) -> Tensor:
-            errors = log_probabilities - beta * episodes.rewards
-            return (errors - errors.mean()) * (2 / (beta * len(errors)))
-
-        of_entropy = -self.settings.entropy_weight / len(episodes.rewards)
-        self.optimizer.gradient.zero_()
-        self.controller.differentiate(episodes, slopes, of_entropy)
-        self.optimizer.step()
 
 
 PRESETS: dict[str, PathConsistency] = {"default": PathConsistency()}

@@ -6,17 +6,15 @@ the moving average of rewards, as in the paper of NASNet, or a critic, as in the
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import torch
-from torch import Tensor, nn
+from annotated_types import Ge, Interval
 
-from nas_agents.lstm.controller import Controller, at_least
-from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_agents.reinforce import PRESETS as REINFORCE
-from nas_agents.reinforce import Learner, Reinforce, learn_from_rounds
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_agents.reinforce import Reinforce
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
@@ -24,118 +22,25 @@ class PPO(Reinforce):
     """Proximal policy optimization of the LSTM; without a critic, ``Reinforce`` in minibatches.
 
     Args:
-        minibatch_size: Architectures an update, >= 1; the batch is shuffled for each epoch. No
-            more than ``batch_size`` matter.
+        minibatch_size: Architectures per update, >= 1; the batch is shuffled for each epoch. More
+            than ``batch_size`` make no difference.
         critic: Give every token a value to be measured against, learnt with the policy.
-        gae_lambda: Of the generalized advantage estimates with a critic, in [0, 1]: 1 is the
+        gae_lambda: Of the generalized advantage estimates with a critic, in [0, 1]; 1 is the
             reward less the value, 0 the next value less this one.
-        value_weight: Of the critic's squared error in the loss, >= 0.
+        value_weight: Weight of the critic's squared error in the loss, >= 0.
     """
 
-    minibatch_size: int = 8
+    minibatch_size: Annotated[int, Ge(1)] = 8
     critic: bool = False
-    gae_lambda: float = 0.95
-    value_weight: float = 0.5
+    gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 0.95
+    value_weight: Annotated[float, Ge(0)] = 0.5
+    clip_range: Annotated[float, Interval(gt=0, lt=1)] = 0.2  # not None: PPO clips
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        at_least(self, 1, "minibatch_size")
-        at_least(self, 0, "value_weight")
-        if self.clip_range is None:
-            raise InvalidOption("clip_range is None: PPO clips; give e.g. 0.2, or use reinforce")
-        if not 0 <= self.gae_lambda <= 1:
-            raise InvalidOption(f"gae_lambda is {self.gae_lambda}: give a number from 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""
-        generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
-        vocabulary = Vocabulary(env.choices, env.np_random)
-        if self.critic:
-            controller: Controller = ActorCritic(self, vocabulary, generator)
-        else:
-            controller = Controller(self, vocabulary, generator)
-        learn_from_rounds(env, PPOLearner(self, controller, generator), generator)
+        from nas_agents.lstm import ppo_learner  # imports torch
 
-
-class ActorCritic(Controller):
-    """The controller with a second head: the value of the tokens so far."""
-
-    def __init__(self, settings: PPO, vocabulary: Vocabulary, generator: torch.Generator) -> None:
-        super().__init__(settings, vocabulary, generator)
-        # Zeros: the moving average, to which the values are relative, is the first guess.
-        self.value = nn.Parameter(torch.zeros(settings.hidden_size))
-
-    def values(self, outputs: Tensor) -> Tensor:
-        """(episodes, max_length), from the LSTM's outputs."""
-        values: Tensor = outputs @ self.value
-        return values
-
-
-class PPOLearner(Learner):
-    """The learner in minibatches and, if asked to, with a critic."""
-
-    settings: PPO
-
-    def __init__(self, settings: PPO, controller: Controller, generator: torch.Generator) -> None:
-        super().__init__(settings, controller)
-        self.generator = generator
-
-    def update(self, episodes: Episodes) -> None:
-        """Learn from a batch, then let its rewards into the baseline."""
-        earned = self.advantages(episodes.rewards)[:, None].expand(episodes.tokens.shape)
-        with torch.no_grad():
-            outputs = self.controller.outputs(episodes)
-            sampled_with, _ = self.controller.log_probabilities(episodes, outputs)
-            advantages, targets = self.credit(episodes, earned, outputs)
-        for _ in range(self.settings.epochs):
-            order = torch.randperm(len(earned), generator=self.generator)
-            for rows in torch.split(order, self.settings.minibatch_size):
-                old, weights, values = sampled_with[rows], advantages[rows], targets[rows]
-                self.optimizer.minimize(self.clipped(episodes.of(rows), old, weights, values))
-
-    def credit(self, episodes: Episodes, earned: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Each token's advantage, and its value as the critic should have it."""
-        if not isinstance(self.controller, ActorCritic):
-            return earned, earned
-        values = self.controller.values(outputs)
-        decisions = episodes.opened.decisions
-        advantages = gae(earned[:, 0], values, decisions, self.settings.gae_lambda)
-        return advantages, advantages + values
-
-    def clipped(
-        self, episodes: Episodes, sampled_with: Tensor, advantages: Tensor, targets: Tensor
-    ) -> Tensor:
-        """The loss of a minibatch: all but the first argument are (episodes, max_length)."""
-        outputs = self.controller.outputs(episodes)
-        loss, _ = self.loss(episodes, advantages, sampled_with, outputs)
-        if isinstance(self.controller, ActorCritic):
-            errors = (self.controller.values(outputs) - targets).square()
-            weight = self.settings.value_weight
-            loss = loss + weight * (errors * episodes.opened.decisions).sum(dim=1).mean()
-        return loss
-
-
-def gae(rewards: Tensor, values: Tensor, decisions: Tensor, decay: float) -> Tensor:
-    """Generalized advantage estimates (Schulman et al. 2016, equation 16), undiscounted.
-
-    Args:
-        rewards: (episodes,), each for the whole episode.
-        values: (episodes, max_length), before each token.
-        decisions: (episodes, max_length) bool; a token that had no alternative is no step.
-        decay: Lambda.
-
-    Returns:
-        (episodes, max_length); 0 where there was nothing to decide.
-    """
-    following, carried = rewards, torch.zeros_like(rewards)
-    advantages = torch.zeros_like(values)
-    for step in reversed(range(values.shape[1])):
-        decided = decisions[:, step]
-        estimate = following - values[:, step] + decay * carried
-        carried = torch.where(decided, estimate, carried)
-        following = torch.where(decided, values[:, step], following)
-        advantages[:, step] = torch.where(decided, estimate, 0.0)
-    return advantages
+        ppo_learner.search(self, env)
 
 
 PRESETS: dict[str, PPO] = {

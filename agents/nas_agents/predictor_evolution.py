@@ -3,14 +3,15 @@
 After NPENAS (Wei et al. 2020, arXiv 2003.12857) and BANANAS (White et al. 2021, arXiv 1910.11858):
 each round a model is fitted to all rewards so far, many children of the best architectures are
 made, and the model chooses those that are evaluated, by Thompson sampling. Here the model is the
-Gaussian process of ``predictor``: an ensemble without end, whose members are its samples.
+Gaussian process of ``surrogate``: an endless ensemble, whose members are its samples.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
+from annotated_types import Ge, Interval
 
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
 from nas_agents.surrogate.proposals import (
@@ -22,52 +23,43 @@ from nas_agents.surrogate.proposals import (
     thompson_batch,
 )
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
-class PredictorEvolution:
-    """Evolves candidates against a predictor; evaluates those that its samples find best.
+class PredictorEvolution(Options):
+    """Evolution of candidates against a predictor, whose samples choose what is evaluated.
 
     Args:
         batch_size: Architectures chosen by one fit and evaluated at once, >= 1.
         initial: Random architectures before the first fit, >= 2.
-        parents: Candidates that have children in a generation, >= 1.
-        children: Children made in a generation, >= 1.
-        generations: Of candidates, a round, >= 1.
-        randoms: Random candidates, a round, >= 0.
-        random_share: Expected share of a batch that is chosen among random candidates alone, in
+        parents: Candidates per generation that have children, >= 1.
+        children: Children made per generation, >= 1.
+        generations: Generations of candidates per round, >= 1.
+        randoms: Random candidates per round, >= 0.
+        random_share: Expected share of a batch that is chosen only among random candidates, in
             [0, 1): a predictor that is wrong about far-off architectures finds out.
-        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]: where
-            a repeat is another training, that is how noise is averaged out.
+        repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]; if a
+            repeat is another training, noise is averaged out like this.
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: int = 10
-    initial: int = 40
-    parents: int = 20
-    children: int = 300
-    generations: int = 2
-    randoms: int = 600
-    random_share: float = 0.3
-    repeat_share: float = 0.3
-    points: int = 300
+    batch_size: Annotated[int, Ge(1)] = 10
+    initial: Annotated[int, Ge(2)] = 40
+    parents: Annotated[int, Ge(1)] = 20
+    children: Annotated[int, Ge(1)] = 300
+    generations: Annotated[int, Ge(1)] = 2
+    randoms: Annotated[int, Ge(0)] = 600
+    random_share: Annotated[float, Interval(ge=0, lt=1)] = 0.3
+    repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3
+    points: Annotated[int, Ge(3)] = 300
 
-    def __post_init__(self) -> None:
-        least = {"batch_size": 1, "initial": 2, "parents": 1, "children": 1, "generations": 1}
-        for name, number in {**least, "randoms": 0, "points": 3}.items():
-            if getattr(self, name) < number:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give {number} or more")
-        if not 0 <= self.random_share < 1:
-            raise InvalidOption(f"random_share is {self.random_share}: give 0 to below 1")
-        if not 0 <= self.repeat_share <= 1:
-            raise InvalidOption(f"repeat_share is {self.repeat_share}: give a number from 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Start at random, then fit, propose and evaluate until the budget is spent."""
         predictor = Predictor(env.choices, self.points)
         spent = 0
@@ -83,7 +75,7 @@ class PredictorEvolution:
             spent += len(batch)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The observed architecture of which the predictor is surest that it is good."""
+        """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
 
     def _proposed(
@@ -103,10 +95,10 @@ class PredictorEvolution:
     def _candidates(
         self, choices: ChoiceTable, predictor: Predictor, rng: np.random.Generator
     ) -> tuple[list[Tokens], Posterior, tuple[int, int]]:
-        """The best that were observed, random ones, and some generations of their children.
+        """Gather the best observed ones, random ones, and some generations of their children.
 
         Returns:
-            The candidates, what is expected of them, and from where to where the random ones lie.
+            The candidates, what is expected of them, and the range in which the random ones lie.
         """
         best = sorted(predictor.chosen, key=lambda i: -predictor.means[i])[: 3 * self.parents]
         known = [predictor.tokens[i] for i in best]

@@ -3,26 +3,29 @@
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from annotated_types import Ge, Interval
 
 from nas_gym.agent import Observed, best_average
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace, trace
-from nas_gym.search_spaces.moves import Tokens, mutate, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, trace
+from nas_gym.search_spaces.moves import mutate, random_tokens
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
 @dataclass(frozen=True)
 class RegularizedEvolution(Options):
-    """Mutates the best of a random sample of the population; the oldest member dies.
+    """Evolution that mutates the best of a random sample; the oldest of the population dies.
 
     Args:
-        population_size: P; the first P architectures are random. >= 1.
-        sample_size: S, drawn with replacement for each child; the best of them is the parent. >= 1;
-            1 is a random walk.
+        population_size: P, >= 1; the first P architectures are random.
+        sample_size: S, drawn with replacement for each child; the best of them is the parent, >= 1.
+            1 makes it a random walk.
         identity_probability: How often a child is its parent unchanged, in [0, 1].
         batch_size: Children made from one population and evaluated at once, >= 1. 1 is the paper's
             algorithm; more keeps several workers busy, with parents a little older.
@@ -33,7 +36,7 @@ class RegularizedEvolution(Options):
     identity_probability: Annotated[float, Interval(ge=0, le=1)] = 0.05
     batch_size: Annotated[int, Ge(1)] = 8
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Fill the population at random, then evolve it until the budget is spent."""
         rng = env.np_random
         population: deque[Played] = deque(maxlen=self.population_size)  # drops its oldest
@@ -49,11 +52,11 @@ class RegularizedEvolution(Options):
             population.extend(env.play(children))
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward: good parents come back as their grandchildren."""
+        """Return the highest average reward: good parents come back as their grandchildren."""
         return best_average(observed)
 
     def _child(
-        self, space: SearchSpace[Any], population: Sequence[Played], rng: np.random.Generator
+        self, space: SearchSpace[Any], population: Sequence["Played"], rng: "np.random.Generator"
     ) -> Tokens:
         sample = rng.integers(len(population), size=self.sample_size)
         parent: Played = max((population[i] for i in sample), key=lambda member: member.reward)
@@ -62,10 +65,10 @@ class RegularizedEvolution(Options):
         return mutate_once(space, parent.tokens, rng)
 
 
-def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: np.random.Generator) -> Tokens:
-    """One mutation: a group of choice kinds uniformly, then one of its tokens uniformly.
+def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: "np.random.Generator") -> Tokens:
+    """Mutate once: draw a group of choice kinds uniformly, then one of its tokens uniformly.
 
-    In NASNet's space the groups are hidden states and operations, with equal probability as in the
+    In NASNet's space the groups are hidden states and operations, as likely as each other as in the
     paper, and the way to combine, which the paper's space does not have. A space without
     ``mutation_groups`` has one group with all its choices. The new option always differs.
     """

@@ -6,30 +6,31 @@ every choice has logits of its own, and REINFORCE (Williams 1992) moves them.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from annotated_types import Ge, Gt, Interval
 
+from nas_agents.adam import RowwiseAdam
+from nas_agents.arrays import Floats
 from nas_gym.agent import Observed, best_average
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, SearchSpace
-from nas_gym.search_spaces.moves import Tokens
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, Tokens
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
+
 BETAS = (0.9, 0.999)  # of Adam
-EPSILON = 1e-8  # of Adam
-OPTIMIZERS = ("adam", "ascent")
+EPSILON = 1e-8  # keeps advantages of 0 from a division by 0
 
 
 @dataclass(frozen=True)
-class SoftmaxReinforce:
-    """Policy gradient on one independent categorical distribution a choice, by name.
+class SoftmaxReinforce(Options):
+    """Policy gradient on one independent categorical distribution per choice, by name.
 
     Args:
-        batch_size: Architectures an update, >= 1; the benchmarks take 1.
+        batch_size: Architectures per update, >= 1; the benchmarks take 1.
         optimizer: ``"adam"``, or ``"ascent"``: plain gradient ascent.
         learning_rate: > 0.
         initial_scale: Standard deviation of the first logits, >= 0.
@@ -41,36 +42,20 @@ class SoftmaxReinforce:
         learn_from_failures: Whether children that failed move baseline and logits as well.
     """
 
-    batch_size: int = 1
-    optimizer: str = "adam"
-    learning_rate: float = 0.15
-    initial_scale: float = 0.0
-    reward_scale: float = 1.0
-    baseline_decay: float = 0.9
+    batch_size: Annotated[int, Ge(1)] = 1
+    optimizer: Literal["adam", "ascent"] = "adam"
+    learning_rate: Annotated[float, Gt(0)] = 0.15
+    initial_scale: Annotated[float, Ge(0)] = 0.0
+    reward_scale: Annotated[float, Gt(0)] = 1.0
+    baseline_decay: Annotated[float, Interval(ge=0, lt=1)] = 0.9
     normalize_advantages: bool = True
-    entropy_weight: float = 2.4
+    entropy_weight: Annotated[float, Ge(0)] = 2.4
     learn_from_failures: bool = True
 
-    def __post_init__(self) -> None:
-        if self.batch_size < 1:
-            raise InvalidOption(f"batch_size is {self.batch_size}: give 1 or more")
-        if self.optimizer not in OPTIMIZERS:
-            raise InvalidOption(
-                f"optimizer is {self.optimizer!r}: give one of {', '.join(OPTIMIZERS)}"
-            )
-        for name in ("learning_rate", "reward_scale"):
-            if not getattr(self, name) > 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give a number above 0")
-        for name in ("initial_scale", "entropy_weight"):
-            if not getattr(self, name) >= 0:
-                raise InvalidOption(f"{name} is {getattr(self, name)}: give 0 or more")
-        if not 0 <= self.baseline_decay < 1:
-            raise InvalidOption(f"baseline_decay is {self.baseline_decay}: give 0 to below 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, play and learn until the budget is spent."""
         policy = Policy(self, env.space.max_options, env.np_random)
-        learner = Learner(self, policy)
+        learner = SoftmaxLearner(self, policy)
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
             episodes = [policy.sample(env.choices) for _ in range(count)]
@@ -84,19 +69,19 @@ class SoftmaxReinforce:
                 learner.update(*zip(*learnt, strict=True))
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """The highest average reward: a policy that converges asks again for what it likes."""
+        """Return the highest average reward: a policy asks again for what it likes."""
         return best_average(observed)
 
 
-class Episode(NamedTuple):
+class SampledEpisode(NamedTuple):
     """A sampled architecture."""
 
     tokens: Tokens
-    rows: list[int]  # of the policy's logits, one a token; all different
+    rows: list[int]  # of the policy's logits, one per token; all different
 
 
 class Policy:
-    """Logits of every choice met so far: a row each, minus infinity where there is no option.
+    """Logits of every choice met so far, one row each; minus infinity for what is no option.
 
     A choice is known by its name and number of options. In a conditional space it gets its row
     when it is first open.
@@ -116,8 +101,8 @@ class Policy:
         self.probabilities: Floats = softmax(self.logits)  # (rows, max_options)
         self._cumulative: list[list[float]] = self.probabilities.cumsum(axis=1).tolist()
 
-    def sample(self, choices: ChoiceTable) -> Episode:
-        """An architecture, token by token."""
+    def sample(self, choices: ChoiceTable) -> SampledEpisode:
+        """Draw an architecture, token by token."""
         tokens: list[int] = []
         rows: list[int] = []
         while (choice := choices.after(tuple(tokens))) is not None:
@@ -125,7 +110,7 @@ class Policy:
             drawn = self.rng.random()
             below = sum(drawn >= bound for bound in self._cumulative[rows[-1]])
             tokens.append(min(below, len(choice.options) - 1))  # rounding may leave a sum below 1
-        return Episode(tuple(tokens), rows)
+        return SampledEpisode(tuple(tokens), rows)
 
     def _row(self, choice: Choice) -> int:
         count = len(choice.options)
@@ -139,35 +124,35 @@ class Policy:
 
 
 def softmax(logits: Floats) -> Floats:
-    """Along the last axis; minus infinity has probability 0."""
+    """Return probabilities along the last axis; minus infinity has probability 0."""
     weights = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: Floats = weights / weights.sum(axis=-1, keepdims=True)
     return probabilities
 
 
-class Learner:
-    """Moves the logits along the policy gradient. A choice off the path of a batch stays put."""
+class SoftmaxLearner:
+    """What moves the logits along the policy gradient; choices off a batch's path stay put."""
 
     def __init__(self, settings: SoftmaxReinforce, policy: Policy) -> None:
         self.settings = settings
         self.policy = policy
         self.baseline = MovingAverage(settings.baseline_decay)
         self.squares = MovingAverage(settings.baseline_decay)
-        self.adam = Adam(settings.learning_rate, policy.logits.shape[1])
+        self.adam = RowwiseAdam(settings.learning_rate, policy.logits.shape[1], BETAS)
 
-    def update(self, episodes: Sequence[Episode], rewards: Sequence[float]) -> None:
+    def update(self, episodes: Sequence[SampledEpisode], rewards: Sequence[float]) -> None:
         """Let a batch into the baseline, then climb its gradient."""
         gradient = self.gradient(episodes, self.advantages(rewards))
         rows = np.unique(np.concatenate([episode.rows for episode in episodes]))
         if self.settings.optimizer == "adam":
-            step = self.adam.step(gradient, rows)
+            step = self.adam.move(gradient, rows)
         else:
             step = self.settings.learning_rate * gradient[rows]
         self.policy.logits[rows] += step
         self.policy.moved()
 
     def advantages(self, rewards: Sequence[float]) -> Floats:
-        """(episodes,) R - b, where b has these rewards in it already, as in both benchmarks."""
+        """Return (episodes,) R - b; b has these rewards in it already, as in both benchmarks."""
         scaled = self.settings.reward_scale * np.array(rewards, np.float64)
         advantages: Floats = scaled - self.baseline.let_in(float(scaled.mean()))
         if self.settings.normalize_advantages:
@@ -175,8 +160,8 @@ class Learner:
             advantages = advantages / (square**0.5 + EPSILON)
         return advantages
 
-    def gradient(self, episodes: Sequence[Episode], advantages: Floats) -> Floats:
-        """(rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
+    def gradient(self, episodes: Sequence[SampledEpisode], advantages: Floats) -> Floats:
+        """Return (rows, max_options), of mean(advantage * log p(architecture) + entropy bonus)."""
         probabilities = self.policy.probabilities
         gradient = np.zeros_like(probabilities)
         bonuses = np.zeros(len(gradient))
@@ -190,7 +175,7 @@ class Learner:
 
 
 def entropy_gradient(probabilities: Floats) -> Floats:
-    """Of each row's entropy H by its logits: -p (log p + H)."""
+    """Return the gradient of each row's entropy H by its logits: -p (log p + H)."""
     logarithms = np.log(np.where(probabilities > 0, probabilities, 1.0))
     entropies = -(probabilities * logarithms).sum(axis=-1, keepdims=True)
     gradient: Floats = -probabilities * (logarithms + entropies)
@@ -198,48 +183,17 @@ def entropy_gradient(probabilities: Floats) -> Floats:
 
 
 class MovingAverage:
-    """Exponential, corrected for the zero that it starts from."""
+    """An exponential moving average, corrected for the zero that it starts from."""
 
     def __init__(self, decay: float) -> None:
         self.decay = decay
         self.numerator = self.denominator = 0.0
 
     def let_in(self, value: float) -> float:
-        """The average with ``value`` in it."""
+        """Let ``value`` in and return the average."""
         self.numerator = self.decay * self.numerator + (1 - self.decay) * value
         self.denominator = self.decay * self.denominator + (1 - self.decay)
         return self.numerator / self.denominator
-
-
-class Adam:
-    """Kingma & Ba 2015, algorithm 1, uphill, each row a parameter with its own number of steps."""
-
-    def __init__(self, learning_rate: float, options: int) -> None:
-        self.learning_rate = learning_rate
-        self.steps: Floats = np.zeros((0, 1))
-        self.mean: Floats = np.zeros((0, options))  # of the gradients, moving
-        self.square: Floats = np.zeros((0, options))
-
-    def step(self, gradient: Floats, rows: npt.NDArray[np.int64]) -> Floats:
-        """(len(rows), options) to add to ``rows``, whose gradient is ``gradient[rows]``."""
-        self._make_room(gradient.shape)
-        gradient = gradient[rows]
-        self.steps[rows] += 1
-        mean = self.mean[rows] = BETAS[0] * self.mean[rows] + (1 - BETAS[0]) * gradient
-        square = BETAS[1] * self.square[rows] + (1 - BETAS[1]) * gradient**2
-        self.square[rows] = square
-        steps = self.steps[rows]
-        mean = mean / (1 - BETAS[0] ** steps)
-        root = np.sqrt(square / (1 - BETAS[1] ** steps))
-        moved: Floats = self.learning_rate * mean / (root + EPSILON)
-        return moved
-
-    def _make_room(self, shape: tuple[int, ...]) -> None:
-        new = shape[0] - len(self.steps)
-        if new:
-            self.steps = np.concatenate([self.steps, np.zeros((new, 1))])
-            self.mean = np.concatenate([self.mean, np.zeros((new, shape[1]))])
-            self.square = np.concatenate([self.square, np.zeros((new, shape[1]))])
 
 
 PRESETS: dict[str, SoftmaxReinforce] = {

@@ -16,10 +16,8 @@ from nas_gym.envs.recorder import Answer, Record
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.registry import make
+from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
-
-Tokens = tuple[int, ...]
-
 
 MOST = 1_000_000  # architectures that are looked up one by one
 

@@ -14,6 +14,7 @@ from nas_gym.errors import InvalidGenotype, InvalidSpace, InvalidTokens
 T = TypeVar("T")
 G = TypeVar("G")
 G_co = TypeVar("G_co", covariant=True)
+Tokens = tuple[int, ...]  # one per choice made so far, in order
 
 
 class Pick(Protocol):

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace, checked_choice, trace
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, checked_choice, trace
 
 if TYPE_CHECKING:
     import numpy as np
 
 T = TypeVar("T")
-Tokens = tuple[int, ...]
 COUNTED_AT_MOST = 10_000_000  # architectures of a conditional space that space_size walks
 
 

@@ -13,6 +13,7 @@ from nas_gym.envs.recorder import Answer, Claim, Known, Record
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Job
 from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
+from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
 from nas_gym.store.location import resume_command
 from nas_gym.store.locks import RunLock
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
 WARN_SECONDS = 10.0  # of waiting for another run, before that is said
-Tokens = tuple[int, ...]
 _log = logging.getLogger("nas_gym")
 
 

@@ -11,9 +11,8 @@ import pytest
 from nas_gym.envs.episode import Episode
 from nas_gym.search_spaces.architecture import architecture_of, genotype_to_json
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace, next_choice, tokens_of, trace
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, next_choice, tokens_of, trace
 from nas_gym.search_spaces.moves import (
-    Tokens,
     crossover,
     mutate,
     mutate_each,

@@ -1,6 +1,10 @@
 """Every agent and every preset: the contract, exact budgets, and better than random search."""
 
 import importlib
+import math
+import subprocess
+import sys
+from dataclasses import Field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +31,7 @@ from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.enas_rnn_cell.space import ENASRNNCell
 from nas_gym.search_spaces.nasbench201.space import NASBench201
@@ -88,6 +93,53 @@ def test_presets_are_of_the_agent(name):
     presets = MODULES[name].PRESETS
     assert presets["default"] == CLASSES[name]()
     assert all(type(preset) is CLASSES[name] for preset in presets.values())
+
+
+HEAVY = {"gymnasium", "matplotlib", "pandas", "sb3_contrib", "scipy", "stable_baselines3", "torch"}
+
+
+def newly_imported(*lines: str) -> set[str]:
+    """Return the packages that this code imports in a fresh process, after ``nas_gym``."""
+    before = "import sys, nas_gym; old = set(sys.modules)"
+    after = "print(*{name.partition('.')[0] for name in set(sys.modules) - old})"
+    command = [sys.executable, "-c", "\n".join([before, *lines, after])]
+    return set(subprocess.run(command, check=True, capture_output=True, text=True).stdout.split())
+
+
+def test_options_and_presets_load_nothing_heavy() -> None:
+    """So ``nas-gym list`` need not wait for torch."""
+    modules = sorted({path.partition(":")[0] for path in AGENTS.values()})
+    assert not HEAVY & newly_imported(f"import {', '.join(modules)}")
+
+
+@pytest.mark.parametrize("name", ["reinforce", "sb3-maskable-ppo"])
+def test_a_wrong_option_is_refused_before_anything_heavy_loads(name: str) -> None:
+    module, _, agent = AGENTS[name].partition(":")
+    refusal = f"try: {agent}(batch_size=0)\nexcept ValueError: pass"
+    assert not HEAVY & newly_imported(f"from {module} import {agent}", refusal)
+
+
+# What no option takes whose default is of the type.
+NEVER: dict[type, list[Any]] = {
+    bool: [None, 1, 0.0, "true"],
+    int: [None, True, 2.5, 2.0, "3", math.nan, math.inf, -1],
+    float: [None, True, "0.5", math.nan, math.inf, -math.inf, 10**400],
+    str: [3, True, math.nan],
+    tuple: [None, 3, "3", (True,), (0,), (2.5,), ("3",), (math.nan,)],
+}
+FIELDS = [(name, field) for name in AGENTS for field in fields(CLASSES[name])]
+
+
+@pytest.mark.parametrize(("name", "field"), FIELDS, ids=[f"{n}-{f.name}" for n, f in FIELDS])
+def test_every_option_is_checked(name: str, field: Field[Any]) -> None:
+    agent = CLASSES[name]()
+    takes_null = (name, field.name) == ("reinforce", "clip_range")
+    for value in NEVER[type(field.default)] if field.default is not None else [3, "3", (3,), True]:
+        if not (takes_null and value is None):
+            with pytest.raises((InvalidOption, UnknownName)) as caught:
+                replace(agent, **{field.name: value})
+            assert field.name in str(caught.value)
+            assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("preset", ["default", "zoph2016", "nasnet2017"])

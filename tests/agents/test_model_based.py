@@ -5,10 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas_agents.model_based_reinforce import Learner, ModelBasedReinforce
+from nas_agents.model_based_reinforce import ModelBasedReinforce, PolicyLearner
 from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.regularized_evolution import RegularizedEvolution
-from nas_agents.surrogate.gaussian_process import Encoder, Predictor
+from nas_agents.surrogate.encoder import Encoder
+from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy
 from nas_agents.surrogate.proposals import children, random_ones, recommended, thompson_batch
 from nas_gym.agent import Observed
@@ -88,7 +89,7 @@ def test_samples_follow_the_policy():
 def test_updates_make_what_is_rewarded_likelier():
     """A pairwise dependence alone: reward for equal neighbours."""
     policy = policy_of(BitString(6))
-    learner = Learner(ModelBasedReinforce(), policy)
+    learner = PolicyLearner(ModelBasedReinforce(), policy)
     rng = np.random.default_rng(5)
     for _ in range(60):
         rollout = policy.sample(64, rng)
@@ -185,7 +186,7 @@ def test_beats_regularized_evolution_on_cells(agent):
 
 def test_rewards_that_differ_little_do_not_narrow_the_policy():
     policy = policy_of(BitString(6))
-    learner = Learner(ModelBasedReinforce(), policy)
+    learner = PolicyLearner(ModelBasedReinforce(), policy)
     rng = np.random.default_rng(10)
     for _ in range(60):
         rollout = policy.sample(64, rng)

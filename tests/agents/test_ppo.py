@@ -3,11 +3,13 @@ import pytest
 import torch
 
 from nas_agents.lstm.controller import Controller
+from nas_agents.lstm.ppo_learner import ActorCritic, PPOLearner, gae
+from nas_agents.lstm.reinforce_learner import ReinforceLearner, sample_round
 from nas_agents.lstm.vocabulary import Vocabulary
-from nas_agents.ppo import PPO, PRESETS, ActorCritic, PPOLearner, gae
+from nas_agents.ppo import PPO, PRESETS
 from nas_agents.random_search import RandomSearch
 from nas_agents.reinforce import PRESETS as REINFORCE
-from nas_agents.reinforce import Learner, Reinforce, sample_round
+from nas_agents.reinforce import Reinforce
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.search_spaces.choice_table import ChoiceTable
@@ -82,7 +84,7 @@ def test_one_minibatch_without_a_critic_is_reinforce_with_clipping():
     settings = PPO(batch_size=6, minibatch_size=6, hidden_size=8, epochs=3)
     space, results = BitString(8), []
     for learner_of in (
-        lambda controller, generator: Learner(settings, controller),
+        lambda controller, generator: ReinforceLearner(settings, controller),
         lambda controller, generator: PPOLearner(settings, controller, generator),
     ):
         controller, episodes, generator = sampled(settings, space, 6)
@@ -134,7 +136,7 @@ def test_it_beats_random_search(critic):
     ("options", "message"),
     [
         ({"minibatch_size": 0}, "minibatch_size is 0"),
-        ({"clip_range": None, "epochs": 1}, "PPO clips"),
+        ({"clip_range": None, "epochs": 1}, "clip_range is None"),
         ({"gae_lambda": 1.5}, "gae_lambda is 1.5"),
         ({"value_weight": -1.0}, "value_weight is -1.0"),
     ],

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import torch
 
+from nas_agents.lstm import reinforce_learner
 from nas_agents.lstm.controller import Controller
+from nas_agents.lstm.reinforce_learner import ReinforceLearner, sample_round
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
-from nas_agents.reinforce import PRESETS, Learner, Reinforce, sample_round
+from nas_agents.reinforce import PRESETS, Reinforce
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
@@ -77,7 +79,7 @@ def test_gradient_on_a_bandit_is_the_closed_form(clip_range, temperature):
     controller = controller_of(settings, env.space)
     env.reset(seed=0)
     episodes = sample_round(env, controller, torch.Generator().manual_seed(1))
-    learner = Learner(settings, controller)
+    learner = ReinforceLearner(settings, controller)
     learner.baseline = 0.35
     advantages = learner.advantages(episodes.rewards)[:, None]
     loss, _ = learner.loss(episodes, advantages, None)
@@ -105,7 +107,7 @@ def test_entropy_gradient_on_a_bandit_is_the_closed_form(weights):
     summed, mean = weights
     settings = replace(PLAIN, entropy_weight=summed, mean_entropy_weight=mean, initial_range=0.5)
     controller, episodes = sampled(settings, Bandit(), 5)
-    loss, _ = Learner(settings, controller).loss(episodes, torch.zeros(5, 1), None)
+    loss, _ = ReinforceLearner(settings, controller).loss(episodes, torch.zeros(5, 1), None)
     loss.backward()
     _, entropies = controller.log_probabilities(episodes)
     entropy = entropies[0, 0].detach()
@@ -124,7 +126,7 @@ def test_entropy_gradient_on_a_bandit_is_the_closed_form(weights):
 def test_every_token_is_credited_alike_without_a_discount():
     """The loss of a batch is -(1/m) sum over episodes and tokens of (R - b) log p."""
     controller, episodes = sampled(PLAIN, LayerChain(3), 6)
-    learner = Learner(PLAIN, controller)
+    learner = ReinforceLearner(PLAIN, controller)
     advantages = torch.arange(6.0) - 2
     loss, log_probabilities = learner.loss(episodes, advantages[:, None], None)
     expected = -sum(advantages[k] * log_probabilities[k].sum() for k in range(6)) / 6
@@ -135,7 +137,7 @@ def test_clipping_ends_the_pull_of_far_ratios():
     """Schulman et al. 2017, figure 1: beyond the clip range there is no gradient outwards."""
     settings = replace(PLAIN, clip_range=0.2)
     controller, episodes = sampled(settings, Bandit(), 4)
-    learner = Learner(settings, controller)
+    learner = ReinforceLearner(settings, controller)
     old = controller.log_probabilities(episodes)[0].detach()
     for sign, ratio, moves in [(1, 1.3, False), (1, 0.7, True), (-1, 0.7, False), (-1, 1.3, True)]:
         learner.optimizer.gradient.zero_()
@@ -238,7 +240,7 @@ def test_it_reaches_the_best_arm(settings):
 
 def test_the_baseline_is_a_moving_average_of_earlier_rewards():
     controller, _ = sampled(PLAIN, Bandit(), 1)
-    learner = Learner(replace(PLAIN, baseline_decay=0.9), controller)
+    learner = ReinforceLearner(replace(PLAIN, baseline_decay=0.9), controller)
     first = learner.advantages(torch.tensor([0.2, 0.4]))
     assert first.tolist() == pytest.approx([-0.1, 0.1])
     second = learner.advantages(torch.tensor([1.3, 1.3]))
@@ -250,10 +252,10 @@ def test_normalized_advantages_do_not_depend_on_the_scale_of_rewards():
     controller, _ = sampled(PLAIN, Bandit(), 1)
     rewards = torch.tensor([0.1, 0.5, 0.2])
     settings = replace(PLAIN, normalize_advantages=True)
-    one = Learner(settings, controller).advantages(rewards)
-    percent = Learner(settings, controller).advantages(100 * rewards)
+    one = ReinforceLearner(settings, controller).advantages(rewards)
+    percent = ReinforceLearner(settings, controller).advantages(100 * rewards)
     torch.testing.assert_close(one, percent)
-    same = Learner(settings, controller).advantages(torch.full((3,), 0.4))
+    same = ReinforceLearner(settings, controller).advantages(torch.full((3,), 0.4))
     assert same.abs().max() < 1e-3
 
 
@@ -261,15 +263,13 @@ def test_a_batch_larger_than_the_round_waits_for_it():
     """num_envs 2 and batch_size 6: an update after three rounds."""
     updates = []
 
-    class Counting(Learner):
+    class Counting(ReinforceLearner):
         def update(self, episodes):
             updates.append(len(episodes.rewards))
             super().update(episodes)
 
-    from nas_agents import reinforce
-
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(reinforce, "Learner", Counting)
+        patch.setattr(reinforce_learner, "ReinforceLearner", Counting)
         space = BitString(3)
         run_agent(replace(PLAIN, batch_size=6), Landscape(space), space, budget=19, num_envs=2)
     assert updates == [6, 6, 6]

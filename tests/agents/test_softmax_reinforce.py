@@ -6,16 +6,15 @@ import torch
 
 from nas_agents.softmax_reinforce import (
     PRESETS,
-    Adam,
-    Episode,
-    Learner,
     MovingAverage,
     Policy,
+    SampledEpisode,
+    SoftmaxLearner,
     SoftmaxReinforce,
     entropy_gradient,
     softmax,
 )
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.testing import BitString, FailingEvaluator, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
@@ -28,7 +27,7 @@ PLAIN = SoftmaxReinforce(
 def learner_of(settings, space, seed=0):
     rng = np.random.default_rng(seed)
     policy = Policy(settings, space.max_options, rng)
-    return Learner(settings, policy), ChoiceTable(space)
+    return SoftmaxLearner(settings, policy), ChoiceTable(space)
 
 
 # ---------------------------------------------------------------- the gradient
@@ -79,26 +78,6 @@ def test_softmax_and_entropy_leave_closed_options_alone():
     assert entropy_gradient(p)[0].tolist() == [0.0, 0.0, 0.0]
 
 
-def test_adam_is_torchs():
-    """Rows without a gradient keep their logits, averages and number of steps."""
-    rng = np.random.default_rng(0)
-    rows, options = 5, 4
-    ours = rng.standard_normal((rows, options))
-    theirs = [torch.nn.Parameter(torch.tensor(row)) for row in ours]
-    optimizer = torch.optim.Adam(theirs, lr=0.05, maximize=True)
-    adam = Adam(0.05, options)
-    for _ in range(30):
-        visited = np.flatnonzero(rng.random(rows) < 0.6)
-        gradient = np.zeros_like(ours)
-        gradient[visited] = rng.standard_normal((len(visited), options)) * rng.exponential()
-        for row, parameter in enumerate(theirs):
-            parameter.grad = torch.tensor(gradient[row]) if row in visited else None
-        optimizer.step()
-        ours[visited] += adam.step(gradient, visited)
-    expected = torch.stack(theirs).detach().numpy()
-    np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-7)  # torch rounds 1 - beta2**t
-
-
 # ---------------------------------------------------------------- learning
 
 
@@ -116,7 +95,7 @@ def test_a_step_of_plain_ascent_by_hand():
     learner, choices = learner_of(PLAIN, BitString(2))
     episode = learner.policy.sample(choices)
     learner.baseline.let_in(0.5)
-    learner.update([Episode((1, 0), episode.rows)], [0.9])
+    learner.update([SampledEpisode((1, 0), episode.rows)], [0.9])
     step = 0.1 * (0.9 - (0.9 * 0.05 + 0.09) / 0.19) * 0.5
     np.testing.assert_allclose(learner.policy.logits, [[-step, step], [step, -step]])
 
@@ -196,7 +175,7 @@ def test_presets_are_the_benchmarks():
     "options",
     [
         {"batch_size": 0},
-        {"optimizer": "sgd"},
+        {"optimizer": 3},
         {"learning_rate": 0.0},
         {"reward_scale": -1.0},
         {"initial_scale": -1.0},
@@ -207,3 +186,8 @@ def test_presets_are_the_benchmarks():
 def test_options_are_checked(options):
     with pytest.raises(InvalidOption, match=next(iter(options))):
         SoftmaxReinforce(**options)
+
+
+def test_an_unknown_optimizer_is_told() -> None:
+    with pytest.raises(UnknownName, match=r"unknown optimizer 'asscent': did you mean 'ascent'"):
+        SoftmaxReinforce(optimizer="asscent")  # type: ignore[arg-type]

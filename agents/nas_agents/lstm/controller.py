@@ -2,12 +2,11 @@
 
 It writes token by token: the embedding of the last token goes into an LSTM, whose output goes into
 the softmax of the open choice's kind, from which the next token is *sampled*. The agents that train
-it (``reinforce``, ``ppo``, ``priority_queue``) differ in what they learn from.
+it (``reinforce``, ``ppo``, ``priority_queue``, ``path_consistency``) differ in what it learns.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,74 +14,22 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from nas_agents.lstm.depth_schedule import checked_schedule, scheduled_token
+from nas_agents.lstm.agent import LSTMAgent
+from nas_agents.lstm.depth_schedule import scheduled_token
 from nas_agents.lstm.set_selection import Anchors, SetSelection
 from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
-from nas_gym.errors import InvalidOption
+from nas_gym.search_spaces.grammar import Tokens
 
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
 
 
-@dataclass(frozen=True)
-class LSTMAgent:
-    """What all agents with this controller can set; they say what each default comes from.
-
-    Args:
-        batch_size: m, architectures an update, >= 1.
-        layers: LSTM layers, >= 1.
-        hidden_size: Units a layer, and size of the token embeddings, >= 1.
-        initial_range: All weights start uniform in [-initial_range, initial_range].
-        learning_rate: Of Adam, > 0.
-        entropy_weight: Bonus for the policy's entropy (nats, summed over tokens), >= 0.
-        choice_bias: Give every choice, by name, logits of its own beside those of its kind's
-            softmax.
-        temperature: Divides the logits, > 0.
-        tanh_constant: Logits become ``tanh_constant * tanh(logits)``; 0 leaves them (Bello et al.
-            2016).
-        attention: Score the connections of parts by attention between them, where the space has
-            such choices (``nas_agents.lstm.set_selection``); False treats them like all others.
-        depth_schedule: Where the space has a choice named ``depth``: first depth, step, and after
-            how many architectures it comes (``nas_agents.lstm.depth_schedule``); None samples it.
-    """
-
-    batch_size: int = 8
-    layers: int = 1
-    hidden_size: int = 32
-    initial_range: float = 0.1
-    learning_rate: float = 0.03
-    entropy_weight: float = 0.05
-    choice_bias: bool = True
-    temperature: float = 1.0
-    tanh_constant: float = 0.0
-    attention: bool = True
-    depth_schedule: tuple[int, int, int] | None = None
-
-    def __post_init__(self) -> None:
-        at_least(self, 1, "batch_size", "layers", "hidden_size")
-        at_least(self, 0, "initial_range", "entropy_weight", "tanh_constant")
-        above_zero(self, "learning_rate", "temperature")
-        object.__setattr__(self, "depth_schedule", checked_schedule(self.depth_schedule))
-
-
-def at_least(settings: object, lowest: int, *names: str) -> None:
-    """Check that these options are ``lowest`` or more."""
-    for name in names:
-        if not getattr(settings, name) >= lowest:
-            raise InvalidOption(f"{name} is {getattr(settings, name)}: give {lowest} or more")
-
-
-def above_zero(settings: object, *names: str) -> None:
-    """Check that these options are positive."""
-    for name in names:
-        if not getattr(settings, name) > 0:
-            raise InvalidOption(f"{name} is {getattr(settings, name)}: give a number above 0")
-
-
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Keep torch to one thread here: the controller is small, and its threads would wait for cores
-    that train children (measured on two busy cores: 30 to 140 ms an architecture instead of 3).
-    """  # noqa: D205
+    """Keep torch to one thread inside the block.
+
+    The controller is small, and its threads would wait for cores that train children (measured on
+    two busy cores: 30 to 140 ms per architecture instead of 3).
+    """
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -128,9 +75,9 @@ class Controller(nn.Module):
         )
 
     def step(self, inputs: Tensor, opened: Opened, state: State) -> tuple[Tensor, State]:
-        """Log-probabilities (episodes, max_options) of the next token, and the LSTM's next state.
+        """Return log-probabilities (episodes, max_options) of the next token, and the next state.
 
-        ``inputs`` (episodes,) are the embeddings of the last tokens. The same numbers as
+        ``inputs`` (episodes,) are the embeddings of the last tokens. The numbers are those of
         ``log_probabilities``, whose ``nn.LSTM`` takes more than twice as long for a single step.
         """
         output = self.embedding(inputs)
@@ -145,7 +92,7 @@ class Controller(nn.Module):
         return self._log_softmax(output, opened, scores), State(following, anchors)
 
     def outputs(self, episodes: Episodes) -> Tensor:
-        """What the LSTM knows before each token: (episodes, max_length, hidden_size)."""
+        """Return what the LSTM knows before each token: (episodes, max_length, hidden_size)."""
         inputs = last_inputs(episodes.opened, episodes.tokens)
         output: Tensor = self.lstm(self.embedding(inputs))[0]
         return output
@@ -153,9 +100,9 @@ class Controller(nn.Module):
     def log_probabilities(
         self, episodes: Episodes, outputs: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Of the sampled tokens, and the entropy at each step; both (episodes, max_length).
+        """Return those of the sampled tokens and each step's entropy; (episodes, max_length).
 
-        ``outputs`` are those of the LSTM, where the caller has them already.
+        ``outputs`` are those of the LSTM, if the caller has them already.
         """
         outputs = self.outputs(episodes) if outputs is None else outputs
         names = episodes.opened.names
@@ -165,25 +112,25 @@ class Controller(nn.Module):
         return sampled, -(every.exp() * every).sum(-1)
 
     def first_state(self, episodes: int) -> State:
-        """Zeros."""
+        """Return zeros."""
         zeros = torch.zeros(episodes, self.settings.hidden_size)
         anchors = None if self.selection is None else self.selection.first_anchors(episodes)
         return State([(zeros, zeros)] * self.settings.layers, anchors)
 
     def depth_token(self, asked: int) -> int | None:
-        """What the schedule sets after ``asked`` architectures; None where there is none."""
+        """Return what the schedule sets after ``asked`` architectures; None without a schedule."""
         schedule, depths = self.settings.depth_schedule, self.vocabulary.depths
         return scheduled_token(schedule, depths, asked) if schedule and depths else None
 
-    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
-        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+    def path_of(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Opened]:
+        """Return complete architectures as ``sample`` does: tokens, and the choices answered."""
         padded, path = self.vocabulary.path_of(tokens)
         if self.depth_token(0) is not None:
             path = self.vocabulary.depth_is_set(path, padded)
         return padded, path
 
     def _log_softmax(self, output: Tensor, opened: Opened, scores: Tensor | None) -> Tensor:
-        """(..., max_options), from the LSTM's output (..., hidden_size) and scores of bits."""
+        """Return (..., max_options), from the output (..., hidden_size) and scores of bits."""
         logits = self.softmaxes(output).gather(-1, opened.columns)
         if self.selection is not None and scores is not None:
             logits = self.selection.put_into(logits, opened.names, scores)
@@ -198,11 +145,11 @@ class Controller(nn.Module):
 
 
 class Optimizer:
-    """Adam on all that a network may learn, as one vector: an eighth of the calls for each step.
+    """Adam on all that a network may learn, as one vector: a step is an eighth of the calls.
 
     Args:
         network: Its parameters become views of the vector.
-        learning_rate: Adam's, > 0.
+        learning_rate: Rate of Adam, > 0.
     """
 
     def __init__(self, network: nn.Module, learning_rate: float) -> None:
@@ -220,13 +167,13 @@ class Optimizer:
         self.square = torch.zeros_like(self.gradient)
 
     def minimize(self, loss: Tensor) -> None:
-        """One step down the gradient of ``loss``, a scalar."""
+        """Take one step down the gradient of ``loss``, a scalar."""
         self.gradient.zero_()
         loss.backward()  # type: ignore[no-untyped-call]
         self.step()
 
     def step(self) -> None:
-        """One step down ``gradient``: ``torch.optim.Adam``'s to the bit, in a third of its time."""
+        """Step down ``gradient`` as ``torch.optim.Adam``, to the bit, in a third of its time."""
         self.steps += 1
         first, second = 1 - DECAYS[0] ** self.steps, 1 - DECAYS[1] ** self.steps
         self.mean.lerp_(self.gradient, 1 - DECAYS[0])
@@ -237,12 +184,12 @@ class Optimizer:
 
 
 def _inputs(opened: Opened, tokens: Tensor) -> Tensor:
-    """Which embedding stands for a token of a kind; the shape of ``tokens``."""
+    """Return which embedding stands for a token of a kind, in the shape of ``tokens``."""
     return opened.columns[..., 0] + tokens + 1
 
 
 def last_inputs(opened: Opened, tokens: Tensor) -> Tensor:
-    """Before each token of whole episodes: the embedding of the one before; 0 at the first."""
+    """Return the embedding of the token before each one of whole episodes; 0 at the first."""
     inputs = _inputs(opened, tokens).roll(1, dims=1)
     inputs[:, 0] = 0
     return inputs
@@ -259,14 +206,14 @@ def sample(
     """Write architectures: their tokens (episodes, max_length), and the choices these answered.
 
     ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
-    ``exploration``, in [0, 1], is how often a token is uniform over its open options instead.
-    ``depth`` is the token of the choice named so, where it is not to be sampled.
+    ``exploration``, in [0, 1], is the share of tokens that are uniform over their open options
+    instead. ``depth`` is the token of the choice of that name, if it is not to be sampled.
     """
     path = controller.vocabulary.static_path(episodes)
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
     state = controller.first_state(episodes)
     inputs = torch.zeros(episodes, dtype=torch.int64)
-    prefixes: list[tuple[int, ...]] = [()] * episodes
+    prefixes: list[Tokens] = [()] * episodes
     written: list[Tensor] = []
     seen: list[Opened] = []
     for position in range(controller.vocabulary.max_length):
@@ -301,8 +248,9 @@ def sample(
 
 
 def _draw(probabilities: Tensor, generator: torch.Generator) -> Tensor:
-    """One option a row: what ``torch.multinomial`` does, without its checks, in a third of the
-    time. The first of exponential clocks with these rates rings with these probabilities.
-    """  # noqa: D205
+    """Draw one option per row, as ``torch.multinomial`` does: unchecked, in a third of its time.
+
+    The first of exponential clocks with these rates rings with these probabilities.
+    """
     clocks = torch.empty_like(probabilities).exponential_(generator=generator)
     return (probabilities / clocks).argmax(-1)

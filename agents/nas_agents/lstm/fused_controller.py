@@ -1,10 +1,10 @@
 """The controller with its gradient written out, for agents that make many small updates.
 
-With 8 to 32 architectures a minibatch, the time of an update is that of calling torch: autograd
+With 8 to 32 architectures per minibatch, the time of an update is that of calling torch: autograd
 calls it for every step and every weight. Here the embeddings go through the LSTM's input weights
-once, as a table with a row a token; what the steps do not need from each other is computed for all
-of them at once; and gradients are added where ``Optimizer`` has them. The numbers are autograd's
-but for rounding (``tests/agents/test_fused_controller.py``).
+once, as a table with a row per token; what the steps do not need from each other is computed for
+all of them at once; and gradients are added in place, as ``Optimizer`` keeps them. The numbers are
+autograd's but for rounding (``tests/agents/lstm/test_fused_controller.py``).
 """
 
 from collections.abc import Callable
@@ -20,9 +20,10 @@ from nas_agents.lstm.vocabulary import Episodes
 
 
 class FusedController(Controller):
-    """The same policy; its gradient takes less time with one layer, no ``tanh_constant`` and no
-    attention.
-    """  # noqa: D205
+    """The same policy, whose gradient takes less time.
+
+    That is so with one layer, no ``tanh_constant`` and no attention; else autograd does it.
+    """
 
     def differentiate(
         self, episodes: Episodes, slopes: Callable[[Tensor], Tensor], of_entropy: float
@@ -33,7 +34,7 @@ class FusedController(Controller):
             episodes: What the loss is of.
             slopes: From the log-probabilities of the architectures, (episodes,), to the loss's
                 derivatives by them.
-            of_entropy: Its derivative by the entropy, summed over tokens, of each of them.
+            of_entropy: The loss's derivative by the entropy, summed over tokens, of each of them.
         """
         settings = self.settings
         if settings.layers > 1 or settings.tanh_constant or self.selection is not None:
@@ -95,7 +96,7 @@ class FusedController(Controller):
 
 
 def _grad(parameter: Tensor) -> Tensor:
-    """``Optimizer`` gives every parameter that is learnt a gradient."""
+    """Return the gradient that ``Optimizer`` gives to every parameter that is learnt."""
     assert parameter.grad is not None
     return parameter.grad
 
@@ -103,7 +104,7 @@ def _grad(parameter: Tensor) -> Tensor:
 def _lstm(
     table: Tensor, inputs: Tensor, hidden_weight: Tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gates, cells, their tanh and outputs, from each token's part of the gates.
+    """Return gates, cells, their tanh and outputs, from each token's part of the gates.
 
     NumPy, on the tensors' memory, calls small functions in a third of torch's time, and has the
     faster tanh; products of matrices stay with torch, which keeps them to one thread. A sigmoid is
@@ -145,7 +146,7 @@ def _lstm(
 def _back_through_lstm(
     of_hidden: Tensor, gates: Tensor, cells: Tensor, squashed: Tensor, hidden_weight: Tensor
 ) -> Tensor:
-    """The gradient of the gates before their sigmoid or tanh, from that of the outputs."""
+    """Return the gradient of the gates before sigmoid or tanh, from that of the outputs."""
     length, episodes, size = cells.shape
     every, squash = gates.numpy(), squashed.numpy()
     write, keep, candidate, read = np.moveaxis(every.reshape(length, episodes, 4, size), 2, 0)

@@ -1,7 +1,7 @@
-"""What the agents that learn from all earlier rewards share: the memory, and what they ask next."""
+"""What agents that learn from all earlier rewards share: the memory, and what they ask next."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -10,11 +10,17 @@ from torch import Tensor
 
 from nas_agents.lstm.controller import Controller, one_thread, sample
 from nas_agents.lstm.depth_schedule import DEPTH
-from nas_agents.lstm.vocabulary import Opened
+from nas_agents.lstm.fused_controller import FusedController
+from nas_agents.lstm.vocabulary import Opened, Vocabulary
 from nas_gym.agent import Observed
-from nas_gym.envs.vector_env import NASVectorEnv, Played
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.moves import Tokens, random_tokens
+from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.search_spaces.moves import random_tokens
+
+if TYPE_CHECKING:
+    from nas_agents.path_consistency import PathConsistency
+    from nas_agents.priority_queue import PriorityQueue
+    from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 TRIES = 8  # rounds of samples in which new architectures are looked for
 
@@ -30,7 +36,7 @@ class Replay:
         self._tokens: Tensor | None = None
         self._opened: Opened | None = None
 
-    def add(self, played: Sequence[Played]) -> None:
+    def add(self, played: Sequence["Played"]) -> None:
         """Remember a batch of answers."""
         fresh = []
         for tokens, reward, _ in played:
@@ -46,20 +52,20 @@ class Replay:
 
     @property
     def means(self) -> npt.NDArray[np.float64]:
-        """(distinct,) mean reward of each architecture."""
+        """Mean reward of each architecture, (distinct,)."""
         return np.divide(self.sums, self.counts, dtype=np.float64)
 
     def best_first(self) -> list[int]:
-        """Rows by mean reward; of equals the older first."""
+        """Return the rows by mean reward; of equals the older is first."""
         return list(np.argsort(-self.means, kind="stable"))
 
     def again(self, rows: Sequence[int], count: int, most: int) -> list[Tokens]:
-        """The first ``count`` of the rows that were evaluated less than ``most`` times."""
+        """Return the first ``count`` of the rows that were evaluated less than ``most`` times."""
         names = list(self.rows)
         return [names[row] for row in rows if self.counts[row] < most][:count]
 
     def paths(self, rows: Tensor) -> tuple[Tensor, Opened]:
-        """Tokens and choices of some architectures, as ``sample`` gives them."""
+        """Return tokens and choices of some architectures, as ``sample`` gives them."""
         assert self._tokens is not None
         assert self._opened is not None
         return self._tokens[rows], Opened(*(part[rows] for part in self._opened))
@@ -73,43 +79,40 @@ class Replay:
             self._opened = Opened(*(torch.cat(pair) for pair in parts))
 
 
+Learn = Callable[[Replay], Sequence[Tokens]]  # from all that was played to what is played first
+
+
 def search_with_replay(
-    env: NASVectorEnv[Any],
-    controller: Controller,
-    generator: torch.Generator,
-    learn: Callable[[Replay], Sequence[Tokens]],
-    *,
-    random_first: int,
-    distinct: bool,
-    exploration: float,
+    settings: "PriorityQueue | PathConsistency",
+    env: "NASVectorEnv[Any]",
+    learning: Callable[[FusedController, np.random.Generator], Learn],
 ) -> None:
     """Play random architectures, then what the controller writes as it learns, to the last one.
 
     Args:
-        env: Where the budget is.
-        controller: Writes the architectures.
-        generator: For the samples.
-        learn: Called before each batch with all that was played; what it returns is played first.
-        random_first: Random architectures before anything is learnt, >= 1.
-        distinct: Pass over what was played before, while the controller still finds others.
-        exploration: How often a token is uniform instead.
+        settings: The agent's.
+        env: The environment, with a budget.
+        learning: Makes what is called before each batch.
     """
+    generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
+    controller = FusedController(settings, Vocabulary(env.choices, env.np_random), generator)
+    learn = learning(controller, env.np_random)
     replay = Replay(controller)
-    batch_size = controller.settings.batch_size
     played = 0
     while env.remaining > 0:
-        count = int(min(batch_size, env.remaining))
+        count = int(min(settings.batch_size, env.remaining))
         depth = controller.depth_token(env.ledger.requests)
-        if played < random_first:
-            count = min(count, random_first - played)
+        if played < settings.random_first:
+            count = min(count, settings.random_first - played)
             given = {} if depth is None else {DEPTH: controller.vocabulary.depths[depth]}
             batch = [random_tokens(env.space, env.np_random, given) for _ in range(count)]
         else:
             with one_thread():
                 batch = list(learn(replay))[:count]
-            known = replay.rows if distinct else {}
+            known = replay.rows if settings.distinct else {}
+            missing = count - len(batch)
             batch += _written(
-                controller, generator, known, batch, count - len(batch), exploration, depth
+                controller, generator, known, batch, missing, settings.exploration, depth
             )
         replay.add(env.play(batch))
         played += count
@@ -124,7 +127,7 @@ def _written(
     exploration: float,
     depth: int | None,
 ) -> list[Tokens]:
-    """``count`` samples that are not ``known``, nor in the batch already, where there are such."""
+    """Write ``count`` samples that are not ``known`` nor in the batch, if there are such."""
     found: list[Tokens] = []
     spare: list[Tokens] = []
     for _ in range(TRIES):
@@ -141,7 +144,7 @@ def _written(
 
 
 def whole(choices: ChoiceTable, padded: Sequence[int]) -> Tokens:
-    """The tokens of an episode without those after its completion."""
+    """Return the tokens of an episode without those after its completion."""
     if choices.static is not None:
         return tuple(padded[: len(choices.static)])
     tokens: Tokens = ()
@@ -151,9 +154,9 @@ def whole(choices: ChoiceTable, padded: Sequence[int]) -> Tokens:
 
 
 def most_trusted(observed: Sequence[Observed]) -> Tokens:
-    """The highest mean reward less its standard error, which repeats make known.
+    """Return the highest mean reward less its standard error, which repeats make known.
 
-    Of architectures seen once the best has mostly been lucky; one that stayed good is preferred.
+    The best of many that were seen once was mostly lucky, so one that stayed good is preferred.
     Without repeats it is the best reward.
     """
     rewards: dict[Tokens, list[float]] = {}

@@ -7,8 +7,8 @@ Which earlier parts of an architecture are inputs of part i is a set of independ
 where h is the controller's state at the anchor point of a part. A space asks for it by a member
 ``set_selection``: the kind of these bits, which are tokens like others, named by their parts:
 ``layer3.skip1``. The anchor point of a part is the step after the last of its other tokens: the
-step of its first bit, or of the next part's first token where it has none. All bits of a part use
-that one state.
+step of its first bit, or of the next part's first token if it has none. All bits of a part use that
+one state.
 
 The paper does not say what the LSTM reads while bits are drawn, nor which layer's state h is. Here
 it steps over the bits as over any token, so that later parts know what was connected; h is the
@@ -30,17 +30,17 @@ class Anchors(NamedTuple):
     """What sampling keeps of the steps so far."""
 
     states: Tensor  # (episodes, parts + 1, hidden_size): at each part's anchor; row 0 is unused
-    ended: Tensor  # (episodes,) int64: the part of the last token; 0 where that was a bit
+    ended: Tensor  # (episodes,) int64: the part of the last token; 0 if that was a bit
 
 
 class SetSelection(nn.Module):
-    """Scores the bits that say which earlier parts are inputs of a part.
+    """Scores of the bits that say which earlier parts are inputs of a part.
 
     Args:
-        kind: Of these bits.
+        kind: Kind of these bits.
         names: The number of each choice's name, from 1; 0 is for names not known in advance, which
             are never bits here.
-        hidden_size: Of the controller's states.
+        hidden_size: Size of the controller's states.
 
     Raises:
         InvalidSpace: A bit is not about an earlier part of the space.
@@ -53,17 +53,17 @@ class SetSelection(nn.Module):
         self.v = nn.Parameter(torch.empty(hidden_size))
         self.hidden_size = hidden_size
         parts, earlier, self.count = _parts(kind, names)
-        # The controller may be made on the "meta" device, where these would have no values.
+        # The controller may be made on the "meta" device, on which these would have no values.
         self.parts = torch.tensor(parts, device="cpu")  # (names + 1,) int64: from 1; 0 is unknown
         self.earlier = torch.tensor(earlier, device="cpu")  # (names + 1,): of a bit; 0 is no bit
 
     def first_anchors(self, episodes: int) -> Anchors:
-        """Before the first step."""
+        """Return what is kept before the first step."""
         states = torch.zeros(episodes, self.count + 1, self.hidden_size)
         return Anchors(states, torch.zeros(episodes, dtype=torch.int64))
 
     def step(self, names: Tensor, output: Tensor, anchors: Anchors) -> tuple[Tensor, Anchors]:
-        """The next token's log-odds, if it is a bit, and what to keep.
+        """Return the next token's log-odds, if it is a bit, and what to keep.
 
         Args:
             names: (episodes,) of the open choices.
@@ -71,7 +71,7 @@ class SetSelection(nn.Module):
             anchors: What was kept.
 
         Returns:
-            (episodes,), without a meaning where no bit is open.
+            (episodes,) log-odds, without a meaning if no bit is open, and the anchors.
         """
         every = torch.arange(len(names))
         # A part that goes on after this token overwrites its state at the next step.
@@ -83,7 +83,7 @@ class SetSelection(nn.Module):
         return scores, Anchors(states, parts.masked_fill(earlier > 0, 0))
 
     def forward(self, names: Tensor, outputs: Tensor) -> Tensor:
-        """Of whole episodes, (episodes, max_length): the same as ``step`` after ``step``.
+        """Return (episodes, max_length), of whole episodes: the same as ``step`` after ``step``.
 
         Args:
             names: (episodes, max_length).
@@ -102,7 +102,7 @@ class SetSelection(nn.Module):
         )
 
     def put_into(self, logits: Tensor, names: Tensor, scores: Tensor) -> Tensor:
-        """Make the logits (..., max_options) of bits (0, score): their softmax is a sigmoid."""
+        """Set the logits (..., max_options) of bits to (0, score): their softmax is a sigmoid."""
         pairs = nn.functional.pad(scores[..., None], (1, logits.shape[-1] - 2))
         return torch.where((self.earlier[names] > 0)[..., None], pairs, logits)
 
@@ -112,7 +112,7 @@ class SetSelection(nn.Module):
 
 
 def _parts(kind: str, names: Mapping[str, int]) -> tuple[list[int], list[int], int]:
-    """For each name's number its part and, of a bit, the earlier one; how many parts there are."""
+    """Return the part of each name's number, a bit's earlier part, and the number of parts."""
     numbers = {part: n for n, part in enumerate(dict.fromkeys(map(_part, names)), 1)}
     parts, earlier = [0] * (len(names) + 1), [0] * (len(names) + 1)
     for name, number in names.items():

@@ -1,4 +1,4 @@
-"""What the LSTM agents know of a space: its choices, numbered, and episodes in these numbers."""
+"""What the LSTM agents know of a space: its numbered choices, and episodes in these numbers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nas_agents.lstm.depth_schedule import DEPTH
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, Tokens, trace
 from nas_gym.search_spaces.moves import random_tokens
 
 CLOSED = -1e9  # added to the logit of an option that is not open
@@ -17,22 +17,23 @@ TRACES = 200  # random architectures that show which choices a conditional space
 
 
 class Opened(NamedTuple):
-    """The choices that are open: of some episodes now (episodes,), or at every step of theirs
-    (episodes, max_length). Each has a softmax, which is a row of columns in one linear layer.
-    """  # noqa: D205
+    """Open choices: of some episodes now, (episodes,), or at every step, (episodes, max_length).
+
+    Each has a softmax, which is a row of columns in one linear layer.
+    """
 
     columns: Tensor  # (..., max_options) int64: of the softmax of the choice's kind
     names: Tensor  # (...,) int64: whose bias
-    closed: Tensor  # (..., max_options) float32: 0, or CLOSED where an option is not open
+    closed: Tensor  # (..., max_options) float32: 0, or CLOSED if an option is not open
 
     @property
     def decisions(self) -> Tensor:
-        """(...,) bool: whether there was more than one option."""
+        """Whether there was more than one option, (...,) bool."""
         return (self.closed == 0).sum(-1) > 1
 
 
 class Vocabulary:
-    """Numbers the kinds and names of a space's choices; 0 is for those not seen in advance.
+    """Numbers for the kinds and names of a space's choices; 0 is for those not seen in advance.
 
     A static space shows all of them; a conditional one is sampled.
     """
@@ -44,17 +45,17 @@ class Vocabulary:
         seen = choices.static or _sampled_choices(choices.space, rng)
         self.kinds = {kind: i for i, kind in enumerate(dict.fromkeys(c.kind for c in seen), 1)}
         self.names = {name: i for i, name in enumerate(dict.fromkeys(c.name for c in seen), 1)}
-        # Of the choice that a depth schedule sets; none where the space has no such choice.
+        # Options of the choice that a depth schedule sets; none if the space has no such choice.
         self.depths: tuple[Any, ...] = next((c.options for c in seen if c.name == DEPTH), ())
         self._every_option = torch.arange(self.max_options)
         self._static_paths: dict[int, Opened] = {}  # for so many episodes
 
-    def opened(self, prefixes: Sequence[tuple[int, ...]]) -> Opened:
-        """The choice that is open after each prefix; token 0 alone once all is chosen."""
+    def opened(self, prefixes: Sequence[Tokens]) -> Opened:
+        """Return the choice that is open after each prefix; only token 0 once all is chosen."""
         return self._opened([self._numbers(self.choices.after(prefix)) for prefix in prefixes])
 
     def static_path(self, episodes: int) -> Opened | None:
-        """The choices of a static space, the same in all episodes; None for other spaces."""
+        """Return the choices of a static space, alike in all episodes; None for other spaces."""
         path = self.choices.static
         if path is None:
             return None
@@ -65,8 +66,8 @@ class Vocabulary:
             self._static_paths[episodes] = Opened(*repeated)
         return self._static_paths[episodes]
 
-    def path_of(self, tokens: Sequence[tuple[int, ...]]) -> tuple[Tensor, Opened]:
-        """Complete architectures as ``sample`` writes them: tokens, and the choices answered."""
+    def path_of(self, tokens: Sequence[Tokens]) -> tuple[Tensor, Opened]:
+        """Return complete architectures as ``sample`` does: tokens, and the choices answered."""
         padded = [(*each, *[0] * (self.max_length - len(each))) for each in tokens]
         path = self.static_path(len(tokens))
         if path is None:
@@ -78,14 +79,14 @@ class Vocabulary:
         return torch.tensor(padded), path
 
     def depth_is_set(self, opened: Opened, tokens: Tensor) -> Opened:
-        """Close all but ``tokens``, of these steps, where the choice is the depth."""
+        """Close all but ``tokens``, of these steps, at the choice of the depth."""
         others = self._every_option != tokens[..., None]
         at_depth = opened.names == self.names[DEPTH]
         closed = opened.closed.masked_fill(at_depth[..., None] & others, CLOSED)
         return opened._replace(closed=closed)
 
     def _numbers(self, choice: Choice | None) -> tuple[int, int, int]:
-        """Kind, name and number of options."""
+        """Return kind, name and number of options."""
         if choice is None:
             return 0, 0, 1
         kind, name = self.kinds.get(choice.kind, 0), self.names.get(choice.name, 0)
@@ -110,13 +111,13 @@ class Episodes(NamedTuple):
     rewards: Tensor  # (episodes,) float32
 
     def of(self, rows: Tensor) -> "Episodes":
-        """Some of them: ``rows`` is (n,) int64."""
+        """Return some of them: ``rows`` is (n,) int64."""
         opened = Opened(*(part[rows] for part in self.opened))
         return Episodes(self.tokens[rows], opened, self.rewards[rows])
 
 
 def joined(batch: Sequence[Episodes]) -> Episodes:
-    """All episodes of several rounds."""
+    """Join the episodes of several rounds."""
     if len(batch) == 1:
         return batch[0]
     tokens, opened, rewards = zip(*batch, strict=True)

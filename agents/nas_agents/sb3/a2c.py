@@ -1,59 +1,28 @@
 """A2C, the synchronous form of A3C (Mnih et al. 2016, arXiv 1602.01783), of Stable-Baselines3."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from stable_baselines3 import A2C
+from annotated_types import Gt
 
-from nas_agents.sb3.algorithm import check_numbers, layers, learn, rollout
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_agents.sb3.algorithm import OnPolicySB3
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
-class SB3A2C:
-    """Policy gradient with a value network, one update a batch of episodes; names as in SB3.
+class SB3A2C(OnPolicySB3):
+    """Policy gradient with a value network, one update per batch of episodes."""
 
-    Args:
-        batch_size: Episodes a round, >= 1.
-        episodes_per_update: Episodes an update learns from, >= 1; rounded up to whole rounds.
-        learning_rate: Of Adam, > 0.
-        gae_lambda: Of generalized advantage estimation, in [0, 1]; 1 takes the episode's reward
-            less the value of each step.
-        ent_coef: Bonus for the policy's entropy (nats a token), >= 0.
-        vf_coef: Weight of the value network's loss, >= 0.
-        net_arch: Units of each hidden layer, of the policy's and of the value's network.
-    """
+    learning_rate: Annotated[float, Gt(0)] = 0.02
 
-    batch_size: int = 8
-    episodes_per_update: int = 8
-    learning_rate: float = 0.02
-    gae_lambda: float = 1.0
-    ent_coef: float = 0.05
-    vf_coef: float = 0.5
-    net_arch: tuple[int, ...] = (64,)
+    algorithm: ClassVar[str] = "stable_baselines3:A2C"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", layers(self.net_arch))
-        check_numbers(self, ("batch_size", "episodes_per_update"), ("learning_rate",))
-        check_numbers(self, ("ent_coef", "vf_coef"), least=0)
-        if not 0 <= self.gae_lambda <= 1:
-            raise InvalidOption(f"gae_lambda is {self.gae_lambda}: give 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
-        """Learn from rounds of sampled architectures until the budget is spent."""
-        options = {
-            "n_steps": rollout(env, self.episodes_per_update),
-            "gamma": 1.0,  # the reward comes at the end, and every token has its part in it
-            "learning_rate": self.learning_rate,
-            "gae_lambda": self.gae_lambda,
-            "ent_coef": self.ent_coef,
-            "vf_coef": self.vf_coef,
-            "normalize_advantage": True,
-            "use_rms_prop": False,  # Adam instead
-            "policy_kwargs": {"net_arch": list(self.net_arch)},
-        }
-        learn(env, A2C, "MlpPolicy", options)
+    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+        """Return the keyword arguments of the algorithm's class."""
+        ours = {"normalize_advantage": True, "use_rms_prop": False}  # Adam instead
+        return {**super().arguments(env), **ours}
 
 
 PRESETS: dict[str, SB3A2C] = {"default": SB3A2C()}

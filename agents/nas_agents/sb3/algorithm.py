@@ -1,50 +1,45 @@
-"""Any algorithm of Stable-Baselines3 (Raffin et al. 2021, JMLR 22) as an agent.
+"""Algorithms of Stable-Baselines3 (Raffin et al. 2021, JMLR 22) as agents.
 
-``sb3_ppo``, ``sb3_maskable_ppo``, ``sb3_a2c`` and ``sb3_dqn`` are tuned ones; ``SB3`` here takes
-all others by name. What they share is ``learn``: the algorithm steps the environment through
-``nas_gym.sb3.StandardizedVecEnv``, its randomness is its own and follows from ``env.np_random``,
-and it ends when the budget is spent.
+``SB3`` takes any of them by name. ``sb3-ppo``, ``sb3-maskable-ppo``, ``sb3-a2c`` and ``sb3-dqn``
+are tuned; what these share is here, too. All of them learn as ``nas_agents.sb3.learning`` says.
 """
 
 import json
-import random
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
 from math import ceil
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-import torch
-from stable_baselines3.common.base_class import BaseAlgorithm
-from stable_baselines3.common.logger import Logger
-from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
-from torch.distributions import Distribution
+from annotated_types import Ge, Gt, Interval
 
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
-from nas_gym.sb3 import StandardizedVecEnv, StopAtBudget
+from nas_gym.options import Options
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 FOREVER = 10**9  # steps: the budget ends before
-# What ``learn`` decides: small networks learn fastest on the CPU, and there alone repeatably.
+# What ``learn`` decides. Small networks learn fastest on the CPU, and only there repeatably.
 OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 
 
 @dataclass(frozen=True)
-class SB3:
+class SB3(Options):
     """An algorithm by its class, with its own hyperparameters.
 
-    Where ``options`` do not say otherwise, there is no discount (the reward comes at the end), and
-    an on-policy algorithm updates on whole episodes, all of them in one minibatch.
+    If ``options`` do not say otherwise, there is no discount (the reward comes at the end), and an
+    on-policy algorithm updates on whole episodes, all of them in one minibatch.
 
     Args:
         algorithm: ``"module:Class"`` of a ``BaseAlgorithm`` for discrete actions.
         policy: Its policy, by SB3's name or ``"module:Class"``.
-        options: Keyword arguments of the class, JSON data; ``"module:attribute"`` stands for what
-            it names. Kept as JSON text.
-        batch_size: Episodes a round, >= 1.
+        options: Keyword arguments of the class: a mapping of JSON data, or its text;
+            ``"module:attribute"`` stands for what it names. Kept as JSON text.
+        batch_size: Episodes per round, >= 1.
         episodes_per_update: Episodes an on-policy algorithm updates on, >= 1; rounded up to whole
             rounds.
         schedule: Evaluations that SB3's ``exploration_fraction`` is a fraction of, >= 1. (Not the
@@ -53,27 +48,28 @@ class SB3:
 
     algorithm: str = "sb3_contrib:MaskablePPO"
     policy: str = "MlpPolicy"
-    options: Mapping[str, Any] | str = "{}"
-    batch_size: int = 8
-    episodes_per_update: int = 8
-    schedule: int = 500
+    options: Any = "{}"
+    batch_size: Annotated[int, Ge(1)] = 8
+    episodes_per_update: Annotated[int, Ge(1)] = 8
+    schedule: Annotated[int, Ge(1)] = 500
 
     def __post_init__(self) -> None:
-        check_numbers(self, ("batch_size", "episodes_per_update", "schedule"))
+        super().__post_init__()
         options = _json_object(self.options)
         object.__setattr__(self, "options", json.dumps(options, sort_keys=True))
-        known = signature(algorithm_class(self.algorithm)).parameters
-        for option in options:
-            if option in OURS:
-                raise InvalidOption(f"the agent decides {option!r} itself: leave it out of options")
-            if option not in known:
-                raise unknown_name(f"option of {self.algorithm}", option, set(known) - set(OURS))
-        _named(options)
+        if options or self.algorithm != SB3.algorithm:  # the default needs no check, nor torch
+            known = signature(algorithm_class(self.algorithm)).parameters
+            _check_names(self.algorithm, options, set(known) - set(OURS))
+            _named(options)
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
+    def search(self, env: "NASVectorEnv[Any]") -> None:
         """Let the algorithm learn until the budget is spent."""
+        from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
+
+        from nas_agents.sb3.learning import learn
+
         algorithm = algorithm_class(self.algorithm)
-        options = _named(json.loads(str(self.options)))
+        options = _named(json.loads(self.options))
         known = signature(algorithm).parameters
         if "gamma" in known:
             options.setdefault("gamma", 1.0)
@@ -87,128 +83,108 @@ class SB3:
         learn(env, algorithm, _named(self.policy), options)
 
 
-def learn(
-    env: NASVectorEnv[Any],
-    algorithm: type[BaseAlgorithm],
-    policy: Any,
-    options: Mapping[str, Any],
-) -> None:
-    """Make the algorithm and let it learn until the budget is spent; writes no files."""
-    if env.remaining <= 0:
-        return
-    apart = Apart(int(env.np_random.integers(2**31)))
-    with apart.swapped():
-        model = algorithm(policy, _VecEnv(env, apart), device="cpu", **options)
-        model.set_logger(Logger(folder=None, output_formats=[]))
-        model.learn(FOREVER, callback=StopAtBudget(), log_interval=None)  # type: ignore[arg-type]
+# ---------------------------------------------------------------- tuned ones
 
 
-def rollout(env: NASVectorEnv[Any], episodes: int) -> int:
-    """Steps of ``env`` in which at least so many episodes end: whole rounds."""
+@dataclass(frozen=True)
+class TunedSB3(Options):
+    """Options of every tuned algorithm; those that are SB3's have its names.
+
+    Args:
+        batch_size: Episodes per round, >= 1.
+        learning_rate: Rate of Adam, > 0.
+        net_arch: Units of each hidden layer, >= 1, of each network (policy and value, if both).
+    """
+
+    batch_size: Annotated[int, Ge(1)] = 8
+    learning_rate: Annotated[float, Gt(0)] = 0.01
+    net_arch: tuple[Annotated[int, Ge(1)], ...] = (64,)
+
+    algorithm: ClassVar[str]  # "module:Class"
+
+    def search(self, env: "NASVectorEnv[Any]") -> None:
+        """Learn from rounds of architectures until the budget is spent."""
+        from nas_agents.sb3.learning import learn
+
+        learn(env, algorithm_class(self.algorithm), "MlpPolicy", self.arguments(env))
+
+    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+        """Return the keyword arguments of the algorithm's class."""
+        return {
+            "gamma": 1.0,  # the reward comes at the end, and every token has its part in it
+            "learning_rate": self.learning_rate,
+            "policy_kwargs": {"net_arch": list(self.net_arch)},
+        }
+
+
+@dataclass(frozen=True)
+class OnPolicySB3(TunedSB3):
+    """Options of the policy gradients that have a value network.
+
+    Args:
+        episodes_per_update: Episodes an update learns from, >= 1; rounded up to whole rounds.
+        gae_lambda: Lambda of generalized advantage estimation, in [0, 1]; 1 takes the episode's
+            reward less the value of each step.
+        ent_coef: Bonus for the policy's entropy (nats per token), >= 0.
+        vf_coef: Weight of the value network's loss, >= 0.
+    """
+
+    episodes_per_update: Annotated[int, Ge(1)] = 8
+    gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 1.0
+    ent_coef: Annotated[float, Ge(0)] = 0.05
+    vf_coef: Annotated[float, Ge(0)] = 0.5
+
+    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+        """Return the keyword arguments of the algorithm's class."""
+        return {
+            **super().arguments(env),
+            "n_steps": rollout(env, self.episodes_per_update),
+            "gae_lambda": self.gae_lambda,
+            "ent_coef": self.ent_coef,
+            "vf_coef": self.vf_coef,
+        }
+
+
+def rollout(env: "NASVectorEnv[Any]", episodes: int) -> int:
+    """Return the steps of ``env`` in which at least so many episodes end: whole rounds."""
     # Two at least: SB3 standardizes the advantages of an update.
     steps = env.space.max_length * ceil(episodes / env.num_envs)
     return steps if steps * env.num_envs > 1 else 2
 
 
-def exploration(env: NASVectorEnv[Any], evaluations: float) -> float:
-    """SB3's ``exploration_fraction`` of ``FOREVER`` that is so many evaluations."""
+def exploration(env: "NASVectorEnv[Any]", evaluations: float) -> float:
+    """Return SB3's ``exploration_fraction`` of ``FOREVER`` that is so many evaluations."""
     return max(1.0, evaluations * env.space.max_length) / FOREVER
 
 
-class Apart:
-    """Torch's and Python's global state, as an algorithm has it, and as others do.
-
-    SB3 draws from the global generators. Nobody else should notice; and the children that are
-    trained in between must not change what the algorithm draws, because a resumed run has their
-    results without training them.
-    """
-
-    def __init__(self, seed: int) -> None:
-        self.other = (
-            random.Random(seed).getstate(),
-            np.random.RandomState(seed).get_state(),
-            torch.Generator().manual_seed(seed).get_state(),
-            1,  # as many threads: see nas_agents.lstm.controller.one_thread
-            False,  # distributions that check what they are given take a seventh of its time
-        )
-
-    @contextmanager
-    def swapped(self) -> Iterator[None]:
-        """The algorithm's within; within that, everybody else's."""
-        self._swap()
-        try:
-            yield
-        finally:
-            self._swap()
-
-    def _swap(self) -> None:
-        legacy = np.random.get_state()  # noqa: NPY002
-        threads, checks = torch.get_num_threads(), Distribution._validate_args
-        here = random.getstate(), legacy, torch.get_rng_state(), threads, checks
-        random.setstate(self.other[0])
-        np.random.set_state(self.other[1])  # noqa: NPY002
-        torch.set_rng_state(self.other[2])
-        torch.set_num_threads(self.other[3])
-        Distribution.set_default_validate_args(self.other[4])
-        self.other = here
+# ---------------------------------------------------------------- names in options
 
 
-class _VecEnv(StandardizedVecEnv):
-    """Leaves the algorithm's generators and its single thread while children are evaluated."""
-
-    def __init__(self, env: NASVectorEnv[Any], apart: Apart) -> None:
-        super().__init__(env)
-        self.apart = apart
-        self.action_space.seed(int(np.random.randint(2**31)))  # noqa: NPY002
-
-    def step_wait(self) -> Any:
-        if self.steps + 1 < self.env.space.max_length:
-            return super().step_wait()
-        with self.apart.swapped():
-            return super().step_wait()
-
-
-# ---------------------------------------------------------------- options
-
-
-def check_numbers(
-    agent: object, ones: tuple[str, ...] = (), positive: tuple[str, ...] = (), *, least: int = 1
-) -> None:
-    """Raise InvalidOption where one of ``ones`` is below ``least``, one of ``positive`` not > 0."""
-    for name in ones:
-        if getattr(agent, name) < least:
-            raise InvalidOption(f"{name} is {getattr(agent, name)}: give {least} or more")
-    for name in positive:
-        if not getattr(agent, name) > 0:
-            raise InvalidOption(f"{name} is {getattr(agent, name)}: give a number above 0")
-
-
-def layers(net_arch: Iterable[int]) -> tuple[int, ...]:
-    """Units of hidden layers, of JSON data too, which has lists.
-
-    Raises:
-        InvalidOption: They are no whole numbers of 1 or more.
-    """
-    units = tuple(net_arch)
-    if any(not isinstance(count, int) or count < 1 for count in units):
-        raise InvalidOption(f"net_arch is {net_arch!r}: give units for each layer, e.g. [64, 64]")
-    return units
-
-
-def algorithm_class(path: str) -> type[BaseAlgorithm]:
-    """The class that ``"module:Class"`` names.
+def algorithm_class(path: str) -> "type[BaseAlgorithm]":
+    """Return the class that ``"module:Class"`` names.
 
     Raises:
         UnknownName: There is no such module or class.
         InvalidOption: It is no algorithm.
     """
+    from stable_baselines3.common.base_class import BaseAlgorithm
+
     found = _attribute(path)
     if not (isinstance(found, type) and issubclass(found, BaseAlgorithm)):
         raise InvalidOption(
-            f"algorithm is {path!r}, which is no SB3 algorithm: name a class such as "
+            f"algorithm is {path!r}: give an SB3 algorithm by its class, such as "
             "'stable_baselines3:PPO' or 'sb3_contrib:TRPO'"
         )
     return found
+
+
+def _check_names(algorithm: str, options: Mapping[str, Any], known: set[str]) -> None:
+    """Raise an error if an option is ours, or is not among the algorithm's."""
+    for option in options:
+        if option in OURS:
+            raise InvalidOption(f"the agent decides {option!r} itself: leave it out of options")
+        if option not in known:
+            raise unknown_name(f"option of {algorithm}", option, known)
 
 
 def _attribute(path: str) -> Any:
@@ -223,13 +199,13 @@ def _attribute(path: str) -> Any:
 
 
 def _named(value: Any) -> Any:
-    """JSON data with ``"module:attribute"`` replaced by what it names."""
+    """Return JSON data with ``"module:attribute"`` replaced by what it names."""
     if isinstance(value, dict):
         return {key: _named(item) for key, item in value.items()}
     return _attribute(value) if isinstance(value, str) and ":" in value else value
 
 
-def _json_object(options: Mapping[str, Any] | str) -> dict[str, Any]:
+def _json_object(options: Any) -> dict[str, Any]:
     try:
         found = json.loads(options) if isinstance(options, str) else dict(options)
         if isinstance(found, dict):

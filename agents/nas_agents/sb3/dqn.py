@@ -1,54 +1,43 @@
 """DQN (Mnih et al. 2015, Nature 518) of Stable-Baselines3, on whole returns, without masks."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-import numpy as np
-from stable_baselines3 import DQN
+from annotated_types import Ge, Gt
 
-from nas_agents.sb3.algorithm import check_numbers, exploration, layers, learn
-from nas_gym.envs.vector_env import NASVectorEnv
+from nas_agents.sb3.algorithm import TunedSB3, exploration
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
-class SB3DQN:
-    """Learns the value of every token; takes the best one, and sometimes any.
+class SB3DQN(TunedSB3):
+    """The value of every token, learnt; takes the best one, and sometimes any.
 
     Args:
-        batch_size: Episodes a round, >= 1.
-        learning_rate: Of Adam, > 0.
         learning_starts: Random episodes before the first update, >= 1.
         exploration: Episodes in which the share of random tokens falls to its last value, >= 1.
-        explored_tokens: Random tokens an episode has on average from then on, > 0.
+        explored_tokens: Random tokens that an episode has on average from then on, > 0.
         replay: Episodes remembered, >= 1.
-        updates: Gradient steps a round, >= 1.
-        minibatch_size: Steps of episodes a gradient step, >= 1.
-        net_arch: Units of each hidden layer.
+        updates: Gradient steps per round, >= 1.
+        minibatch_size: Steps of episodes per gradient step, >= 1.
     """
 
-    batch_size: int = 8
-    learning_rate: float = 0.01
-    learning_starts: int = 20
-    exploration: int = 250
-    explored_tokens: float = 0.5
-    replay: int = 1000
-    updates: int = 4
-    minibatch_size: int = 256
-    net_arch: tuple[int, ...] = (64,)
+    learning_starts: Annotated[int, Ge(1)] = 20
+    exploration: Annotated[int, Ge(1)] = 250
+    explored_tokens: Annotated[float, Gt(0)] = 0.5
+    replay: Annotated[int, Ge(1)] = 1000
+    updates: Annotated[int, Ge(1)] = 4
+    minibatch_size: Annotated[int, Ge(1)] = 256
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", layers(self.net_arch))
-        check_numbers(
-            self,
-            ("batch_size", "learning_starts", "exploration", "replay", "updates", "minibatch_size"),
-            ("learning_rate", "explored_tokens"),
-        )
+    algorithm: ClassVar[str] = "nas_agents.sb3.episodic_dqn:EpisodicDQN"
 
-    def search(self, env: NASVectorEnv[Any]) -> None:
-        """Learn from rounds of architectures until the budget is spent."""
+    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+        """Return the keyword arguments of the algorithm's class."""
         length = env.space.max_length
-        options = {
-            "learning_rate": self.learning_rate,
+        return {
+            **super().arguments(env),
             "learning_starts": self.learning_starts * length,
             "exploration_fraction": exploration(env, self.exploration),
             "exploration_final_eps": min(1.0, self.explored_tokens / length),
@@ -60,33 +49,7 @@ class SB3DQN:
             # A step's target is its episode's reward: nothing is bootstrapped, so the network that
             # targets come from is never asked.
             "n_steps": length,
-            "gamma": 1.0,
-            "policy_kwargs": {"net_arch": list(self.net_arch)},
         }
-        learn(env, EpisodicDQN, "MlpPolicy", options)
-
-
-class EpisodicDQN(DQN):
-    """Explores in each episode on its own.
-
-    SB3's draws one number for all episodes of a round. They are in lockstep and begin alike, so
-    they would be one architecture, asked for many times, whenever it does not explore.
-    """
-
-    def predict(
-        self,
-        observation: Any,
-        state: Any = None,
-        episode_start: Any = None,
-        deterministic: bool = False,
-    ) -> tuple[Any, Any]:
-        """(episodes,) tokens."""
-        tokens, state = self.policy.predict(observation, state, episode_start, True)
-        if not deterministic:
-            explores = np.random.random(len(tokens)) < self.exploration_rate  # noqa: NPY002
-            drawn = [self.action_space.sample() for _ in tokens]
-            tokens = np.where(explores, drawn, tokens)
-        return tokens, state
 
 
 PRESETS: dict[str, SB3DQN] = {"default": SB3DQN()}

@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sb3_contrib import MaskablePPO
-from stable_baselines3.common.base_class import BaseAlgorithm
-
 from nas_agents.sb3.ppo import SB3PPO
 
 
@@ -13,7 +10,7 @@ from nas_agents.sb3.ppo import SB3PPO
 class SB3MaskablePPO(SB3PPO):
     """``SB3PPO`` whose policy gives no probability to tokens that are not open."""
 
-    algorithm: ClassVar[type[BaseAlgorithm]] = MaskablePPO
+    algorithm: ClassVar[str] = "sb3_contrib:MaskablePPO"
 
 
 PRESETS: dict[str, SB3MaskablePPO] = {"default": SB3MaskablePPO()}

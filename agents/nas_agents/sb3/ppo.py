@@ -5,70 +5,39 @@ which ones it needs.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from stable_baselines3 import PPO
-from stable_baselines3.common.base_class import BaseAlgorithm
+from annotated_types import Ge, Gt
 
-from nas_agents.sb3.algorithm import check_numbers, layers, learn, rollout
-from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption
+from nas_agents.sb3.algorithm import OnPolicySB3
+
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
 
 
 @dataclass(frozen=True)
-class SB3PPO:
-    """Clipped policy gradient with a value network; names as in SB3.
+class SB3PPO(OnPolicySB3):
+    """Clipped policy gradient with a value network.
 
     Args:
-        batch_size: Episodes a round, >= 1.
-        episodes_per_update: Episodes an update learns from, >= 1; rounded up to whole rounds.
-        learning_rate: Of Adam, > 0.
         n_epochs: Updates on each batch of episodes, >= 1; a batch is one minibatch.
-        clip_range: Of the probability ratio, > 0.
-        gae_lambda: Of generalized advantage estimation, in [0, 1]; 1 takes the episode's reward
-            less the value of each step.
-        ent_coef: Bonus for the policy's entropy (nats a token), >= 0.
-        vf_coef: Weight of the value network's loss, >= 0.
-        net_arch: Units of each hidden layer, of the policy's and of the value's network.
+        clip_range: Clipping of the probability ratio, > 0.
     """
 
-    batch_size: int = 8
-    episodes_per_update: int = 8
-    learning_rate: float = 0.01
-    n_epochs: int = 4
-    clip_range: float = 0.2
-    gae_lambda: float = 1.0
-    ent_coef: float = 0.05
-    vf_coef: float = 0.5
-    net_arch: tuple[int, ...] = (64,)
+    n_epochs: Annotated[int, Ge(1)] = 4
+    clip_range: Annotated[float, Gt(0)] = 0.2
 
-    algorithm: ClassVar[type[BaseAlgorithm]] = PPO
+    algorithm: ClassVar[str] = "stable_baselines3:PPO"
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "net_arch", layers(self.net_arch))
-        check_numbers(
-            self, ("batch_size", "episodes_per_update", "n_epochs"), ("learning_rate", "clip_range")
-        )
-        check_numbers(self, ("ent_coef", "vf_coef"), least=0)
-        if not 0 <= self.gae_lambda <= 1:
-            raise InvalidOption(f"gae_lambda is {self.gae_lambda}: give 0 to 1")
-
-    def search(self, env: NASVectorEnv[Any]) -> None:
-        """Learn from rounds of sampled architectures until the budget is spent."""
-        n_steps = rollout(env, self.episodes_per_update)
-        options = {
-            "n_steps": n_steps,
-            "batch_size": n_steps * env.num_envs,
-            "gamma": 1.0,  # the reward comes at the end, and every token has its part in it
-            "learning_rate": self.learning_rate,
+    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+        """Return the keyword arguments of the algorithm's class."""
+        arguments = super().arguments(env)
+        return {
+            **arguments,
+            "batch_size": arguments["n_steps"] * env.num_envs,
             "n_epochs": self.n_epochs,
             "clip_range": self.clip_range,
-            "gae_lambda": self.gae_lambda,
-            "ent_coef": self.ent_coef,
-            "vf_coef": self.vf_coef,
-            "policy_kwargs": {"net_arch": list(self.net_arch)},
         }
-        learn(env, self.algorithm, "MlpPolicy", options)
 
 
 PRESETS: dict[str, SB3PPO] = {"default": SB3PPO()}

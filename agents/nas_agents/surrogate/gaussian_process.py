@@ -1,6 +1,6 @@
 """A Gaussian process over architectures: what a reward is expected to be, and how sure that is.
 
-The kernel compares architectures choice by choice, by name, with one weight a choice (the
+The kernel compares architectures choice by choice, by name, with one weight per choice (the
 "transformed overlap" kernel of Wan et al. 2021, arXiv 2102.07188, without its scale):
 ``amplitude * exp(-sum of the weights of the choices that differ)``. A product over choices lets any
 of them interact. Two independent parts come on top: what is peculiar to one architecture (a
@@ -10,24 +10,21 @@ section 5.4), by Adam with the closed-form gradient.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
+from nas_agents.adam import GrowingAdam
+from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.encoder import Codes, Encoder
+from nas_agents.surrogate.warp import warp_of
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, trace
-from nas_gym.search_spaces.moves import Tokens
-
-Floats = npt.NDArray[np.float64]
-Codes = npt.NDArray[np.int64]  # (architectures, names): 0 absent, else 1 + index of the option
-Ints = npt.NDArray[np.int64]
+from nas_gym.search_spaces.grammar import Tokens
 
 FIT_POINTS = 150  # most architectures that the weights are fitted to
 FIRST_STEPS, STEPS, RATE = 24, 6, 0.15  # of Adam: at the first fit, at each later one; its rate
 GROWTH = 0.1  # share of new architectures after which the hyperparameters are fitted again
-OFFSET = 0.3  # of the warp: below it (times the median regret) differences count in proportion
 TOTAL_WEIGHT = 2.0  # prior: the median of the sum of the choices' weights, about
 CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
 # Prior of the logarithms of amplitude, own and noise. That of the noise is narrow: else the rewards
@@ -35,88 +32,6 @@ CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
 CENTRES, VARIANCES = (0.0, -4.0, -3.0), (1.0, 4.0, 1.0)
 JITTER = 1e-6  # added to variances, for Cholesky's sake
 AMPLITUDE, OWN, NOISE, WEIGHTS = 0, 1, 2, 3  # places in the logarithms of the hyperparameters
-
-
-class Encoder:
-    """Numbers the choices by name and their options by value, as they are seen."""
-
-    def __init__(self, choices: ChoiceTable) -> None:
-        self.choices = choices
-        self._columns: dict[str, int] = {}
-        self._options: list[list[Any]] = []
-        for choice in choices.static or ():
-            self.codes_of(choice)
-
-    @property
-    def sizes(self) -> Ints:
-        """(names,) codes that each choice can have, "absent" included."""
-        return np.array([len(options) + 1 for options in self._options], np.int64)
-
-    def codes_of(self, choice: Choice) -> tuple[int, list[int]]:
-        """The choice's column, and the code of each of its options."""
-        column = self._columns.setdefault(choice.name, len(self._columns))
-        if column == len(self._options):
-            self._options.append([])
-        known = self._options[column]
-        known.extend(option for option in choice.options if option not in known)
-        return column, [known.index(option) + 1 for option in choice.options]
-
-    def encode(self, architectures: Sequence[Tokens]) -> Codes:
-        """(architectures, names) codes."""
-        if self.choices.static is not None:
-            return np.array(architectures, np.int64).reshape(-1, len(self._columns)) + 1
-        rows: list[dict[int, int]] = []
-        for tokens in architectures:
-            row = {}
-            for choice, token in zip(trace(self.choices.space, tokens)[1], tokens, strict=True):
-                column, codes = self.codes_of(choice)
-                row[column] = codes[token]
-            rows.append(row)
-        encoded = np.zeros((len(rows), len(self._columns)), np.int64)
-        for i, row in enumerate(rows):
-            encoded[i, list(row)] = list(row.values())
-        return encoded
-
-
-class Warp(NamedTuple):
-    """Rewards on a scale where the good ones are told apart and the bad ones are merely bad.
-
-    Minus the logarithm of (regret / median regret + ``OFFSET``), standardised. A monotone function
-    that does not depend on the rewards' unit or origin.
-    """
-
-    top: float  # best mean reward of an architecture
-    scale: float  # median regret, > 0
-    shift: float
-    spread: float  # > 0
-
-    def __call__(self, rewards: Floats) -> Floats:
-        """The warped rewards; those above ``top`` count as ``top``."""
-        return (self._log(rewards) - self.shift) / self.spread
-
-    def slope(self, rewards: Floats) -> Floats:
-        """Derivative, relative to that at ``top``; in (0, 1]."""
-        return OFFSET / (self._regret(rewards) + OFFSET)
-
-    @property
-    def unit(self) -> float:
-        """Derivative at ``top``: warped reward per reward."""
-        return 1.0 / (self.scale * OFFSET * self.spread)
-
-    def _log(self, rewards: Floats) -> Floats:
-        return -np.log(self._regret(rewards) + OFFSET)
-
-    def _regret(self, rewards: Floats) -> Floats:
-        return np.maximum(self.top - rewards, 0.0) / self.scale
-
-
-def warp_of(rewards: Floats) -> Warp:
-    """The warp that fits these mean rewards, (architectures,)."""
-    top = float(rewards.max())
-    regret = top - rewards
-    scale = float(np.median(regret)) or float(regret.mean()) or 1.0
-    logs = Warp(top, scale, 0.0, 1.0)(rewards)
-    return Warp(top, scale, float(logs.mean()), float(logs.std()) or 1.0)
 
 
 class Posterior(NamedTuple):
@@ -128,13 +43,13 @@ class Posterior(NamedTuple):
     hot: Floats  # (architectures, codes)
 
     def take(self, places: Ints) -> "Posterior":
-        """The same of fewer architectures."""
+        """Return the same of fewer architectures."""
         return Posterior(
             self.mean[places], self.deviation[places], self.explained[:, places], self.hot[places]
         )
 
     def joined(self, other: "Posterior") -> "Posterior":
-        """The same of both, of one fit: first these, then those of ``other``."""
+        """Return the same of these and, after them, those of ``other``, both of one fit."""
         return Posterior(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.deviation, other.deviation]),
@@ -144,7 +59,7 @@ class Posterior(NamedTuple):
 
 
 class Predictor:
-    """Learns from all observations; repeats of an architecture count as its mean and their number.
+    """The process, given all observations; repeats count as their mean and their number.
 
     Args:
         choices: The space's choices.
@@ -163,13 +78,13 @@ class Predictor:
         self._places: dict[Tokens, int] = {}
         self._codes: Codes = np.zeros((0, 0), np.int64)
         self._logs: Floats = np.array([0.0, -3.0, -3.0])
-        self._adam = Adam(RATE, 0.8, 0.95)
+        self._adam = GrowingAdam(RATE, 0.8, 0.95)
 
     def __contains__(self, tokens: Tokens) -> bool:
         return tokens in self._places
 
     def observe(self, observed: Iterable[Observed]) -> None:
-        """Take note; ``fit`` makes use of it."""
+        """Take note of rewards, for the next ``fit``."""
         for tokens, reward in observed:
             i = self._places.setdefault(tokens, len(self.tokens))
             if i == len(self.tokens):
@@ -205,7 +120,7 @@ class Predictor:
         self._condition()
 
     def posterior(self, architectures: Sequence[Tokens]) -> Posterior:
-        """What is known of ``architectures``, observed ones or not, after ``fit``."""
+        """Return what is known of ``architectures``, observed ones or not, after ``fit``."""
         hot = self._hot(self.encoder.encode(architectures))
         cross = self._kernel(self._points_hot, hot) + CONSTANT
         amplitude, own = np.exp(self._logs[:NOISE])
@@ -218,10 +133,8 @@ class Predictor:
         deviation = np.sqrt(np.maximum(variance, JITTER))
         return Posterior(self._half @ explained, deviation, explained, hot)
 
-    def samples(
-        self, posterior: Posterior, count: int, rng: np.random.Generator
-    ) -> npt.NDArray[np.float64]:
-        """(count, architectures): draws of all warped rewards together."""
+    def samples(self, posterior: Posterior, count: int, rng: np.random.Generator) -> Floats:
+        """Draw all warped rewards together, ``count`` times: (count, architectures)."""
         covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
         covariance -= posterior.explained.T @ posterior.explained
         np.fill_diagonal(covariance, posterior.deviation**2)
@@ -229,7 +142,7 @@ class Predictor:
         return posterior.mean + normal @ _cholesky(covariance).T
 
     def gradient(self, hot: Floats, subset: Ints) -> Floats:
-        """Of ``loss``, by the logarithms of the hyperparameters."""
+        """Return the gradient of ``loss`` by the logarithms of the hyperparameters."""
         own, noise = np.exp(self._logs[OWN:WEIGHTS])
         kernel, slope, counts, warped = self._parts(hot, subset)
         inverse = np.linalg.inv(self._covariance(kernel, slope, counts))
@@ -252,7 +165,7 @@ class Predictor:
         return gradient + (self._logs - centre) / variance
 
     def loss(self, hot: Floats, subset: Ints) -> float:
-        """Minus the log posterior density of the hyperparameters, up to a constant."""
+        """Return minus the log posterior density of the hyperparameters, up to a constant."""
         noise = np.exp(self._logs[NOISE])
         kernel, slope, counts, warped = self._parts(hot, subset)
         covariance = self._covariance(kernel, slope, counts)
@@ -271,7 +184,7 @@ class Predictor:
             self._logs = np.clip(moved, -12.0, 4.0)
 
     def _prior(self) -> tuple[Floats, Floats]:
-        """Mean and variance of the normal prior on the logarithms."""
+        """Return mean and variance of the normal prior on the logarithms."""
         names = len(self._logs) - WEIGHTS
         centre = np.full(len(self._logs), np.log(TOTAL_WEIGHT / max(1, names)))
         centre[:WEIGHTS] = CENTRES
@@ -285,7 +198,7 @@ class Predictor:
         return self._kernel(hot, hot), self.warp.slope(means), counts, self.warp(means)
 
     def _covariance(self, kernel: Floats, slope: Floats, counts: Floats) -> Floats:
-        """Of the mean rewards; noise that is equal in rewards is not so in warped ones."""
+        """Return that of the means of rewards; noise equal in rewards is unequal in warped ones."""
         own, noise = np.exp(self._logs[OWN:WEIGHTS])
         covariance = kernel + CONSTANT
         covariance.flat[:: len(covariance) + 1] += own + slope**2 * noise / counts + JITTER
@@ -319,7 +232,7 @@ class Predictor:
         self._codes = np.pad(self._codes, ((0, 0), (0, len(self._sizes) - self._codes.shape[1])))
 
     def _hot(self, codes: Codes) -> Floats:
-        """(architectures, codes) one-hot; names and options newer than the fit match nothing."""
+        """Return (architectures, codes) one-hot; what is newer than the fit matches nothing."""
         codes = codes[:, : len(self._sizes)]
         rows, columns = np.nonzero(codes < self._sizes[: codes.shape[1]])
         starts = np.cumsum(self._sizes) - self._sizes
@@ -328,32 +241,8 @@ class Predictor:
         return hot
 
 
-class Adam:
-    """Kingma & Ba 2015, algorithm 1; its averages grow with what is optimised."""
-
-    def __init__(self, rate: float, first_decay: float, second_decay: float) -> None:
-        self.steps = 0
-        self.rate = rate
-        self.decays = (first_decay, second_decay)
-        self._first: Floats = np.zeros(0)
-        self._second: Floats = np.zeros(0)
-
-    def move(self, gradient: Floats) -> Floats:
-        """What to subtract to go down the gradient; of its shape."""
-        if not self.steps:
-            self._first, self._second = np.zeros_like(gradient), np.zeros_like(gradient)
-        wider = [(0, b - a) for a, b in zip(self._first.shape, gradient.shape, strict=True)]
-        first_decay, second_decay = self.decays
-        self.steps += 1
-        self._first = first_decay * np.pad(self._first, wider) + (1 - first_decay) * gradient
-        self._second = second_decay * np.pad(self._second, wider) + (1 - second_decay) * gradient**2
-        first = self._first / (1 - first_decay**self.steps)
-        second = self._second / (1 - second_decay**self.steps)
-        return np.asarray(self.rate * first / (np.sqrt(second) + 1e-8))
-
-
 def _best_and_latest(order: Ints, limit: int) -> Ints:
-    """Of places ordered from best to worst: the best two thirds of ``limit`` and the latest."""
+    """Return, of places from best to worst, the best two thirds of ``limit`` and the latest."""
     if len(order) <= limit:
         return np.arange(len(order))
     best, rest = np.split(order, [2 * limit // 3])

@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nas_agents.surrogate.gaussian_process import Encoder, Floats, Ints
-from nas_gym.search_spaces.grammar import Choice
-from nas_gym.search_spaces.moves import Tokens
+from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.encoder import Encoder
+from nas_gym.search_spaces.grammar import Choice, Tokens
 
 
 class Step(NamedTuple):
@@ -40,18 +40,19 @@ class LogLinearPolicy:
         self.parameters: Floats = np.zeros((1, 0))  # row 0: biases; row 1 + i: weights from i
 
     def sample(self, count: int, rng: np.random.Generator) -> Rollout:
-        """``count`` episodes, each token drawn from the policy."""
+        """Write ``count`` episodes, each token drawn from the policy."""
         return self._play(count, None, rng)
 
     def replay(self, architectures: Sequence[Tokens]) -> Rollout:
-        """The episodes that wrote ``architectures``, with the policy's present probabilities."""
+        """Return the episodes that wrote ``architectures``, with the policy's probabilities now."""
         return self._play(len(architectures), architectures, None)
 
     def gradient(self, rollout: Rollout, advantages: Floats, entropy_weight: float) -> Floats:
-        """Direction of improvement: the policy gradient (Williams 1992) and an entropy bonus.
+        """Return the policy gradient (Williams 1992) with an entropy bonus.
 
-        The gradient, by the parameters, of the mean over episodes of ``advantage * log p`` plus
-        ``entropy_weight`` times the entropies of the episode's choices given its earlier tokens.
+        It is the gradient, by the parameters, of the mean over episodes of ``advantage * log p``
+        plus ``entropy_weight`` times the entropies of the episode's choices given its earlier
+        tokens.
         """
         gradient = np.zeros_like(self.parameters)
         for rows, columns, tokens, p, before in rollout.steps:
@@ -94,7 +95,7 @@ class LogLinearPolicy:
         return Rollout(prefixes, steps)
 
     def _open(self, prefixes: Sequence[Tokens]) -> list[tuple[Choice, Ints]]:
-        """The choices that are open, each with the episodes that have it."""
+        """Return the choices that are open, each with the episodes that have it."""
         choices = self.encoder.choices
         if choices.static is not None:
             choice = choices.after(prefixes[0]) if prefixes else None

@@ -4,13 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from nas_agents.arrays import Ints
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace
-from nas_gym.search_spaces.moves import Tokens, crossover, mutate, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import crossover, mutate, random_tokens
 
 OPTIMISM = 4.0  # standard deviations above the mean: who is kept before samples are drawn
 KEPT = 200  # candidates among which samples of the posterior choose
@@ -18,8 +18,8 @@ MUTATE_AGAIN, MOST_MUTATIONS = 0.3, 4  # probability of one more mutation; most 
 RECOMMENDATION_STEPS = 40  # of Adam, for a predictor that is fitted once
 
 
-def most_promising(posterior: Posterior, count: int) -> npt.NDArray[np.int64]:
-    """Places of the ``count`` highest upper confidence bounds, from the highest."""
+def most_promising(posterior: Posterior, count: int) -> Ints:
+    """Return the places of the ``count`` highest upper confidence bounds, from the highest."""
     bound = posterior.mean + OPTIMISM * posterior.deviation
     return np.argsort(-bound, kind="stable")[:count]
 
@@ -32,7 +32,7 @@ def thompson_batch(
     rng: np.random.Generator,
     posterior: Posterior | None = None,
 ) -> list[Tokens]:
-    """At most ``count`` different candidates: each the best of a sample of the posterior.
+    """Choose at most ``count`` different candidates, each the best of a posterior sample.
 
     Args:
         predictor: After ``fit``.
@@ -40,7 +40,7 @@ def thompson_batch(
         count: How many to choose, >= 0.
         repeats: At most so many of them may have been observed before.
         rng: Source of randomness.
-        posterior: Of the candidates, where it is known already.
+        posterior: What is known of the candidates, if it was asked for already.
     """
     posterior = posterior or predictor.posterior(candidates)
     kept = most_promising(posterior, KEPT)
@@ -62,12 +62,12 @@ def thompson_batch(
 def filled(
     batch: list[Tokens], count: int, space: SearchSpace[Any], rng: np.random.Generator
 ) -> list[Tokens]:
-    """The batch, and random architectures up to ``count``."""
+    """Return the batch, with random architectures up to ``count``."""
     return batch + [random_tokens(space, rng) for _ in range(count - len(batch))]
 
 
 def recommended(space: SearchSpace[Any], observed: Sequence[Observed], points: int) -> Tokens:
-    """The observed architecture with the highest lower confidence bound (mean - deviation).
+    """Return the observed architecture with the highest lower bound (mean - deviation).
 
     The deviation counts because one that was evaluated often is known better than one that was
     once, and both may look equally good.
@@ -81,7 +81,7 @@ def recommended(space: SearchSpace[Any], observed: Sequence[Observed], points: i
 
 
 def random_ones(choices: ChoiceTable, count: int, rng: np.random.Generator) -> list[Tokens]:
-    """``count`` architectures, every choice uniform over its options."""
+    """Draw ``count`` architectures, every choice uniform over its options."""
     if choices.static is None:
         return [random_tokens(choices.space, rng) for _ in range(count)]
     sizes = np.array([len(choice.options) for choice in choices.static])
@@ -91,9 +91,9 @@ def random_ones(choices: ChoiceTable, count: int, rng: np.random.Generator) -> l
 def children(
     choices: ChoiceTable, parents: Sequence[Tokens], count: int, rng: np.random.Generator
 ) -> list[Tokens]:
-    """``count`` mutants of parents, half of them after a crossover of two.
+    """Make ``count`` mutants of parents, half of them after a crossover of two.
 
-    All at once where the space is static: the same moves as one at a time, 30 times as fast.
+    All are made at once if the space is static: the same moves, 30 times as fast.
     """
     if choices.static is None:
         return list(_one_by_one(choices.space, parents, count, rng))
@@ -127,9 +127,9 @@ def _one_by_one(
         yield child
 
 
-def _mutations(count: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+def _mutations(count: int, rng: np.random.Generator) -> Ints:
     return np.minimum(rng.geometric(1 - MUTATE_AGAIN, size=count), MOST_MUTATIONS)
 
 
-def _tuples(table: npt.NDArray[np.int64]) -> list[Tokens]:
+def _tuples(table: Ints) -> list[Tokens]:
     return [tuple(row) for row in table.tolist()]

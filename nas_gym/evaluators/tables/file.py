@@ -15,12 +15,10 @@ from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.reading import FORMS, UNITS, Layout, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
 from nas_gym.options import EachOnce, OneOf
-from nas_gym.search_spaces.grammar import SearchSpace
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
 CHECKED_AT_MOST = 100_000  # architectures of a space that are looked for in the table
-
-_Tokens = tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -106,7 +104,7 @@ class TableFile(Configured, TabularEvaluator):
             "seeds": self.seeds,
         }
 
-    def entry(self, tokens: _Tokens) -> Entry:
+    def entry(self, tokens: Tokens) -> Entry:
         """Return what the table knows of an architecture; raise NotInTable if it has no row."""
         table, row = self._table, self._row(tokens)
         accuracies = table.accuracies[row]
@@ -114,7 +112,7 @@ class TableFile(Configured, TabularEvaluator):
         trained = accuracies[~np.isnan(accuracies)]
         return Entry(tuple(trained.tolist()), float(table.seconds[row]), metrics)
 
-    def test_accuracy(self, tokens: _Tokens) -> float | None:
+    def test_accuracy(self, tokens: Tokens) -> float | None:
         """Return the mean of the test columns, in [0, 1], or None if the table has none."""
         figures = self._table.test[self._row(tokens)]
         known = figures[~np.isnan(figures)]
@@ -134,7 +132,7 @@ class TableFile(Configured, TabularEvaluator):
         )
         return read_table(self.space, layout)
 
-    def _row(self, tokens: _Tokens) -> int:
+    def _row(self, tokens: Tokens) -> int:
         row = self._table.rows.get(tokens)
         if row is None:
             raise NotInTable(f"{self.file} has no row for this architecture")
@@ -166,7 +164,7 @@ class TableFile(Configured, TabularEvaluator):
             )
 
 
-def _all_tokens(space: SearchSpace[Any]) -> list[_Tokens]:
+def _all_tokens(space: SearchSpace[Any]) -> list[Tokens]:
     """List all architectures of a space of up to ``CHECKED_AT_MOST``; of a larger one, none."""
     declared = getattr(space, "static", False) or isinstance(getattr(space, "size", None), int)
     if declared and space_size(space) > CHECKED_AT_MOST:

@@ -13,12 +13,11 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
 from nas_gym.evaluators.tables.columns import Columns, read_columns
-from nas_gym.search_spaces.grammar import SearchSpace, decode, tokens_of
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens, decode, tokens_of
 
 FORMS = ("string", "tokens", "json")
 UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
 
-_Tokens = tuple[int, ...]
 _NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
 
 
@@ -38,7 +37,7 @@ class Layout(NamedTuple):
 class Table(NamedTuple):
     """The content of a file, in the order of its rows."""
 
-    rows: dict[_Tokens, int]
+    rows: dict[Tokens, int]
     accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
     seconds: npt.NDArray[np.float64]  # (rows,)
     metrics: npt.NDArray[np.float64]  # (rows, metrics)
@@ -130,10 +129,10 @@ def _expected(of: Layout, low: float, high: float) -> str:
     return "give a finite number" if low < 0 else "give a finite number of 0 or more"
 
 
-def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[_Tokens, int]:
+def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[Tokens, int]:
     """Return the row of each architecture."""
     read = _reader(space, of.form)
-    rows: dict[_Tokens, int] = {}
+    rows: dict[Tokens, int] = {}
     for row, (place, value) in enumerate(
         zip(columns.places, columns[of.architecture], strict=True)
     ):
@@ -157,7 +156,7 @@ def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[_Tokens
     return rows
 
 
-def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], _Tokens]:
+def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], Tokens]:
     """Return a function that turns an entry of the architecture column into tokens."""
     if form == "tokens":
         return lambda value: _checked(space, _listed_tokens(value))
@@ -182,7 +181,7 @@ def _listed_tokens(value: Any) -> list[Any]:
     return [int(token) for token in text.replace(",", " ").split()]
 
 
-def _checked(space: SearchSpace[Any], tokens: list[Any]) -> _Tokens:
+def _checked(space: SearchSpace[Any], tokens: list[Any]) -> Tokens:
     decode(space, tokens)
     return tuple(int(token) for token in tokens)
 
@@ -191,6 +190,6 @@ def _listed(names: Sequence[str]) -> str:
     return " or ".join(map(repr, names))
 
 
-def shown(tokens: _Tokens) -> str:
+def shown(tokens: Tokens) -> str:
     """Return tokens as text for a message."""
     return ",".join(map(str, tokens))

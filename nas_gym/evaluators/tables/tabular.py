@@ -9,8 +9,7 @@ from annotated_types import Ge
 
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
-
-_Tokens = tuple[int, ...]
+from nas_gym.search_spaces.grammar import Tokens
 
 Seeds = Literal["mean", "random"] | Annotated[int, Ge(0)]
 Missing = Literal["error", "failure"]  # what a missing architecture is
@@ -49,14 +48,14 @@ class TabularEvaluator(ABC):
         """What the accuracies depend on besides the architecture and the seed, as JSON data."""
 
     @abstractmethod
-    def entry(self, tokens: _Tokens) -> Entry:
+    def entry(self, tokens: Tokens) -> Entry:
         """Return what the table knows of an architecture.
 
         Raises:
             NotInTable: It does not have it.
         """
 
-    def test_accuracy(self, tokens: _Tokens) -> float | None:
+    def test_accuracy(self, tokens: Tokens) -> float | None:
         """Return the mean test accuracy in [0, 1], for reports only, or None if there is none."""
         del tokens
         return None
@@ -75,7 +74,7 @@ class TabularEvaluator(ABC):
             metrics = {"accuracy": accuracy_of(accuracies, seed), **metrics}
             yield Evaluation(architecture, metrics, seconds, "table")
 
-    def mean_accuracy(self, tokens: _Tokens) -> float:
+    def mean_accuracy(self, tokens: Tokens) -> float:
         """Return the mean validation accuracy over all seeds, which benchmarks go by."""
         return _mean(self.entry(tokens).accuracies)
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import nas_gym
-from nas_agents.lstm.controller import Controller, LSTMAgent, sample
+from nas_agents.lstm.agent import LSTMAgent
+from nas_agents.lstm.controller import Controller, sample
 from nas_agents.lstm.depth_schedule import scheduled_token
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_agents.path_consistency import PathConsistency

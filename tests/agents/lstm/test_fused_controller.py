@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from nas_agents.lstm.controller import LSTMAgent, Optimizer, sample
+from nas_agents.lstm.agent import LSTMAgent
+from nas_agents.lstm.controller import Optimizer, sample
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_gym.search_spaces.choice_table import ChoiceTable

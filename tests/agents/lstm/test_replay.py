@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from nas_agents.lstm.consistency_learner import ConsistencyLearner
 from nas_agents.lstm.fused_controller import FusedController
+from nas_agents.lstm.queue_learner import QueueLearner
 from nas_agents.lstm.replay import Replay, most_trusted
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
-from nas_agents.path_consistency import ConsistencyLearner, PathConsistency
-from nas_agents.priority_queue import PriorityQueue, QueueLearner
+from nas_agents.path_consistency import PathConsistency
+from nas_agents.priority_queue import PriorityQueue
 from nas_agents.random_search import RandomSearch
 from nas_gym.agent import Observed
 from nas_gym.envs.vector_env import NASVectorEnv

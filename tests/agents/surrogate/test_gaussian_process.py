@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from nas_agents.surrogate.gaussian_process import Adam, Encoder, Predictor, warp_of
+from nas_agents.surrogate.gaussian_process import Predictor
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.moves import enumerate_tokens, random_tokens
@@ -21,13 +21,6 @@ def fitted(space, observations, **options):
     predictor.observe(observations)
     predictor.fit()
     return predictor
-
-
-def test_codes_go_by_name_and_option():
-    encoder = Encoder(ChoiceTable(LayerChain(2)))
-    deep, shallow = encoder.encode([(1, 0, 2, 0, 1), (0, 1)])
-    assert deep.tolist() == [2, 1, 3, 1, 2]
-    assert shallow.tolist() == [1, 2, 0, 0, 0]  # a pool has no width; there is no second layer
 
 
 @pytest.mark.parametrize("space", [NASBench201(), LayerChain(3)], ids=["static", "conditional"])
@@ -99,13 +92,6 @@ def test_the_unit_of_the_rewards_does_not_matter(scale):
     assert means[0] == means[1]
 
 
-def test_bad_rewards_are_merely_bad():
-    warp = warp_of(np.array([0.1, 0.1, 0.5, 0.88, 0.89, 0.9, 0.905, 0.91]))
-    diverged, poor, good, best = warp(np.array([0.1, 0.5, 0.9, 0.91]))
-    assert best - good > poor - diverged > 0
-    assert warp_of(np.full(4, 0.3))(np.array([0.3])) == pytest.approx(0.0)
-
-
 def test_choices_that_come_after_the_fit_match_nothing():
     space = LayerChain(3)
     predictor = fitted(space, [Observed((0, 1), 0.5), Observed((0, 0, 1, 0), 0.6)])
@@ -138,12 +124,3 @@ def test_hyperparameters_rest_until_a_tenth_is_new():
     predictor.observe(observations[53:])
     predictor.fit()
     assert (predictor._logs != before).any()
-
-
-def test_adam_goes_downhill_and_its_parameters_may_grow():
-    adam, place = Adam(0.1, 0.9, 0.99), np.array([3.0])
-    for _ in range(200):
-        place = place - adam.move(2 * place)
-        if len(place) == 1:
-            place = np.append(place, -2.0)
-    assert np.abs(place).max() < 0.1

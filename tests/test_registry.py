@@ -297,7 +297,6 @@ def test_numpys_whole_numbers_are_pythons(option: Option) -> None:
         assert found == whole
 
 
-@pytest.mark.xfail(strict=True, reason="agents, evaluators and recipes are not all converted yet")
 def test_every_part_with_options_checks_them_when_made() -> None:
     owners = dict.fromkeys((option.kind, option.of) for option in options())
     assert [owner for owner in owners if not issubclass(class_of(*owner), Options)] == []

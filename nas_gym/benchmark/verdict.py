@@ -1,4 +1,4 @@
-"""``verdict.md``: who is better than whom, in plain language and with the tests behind it."""
+"""``verdict.md``: who is better than whom, in plain words and with the tests behind it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace

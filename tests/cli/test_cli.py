@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tyro
 
-from nas_gym.cli.main import _together, main
+from nas_gym.cli.main import main
+from nas_gym.cli.search import Search
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 from nas_gym.search_spaces.rnn_cell.published import LSTM_LIKE
@@ -455,7 +457,8 @@ def _group_lives(group: int) -> bool:
 
 
 def test_settings_given_in_several_places_count_all() -> None:
-    given = "search --set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
-    together = "search --set agent.a=1 agent.b=2 space.c=3 agent.d=4 --seed 3 --json"
-    assert _together(given.split()) == together.split()
-    assert _together(["list", "--json"]) == ["list", "--json"]
+    given = "--set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
+    command = tyro.cli(Search, args=given.split())
+    assert command.set == (("agent.a=1",), ("agent.b=2", "space.c=3"), ("agent.d=4",))
+    assert (command.seed, command.json) == (3, True)
+    assert tyro.cli(Search, args=[]).set == ()

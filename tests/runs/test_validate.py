@@ -24,8 +24,8 @@ from nas_gym.evaluators.trained.final import FinalLanguageTraining, FinalTrainin
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.plugins import names
-from nas_gym.runs.findings import best_rows, summary, validated
-from nas_gym.runs.validate import METRICS, planned_trainings, validate
+from nas_gym.runs.findings import Findings, Validated, best_rows, summary
+from nas_gym.runs.validate import planned_trainings, validate
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
@@ -60,6 +60,10 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 def _in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
+
+
+def validated(run: RunData) -> tuple[Validated, ...]:
+    return Findings.of(run).validations
 
 
 def figures(validations: list[Validation]) -> list[tuple[Any, ...]]:
@@ -129,7 +133,9 @@ def test_validations_with_metrics_go_through_the_store(read: RunData, tmp_path: 
     with Store(tmp_path / "read.sqlite", must_exist=True) as store:
         validate(read, best=1, repeats=1, save=lambda each: store.save_validation("r", each))
     (stored,) = load_run("r", tmp_path / "read.sqlite").validations
-    assert stored.metrics.keys() == set(METRICS)
+    assert stored.metrics.keys() == {
+        *("perplexity", "bits_per_character", "test_perplexity", "test_bits_per_character")
+    }
     assert validate(replace(read, validations=(stored,)), best=1, repeats=1) == [stored]
     old = {k: v for k, v in asdict(stored).items() if k != "metrics"}  # before there were metrics
     assert Validation(**old).metrics == {}
@@ -287,7 +293,10 @@ def test_what_failed_for_want_of_time_is_tried_again(
 
 def test_no_search_sees_a_test_figure(found: RunData) -> None:
     assert found.rows
-    shown = [row.metrics for row in found.rows] + [summary(found)["best"], found.config]
+    shown = [row.metrics for row in found.rows] + [
+        summary(Findings.of(found))["best"],
+        found.config,
+    ]
     assert "test" not in json.dumps(shown)
     env = gym.make("NASNetCell-v0", space=SPACE, evaluator={"name": "training", "recipe": SHORT})
     _, info = env.reset(seed=0)

@@ -2,12 +2,13 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
+from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.recipes import check_integer
@@ -34,6 +35,16 @@ class ChildTraining(ABC):
     threads: int  # of torch while a child trains
 
     stateful = False
+
+    task_kind: TaskKind  # what its networks are built for
+
+    @classmethod
+    def recorded_task(
+        cls, space: NetworkSpace[Any], genotype: Any, protocol: Mapping[str, Any]
+    ) -> Any:
+        """Return the task of a child as JSON data, from a recorded protocol; None if unknown."""
+        del space, genotype
+        return protocol.get("task")
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

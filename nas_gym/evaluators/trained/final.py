@@ -1,5 +1,6 @@
 """Trains what a search has found and measures it on the test part: for final validation alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -78,3 +79,11 @@ class FinalLanguageTraining(LanguageModelEvaluator):
             "test_bits_per_character": tested.bits_per_character,
             "test_accuracy": tested.accuracy,
         }
+
+
+# What trains again what an evaluator trained, by the evaluator's name, and the options that it
+# takes over from the run.
+FINAL: Mapping[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
+    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
+    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
+}

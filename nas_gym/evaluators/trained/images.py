@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
 from nas_gym.networks.task import Task, task_to_json
+from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
 
@@ -53,6 +54,7 @@ class TrainingEvaluator(ChildTraining):
     threads: int = 1
 
     recipe_class = Recipe
+    task_kind = IMAGES
 
     def __post_init__(self) -> None:
         self._check_space("the network")

@@ -6,7 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidSpace
+from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining, Trained, computes_on
+from nas_gym.networks.task import task_to_json
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
 
@@ -56,6 +59,21 @@ class LanguageModelEvaluator(ChildTraining):
     threads: int = 1
 
     recipe_class = LanguageRecipe
+    task_kind = TEXT
+    leading_metric = PERPLEXITY
+
+    @classmethod
+    def recorded_task(
+        cls, space: NetworkSpace[Any], genotype: Any, protocol: Mapping[str, Any]
+    ) -> Any:
+        """Return the task: it may depend on the cell, on how many units have so many parameters."""
+        from nas_gym.training.text.sizing import language_task_of
+
+        try:
+            recipe = LanguageRecipe(**protocol["recipe"])
+        except TypeError:
+            return None  # a recipe of another version of nas-gym
+        return task_to_json(language_task_of(space, genotype, recipe, protocol["vocabulary"]))
 
     def __post_init__(self) -> None:
         self._check_space("the language model")

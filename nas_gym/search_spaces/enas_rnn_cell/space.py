@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import LanguageTask
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.search_spaces.enas_rnn_cell.genotype import (
     ACTIVATIONS,
     ENASNode,
@@ -35,6 +36,7 @@ class ENASRNNCell:
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity"
     usual_recipe = "quick-text"
+    usual_task = TEXT.usual
 
     def __post_init__(self) -> None:
         if not isinstance(self.nodes, int) or isinstance(self.nodes, bool) or self.nodes < 1:

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import LanguageTask
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import (
     ACTIVATIONS,
@@ -42,6 +43,7 @@ class RNNCell:
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity-squared"
     usual_recipe = "quick-text"
+    usual_task = TEXT.usual
 
     def __post_init__(self) -> None:
         if not isinstance(self.base, int) or isinstance(self.base, bool) or self.base < 2:

@@ -1,12 +1,13 @@
 """``table.md``: what every agent found, and what it cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from nas_gym.benchmark.results import PROTOCOLS, Floats, Results
 from nas_gym.benchmark.statistics import mean_ranks, standard_error
 from nas_gym.benchmark.suite import FAMILIES
+from nas_gym.runs.markdown import numbers_table
 
 NAMES = {"best": "best observed", "recommended": "recommended"}
 
@@ -58,7 +59,7 @@ def ranks_table(results: Results) -> str:
         rows.append(
             [agent, FAMILIES[results.family(agent)], *numbers, f"{overhead(results, agent):.3f}"]
         )
-    return markdown([*headings, "own ms"], rows)
+    return numbers_table([*headings, "own ms"], rows)
 
 
 def all_ranks(results: Results, protocol: str) -> Floats:
@@ -87,7 +88,7 @@ def dataset_table(results: Results, dataset: str) -> str:
         "hours",
         f"hours, {results.suite['workers']} machines",
     ]
-    return markdown(headings, (_row(results, int(i), d) for i in order))
+    return numbers_table(headings, (_row(results, int(i), d) for i in order))
 
 
 def _row(results: Results, a: int, d: int) -> list[str]:
@@ -107,13 +108,3 @@ def _row(results: Results, a: int, d: int) -> list[str]:
 
 def _slashed(values: Iterable[object]) -> str:
     return " / ".join(map(str, values))
-
-
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, the first column to the left, the others to the right."""
-    lines = [
-        f"| {' | '.join(headings)} |",
-        f"| --- |{' ---: |' * (len(headings) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-    return "\n".join(lines)

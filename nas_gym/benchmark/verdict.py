@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nas_gym.benchmark.results import PROTOCOLS, Results
 from nas_gym.benchmark.statistics import a12, holm, standard_error, wilcoxon_p
-from nas_gym.benchmark.tables import NAMES, markdown
+from nas_gym.benchmark.tables import NAMES
+from nas_gym.runs.markdown import numbers_table
 
 ALPHA = 0.05
 
@@ -204,7 +205,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
         "data set", "evaluations", "agent", "mean", "against", "mean", "difference",
         "seeds won : lost", "p (Holm)", "A12", "the first is",
     ]  # fmt: skip
-    return markdown(
+    return numbers_table(
         headings,
         [
             [
@@ -237,7 +238,7 @@ def yardstick_table(results: Results, comparisons: Sequence[Comparison]) -> str:
             text = f"{c.difference:+.2f} (p {shown_p(c.p)}, A12 {c.a12:.2f})"
             cells.append(text if c.verdict == "no difference found" else f"**{text}**")
         rows.append([agent, *cells])
-    return markdown(["agent", *(f"{dataset}, {count}" for dataset, count in places)], rows)
+    return numbers_table(["agent", *(f"{dataset}, {count}" for dataset, count in places)], rows)
 
 
 def shown_p(p: float) -> str:

@@ -69,8 +69,8 @@ def readme_section(results: Results, folder: str) -> str:
             "single reward, *recommended* by the agent. Mean rank of the recommended cell, after "
             f"{results.judged[-1]} evaluations, on all {len(results.datasets)} data sets. Hours of "
             f"training on one machine and on {suite['workers']}; *distinct* are different cells of "
-            f"the {suite['budget']} asked for, *own ms* the agent's CPU time per evaluation; at the "
-            "optimum is the recommended cell.",
+            f"the {suite['budget']} asked for, *own ms* the agent's CPU time per evaluation; at "
+            "the optimum is the recommended cell.",
             *sentences,
             "In these sentences the best of several is chosen for each place on the even seeds and "
             "measured on the odd ones.",

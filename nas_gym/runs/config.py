@@ -1,4 +1,4 @@
-"""What runs a search again, as JSON data; the names of runs."""
+"""The configuration that runs a search again, as JSON data; the names of runs."""
 
 import re
 from collections.abc import Mapping

@@ -39,34 +39,34 @@ class Describe:
     """Search space of a token list or string (`nas-gym list`); by default the saved one, the one
     whose string it is, or nasnet-cell."""
     repeats: int | None = None
-    """N: cells per stack; the saved architecture's own, or 6 (NAS-Bench-201: 5)."""
+    """N: cells per stack; by default the saved architecture's own, or 6 (NAS-Bench-201: 5)."""
     filters: int | None = None
-    """F: filters of the first stack (N @ 24 F in the papers' notation for NASNet-A); or 32
-    (NAS-Bench-201: 16)."""
+    """F: filters of the first stack (N @ 24 F in the papers' notation for NASNet-A); 32 by
+    default (NAS-Bench-201: 16)."""
     image_size: int | None = None
-    """Pixels per side of an image; or 32."""
+    """Pixels per side of an image; 32 by default."""
     channels: int | None = None
-    """Channels of an image; or 3."""
+    """Channels of an image; 3 by default."""
     classes: int | None = None
-    """Classes; or 10."""
+    """Classes; 10 by default."""
     stem: str | None = None
-    """Stem of the network: cifar or imagenet; or cifar."""
+    """Stem of the network: cifar (default) or imagenet."""
     concat: str | None = None
     """Output of a cell: unused (the paper's text) or all; as published by default."""
     auxiliary: bool = False
     """Count the auxiliary classifier as well."""
     width_multiplier: float | None = None
-    """Factor on the filters of a conv-net's layers; or 1."""
+    """Factor on the filters of a conv-net's layers; 1 by default."""
     more_filters: int | None = None
-    """Filters added to each of a conv-net's layers; or 0."""
+    """Filters added to each of a conv-net's layers; 0 by default."""
     vocabulary: int | None = None
-    """Words or characters of a language model; or 10000."""
+    """Words or characters of a language model; 10000 by default."""
     layers: int | None = None
-    """Layers of a recurrent cell; or 2."""
+    """Layers of a recurrent cell; 2 by default."""
     hidden: int | None = None
-    """Units of a recurrent cell; or 650."""
+    """Units of a recurrent cell; 650 by default."""
     embedding: int | None = None
-    """Size of a word's vector; or the number of units."""
+    """Size of a word's vector; by default the number of units."""
     untied: bool = False
     """Give a language model's last layer weights of its own, not those of the embedding."""
     draw: Path | None = None

@@ -5,8 +5,8 @@ from types import MappingProxyType
 
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.images import TrainingEvaluator
-from nas_gym.evaluators.trained.text import NAME, LanguageModelEvaluator
+from nas_gym.evaluators.trained.text import LanguageModelEvaluator
 
 TRAINERS: Mapping[str, type[ChildTraining]] = MappingProxyType(
-    {"training": TrainingEvaluator, NAME: LanguageModelEvaluator}
+    {"training": TrainingEvaluator, "language-model": LanguageModelEvaluator}
 )

@@ -1,4 +1,4 @@
-"""What the benchmarks share: which machine this was, and where results go."""
+"""Helpers of the benchmarks: which machine this was, and where results go."""
 
 import os
 import platform
@@ -10,7 +10,7 @@ RESULTS = Path(__file__).parent / "results"
 
 
 def machine() -> str:
-    """Processor, cores and versions, in a few words."""
+    """Return processor, cores and versions, in a few words."""
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.is_file():

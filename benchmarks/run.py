@@ -1,4 +1,4 @@
-"""Runs any experiment of this folder by its name.
+"""Run any experiment of this folder by its name.
 
     python -m benchmarks.run                         lists them, one line each
     python -m benchmarks.run rl-vs-evolution         runs one; further arguments are its own
@@ -13,19 +13,17 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_gym.benchmark.report import agents_section, readme_section, with_section
-from nas_gym.benchmark.results import read_results
+from benchmarks.readme import update_readme
+from benchmarks.reference import POINTS, write_reference
 from nas_gym.benchmark.suite import SUITES
 from nas_gym.errors import NASGymError, unknown_name
 
 HERE = Path(__file__).parent
 FOLDERS = ("speed", "learning", "recipes", "tables")
-SHOWN = "rl-vs-evolution"  # in the README
-ROOT = HERE.parent
 
 
 def experiments() -> dict[str, tuple[str, list[str]]]:
-    """Name -> one line about it, and the command that runs it."""
+    """Return for each name one line about it, and the command that runs it."""
     scripts = [*HERE.glob("peers/run.py"), *(s for f in FOLDERS for s in HERE.glob(f"{f}/*.py"))]
     found = {}
     for script in sorted(scripts):
@@ -40,24 +38,8 @@ def experiments() -> dict[str, tuple[str, list[str]]]:
     return found
 
 
-def update_readme() -> None:
-    """Write the pages' sections anew, from the committed results."""
-    for page, section in shown_sections().items():
-        page.write_text(with_section(page.read_text(encoding="utf-8"), section), encoding="utf-8")
-
-
-def shown_sections() -> dict[Path, str]:
-    """What the sections have to be, by page."""
-    results = read_results(HERE / "results" / SHOWN)
-    folder = f"benchmarks/results/{SHOWN}"
-    return {
-        ROOT / "README.md": readme_section(results, folder),
-        ROOT / "agents" / "README.md": agents_section(results, f"../{folder}"),
-    }
-
-
 def main(arguments: Sequence[str]) -> int:
-    """List, run, or fill the README; the exit status."""
+    """List, run, or fill the README; return the exit status."""
     known = experiments()
     if not arguments or arguments[0] in ("-h", "--help"):
         width = max(map(len, known))
@@ -76,9 +58,12 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     command = [*known[name.replace("_", "-")][1], *further]
     try:
-        return subprocess.run(command, check=False).returncode
+        status = subprocess.run(command, check=False).returncode
     except KeyboardInterrupt:  # the experiment has had it too, and has said what there is to say
         return 130
+    if status == 0 and name in POINTS and not further:
+        write_reference(HERE / "results" / name)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What does every agent find on synthetic landscapes that nothing was tuned on?
+"""Find out what every agent finds on synthetic landscapes that nothing was tuned on.
 
     python benchmarks/learning/agents_on_landscapes.py [--seeds 20] [--write]
 
@@ -20,6 +20,7 @@ from benchmarks.measure import machine, report
 from nas_gym.agent import Observed, best_average, best_observed
 from nas_gym.plugins import names
 from nas_gym.registry import make
+from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import tuning_landscape
@@ -39,7 +40,7 @@ Job = tuple[str, str, int]
 
 
 def regrets(job: Job) -> np.ndarray[Any, Any]:
-    """(2, budgets) percentage points: of the best observed and of the recommended architecture."""
+    """Return (2, budgets) regrets in points: of the best observed and the recommended one."""
     import torch
 
     torch.set_num_threads(1)
@@ -57,21 +58,19 @@ def regrets(job: Job) -> np.ndarray[Any, Any]:
 
 
 def table(name: str, seeds: Sequence[int], pool: ProcessPoolExecutor) -> str:
-    """One line an agent."""
+    """Tabulate one line per agent."""
     jobs = [(agent, name, seed) for agent in AGENTS for seed in seeds]
     every = np.array(list(pool.map(regrets, jobs, chunksize=2)))
     every = every.reshape(len(AGENTS), len(seeds), 2, len(BUDGETS))
-    lines = [
-        f"| agent | {' | '.join(f'best observed, {n}' for n in BUDGETS)} | "
-        f"{' | '.join(f'recommended, {n}' for n in BUDGETS)} |",
-        "| --- |" + " ---: |" * (2 * len(BUDGETS)),
-    ]
+    headings = ["agent", *(f"best observed, {n}" for n in BUDGETS)]
+    headings += [f"recommended, {n}" for n in BUDGETS]
+    rows = []
     for i in np.argsort(every[:, :, 1, -1].mean(axis=1)):
         runs = every[i].reshape(len(seeds), -1)
         errors = runs.std(axis=0, ddof=1) / len(seeds) ** 0.5
         cells = [f"{m:.3f} ± {e:.3f}" for m, e in zip(runs.mean(axis=0), errors, strict=True)]
-        lines.append(f"| `{AGENTS[i]}` | {' | '.join(cells)} |")
-    return f"## {name}\n\n" + "\n".join(lines)
+        rows.append([f"`{AGENTS[i]}`", *cells])
+    return f"## {name}\n\n{numbers_table(headings, rows)}"
 
 
 def main() -> None:

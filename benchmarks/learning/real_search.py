@@ -1,9 +1,9 @@
-"""Do the agents find better cells than random search when children are really trained?
+"""Find out whether agents find better cells than random search if children are really trained.
 
     python benchmarks/learning/real_search.py [--seeds 3] [--budget 100] [--write]
 
 Every agent searches NASNet cells on digits with the default recipe, same budget, same seeds; about
-two minutes a search on two cores. ``--write`` also writes ``benchmarks/results/real_search.md``.
+two minutes per search on two cores. ``--write`` also writes ``benchmarks/results/real_search.md``.
 """
 
 import argparse
@@ -12,12 +12,13 @@ import statistics
 
 import nas_gym
 from benchmarks.measure import machine, report
+from nas_gym.runs.markdown import table
 
 AGENTS = ("random-search", "regularized-evolution", "reinforce")
 
 
 def accuracies(agent: str, seed: int, budget: int) -> list[float]:
-    """Validation accuracy of each child in order; a failed one counts as 0."""
+    """Return the validation accuracy of each child in order; a failed one counts as 0."""
     result = nas_gym.search(
         "nasnet-cell", "training", agent, budget=budget, seed=seed, workers=os.cpu_count() or 1
     )
@@ -25,7 +26,7 @@ def accuracies(agent: str, seed: int, budget: int) -> list[float]:
 
 
 def shown(values: list[float]) -> str:
-    """Mean and the single values."""
+    """Return the mean and the single values."""
     return f"{statistics.mean(values):.4f} ({', '.join(f'{value:.4f}' for value in values)})"
 
 
@@ -41,16 +42,14 @@ def main() -> None:
         runs = [accuracies(agent, seed, given.budget) for seed in range(given.seeds)]
         best = [max(run) for run in runs]
         late = [statistics.mean(run[-given.budget // 4 :]) for run in runs]
-        rows.append(f"| {agent} | {shown(best)} | {shown(late)} |")
-        print(rows[-1], flush=True)
+        rows.append([agent, shown(best), shown(late)])
+        print(*rows[-1], sep=" | ", flush=True)
     report(
         "real_search",
-        f"# Agents on really trained cells\n\n{given.budget} children a search, default space, "
+        f"# Agents on really trained cells\n\n{given.budget} children per search, default space, "
         f"data set and recipe, seeds 0 to {given.seeds - 1} ({machine()}); printed by `python "
         "benchmarks/learning/real_search.py`. Validation accuracies, mean and single seeds.\n\n"
-        "| agent | best child | mean of the last quarter |\n| --- | --- | --- |\n"
-        + "\n".join(rows)
-        + "\n",
+        f"{table(['agent', 'best child', 'mean of the last quarter'], rows)}\n",
     )
 
 

@@ -1,4 +1,4 @@
-"""How good are the agents' defaults at small budgets, and where do REINFORCE's come from?
+"""Measure the agents' defaults at small budgets, and what REINFORCE's come from.
 
 Synthetic landscapes (``nas_gym.testing``), best child found within 50 to 500 evaluations. The
 first table compares the agents on landscapes that nothing was tuned on (seeds 0 to 19); the second
@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from nas_agents import random_search, regularized_evolution, reinforce
 from nas_gym.agent import Agent
+from nas_gym.runs import markdown
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.testing import BitString, Landscape, LayerChain
@@ -73,7 +74,7 @@ Best = npt.NDArray[np.float64]  # (seeds, budgets): best accuracy found
 def best_found(
     agent: Agent, space: SearchSpace[Any], seeds: Sequence[int], budgets: Sequence[int]
 ) -> Best:
-    """Accuracy, without noise, of the child with the best reward so far, after each budget."""
+    """Return the accuracy, without noise, of the child with the best reward, by budget."""
     rows = []
     for seed in seeds:
         landscape = Landscape(space, seed, noise=NOISE)
@@ -89,9 +90,9 @@ def table(
     space: SearchSpace[Any],
     seeds: Sequence[int],
     budgets: Sequence[int],
-) -> list[str]:
-    """Markdown: mean, standard error, and seeds won and lost against the first agent."""
-    lines = [f"| agent | {' | '.join(map(str, budgets))} |", "| --- |" + " --- |" * len(budgets)]
+) -> str:
+    """Tabulate mean, standard error, and seeds won and lost against the first agent."""
+    rows: list[list[str]] = []
     yardstick: Best | None = None
     for name, agent in agents.items():
         best = best_found(agent, space, seeds, budgets)
@@ -102,13 +103,13 @@ def table(
             f"{mean:.4f} ± {error:.4f}" + ("" if best is yardstick else f" ({more}:{less})")
             for mean, error, more, less in zip(best.mean(axis=0), errors, won, lost, strict=True)
         ]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
-        print(lines[-1], flush=True)
-    return lines
+        rows.append([name, *cells])
+        print(*rows[-1], sep=" | ", flush=True)
+    return markdown.table(["agent", *map(str, budgets)], rows)
 
 
 def reported(seeds: int) -> str:
-    """What every agent reaches on landscapes that nothing was tuned on."""
+    """Report what every agent reaches on landscapes that nothing was tuned on."""
     parts = [
         "Written by `python benchmarks/learning/reinforce_defaults.py`. Accuracy of the child "
         "with the best "
@@ -118,17 +119,17 @@ def reported(seeds: int) -> str:
     ]
     for name, space in SPACES.items():
         agents = AGENTS | (PAPERS if name == next(iter(SPACES)) else {})
-        parts += [f"### {name}", "\n".join(table(agents, space, range(seeds), BUDGETS))]
+        parts += [f"### {name}", table(agents, space, range(seeds), BUDGETS)]
     return "\n\n".join(parts)
 
 
 def tuning(seeds: int) -> str:
-    """REINFORCE's defaults and one change at a time, on the landscapes of the tuning."""
+    """Report REINFORCE's defaults and one change at a time, on the landscapes of the tuning."""
     last = TUNING_SEED + seeds
     parts = [f"## Tuning landscapes: seeds {TUNING_SEED} to {last - 1}"]
     for name in list(SPACES)[:2]:
-        lines = table(VARIANTS, SPACES[name], range(TUNING_SEED, last), TUNING_BUDGETS)
-        parts += [f"### {name}, tuning", "\n".join(lines)]
+        text = table(VARIANTS, SPACES[name], range(TUNING_SEED, last), TUNING_BUDGETS)
+        parts += [f"### {name}, tuning", text]
     return "\n\n".join(parts)
 
 
@@ -136,7 +137,9 @@ def main() -> None:
     """Run, and write the page beside this file."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=20, help="landscapes of the first table")
-    parser.add_argument("--tuning-seeds", type=int, default=12, help="of the second")
+    parser.add_argument(
+        "--tuning-seeds", type=int, default=12, help="landscapes of the second table"
+    )
     given = parser.parse_args()
     results = reported(given.seeds)
     page = Path(__file__).parents[1] / "results" / "reinforce_defaults.md"

@@ -1,10 +1,10 @@
-"""Does reinforcement learning beat random search when conv nets and RNN cells are really trained?
+"""Compare reinforcement learning with random search on conv nets and RNN cells really trained.
 
     python benchmarks/learning/rl_vs_random.py [--spaces conv-net rnn-cell] [--seeds 5] [--write]
 
 Searches both spaces of Zoph & Le 2016 on the embedded data with the quick recipes, every agent with
 the same budget and seeds, and compares them as the paper does (section 5.2, figure 6): the mean of
-the best k different children found so far, k = 1, 5 and 15. A search that is cut goes on by the
+the best k different children found so far, k = 1, 5 and 15. A search that was cut goes on by the
 same command. ``--write`` adds what was found to ``results/rl_vs_random.csv`` and writes the page
 and the figures from it.
 """
@@ -25,6 +25,7 @@ import nas_gym
 from benchmarks.measure import RESULTS, machine, report
 from nas_gym.benchmark.figures import save_small
 from nas_gym.benchmark.statistics import holm
+from nas_gym.runs.markdown import numbers_table
 
 PAGE = "rl_vs_random"
 TOPS = (1, 5, 15)
@@ -37,9 +38,9 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Setting:
-    """A space and what its children are judged by."""
+    """A space, and what its children are judged by."""
 
-    budget: int  # evaluations a search
+    budget: int  # evaluations per search
     seeds: int
     metric: str
     better: int  # +1: more of the metric is better, -1: less
@@ -54,7 +55,7 @@ AGENTS = (YARDSTICK, "reinforce")
 
 
 def searched(space: str, agent: str, seed: int, store: Path) -> list[dict[str, Any]]:
-    """One search, recorded in ``store``; a row an evaluation, in order."""
+    """Search once, recorded in ``store``; return one row per evaluation, in order."""
     setting = SETTINGS[space]
     result = nas_gym.search(
         space,
@@ -83,13 +84,13 @@ def searched(space: str, agent: str, seed: int, store: Path) -> list[dict[str, A
 
 
 def numbered(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows with a number for each key, which may be long."""
+    """Return the rows with a number for each key, which may be long."""
     keys = {key: str(i) for i, key in enumerate(dict.fromkeys(row["key"] for row in rows))}
     return [{**row, "key": keys[row["key"]]} for row in rows]
 
 
 def top_means(rows: Sequence[dict[str, Any]], better: int) -> Floats:
-    """(tops, evaluations): mean of the best k different children so far, nan without k."""
+    """Return (tops, evaluations) means of the best k different children, nan without k."""
     best: dict[str, float] = {}
     means = np.full((len(TOPS), len(rows)), np.nan)
     for number, row in enumerate(rows):
@@ -103,13 +104,13 @@ def top_means(rows: Sequence[dict[str, Any]], better: int) -> Floats:
 
 
 def page(rows: Sequence[dict[str, Any]]) -> str:
-    """The whole page, from the rows of the file."""
+    """Return the whole page, from the rows of the file."""
     parts = [
         "# Reinforcement learning against random search, children really trained\n\n"
         f"Printed by `python benchmarks/learning/rl_vs_random.py --write` ({machine()}) from "
-        f"[its file]({PAGE}.csv), one row an evaluation. Embedded data, quick recipes, default "
+        f"[its file]({PAGE}.csv), one row per evaluation. Embedded data, quick recipes, default "
         "agents, the same budget and seeds for all. Figures are of the validation part, of one "
-        "training a child. *Top k*: mean of the best k different children of a search (Zoph & Le "
+        "training per child. *Top k*: mean of the best k different children of a search (Zoph & Le "
         "2016, figure 6), mean over seeds ± standard error. Differences are paired by "
         f"seed; p of a paired t-test, Holm's correction over k = {', '.join(map(str, TOPS))}."
     ]
@@ -124,10 +125,10 @@ def _section(space: str, rows: Sequence[dict[str, Any]]) -> str:
     curves = _curves(rows, setting)
     lines = [
         f"## {space}: {setting.words}\n",
-        f"{setting.budget} evaluations a search, seeds {', '.join(map(str, _seeds(rows)))}.\n",
-        f"| agent | {' | '.join(f'top {k}' for k in TOPS)} | mean of last quarter | different |",
-        "| --- |" + " ---: |" * (len(TOPS) + 2),
+        f"{setting.budget} evaluations per search, seeds {', '.join(map(str, _seeds(rows)))}.\n",
     ]
+    headings = ["agent", *(f"top {k}" for k in TOPS), "mean of last quarter", "different"]
+    table = []
     for agent, means in curves.items():
         own = [row for row in rows if row["agent"] == agent]
         last = [
@@ -138,9 +139,8 @@ def _section(space: str, rows: Sequence[dict[str, Any]]) -> str:
             [len({r["key"] for r in own if r["seed"] == seed}) for seed in _seeds(rows)]
         )
         cells = [_spread(means[:, i, -1]) for i in range(len(TOPS))]
-        lines.append(f"| {agent} | {' | '.join(cells)} | {_spread(np.array(last))} | "
-                     f"{different:.0f} |")  # fmt: skip
-    lines.append("")
+        table.append([agent, *cells, _spread(np.array(last)), f"{different:.0f}"])
+    lines += [numbers_table(headings, table), ""]
     for agent, means in curves.items():
         if agent != YARDSTICK:
             lines.append(_verdict(agent, setting.better * (means - curves[YARDSTICK])[:, :, -1]))
@@ -150,7 +150,7 @@ def _section(space: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _verdict(agent: str, gains: Floats) -> str:
-    """In words; ``gains`` (seeds, tops) is positive where the agent is better."""
+    """Say it in words; ``gains`` (seeds, tops) is positive where the agent is better."""
     p_values = holm([float(ttest_rel(column, 0 * column).pvalue) for column in gains.T])
     told = []
     for k, column, p in zip(TOPS, gains.T, p_values, strict=True):
@@ -165,7 +165,7 @@ def _verdict(agent: str, gains: Floats) -> str:
 
 
 def draw(curves: dict[str, Floats], setting: Setting) -> Any:
-    """Gain of the best k over random search against evaluations, as in the paper's figure 6."""
+    """Draw the gain of the best k over random search by evaluations, as the paper's figure 6."""
     from matplotlib.figure import Figure
 
     others = [agent for agent in curves if agent != YARDSTICK]
@@ -188,7 +188,7 @@ def draw(curves: dict[str, Floats], setting: Setting) -> Any:
 
 
 def _curves(rows: Sequence[dict[str, Any]], setting: Setting) -> dict[str, Floats]:
-    """Agent -> (seeds, tops, evaluations)."""
+    """Return (seeds, tops, evaluations) by agent."""
     agents = dict.fromkeys([YARDSTICK, *(row["agent"] for row in rows)])
     return {
         agent: np.array(
@@ -213,7 +213,7 @@ def _spread(values: Floats) -> str:
 
 
 def read(file: Path) -> list[dict[str, Any]]:
-    """The rows of the file; none where there is no file."""
+    """Return the rows of the file; none if there is no file."""
     if not file.exists():
         return []
     kinds = {"seed": int, "number": int, "figure": float, "reward": float, "seconds": float}

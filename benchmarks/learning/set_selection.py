@@ -1,4 +1,4 @@
-"""Does the controller's attention between layers help where layers are connected by bits?
+"""Find out whether attention between layers helps where layers are connected by bits.
 
     python benchmarks/learning/set_selection.py [--seeds 30] [--write]
 
@@ -24,6 +24,7 @@ from nas_agents.random_search import RandomSearch
 from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_agents.reinforce import Reinforce
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.grammar import decode
@@ -56,7 +57,7 @@ class Readers:
     stateful = False
 
     def accuracy(self, tokens: Sequence[int]) -> float:
-        """Without noise."""
+        """Return the accuracy without noise."""
         layers = decode(self.space, tokens).layers
         right = [
             (j in layer.inputs) == (layers[j].filters >= 48)
@@ -68,18 +69,18 @@ class Readers:
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """One evaluation an architecture."""
+        """Yield one evaluation per architecture."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             noise = NOISE * float(np.random.default_rng(seed).standard_normal())
             accuracy = min(1.0, self.accuracy(architecture.tokens) + noise)
             yield Evaluation(architecture, {"accuracy": accuracy}, source="landscape")
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 def found(job: Job) -> list[float]:
-    """True accuracy of the child with the best reward, at each budget."""
+    """Return the true accuracy of the child with the best reward, at each budget."""
     import torch
 
     torch.set_num_threads(1)
@@ -91,21 +92,22 @@ def found(job: Job) -> list[float]:
 
 
 def table(kind: str, depth: int, seeds: Sequence[int], pool: ProcessPoolExecutor) -> str:
-    """One line an agent, and what attention is worth, paired by seed."""
+    """Tabulate one line per agent, and what attention is worth, paired by seed."""
     jobs = [(name, kind, depth, seed) for name in AGENTS for seed in seeds]
     every = np.array(list(pool.map(found, jobs, chunksize=2)))
     runs = dict(zip(AGENTS, every.reshape(len(AGENTS), len(seeds), len(BUDGETS)), strict=True))
     with_it, without, plain, plain_without = list(runs.values())[:4]
     runs["*what attention adds*"] = with_it - without
     runs["*and without `choice_bias`*"] = plain - plain_without
-    lines = [f"| agent | {' | '.join(map(str, BUDGETS))} |", "| --- |" + " ---: |" * len(BUDGETS)]
+    rows = []
     for name, values in runs.items():
         errors = values.std(axis=0, ddof=1) / len(seeds) ** 0.5
         means = values.mean(axis=0)
         cells = [f"{m:.4f} ± {e:.4f}" for m, e in zip(means, errors, strict=True)]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+        rows.append([name, *cells])
     title = {"names": "Every bit good or bad by its name", "readers": "It depends on the layer"}
-    return f"## {title[kind]}, {depth} layers\n\n" + "\n".join(lines)
+    shown = numbers_table(["agent", *map(str, BUDGETS)], rows)
+    return f"## {title[kind]}, {depth} layers\n\n{shown}"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""One virtual environment a package, from the ``requirements-*.txt`` beside this file."""
+"""One virtual environment per package, from the ``requirements-*.txt`` beside this file."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ ROOT = HERE.parents[1]
 
 @dataclass(frozen=True)
 class Environment:
-    """What became of an installation."""
+    """An installation, and what became of it."""
 
     name: str
     python: str  # the interpreter's path
@@ -22,7 +22,7 @@ class Environment:
 
 
 def prepare(name: str, folder: Path) -> Environment:
-    """The environment ``name`` in ``folder``, made unless it is there as required."""
+    """Return the environment ``name`` in ``folder``; make it unless it is there as required."""
     place = folder.resolve() / name
     requirements = HERE / f"requirements-{name}.txt"
     marker = place / "made-from.json"
@@ -38,7 +38,7 @@ def prepare(name: str, folder: Path) -> Environment:
 
 
 def install(place: Path, requirements: Path) -> str | None:
-    """None where it went well, else the last line of what was printed."""
+    """Install; return None if it went well, else the last line that was printed."""
     python = f"{place}/bin/python"
     for command in (
         [sys.executable, "-m", "venv", "--clear", "--without-pip", str(place)],
@@ -54,18 +54,18 @@ def install(place: Path, requirements: Path) -> str | None:
 
 
 def size_of(place: Path, name: str) -> float:
-    """MiB on disk; nas-gym is installed from its checkout, so that its packages are added."""
+    """Return the MiB on disk; nas-gym's packages are added, as it lies in its checkout."""
     folders = [place] + ([ROOT / "nas_gym", ROOT / "agents"] if name == "nas-gym" else [])
     files = (path for folder in folders for path in folder.rglob("*"))
     return sum(path.lstat().st_blocks * 512 for path in files if not path.is_dir()) / 2**20
 
 
 def last_line(text: str) -> str:
-    """The last line that says something."""
+    """Return the last line that says something."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""
 
 
 def described(environment: Environment) -> dict[str, object]:
-    """As JSON data, without a path of this machine."""
+    """Return JSON data without a path of this machine."""
     return {key: value for key, value in asdict(environment).items() if key != "python"}

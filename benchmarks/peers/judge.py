@@ -1,4 +1,4 @@
-"""Who is ahead in which column: computed from what was measured, the same way for everybody."""
+"""Judge who is ahead in which column, from what was measured, the same way for everybody."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,36 +30,36 @@ class Verdict:
 
 
 def best_found(result: Result, means: Sequence[float]) -> float:
-    """Mean accuracy (%) of the architecture with the highest reward, the first of equals."""
+    """Return the mean accuracy (%) of the architecture with the highest reward."""
     rewards = [-1.0 if reward is None else reward for reward in result["rewards"]]
     return float(100 * means[result["cells"][int(np.argmax(rewards))]])
 
 
 def at_optimum(result: Result, means: Sequence[float]) -> bool:
-    """Whether that is the table's best architecture."""
+    """Return whether that is the table's best architecture."""
     return best_found(result, means) > 100 * max(means) - 1e-6
 
 
 def overhead(result: Result) -> float:
-    """Milliseconds of processor time that the search took an evaluation."""
+    """Return the milliseconds of processor time that the search took per evaluation."""
     return float(1000 * result["strategy_seconds"] / result["answered"])
 
 
 def repeats(result: Result) -> int:
-    """Evaluations of an architecture that was evaluated before."""
+    """Count the evaluations of an architecture that was evaluated before."""
     return len(result["cells"]) - len(set(result["cells"]))
 
 
 def goes_on(result: Result, budget: int) -> bool:
-    """Whether everything was asked for in spite of the child that raised.
+    """Return whether everything was asked for in spite of the child that raised.
 
-    Once more where nas-gym asked again for that child alone, to tell it from those of its batch.
+    One more is answered if nas-gym asked again for that child alone, to tell it from its batch.
     """
     return result["error"] is None and result["answered"] >= budget
 
 
 def equal_seeds(row: Measured) -> str:
-    """``yes``, ``only if …`` (see the page) or ``no``."""
+    """Return ``yes``, ``only if …`` (see the page) or ``no``."""
     if row["plain"]["cells"] == row["plain again"]["cells"]:
         return "yes"
     again = row["seeded"]["cells"] == row["seeded again"]["cells"]
@@ -70,7 +70,7 @@ def equal_seeds(row: Measured) -> str:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values."""
+    """Return the adjusted p-values."""
     order = np.argsort(p_values)
     adjusted = np.empty(len(p_values))
     highest = 0.0
@@ -81,18 +81,18 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def stochastically_larger(a: Sequence[float], b: Sequence[float]) -> float:
-    """Vargha and Delaney's A12: how often one of ``a`` is above one of ``b``; ties are half."""
+    """Return Vargha and Delaney's A12: how often ``a`` is above ``b``; ties count half."""
     x, y = np.array(a)[:, None], np.array(b)[None, :]
     return float((x > y).mean() + (x == y).mean() / 2)
 
 
 def rank_test(a: Sequence[float], b: Sequence[float]) -> float:
-    """Two-sided p-value of Mann and Whitney's test."""
+    """Return the two-sided p-value of Mann and Whitney's test."""
     return 1.0 if len({*a, *b}) == 1 else float(mannwhitneyu(a, b).pvalue)
 
 
 def share_test(a: Sequence[float], b: Sequence[float]) -> float:
-    """Two-sided p-value of Fisher's exact test on two lists of 0 and 1."""
+    """Return the two-sided p-value of Fisher's exact test on two lists of 0 and 1."""
     counts = [[sum(x), len(x) - sum(x)] for x in (a, b)]
     return float(fisher_exact(counts).pvalue)
 
@@ -107,7 +107,7 @@ def by_run(
     p_value: Callable[[Sequence[float], Sequence[float]], float] = rank_test,
     centre: Callable[[Sequence[float]], Any] = np.mean,
 ) -> list[Verdict]:
-    """A column with a number a run: significance decides."""
+    """Judge a column with one number per run: significance decides."""
     pairs = [
         (peer, [value(r) for r in ours["runs"][setting]], [value(r) for r in peer["runs"][setting]])
         for ours, peer in compared(measured, setting)
@@ -124,7 +124,7 @@ def by_run(
 
 
 def compared(measured: Measured, setting: str) -> list[tuple[Measured, Measured]]:
-    """Our row and the peer's, where both ran."""
+    """Return our row and the peer's, if both ran."""
     rows = measured["rows"]
     pairs = [(rows[row["against"]], row) for row in rows.values() if row["against"]]
     return [
@@ -143,7 +143,7 @@ def by_row(
     high: bool,
     same: float = 0.0,
 ) -> list[Verdict]:
-    """A column with one number a row: the number decides."""
+    """Judge a column with one number per row: the number decides."""
     verdicts = []
     for ours, peer in compared(measured, next(iter(measured["settings"]))):
         a, b = value(ours), value(peer)
@@ -157,7 +157,7 @@ def by_row(
 
 
 def judge(measured: Measured, means: Sequence[float]) -> list[Verdict]:
-    """All verdicts, column by column."""
+    """Return all verdicts, column by column."""
     verdicts = []
     for setting, sizes in measured["settings"].items():
         where = f"({sizes['budget']} requests)"
@@ -206,17 +206,17 @@ RAISING = {"raises": "one raising child, by default", "raises, survived": "… w
 
 
 def paid(row: Measured) -> float:
-    """Mean number of repeats that were evaluated again, where answers are always the same."""
+    """Return the mean number of repeats evaluated again, if answers are always the same."""
     return float(np.mean([repeats(result) for result in row["repeats"]]))
 
 
 def raised(result: Result, budget: int) -> str:
-    """What one raising child did."""
+    """Say what one raising child did."""
     if goes_on(result, budget):
         return "goes on"
     return f"{'dies' if result['error'] else 'stops'} ({result['answered']} of {budget})"
 
 
 def memory(row: Measured) -> float:
-    """MiB of a new process that made one search."""
+    """Return the MiB of a new process that made one search."""
     return float(row["seeded"]["memory"])

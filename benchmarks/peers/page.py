@@ -27,6 +27,7 @@ from benchmarks.peers.judge import (
     raised,
     repeats,
 )
+from nas_gym.runs.markdown import numbers_table, table
 
 # Printed only under a verdict "worse" of the column that starts so.
 REASONS = {
@@ -52,17 +53,12 @@ REASONS = {
 
 
 def means_of(accuracies: Sequence[Sequence[float]]) -> list[float]:
-    """Mean accuracy of each cell."""
+    """Return the mean accuracy of each cell."""
     return [sum(trained) / len(trained) for trained in accuracies]
 
 
-def line(*cells: str) -> str:
-    """Of a table in Markdown."""
-    return f"| {' | '.join(cells)} |"
-
-
 def page(measured: Measured, accuracies: Sequence[Sequence[float]]) -> str:
-    """The results in Markdown."""
+    """Return the results in Markdown."""
     means = means_of(accuracies)
     verdicts = judge(measured, means)
     parts = [
@@ -75,31 +71,28 @@ def page(measured: Measured, accuracies: Sequence[Sequence[float]]) -> str:
         f"## Environments\n\n{environments(measured)}",
         JUDGEMENT.format(level=LEVEL, same=100 * SAME) + "\n\n" + matrix(verdicts),
         shortfalls(measured, verdicts),
-        "### Figures\n\n" + "\n".join([
-            line("column", "peer", "verdict", "ours against the peer's"),
-            line(*["---"] * 4),
-            *(line(v.column, v.peer, v.outcome, v.figures) for v in verdicts),
-        ]),
+        "### Figures\n\n" + table(
+            ("column", "peer", "verdict", "ours against the peer's"),
+            [(v.column, v.peer, v.outcome, v.figures) for v in verdicts],
+        ),
     ]  # fmt: skip
     return "\n\n".join(parts) + "\n"
 
 
 def searches(measured: Measured, setting: str, means: Sequence[float]) -> str:
-    """One setting's table."""
-    lines = [
-        line("search", "runs", "best found (%)", "at the optimum", "overhead (ms)", "repeats"),
-        line("---", "---:", "---:", "---:", "---:", "---:"),
-    ]
+    """Return one setting's table."""
+    headings = ("search", "runs", "best found (%)", "at the optimum", "overhead (ms)", "repeats")
+    rows = []
     for row in measured["rows"].values():
         if row["failure"]:
-            lines.append(line(row["name"], "0", f"did not run: {row['failure']}", "", "", ""))
+            rows.append([row["name"], "0", f"did not run: {row['failure']}", "", "", ""])
         elif setting in row["runs"]:
-            lines.append(line(row["name"], *search_cells(row["runs"][setting], means)))
-    return "\n".join(lines)
+            rows.append([row["name"], *search_cells(row["runs"][setting], means)])
+    return numbers_table(headings, rows)
 
 
 def search_cells(results: Sequence[Result], means: Sequence[float]) -> list[str]:
-    """Runs, best found, share at the optimum, overhead, repeats."""
+    """Return runs, best found, share at the optimum, overhead, repeats."""
     found = [best_found(result, means) for result in results]
     error = np.std(found, ddof=1) / len(found) ** 0.5 if len(found) > 1 else np.nan
     low, middle, high = np.percentile([overhead(result) for result in results], [25, 50, 75])
@@ -114,14 +107,11 @@ def search_cells(results: Sequence[Result], means: Sequence[float]) -> list[str]
 
 
 def behaviour(measured: Measured) -> str:
-    """What each search does with failures, repeats, seeds and memory."""
+    """Tabulate what each search does with failures, repeats, seeds and memory."""
     budget = measured["probe"]["budget"]
-    lines = [
-        line("search", *RAISING.values(), "repeats paid", "same seed, same search", "memory (MiB)"),
-        line("---", "---", "---", "---:", "---", "---:"),
-    ]
-    lines += [
-        line(
+    headings = ("search", *RAISING.values(), "repeats paid", "same seed, same search")
+    rows = [
+        (
             row["name"],
             *(raised(row[way], budget) for way in RAISING),
             f"{paid(row):.0f}",
@@ -131,17 +121,13 @@ def behaviour(measured: Measured) -> str:
         for row in measured["rows"].values()
         if not row["failure"]
     ]
-    return "\n".join(lines)
+    return table((*headings, "memory (MiB)"), rows, right=(3, 5))
 
 
 def environments(measured: Measured) -> str:
-    """What was installed."""
-    lines = [
-        line("environment", "installation", "packages", "MiB on disk"),
-        line("---", "---", "---:", "---:"),
-    ]
-    lines += [
-        line(
+    """Tabulate what was installed."""
+    rows = [
+        (
             f"[{name}](../peers/requirements-{name}.txt)",
             f"failed: {made['failure']}" if made["failure"] else "succeeded",
             str(made["packages"]),
@@ -149,21 +135,20 @@ def environments(measured: Measured) -> str:
         )
         for name, made in measured["environments"].items()
     ]
-    return "\n".join(lines)
+    return table(("environment", "installation", "packages", "MiB on disk"), rows, right=(2, 3))
 
 
 def matrix(verdicts: Sequence[Verdict]) -> str:
-    """Columns against peers."""
+    """Tabulate columns against peers."""
     peers = list(dict.fromkeys(v.peer for v in verdicts))
     outcomes = {(v.column, v.peer): v.outcome for v in verdicts}
-    lines = [line("column", *peers), line("---", *["---"] * len(peers))]
-    for column in dict.fromkeys(v.column for v in verdicts):
-        lines.append(line(column, *(outcomes.get((column, peer), "") for peer in peers)))
-    return "\n".join(lines)
+    columns = dict.fromkeys(v.column for v in verdicts)
+    rows = [[c, *(outcomes.get((c, peer), "") for peer in peers)] for c in columns]
+    return table(["column", *peers], rows)
 
 
 def shortfalls(measured: Measured, verdicts: Sequence[Verdict]) -> str:
-    """The sentence that the comparison is made for."""
+    """Return the sentence that the comparison is made for."""
     counts = [f"{sum(v.outcome == o for v in verdicts)} {o}" for o in (BETTER, EQUAL, NONE, WORSE)]
     worse = [v for v in verdicts if v.outcome == WORSE]
     absent = [f"{r['name']} ({r['failure']})" for r in measured["rows"].values() if r["failure"]]
@@ -181,11 +166,11 @@ def shortfalls(measured: Measured, verdicts: Sequence[Verdict]) -> str:
 
 
 def csv_of(measured: Measured, accuracies: Sequence[Sequence[float]]) -> str:
-    """One line a search of the settings' tables."""
+    """Return one line per search of the settings' tables."""
     means = means_of(accuracies)
     text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(
         ["search", "setting", "seed", "best_found", "at_optimum", "requests", "repeats",
          "overhead_ms"]
     )  # fmt: skip
@@ -194,7 +179,7 @@ def csv_of(measured: Measured, accuracies: Sequence[Sequence[float]]) -> str:
             for seed, r in enumerate(results):
                 found, ms = f"{best_found(r, means):.4f}", f"{overhead(r):.4f}"
                 optimum = int(at_optimum(r, means))
-                table.writerow(
+                writer.writerow(
                     [row["name"], setting, seed, found, optimum, r["answered"], repeats(r), ms]
                 )
     return text.getvalue()
@@ -208,7 +193,7 @@ HEAD = """# Side by side with the peers
 The table is NAS-Bench-201 on CIFAR-10 (optimum {optimum:.3f} %). Each request is answered with the
 validation accuracy of one training of the cell, drawn from the run's seed and the request's number.
 *Best found* is the mean accuracy over all trainings of the architecture with the highest answer:
-mean over the runs and its standard error. *Overhead* is processor time an evaluation (all threads)
+mean over the runs and its standard error. *Overhead* is processor time per evaluation (all threads)
 less that of the look-up: median over the runs, with the quartiles in brackets. *Repeats* are
 requests for what the run has asked for before; under noise each is evaluated again, by all.
 
@@ -228,7 +213,7 @@ more is seeded*: Python's hashes too, and whatever other generator the search dr
 JUDGEMENT = """## Judgement
 
 Ours against each peer (regularized evolution against evolution, REINFORCE against PolicyBasedRL).
-Where there is a number a run: Mann and Whitney's test on the runs (for shares Fisher's exact test),
-p-values corrected by Holm over the peers of a column, *no difference found* from p = {level} on.
-Where there is one number: that number; memory and sizes within {same:.0f} % are *as good*. A12 is
-how often one of our runs is above one of the peer's."""
+A column with one number per run is judged by Mann and Whitney's test on the runs (for shares
+Fisher's exact test), p-values corrected by Holm over the peers of a column, *no difference found*
+from p = {level} on. One with a single number is judged by that number; memory and sizes within
+{same:.0f} % are *as good*. A12 is how often one of our runs is above one of the peer's."""

@@ -1,11 +1,11 @@
-"""nas-gym's regularized evolution beside that of PyGlove, NNI and DeepHyper, on NAS-Bench-201.
+"""Measure nas-gym's evolution beside that of PyGlove, NNI and DeepHyper, on NAS-Bench-201.
 
     python -m benchmarks.peers.run [--venvs FOLDER] [--runs N] [--write] [--again]
 
-Makes an environment a package (the first time: some 13 GB in all, most of it two installations of
-torch), runs every adapter in its own interpreter, one search at a time and the packages in turns,
-and judges. ``--write`` writes ``benchmarks/results/peers.md`` and ``peers.csv``. Allow ten minutes
-beside the installations. Linux, since memory is read from /proc.
+Makes one environment per package (the first time: some 13 GB in all, most of it two installations
+of torch), runs every adapter in its own interpreter, one search at a time and the packages in
+turns, and judges. ``--write`` writes ``benchmarks/results/peers.md`` and ``peers.csv``. Allow ten
+minutes beside the installations. Linux only, since memory is read from /proc.
 """
 
 import argparse
@@ -44,10 +44,10 @@ class Row:
     name: str
     environment: str
     adapter: str
-    runs: int  # seeds; fewer where a search takes long
+    runs: int  # seeds; fewer if a search takes long
     against: str | None = EVOLUTION  # the row of ours that it is compared with
     settings: dict[str, Any] = field(default_factory=dict)
-    main_only: bool = False  # runs in the first setting alone
+    main_only: bool = False  # runs only in the first setting
     like: str | None = None  # the row that it behaves like, so that it is not probed
 
 
@@ -76,7 +76,7 @@ ROWS = [
 
 
 def accuracies() -> list[list[float]]:
-    """Of every cell's trainings on CIFAR-10, by its number: the sum of token * 5 ** edge."""
+    """Return every cell's accuracies on CIFAR-10, by number: the sum of token * 5 ** edge."""
     table = NASBench201Table()
     rows: list[list[float]] = [[] for _ in range(5**6)]
     for tokens, _ in table.ranking():
@@ -86,7 +86,7 @@ def accuracies() -> list[list[float]]:
 
 
 def job(row: Row, seed: int, setting: dict[str, int], **more: Any) -> dict[str, Any]:
-    """What a worker is told."""
+    """Return what a worker is told."""
     settings = setting | row.settings | more.pop("settings", {})
     budget = settings.pop("budget")
     start = {"seed": seed, "budget": budget, "noise": "random", "raise_at": None}
@@ -94,7 +94,7 @@ def job(row: Row, seed: int, setting: dict[str, int], **more: Any) -> dict[str, 
 
 
 class Measurement:
-    """Fills ``measured``: for each row what it did, as JSON data."""
+    """Measurements in progress: ``measured`` has for each row what it did, as JSON data."""
 
     def __init__(self, rows: list[Row], environments: dict[str, Environment], table: Path) -> None:
         self.rows, self.environments, self.table = rows, environments, table
@@ -104,13 +104,13 @@ class Measurement:
         }
 
     def worker(self, row: Row, hash_seed: str = "random") -> Worker:
-        """A new process."""
+        """Start a new process."""
         python = self.environments[row.environment].python
         return Worker(python, row.adapter, self.table, hash_seed)
 
     @contextmanager
     def noting(self, row: Row) -> Iterator[None]:
-        """A package that cannot be run is a row that says so; the others go on."""
+        """Let a row say that its package cannot be run; the others go on."""
         try:
             yield
         except Broken as error:
@@ -118,11 +118,11 @@ class Measurement:
             self.measured[row.name]["failure"] = str(error)
 
     def fine(self, row: Row) -> bool:
-        """Whether it could be run so far."""
+        """Return whether it could be run so far."""
         return self.measured[row.name]["failure"] is None
 
     def searches(self, name: str, setting: dict[str, int]) -> None:
-        """All seeds under one setting, the rows in turns."""
+        """Run all seeds under one setting, the rows in turns."""
         rows = [row for row in self.rows if self.fine(row) and (name == MAIN or not row.main_only)]
         with ExitStack() as stack:
             workers = {row.name: stack.enter_context(self.worker(row)) for row in rows}
@@ -135,7 +135,7 @@ class Measurement:
                             self.measured[row.name]["runs"].setdefault(name, []).append(result)
 
     def repeats(self, row: Row) -> None:
-        """Searches where an architecture always gets the same answer."""
+        """Search where an architecture always gets the same answer."""
         with self.worker(row) as worker:
             self.measured[row.name]["repeats"] = [
                 worker.ask(job(row, seed, SETTINGS[MAIN], noise="mean"))
@@ -143,7 +143,7 @@ class Measurement:
             ]
 
     def probes(self, row: Row) -> None:
-        """Short searches, each in a new process."""
+        """Make short searches, each in a new process."""
 
         def probe(hash_seed: str = "random", **more: Any) -> dict[str, Any]:
             with self.worker(row, hash_seed) as worker:
@@ -159,7 +159,7 @@ class Measurement:
         found["raises, survived"] = probe(raise_at=RAISES, settings={"survive": True})
 
     def behaviour(self) -> None:
-        """Probes and repeats of all rows; a row that behaves like another has that one's."""
+        """Probe all rows, and their repeats; a row that behaves like another has that one's."""
         for row in self.rows:
             if self.fine(row) and row.like is None:
                 print(f"behaviour: {row.name}", flush=True)
@@ -174,7 +174,7 @@ class Measurement:
 
 
 def measure(folder: Path, most: int) -> dict[str, Any]:
-    """Everything, as JSON data."""
+    """Measure everything; return it as JSON data."""
     names = dict.fromkeys(row.environment for row in ROWS)
     environments = {name: prepare(name, folder) for name in names}
     rows = [Row(**{**vars(row), "runs": min(row.runs, most)}) for row in ROWS]
@@ -198,7 +198,7 @@ def main() -> None:
     """Measure, judge, write."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--venvs", type=Path, default=HERE / ".venvs", help="environments, kept")
-    parser.add_argument("--runs", type=int, default=1000, help="at most this many seeds a row")
+    parser.add_argument("--runs", type=int, default=1000, help="at most this many seeds per row")
     parser.add_argument("--again", action="store_true", help="judge the last measurement again")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/peers.*")
     options = parser.parse_args()

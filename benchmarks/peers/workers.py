@@ -36,7 +36,7 @@ class Worker:
             )
 
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
-        """The result of a search.
+        """Return the result of a search.
 
         Raises:
             Broken: There is none.
@@ -56,7 +56,7 @@ class Worker:
         return result
 
     def broken(self) -> Broken:
-        """Why the process ended."""
+        """Return why the process ended."""
         status = self.process.wait()
         return Broken(last_line(self.errors.read_text()) or f"exit status {status}")
 
@@ -74,7 +74,7 @@ class Worker:
 
 
 def surroundings(home: str) -> dict[str, str]:
-    """Environment variables: one thread, no packages but the environment's own."""
+    """Return environment variables: one thread, no packages but the environment's own."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     threads = ("OMP", "OPENBLAS", "MKL", "NUMEXPR")
     return kept | {f"{name}_NUM_THREADS": "1" for name in threads} | {"HOME": home}

@@ -1,15 +1,16 @@
-"""Does the reward of a language-model recipe carry information? Measured on the embedded text.
+"""Measure whether the reward of a language-model recipe carries information.
 
-Trains random recurrent cells, each with several seeds (of initial weights), and reports for each
+Trains random recurrent cells on the embedded text, each with several seeds (of initial weights),
+and reports for each
 candidate recipe: how far the cells' perplexities spread, how well two seeds agree on the cells'
 order (Spearman's rank correlation), whether the order is that of a longer training, and the
 processor time of a child on one core, with everything but imports and the reading of the text.
 
     python benchmarks/recipes/language_signal.py --cells 30 --seeds 2 --workers 1
 
-adds what is missing to ``benchmarks/results/language_signal.csv`` (one row a child) and writes the
-table ``benchmarks/results/language_signal.md`` from it. After a change of the cells' speed, delete
-the rows of a candidate, or give ``--results`` another path.
+adds what is missing to ``benchmarks/results/language_signal.csv`` (one row per child) and writes
+the table ``benchmarks/results/language_signal.md`` from it. After a change of the cells' speed,
+delete the rows of a candidate, or give ``--results`` another path.
 """
 
 import argparse
@@ -24,6 +25,7 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.recipes.recipe_signal import read, train_missing
+from nas_gym.runs import markdown
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
@@ -92,7 +94,7 @@ def child(name: str, cell: int, seed: int) -> dict[str, object]:
 
 
 def lines(rows: list[dict[str, str]]) -> Iterator[str]:
-    """The page: a heading and the table, one line a candidate."""
+    """Yield the page: a heading and the table, one line per candidate."""
     from nas_gym.training.text.dataset import load_text
 
     text = load_text("python-docs")
@@ -102,15 +104,18 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
         "random "
         "cells of the default `RNNCell`, words of `python-docs` (fingerprint "
         f"{text.fingerprint[:12]}…, {len(text.vocabulary)} words), each trained with several "
-        "seeds, one core a child. Deviations and correlations are of the reward 80 / "
+        "seeds, one core per child. Deviations and correlations are of the reward 80 / "
         f"perplexity²; a failed child counts as a perplexity of {WORST:g}.\n"
     )
-    yield (
-        "| candidate | recipe | cells x seeds | failed | perplexity min / 10 % / median / 90 % / "
-        "max | deviation of the reward between cells / between seeds | Spearman, two seeds | "
-        f"Spearman of the means with {REFERENCE!r} | CPU s a child, mean / max |"
+    headings = (
+        *("candidate", "recipe", "cells x seeds", "failed"),
+        "perplexity min / 10 % / median / 90 % / max",
+        "deviation of the reward between cells / between seeds",
+        "Spearman, two seeds",
+        f"Spearman of the means with {REFERENCE!r}",
+        "CPU s per child, mean / max",
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    rows_shown = []
     reference = perplexities(rows, REFERENCE)
     for name, recipe in CANDIDATES.items():
         mine = [row for row in rows if row["candidate"] == name]
@@ -119,15 +124,20 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
             seconds = [float(row["cpu_seconds"]) for row in mine]
             failed = sum(bool(row["failure"]) for row in mine)
             default = " (default)" if recipe == LANGUAGE_RECIPES["quick-text"] else ""
-            yield (
-                f"| {name}{default} | {description(recipe)} | {signal(by_cell, failed)} | "
-                f"{agreement_with(by_cell, reference)} | {statistics.mean(seconds):.1f} / "
-                f"{max(seconds):.1f} |"
+            rows_shown.append(
+                [
+                    f"{name}{default}",
+                    description(recipe),
+                    *signal(by_cell, failed),
+                    agreement_with(by_cell, reference),
+                    f"{statistics.mean(seconds):.1f} / {max(seconds):.1f}",
+                ]
             )
+    yield markdown.table(headings, rows_shown)
 
 
 def description(recipe: LanguageRecipe) -> str:
-    """The recipe in words."""
+    """Return the recipe in words."""
     return (
         f"{recipe.epochs} epochs, batch {recipe.batch_size}, BPTT {recipe.bptt}, "
         f"{recipe.hidden} units, {recipe.optimizer} {recipe.learning_rate:g}"
@@ -135,7 +145,7 @@ def description(recipe: LanguageRecipe) -> str:
 
 
 def perplexities(rows: list[dict[str, str]], name: str) -> dict[int, list[float]]:
-    """Perplexity by seed of each cell that has all seeds."""
+    """Return the perplexities by seed of each cell that has all seeds."""
     by_cell: dict[int, dict[int, float]] = {}
     for row in rows:
         if row["candidate"] == name:
@@ -150,12 +160,12 @@ def perplexities(rows: list[dict[str, str]], name: str) -> dict[int, list[float]
 
 
 def rewards(by_cell: dict[int, list[float]]) -> np.ndarray:
-    """80 / perplexity², (cells, seeds)."""
+    """Return (cells, seeds) 80 / perplexity²."""
     return 80 / np.asarray(list(by_cell.values())) ** 2
 
 
-def signal(by_cell: dict[int, list[float]], failed: int) -> str:
-    """Count, failures, quantiles, the two deviations, agreement of two seeds: five columns."""
+def signal(by_cell: dict[int, list[float]], failed: int) -> list[str]:
+    """Return count, failures, quantiles, the two deviations, agreement of two seeds."""
     table = rewards(by_cell)
     seeds = table.shape[1]
     within = np.sqrt(table.var(axis=1, ddof=1).mean())
@@ -164,14 +174,17 @@ def signal(by_cell: dict[int, list[float]], failed: int) -> str:
         spearmanr(table[:, a], table[:, b])[0] for a, b in itertools.combinations(range(seeds), 2)
     )
     quantiles = np.quantile(list(by_cell.values()), (0, 0.1, 0.5, 0.9, 1))
-    return (
-        f"{len(table)} x {seeds} | {failed} | {' / '.join(f'{q:.1f}' for q in quantiles)} | "
-        f"{between:.5f} / {within:.5f} | {agreement:.2f}"
-    )
+    return [
+        f"{len(table)} x {seeds}",
+        str(failed),
+        " / ".join(f"{q:.1f}" for q in quantiles),
+        f"{between:.5f} / {within:.5f}",
+        f"{agreement:.2f}",
+    ]
 
 
 def agreement_with(by_cell: dict[int, list[float]], reference: dict[int, list[float]]) -> str:
-    """Spearman's correlation of the cells' mean rewards under two recipes."""
+    """Return Spearman's correlation of the cells' mean rewards under two recipes."""
     cells = sorted(by_cell.keys() & reference.keys())
     if by_cell == reference or len(cells) < 3:
         return "-"

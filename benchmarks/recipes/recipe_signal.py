@@ -1,4 +1,4 @@
-"""Does the reward of a recipe carry information? Measured for each candidate recipe on digits.
+"""Measure for each candidate recipe on digits whether its reward carries information.
 
 Trains random NASNet cells or convolutional networks, each with several seeds (of initial weights
 and of training), and reports for each candidate: how far the cells' accuracies spread, how well two
@@ -9,7 +9,7 @@ zero: an agent would learn the noise.
 
     python benchmarks/recipes/recipe_signal.py --cells 60 --seeds 3 --workers 2
 
-adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row a child) and writes the
+adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row per child) and writes the
 table ``benchmarks/results/recipe_signal.md`` from it. With ``--space conv-net``, the same for
 networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``.
 """
@@ -29,6 +29,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from nas_gym.runs import markdown
 from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.grammar import NetworkSpace, decode
 from nas_gym.search_spaces.moves import random_tokens
@@ -127,7 +128,7 @@ def train_missing(
         table: A CSV file, perhaps not there yet.
         fields: Its columns.
         child: Trains one and returns its row.
-        missing: What ``child`` takes, once a child.
+        missing: What ``child`` takes, once per child.
         workers: Processes, >= 1.
     """
     header = not read(table)
@@ -146,7 +147,7 @@ def train_missing(
 
 
 def prepare_worker() -> None:
-    """One thread, and the malloc settings of the search's own workers."""
+    """Set one thread, and the malloc settings of the search's own workers."""
     import torch
 
     from nas_gym.evaluators.workers.worker import keep_freed_memory
@@ -187,7 +188,7 @@ def child(subject_name: str, name: str, cell: int, seed: int) -> dict[str, objec
 
 
 def read(table: Path) -> list[dict[str, str]]:
-    """The rows so far."""
+    """Return the rows so far."""
     if not table.exists():
         return []
     with table.open(newline="") as file:
@@ -195,36 +196,44 @@ def read(table: Path) -> list[dict[str, str]]:
 
 
 def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
-    """The page: a heading and the table, one line a candidate."""
+    """Yield the page: a heading and the table, one line per candidate."""
     yield "# Does the reward of a recipe carry information?\n"
     option = "" if subject.default == "quick" else " --space conv-net"
     yield (
         f"Written by `python benchmarks/recipes/recipe_signal.py{option}` from "
         f"`{subject.file}.csv`: "
-        f"{subject.words}, each trained with several seeds, one core a child. The default "
-        "has to reach a Spearman correlation of 0.7 between two seeds in at most 5 s a child.\n"
+        f"{subject.words}, each trained with several seeds, one core per child. The default "
+        "has to reach a Spearman correlation of 0.7 between two seeds in at most 5 s per child.\n"
     )
-    yield (
-        "| candidate | recipe | cells x seeds | accuracy min / 10 % / median / 90 % / max | "
-        "deviation between cells / between seeds | Spearman, two seeds | of the best third | "
-        f"Spearman of the means with {REFERENCE!r} | CPU s a child, mean |"
+    headings = (
+        *("candidate", "recipe", "cells x seeds", "accuracy min / 10 % / median / 90 % / max"),
+        "deviation between cells / between seeds",
+        *("Spearman, two seeds", "of the best third"),
+        f"Spearman of the means with {REFERENCE!r}",
+        "CPU s per child, mean",
     )
-    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    shown = []
     reference = accuracies(rows, REFERENCE)
     for name, candidate in subject.candidates.items():
         by_cell = accuracies(rows, name)
         if by_cell:
             seconds = [float(row["cpu_seconds"]) for row in rows if row["candidate"] == name]
             default = " (default)" if candidate.recipe == RECIPES[subject.default] else ""
-            yield (
-                f"| {name}{default} | {description(candidate)} | {signal(by_cell)} | "
-                f"{agreement_on_the_best(by_cell)} | "
-                f"{agreement_with(by_cell, reference)} | {statistics.mean(seconds):.1f} |"
+            shown.append(
+                [
+                    f"{name}{default}",
+                    description(candidate),
+                    *signal(by_cell),
+                    agreement_on_the_best(by_cell),
+                    agreement_with(by_cell, reference),
+                    f"{statistics.mean(seconds):.1f}",
+                ]
             )
+    yield markdown.table(headings, shown)
 
 
 def description(candidate: Candidate) -> str:
-    """The recipe in words."""
+    """Return the recipe in words."""
     r = candidate.recipe
     size = f"F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
     return (
@@ -234,7 +243,7 @@ def description(candidate: Candidate) -> str:
 
 
 def accuracies(rows: list[dict[str, str]], name: str) -> dict[int, list[float]]:
-    """Accuracy by seed of each cell that has all seeds; a failed child is the worst, 0."""
+    """Return accuracies by seed of each cell that has all seeds; a failed child has 0."""
     by_cell: dict[int, dict[int, float]] = {}
     for row in rows:
         if row["candidate"] == name:
@@ -248,8 +257,8 @@ def accuracies(rows: list[dict[str, str]], name: str) -> dict[int, list[float]]:
     }
 
 
-def signal(by_cell: dict[int, list[float]]) -> str:
-    """Count, quantiles, the two deviations, agreement of two seeds: four columns."""
+def signal(by_cell: dict[int, list[float]]) -> list[str]:
+    """Return count, quantiles, the two deviations, agreement of two seeds."""
     table = np.asarray(list(by_cell.values()))  # (cells, seeds)
     seeds = table.shape[1]
     within = np.sqrt(table.var(axis=1, ddof=1).mean())
@@ -258,11 +267,12 @@ def signal(by_cell: dict[int, list[float]]) -> str:
         spearmanr(table[:, a], table[:, b])[0] for a, b in itertools.combinations(range(seeds), 2)
     )
     quantiles = " / ".join(f"{q:.3f}" for q in np.quantile(table, (0, 0.1, 0.5, 0.9, 1)))
-    return f"{len(table)} x {seeds} | {quantiles} | {between:.4f} / {within:.4f} | {agreement:.2f}"
+    deviations = f"{between:.4f} / {within:.4f}"
+    return [f"{len(table)} x {seeds}", quantiles, deviations, f"{agreement:.2f}"]
 
 
 def agreement_on_the_best(by_cell: dict[int, list[float]]) -> str:
-    """Spearman's correlation of two seeds over the third of the cells that another puts first."""
+    """Return Spearman's correlation of two seeds over the third that another puts first."""
     table = np.asarray(list(by_cell.values()))  # (cells, seeds)
     found = []
     for judge in range(table.shape[1]):
@@ -274,7 +284,7 @@ def agreement_on_the_best(by_cell: dict[int, list[float]]) -> str:
 
 
 def agreement_with(by_cell: dict[int, list[float]], reference: dict[int, list[float]]) -> str:
-    """Spearman's correlation of the cells' mean accuracies under two recipes."""
+    """Return Spearman's correlation of the cells' mean accuracies under two recipes."""
     cells = sorted(by_cell.keys() & reference.keys())
     if by_cell == reference or len(cells) < 3:
         return "-"

@@ -1,4 +1,4 @@
-"""How much time does an agent itself take?
+"""Measure how much time an agent itself takes.
 
 Searches of NAS-Bench-201's and of NASNet's cells with a synthetic landscape: the process's
 processor time, less that of the ledger's requests (evaluation and bookkeeping). What is left is the
@@ -21,6 +21,7 @@ from nas_gym.agent import Agent
 from nas_gym.envs.ledger import Ledger
 from nas_gym.envs.recorder import Answer
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.search_spaces.nasbench201.space import NASBench201
@@ -33,7 +34,7 @@ SPACES: tuple[SearchSpace[Any], ...] = (NASBench201(), NASNetCell())
 
 
 class Timed:
-    """Adds up the processor time that a ledger's requests take."""
+    """A sum of the processor time that a ledger's requests take."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.seconds = 0.0
@@ -41,7 +42,7 @@ class Timed:
         ledger.request = self.request  # type: ignore[method-assign]
 
     def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
-        """As the ledger's."""
+        """Pass a request on to the ledger, and time it."""
         start = time.process_time()
         answers = self._request(architectures)
         self.seconds += time.process_time() - start
@@ -49,7 +50,7 @@ class Timed:
 
 
 def milliseconds(agent: Agent, space: SearchSpace[Any], seed: int) -> float:
-    """The agent's own processor time an evaluation."""
+    """Return the agent's own processor time per evaluation."""
     landscape = tuning_landscape(space, 1000 + seed)
     env = NASVectorEnv(space, landscape, num_envs=agent.batch_size, budget=BUDGET, seed=seed)
     env.reset(seed=seed)
@@ -59,33 +60,31 @@ def milliseconds(agent: Agent, space: SearchSpace[Any], seed: int) -> float:
     return 1e3 * (time.process_time() - start - requests.seconds) / BUDGET
 
 
-def row(name: str) -> str:
-    """A line of the table."""
+def row(name: str) -> list[str]:
+    """Return a line of the table."""
     module = importlib.import_module(AGENTS[name].partition(":")[0])
     agent: Agent = module.PRESETS["default"]
-    cells = []
+    cells = [f"`{name}`"]
     for space in SPACES:
         times = [milliseconds(agent, space, seed) for seed in range(RUNS + 1)][1:]  # warm-up
-        cells.append(f"{statistics.median(times):.3f} | {min(times):.3f} to {max(times):.3f}")
-    line = f"| `{name}` | {' | '.join(cells)} |"
-    print(line, flush=True)
-    return line
+        cells += [f"{statistics.median(times):.3f}", f"{min(times):.3f} to {max(times):.3f}"]
+    print(*cells, sep=" | ", flush=True)
+    return cells
 
 
 def main() -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
-    rows = "\n".join(row(name) for name in AGENTS)
+    headings = ("agent", "NASBench201, 6 tokens", "range", "NASNetCell, 50 tokens", "range")
+    rows = table(headings, [row(name) for name in AGENTS], right=(1, 3))
     report(
         "agent_overhead",
         f"""# The agents' own time
 
 `python benchmarks/speed/agent_overhead.py --write`, on {machine()}, one thread. Milliseconds of
-processor time an evaluation, averaged over {BUDGET} evaluations with the agent's default settings,
+processor time per evaluation, averaged over {BUDGET} evaluations with the agent's default settings,
 without evaluation and bookkeeping; median and range of {RUNS} searches.
 
-| agent | NASBench201, 6 tokens | range | NASNetCell, 50 tokens | range |
-| --- | ---: | --- | ---: | --- |
 {rows}
 """,
     )

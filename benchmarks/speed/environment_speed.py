@@ -1,4 +1,4 @@
-"""How fast the environments step, and how fast the package imports.
+"""Measure how fast the environments step, and how fast the package is imported.
 
     python benchmarks/speed/environment_speed.py [--write]
 
@@ -19,6 +19,7 @@ import numpy as np
 import nas_gym
 from benchmarks.measure import machine, report
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.architecture import Architecture
 
 gym.register_envs(nas_gym)
@@ -36,17 +37,17 @@ class Free:
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """Half right, always."""
+        """Answer half right, always."""
         metrics = {"accuracy": 0.5}
         for architecture in architectures:
             yield Evaluation(architecture, metrics)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 def steps_per_second(env: gym.Env[Any, Any]) -> float:
-    """Steps through ``gym.make``, resets included."""
+    """Return the steps per second through ``gym.make``, resets included."""
     env.reset(seed=0)
     actions = np.random.default_rng(0).integers(env.action_space.n, size=STEPS).tolist()  # type: ignore[attr-defined]
     start = time.perf_counter()
@@ -58,7 +59,7 @@ def steps_per_second(env: gym.Env[Any, Any]) -> float:
 
 
 def tokens_per_second() -> float:
-    """Tokens through the vector environment, whole rounds with their evaluations included."""
+    """Return the tokens per second through the vector environment, evaluations included."""
     env = gym.make_vec("NASNetCell-v0", num_envs=NUM_ENVS, evaluator=Free())
     env.reset(seed=0)
     actions = np.random.default_rng(0).integers(13, size=(VECTOR_STEPS, NUM_ENVS))
@@ -69,7 +70,7 @@ def tokens_per_second() -> float:
 
 
 def import_seconds() -> float:
-    """A new process: ``import nas_gym`` and ``gym.make``, without the interpreter's own start."""
+    """Time ``import nas_gym`` and ``gym.make`` in a new process, once Python has started."""
     code = (
         "import time; start = time.perf_counter()\n"
         "import nas_gym, gymnasium, sys\n"
@@ -115,17 +116,17 @@ def main() -> None:
         "environment_speed",
         f"# Speed of the environments\n\nMedians of {REPEATS} turns ({machine()}); printed by "
         "`python benchmarks/speed/environment_speed.py`.\n\n"
-        "| what | median | range | target |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n",
+        f"{table(['what', 'median', 'range', 'target'], rows)}\n",
     )
 
 
-def row(what: str, values: list[float], target: str = "") -> str:
-    """One line of the table."""
+def row(what: str, values: list[float], target: str = "") -> list[str]:
+    """Return one line of the table."""
     median, low, high = (
         f"{value:,.0f}" if value > 100 else f"{value:.2f}"
         for value in (statistics.median(values), min(values), max(values))
     )
-    return f"| {what} | {median} | {low} to {high} | {target} |"
+    return [what, median, f"{low} to {high}", target]
 
 
 if __name__ == "__main__":

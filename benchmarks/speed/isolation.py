@@ -1,4 +1,4 @@
-"""What worker processes cost: starting again after a death, memory over time, time per child.
+"""Measure what worker processes cost: a start after a death, memory over time, time per child.
 
     python benchmarks/speed/isolation.py [--children 1000] [--write]
 
@@ -32,6 +32,7 @@ from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.evaluators.workers.pool import WorkerPool
 from nas_gym.evaluators.workers.starting import worker_context
 from nas_gym.evaluators.workers.worker import prepare_process
+from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
@@ -40,15 +41,15 @@ from nas_gym.training.images.recipe import RECIPES
 WORKERS = 2
 DEATHS = 30
 HANGS = 5
-LIMIT = 0.5  # seconds that a child may take, where children hang
+LIMIT = 0.5  # seconds that a child may take if children hang
 TRIVIAL = 2000  # children
-ROUND = 20  # children a batch, where they are trained
+ROUND = 20  # children per batch, if they are trained
 EARLY = 100  # children, after which memory is first looked at
 
 
 @dataclass(frozen=True)
 class Orders:
-    """Does what the genotype says."""
+    """An evaluator that does what the genotype says."""
 
     stateful = False
 
@@ -67,7 +68,7 @@ class Orders:
             yield Evaluation(architecture, {"accuracy": 0.5})
 
     def close(self) -> None:
-        """Nothing."""
+        """Do nothing: there is nothing to release."""
 
 
 class Pebble(Executor):
@@ -82,7 +83,7 @@ class Pebble(Executor):
         )
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A job with the time limit."""
+        """Submit a job with the time limit."""
         return self.pool.schedule(function, args, kwargs, timeout=self.timeout)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -98,7 +99,7 @@ class Plain(Executor):
         self.pool = worker_context().Pool(workers, prepare_process, (None,))
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """A job."""
+        """Submit a job."""
         future: Future[Any] = Future()
         self.pool.apply_async(function, args, kwargs, future.set_result, future.set_exception)
         return future
@@ -113,7 +114,7 @@ Make = Callable[[Evaluator, int, float | None], Evaluator]  # inner, workers, ti
 
 
 def standard_library(workers: int) -> ProcessPoolExecutor:
-    """As good as it gets: prepared as our workers are."""
+    """Make an executor whose workers are prepared as ours are."""
     return ProcessPoolExecutor(workers, worker_context(), prepare_process, (None,))
 
 
@@ -135,7 +136,7 @@ def end(evaluator: Evaluator) -> None:
 
 
 def ask(evaluator: Evaluator, *orders: str) -> float:
-    """Seconds until all these children are answered."""
+    """Return the seconds until all these children are answered."""
     asked = [Architecture((n,), order, str(n)) for n, order in enumerate(orders)]
     start = time.perf_counter()
     answers = list(evaluator.evaluate(asked, range(len(asked))))
@@ -149,7 +150,7 @@ def ask(evaluator: Evaluator, *orders: str) -> float:
 
 
 def fresh_starts() -> list[float]:
-    """Seconds from nothing to a ready worker, the fork server running."""
+    """Return the seconds from nothing to a ready worker, with the fork server running."""
     pickled = pickle.dumps(Orders())
     WorkerPool(1, pickled).close()
     seconds = []
@@ -162,9 +163,9 @@ def fresh_starts() -> list[float]:
 
 
 def after_deaths(sides: dict[str, Make]) -> dict[str, list[float]]:
-    """Seconds of a child that exits and the next one, on one worker; the sides in turns.
+    """Time a child that exits and the next one, on one worker; the sides in turns.
 
-    ``concurrent.futures`` gets a new executor after a death, which it wants.
+    ``concurrent.futures`` gets the new executor that it needs after a death.
     """
     evaluators = {name: sides[name](Orders(), 1, None) for name in SURVIVES if name in sides}
     seconds: dict[str, list[float]] = {name: [] for name in [*evaluators, "concurrent.futures"]}
@@ -181,7 +182,7 @@ def after_deaths(sides: dict[str, Make]) -> dict[str, list[float]]:
 
 
 def new_executor() -> float:
-    """Seconds from a job that exits to the answer of the next executor."""
+    """Return the seconds from a job that exits to the answer of the next executor."""
     executor = standard_library(1)
     executor.submit(os.getpid).result()
     start = time.perf_counter()
@@ -195,7 +196,7 @@ def new_executor() -> float:
 
 
 def overtime(make: Make) -> list[float]:
-    """Seconds beyond the limit until two children that hang and one that follows are answered."""
+    """Return the seconds beyond the limit until two hanging children and the next are answered."""
     evaluator = make(Orders(), WORKERS, LIMIT)
     ask(evaluator, "fine", "fine")
     seconds = [ask(evaluator, "hang", "hang", "fine") - LIMIT for _ in range(HANGS)]
@@ -207,7 +208,7 @@ def overtime(make: Make) -> list[float]:
 
 
 def trivial(make: Make) -> tuple[float, float]:
-    """Seconds per child that does nothing: in one batch, and asked for one after the other."""
+    """Return the seconds per child that does nothing: in one batch, and one after the other."""
     evaluator = make(Orders(), WORKERS, None)
     ask(evaluator, "fine", "fine")
     batch = statistics.median(ask(evaluator, *["fine"] * TRIVIAL) / TRIVIAL for _ in range(5))
@@ -217,7 +218,7 @@ def trivial(make: Make) -> tuple[float, float]:
 
 
 def resident() -> tuple[float, list[float]]:
-    """MiB of this process, and of each worker: the children of its children."""
+    """Return the MiB of this process, and of each worker: the children of its children."""
     parents, sizes = {}, {}
     for status in Path("/proc").glob("[0-9]*/status"):
         try:
@@ -233,7 +234,7 @@ def resident() -> tuple[float, list[float]]:
 
 
 def memory(make: Make, children: int) -> list[tuple[float, list[float]]]:
-    """Resident memory after the first and after all trained children."""
+    """Return the resident memory after the first and after all trained children."""
     space = NASNetCell(blocks=2)
     recipe = replace(RECIPES["quick"], epochs=1, filters=2)
     evaluator = make(TrainingEvaluator(space, recipe=recipe), WORKERS, None)
@@ -254,40 +255,38 @@ def memory(make: Make, children: int) -> list[tuple[float, list[float]]]:
 
 
 def ms(seconds: Sequence[float]) -> str:
-    """Median and range."""
+    """Return median and range."""
     low, high = min(seconds), max(seconds)
     return f"{1000 * statistics.median(seconds):.0f} ({1000 * low:.0f} to {1000 * high:.0f})"
 
 
-def row(*cells: str) -> str:
-    """Of a table in Markdown."""
-    return f"| {' | '.join(cells)} |"
-
-
-def speed_rows(sides: dict[str, Make]) -> list[str]:
-    """Starts, hangs and trivial children, a side a row."""
+def speed_table(sides: dict[str, Make]) -> str:
+    """Tabulate starts, hangs and trivial children, one row per side."""
     rows = []
     again = after_deaths(sides)
     for name, make in sides.items():
         death = ms(again[name]) if name in again else "never answered"
         hang = ms(overtime(make)) if name in SURVIVES else "no limit"
         batch, single = trivial(make)
-        rows.append(row(name, death, hang, f"{1000 * batch:.3f}", f"{1000 * single:.3f}"))
-        print(rows[-1], flush=True)
-    return rows
+        rows.append([name, death, hang, f"{1000 * batch:.3f}", f"{1000 * single:.3f}"])
+        print(*rows[-1], sep=" | ", flush=True)
+    headings = ("pool", "after a death", "after a hang", "a child, in a batch", "a child, alone")
+    return numbers_table(headings, rows)
 
 
-def memory_rows(sides: dict[str, Make], children: int) -> list[str]:
-    """Resident memory, a side a row."""
+def memory_table(sides: dict[str, Make], children: int) -> str:
+    """Tabulate resident memory, one row per side."""
     rows = []
     for name, make in sides.items():
         (main_early, early), (main_late, late) = memory(make, children)
         cells = []
         for first, last in [(main_early, main_late), (sum(early), sum(late))]:
             cells += [f"{first:.0f}", f"{last:.0f}", f"{last / first:.3f}"]
-        rows.append(row(name, *cells))
-        print(rows[-1], flush=True)
-    return rows
+        rows.append([name, *cells])
+        print(*rows[-1], sep=" | ", flush=True)
+    late = str(children)
+    headings = ("pool", f"main: {EARLY}", late, "ratio", f"workers: {EARLY}", late, "ratio")
+    return numbers_table(headings, rows)
 
 
 def main() -> None:
@@ -299,12 +298,12 @@ def main() -> None:
     sides = {n: s for n, s in SIDES.items() if n != "pebble" or find_spec("pebble")}
     starts = fresh_starts()
     print(f"a fresh worker: {ms(starts)} ms", flush=True)
-    speed = speed_rows(sides)
+    speed = speed_table(sides)
     load = os.getloadavg()[0]
-    sizes = memory_rows({name: SIDES[name] for name in REMEMBERED}, options.children)
+    sizes = memory_table({name: SIDES[name] for name in REMEMBERED}, options.children)
     report("isolation", PAGE.format(
         machine=machine(), load=load, starts=ms(starts),
-        speed="\n".join(speed), sizes="\n".join(sizes),
+        speed=speed, sizes=sizes,
         deaths=DEATHS, limit=LIMIT, trivial=TRIVIAL, workers=WORKERS, early=EARLY,
         children=options.children,
     ))  # fmt: skip
@@ -327,8 +326,6 @@ answered the next child ({deaths} times). *After a hang*: milliseconds beyond a 
 until two children that hang in a C call are given up and the next one is answered. *A child*:
 milliseconds for one that does nothing, in a batch of {trivial} on {workers} workers, and alone.
 
-| pool | after a death | after a hang | a child, in a batch | a child, alone |
-| --- | ---: | ---: | ---: | ---: |
 {speed}
 
 `concurrent.futures` ends with the first worker that dies: its figure is for a new executor, and all
@@ -341,8 +338,6 @@ the recipe `quick` cut to one epoch and two filters, digits): of the main proces
 {workers} workers together (what they share with the fork server counts in each). Target: a ratio of
 1.1 at most.
 
-| pool | main: {early} | {children} | ratio | workers: {early} | {children} | ratio |
-| --- | ---: | ---: | ---: | ---: | ---: | ---: |
 {sizes}
 """
 

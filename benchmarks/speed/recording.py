@@ -1,4 +1,4 @@
-"""What do environment, ledger and durable store add to each evaluation?
+"""Measure what environment, ledger and durable store add to each evaluation.
 
 Random NASNet cells are stepped token by token through the vector environment, with an evaluator
 that costs nothing, so that all of the time is the framework's: once keeping nothing, once recorded
@@ -8,8 +8,8 @@ reward. Sides run in turns.
     python benchmarks/speed/recording.py --write
 
 prints medians and writes ``benchmarks/results/recording.md``; ``--postgres URL`` adds a server
-(its tables are made where there are none). The target is 1 ms an evaluation. A batch of one pays
-for a wait on the disk alone; the page also shows what that wait costs by itself.
+(its tables are made if there are none). The target is 1 ms per evaluation. A batch of one waits
+for the disk on its own; the page also shows what that wait costs by itself.
 """
 
 import argparse
@@ -28,6 +28,7 @@ import numpy as np
 from benchmarks.measure import machine, report
 from nas_gym import NASNetCell, NASVectorEnv
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.store import Store
 
@@ -37,19 +38,19 @@ TURNS = 7
 
 @dataclass(frozen=True)
 class Free:
-    """Half accuracy for everything."""
+    """An evaluator that gives everything half accuracy."""
 
     stateful = False
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """At once."""
+        """Answer at once."""
         for architecture in architectures:
             yield Evaluation(architecture, {"accuracy": 0.5, "parameters": 1000})
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 def main() -> None:
@@ -66,23 +67,24 @@ def main() -> None:
         wait = 1e6 * statistics.median(commit_seconds(Path(folder) / "bare.sqlite", 200))
     sides = ["kept nowhere", *places]
     lines = [
-        f"Microseconds an evaluation of `NASNetCell-v0` (50 tokens stepped, evaluated for nothing, "
-        f"recorded), median of {TURNS} turns; target: 1000 with the store. {machine()}.",
+        f"Microseconds per evaluation of `NASNetCell-v0` (50 tokens stepped, evaluated for "
+        f"nothing, recorded), median of {TURNS} turns; target: 1000 with the store. {machine()}.",
         "",
-        f"| architectures a batch | {' | '.join(sides)} |",
-        f"| --- |{' --- |' * len(sides)}",
-        *(
-            f"| {num_envs} | " + " | ".join(f"{1e6 * row[side]:.0f}" for side in sides) + " |"
-            for num_envs, row in zip(BATCHES, rows, strict=True)
+        table(
+            ["architectures per batch", *sides],
+            [
+                [num_envs, *(f"{1e6 * row[side]:.0f}" for side in sides)]
+                for num_envs, row in zip(BATCHES, rows, strict=True)
+            ],
         ),
         "",
-        f"One row of 1 kB committed by Python's sqlite3 alone on the same disk: {wait:.0f} µs.",
+        f"One row of 1 kB committed by Python's sqlite3 itself on the same disk: {wait:.0f} µs.",
     ]
     report("recording", "\n".join(lines) + "\n")
 
 
 def measured(num_envs: int, rounds: int, places: dict[str, str]) -> dict[str, float]:
-    """Median seconds an evaluation for each side."""
+    """Return the median seconds per evaluation of each side."""
     seconds: dict[str, list[float]] = {"kept nowhere": [], **{name: [] for name in places}}
     for turn in range(TURNS):
         seconds["kept nowhere"].append(spent(num_envs, rounds, turn, None))
@@ -92,7 +94,7 @@ def measured(num_envs: int, rounds: int, places: dict[str, str]) -> dict[str, fl
 
 
 def spent(num_envs: int, rounds: int, seed: int, place: str | None) -> float:
-    """Seconds an evaluation, from the first token to the reward."""
+    """Return the seconds per evaluation, from the first token to the reward."""
     space = NASNetCell()
     rng = np.random.default_rng([seed, num_envs])
     actions = rng.integers(space.max_options, size=(rounds, space.max_length, num_envs))
@@ -109,7 +111,7 @@ def spent(num_envs: int, rounds: int, seed: int, place: str | None) -> float:
 
 
 def stepped(env: NASVectorEnv[Any], actions: np.ndarray[Any, Any]) -> float:
-    """Seconds an evaluation of all rounds but the first, which warms up."""
+    """Return the seconds per evaluation of all rounds but the first, which warms up."""
     env.reset(seed=0)
     start = time.perf_counter()
     for number, played in enumerate(actions):
@@ -121,7 +123,7 @@ def stepped(env: NASVectorEnv[Any], actions: np.ndarray[Any, Any]) -> float:
 
 
 def commit_seconds(path: Path, count: int) -> list[float]:
-    """Seconds of each of ``count`` transactions of one row."""
+    """Time each of ``count`` transactions of one row."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -138,7 +140,7 @@ def commit_seconds(path: Path, count: int) -> list[float]:
 
 
 def timed(work: Callable[[], None]) -> float:
-    """Seconds that a call takes."""
+    """Return the seconds that a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start

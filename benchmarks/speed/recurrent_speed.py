@@ -1,4 +1,4 @@
-"""How fast the recurrent layers train: a step of a sequence, forward and backward, on one thread.
+"""Measure how fast recurrent layers train: a step of a sequence, both ways, on one thread.
 
     python benchmarks/speed/recurrent_speed.py [--write] [--compile]
 
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import machine, report
 from nas_gym.networks.recurrent import ACTIVATE, COMBINE, RecurrentLayer
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.enas_rnn_cell.network import ENASLayer
 from nas_gym.search_spaces.enas_rnn_cell.space import ENASRNNCell
 from nas_gym.search_spaces.grammar import decode_valid
@@ -35,7 +36,7 @@ Step = Callable[[], object]
 
 
 class NaiveTree(nn.Module):
-    """Node by node: a product for every W and every M at every step."""
+    """A tree computed node by node: a product for every W and every M at every step."""
 
     def __init__(self, layer: TreeLayer) -> None:
         super().__init__()
@@ -44,7 +45,7 @@ class NaiveTree(nn.Module):
         self.m = nn.ModuleList(nn.Linear(layer.units, layer.units, False) for _ in range(base))
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """As ``TreeLayer``."""
+        """Compute what ``TreeLayer`` does."""
         (h, c), outputs, genotype = state, [], self.genotype
         for x_t in x:
             values: list[Tensor] = []
@@ -67,7 +68,7 @@ class NaiveTree(nn.Module):
 
 
 class NaiveENAS(nn.Module):
-    """Node by node: a product for the gate and one for the candidate of every node."""
+    """A chain computed node by node: two products per node, for gate and candidate."""
 
     def __init__(self, layer: ENASLayer) -> None:
         super().__init__()
@@ -79,7 +80,7 @@ class NaiveENAS(nn.Module):
         self.loose = set(range(count)) - {node.previous for node in self.nodes}
 
     def forward(self, x: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """As ``ENASLayer``."""
+        """Compute what ``ENASLayer`` does."""
         (h,), outputs = state, []
         for x_t in x:
             values: list[Tensor] = []
@@ -97,7 +98,7 @@ class NaiveENAS(nn.Module):
 
 
 def layers(units: int) -> dict[str, RecurrentLayer]:
-    """The cells that are measured."""
+    """Make the cells that are measured."""
     made: dict[str, RecurrentLayer] = {"NAS cell": TreeLayer(NAS_CELL, units, units)}
     for seed in range(3):
         tokens = random_tokens(RNNCell(), np.random.default_rng(seed))
@@ -109,7 +110,7 @@ def layers(units: int) -> dict[str, RecurrentLayer]:
 
 
 def training_step(run: Callable[..., tuple[Tensor, object]], state: object, x: Tensor) -> Step:
-    """Forward, and backward from a gradient of the outputs."""
+    """Return a step: forward, and backward from a gradient of the outputs."""
     upstream = torch.randn(TIME, x.shape[1], x.shape[2])
 
     def step() -> None:
@@ -119,7 +120,7 @@ def training_step(run: Callable[..., tuple[Tensor, object]], state: object, x: T
 
 
 def sides_of(layer: RecurrentLayer, batch: int) -> dict[str, Step]:
-    """The ways of computing a layer, and an LSTM of its size."""
+    """Return the ways of computing a layer, and an LSTM of its size."""
     x = torch.randn(TIME, batch, layer.units, requires_grad=True)
     state = layer.first_state(batch)
     naive = NaiveTree(layer) if isinstance(layer, TreeLayer) else NaiveENAS(layer)  # type: ignore[arg-type]
@@ -138,7 +139,7 @@ def sides_of(layer: RecurrentLayer, batch: int) -> dict[str, Step]:
 
 
 def in_turns(sides: dict[str, Step]) -> dict[str, list[float]]:
-    """Microseconds a step of the sequence, TURNS times each."""
+    """Measure the microseconds per step of the sequence, TURNS times each."""
     repeats = {}
     for name, step in sides.items():
         step()
@@ -157,33 +158,34 @@ def in_turns(sides: dict[str, Step]) -> dict[str, list[float]]:
 
 
 def ratio(measured: dict[str, list[float]], of: str, to: str) -> str:
-    """Median and range."""
+    """Return median and range."""
     ratios = [a / b for a, b in zip(measured[of], measured[to], strict=True)]
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main_table() -> str:
-    """Every cell at every size."""
-    rows = []
+    """Tabulate every cell at every size."""
+    rows: list[list[str]] = []
     for batch, units in SIZES:
         for name, layer in layers(units).items():
             measured = in_turns(sides_of(layer, batch))
             rows.append(
-                f"| {name} | {batch} | {units} | {statistics.median(measured['fused']):.0f} | "
-                f"{ratio(measured, 'naive', 'fused')} | {ratio(measured, 'eager', 'fused')} | "
-                f"{ratio(measured, 'fused', 'lstm')} |"
+                [
+                    *(name, str(batch), str(units), f"{statistics.median(measured['fused']):.0f}"),
+                    *(ratio(measured, side, "fused") for side in ("naive", "eager")),
+                    ratio(measured, "fused", "lstm"),
+                ]
             )
-            print(rows[-1], file=sys.stderr)
-    return (
-        "| cell | batch | units | µs a step, fused | naive / fused | merged products, autograd / "
-        "fused | fused / `nn.LSTM` |\n| --- | --- | --- | --- | --- | --- | --- |\n"
-        + "\n".join(rows)
-        + "\n"
+            print(*rows[-1], sep=" | ", file=sys.stderr)
+    headings = (
+        *("cell", "batch", "units", "µs per step, fused", "naive / fused"),
+        *("merged products, autograd / fused", "fused / `nn.LSTM`"),
     )
+    return table(headings, rows) + "\n"
 
 
 def compiled_table(batch: int = 32, units: int = 64) -> str:
-    """The same layer by torch's compilers, and the seconds until their first step is done."""
+    """Tabulate the same layer by torch's compilers, and the seconds until their first step."""
     layer = TreeLayer(NAS_CELL, units, units)
     x, state = torch.randn(TIME, batch, units, requires_grad=True), layer.first_state(batch)
 
@@ -210,14 +212,10 @@ def compiled_table(batch: int = 32, units: int = 64) -> str:
         sides["torch.compile"]()
         seconds["torch.compile"] = time.perf_counter() - start
     measured = in_turns(sides)
-    rows = [
-        f"| {name} | {ratio(measured, name, 'fused')} | {seconds[name]:.0f} |" for name in sides
-    ]
+    rows = [[name, ratio(measured, name, "fused"), f"{seconds[name]:.0f}"] for name in sides]
     return (
         f"\nThe NAS cell, batch {batch}, {units} units, by torch's compilers:\n\n"
-        "| way | time / fused | seconds to compile |\n| --- | --- | --- |\n"
-        + "\n".join(rows)
-        + "\n"
+        f"{table(('way', 'time / fused', 'seconds to compile'), rows)}\n"
     )
 
 

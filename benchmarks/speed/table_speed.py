@@ -1,9 +1,9 @@
-"""How fast is a table through the environment, what does recording add, what does gym.make cost?
+"""Measure a table through the environment, what recording adds, and what gym.make costs.
 
     python benchmarks/speed/table_speed.py [--repeats 9] [--write]
 
 All 15,625 cells of NAS-Bench-201 in random order, and 100,000 drawn at random with repeats, asked
-in batches of 1,000 by ``play``: through the vector environment alone, and the former by
+in batches of 1,000 by ``play``: through the vector environment itself, and the former by
 ``nas_gym.search`` with and without a SQLite store (turn about, in one process). ``gym.make`` is
 timed in fresh interpreters, and its memory is what it adds to one that has only imported gymnasium.
 ``--write`` also writes ``benchmarks/results/table_speed.md``.
@@ -26,6 +26,7 @@ import numpy as np
 import nas_gym
 from benchmarks.measure import machine, report
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.moves import enumerate_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
@@ -62,7 +63,7 @@ class PlayAll:
 
 
 def searched(cells: list[tuple[int, ...]], seeds: str, store: Path | None) -> float:
-    """Seconds to ask for all cells once."""
+    """Return the seconds to ask for all cells once."""
     agent = PlayAll(cells)
     nas_gym.search(
         "nasbench201",
@@ -77,7 +78,7 @@ def searched(cells: list[tuple[int, ...]], seeds: str, store: Path | None) -> fl
 
 
 def rates(cells: list[tuple[int, ...]], drawn: list[tuple[int, ...]], seeds: str) -> list[float]:
-    """Architectures a second through a vector environment that keeps nothing on disk.
+    """Return architectures per second through a vector environment that keeps nothing on disk.
 
     Each cell once, all of them new; then ``drawn`` in a new environment, as agents ask: with
     repeats.
@@ -86,7 +87,7 @@ def rates(cells: list[tuple[int, ...]], drawn: list[tuple[int, ...]], seeds: str
 
 
 def rate(cells: list[tuple[int, ...]], seeds: str) -> float:
-    """Of one new environment."""
+    """Return the architectures per second of one new environment."""
     env = gymnasium.make_vec("NASBench201-v0", num_envs=1, seeds=seeds)
     assert isinstance(env, NASVectorEnv)
     env.play(cells[:1])  # reads the table
@@ -98,14 +99,14 @@ def rate(cells: list[tuple[int, ...]], seeds: str) -> float:
 
 
 def made() -> tuple[float, float]:
-    """Seconds of the import, ``gym.make`` and one episode; MiB that they add."""
+    """Return seconds of the import, ``gym.make`` and one episode, and the MiB that they add."""
     done = subprocess.run([sys.executable, "-c", MAKE], capture_output=True, text=True, check=True)
     seconds, memory = map(float, done.stdout.split())
     return seconds, memory
 
 
 def spread(numbers: list[float]) -> str:
-    """Median and range."""
+    """Return median and range."""
     return f"{statistics.median(numbers):,.0f} ({min(numbers):,.0f} to {max(numbers):,.0f})"
 
 
@@ -130,17 +131,26 @@ def main() -> None:
         more = [1e6 * (r - m) / len(cells) for m, r in zip(memory, recorded, strict=True)]
         new, repeated = (sorted(column) for column in zip(*quick, strict=True))
         rows.append(
-            f"| `{seeds}` | {spread(new)} | {spread(repeated)} "
-            f"| {statistics.median(more):.0f} ({min(more):.0f} to {max(more):.0f}) |"
+            [
+                f"`{seeds}`",
+                spread(new),
+                spread(repeated),
+                f"{statistics.median(more):.0f} ({min(more):.0f} to {max(more):.0f})",
+            ]
         )
+    headings = [
+        "`seeds`",
+        "architectures/s, all new",
+        f"architectures/s, {len(drawn):,} random ones",
+        "µs more each, recorded in SQLite",
+    ]
     starts = [made() for _ in range(given.repeats)]
     report(
         "table_speed",
         f"# Speed of the NAS-Bench-201 table\n\nAll {len(cells):,} cells in batches of {BATCH:,} "
         f"through `play`, {given.repeats} times in turn ({machine()}); printed by `python "
         "benchmarks/speed/table_speed.py`. Median and range.\n\n"
-        f"| `seeds` | architectures/s, all new | architectures/s, {len(drawn):,} random ones | "
-        "µs more each, recorded in SQLite |\n| --- | --- | --- | --- |\n" + "\n".join(rows) + "\n\n"
+        f"{table(headings, rows)}\n\n"
         '`import nas_gym`, `gym.make("NASBench201-v0")` and one episode, in a fresh interpreter '
         f"after `import gymnasium`: {statistics.median(s for s, _ in starts):.2f} s, "
         f"{statistics.median(m for _, m in starts):.1f} MiB of resident memory more (medians).\n",

@@ -1,8 +1,8 @@
-"""How fast children train: NASNet networks of nas-gym against the same networks written plainly.
+"""Measure how fast children train: nas-gym's NASNet networks against the same written plainly.
 
     python benchmarks/speed/training_step.py [--write]
 
-Plain means: contiguous NCHW and one module an operation. Both sides get the same weights and are
+Plain means contiguous NCHW and one module per operation. Both sides get the same weights and are
 first shown to give the same logits and gradients (in double precision). Then training steps of
 both (forward, backward, SGD with Nesterov momentum) are timed in turns on one thread; the table has
 medians of processor time. ``--write`` also writes ``benchmarks/results/training_step.md``.
@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.measure import machine, report
 from nas_gym.networks.task import Task
+from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.genotype import Cell, CellGenotype
@@ -30,6 +31,7 @@ REPEATS = 9
 BATCH = 128
 PROFILED = 14  # rows of the profiler's table
 Size = tuple[int, int]
+Row = tuple[str, str, str, str]
 
 # ------------------------------------------------------------------------- the plain side
 
@@ -37,7 +39,7 @@ Size = tuple[int, int]
 def plain_convolution(
     channels: int, filters: int, kernel: Size, strides: Size, size: Size, more: dict[str, int]
 ) -> list[nn.Module]:
-    """A convolution; where "SAME" padding is uneven, a padding layer before it."""
+    """Return a convolution, after a padding layer if "SAME" padding is uneven."""
     pads = []
     for k, stride, n in zip(kernel, strides, size, strict=True):
         reach = more.get("dilation", 1) * (k - 1) // 2
@@ -50,12 +52,12 @@ def plain_convolution(
 
 
 def relu_conv_bn(layers: Iterable[nn.Module], filters: int) -> list[nn.Module]:
-    """ReLU, the layers, batch normalisation."""
+    """Return ReLU, the layers, batch normalisation."""
     return [nn.ReLU(), *layers, nn.BatchNorm2d(filters)]
 
 
 def plain_operation(name: str, channels: int, filters: int, stride: int, size: Size) -> nn.Module:
-    """One operation as a list of torch's own modules."""
+    """Return one operation made of torch's own modules."""
     kernel = 1 if name == "identity" else int(name[-1])
     same = channels == filters
     if name == "identity" and stride == 1 and same:
@@ -105,7 +107,7 @@ class PlainHalving(nn.Module):
         self.norm = nn.BatchNorm2d(filters)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Two subsampled paths, concatenated."""
+        """Concatenate two subsampled paths."""
         x = self.relu(x)
         shifted = self.pad(x)[:, :, 1:, 1:]
         return self.norm(torch.cat([self.a(self.pool(x)), self.b(self.pool(shifted))], dim=1))  # type: ignore[no-any-return]
@@ -151,7 +153,7 @@ class PlainCell(nn.Module):
         self.shape = (sum(channels[s] if s else filters for s in cell.concat), small)
 
     def forward(self, previous: Tensor, current: Tensor) -> Tensor:
-        """Blocks in turn, then the concatenation."""
+        """Compute the blocks in turn, then the concatenation."""
         states = [self.previous(previous), self.current(current)]
         for b, block in enumerate(self.cell.blocks):
             x = self.operations[2 * b](states[block.input_a])
@@ -184,7 +186,7 @@ class PlainNASNet(nn.Module):
         self.classifier = nn.Linear(shapes[-1][0], task.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits."""
+        """Return the logits."""
         previous = current = self.stem(images)
         for cell in self.cells:
             previous, current = current, cell(previous, current)
@@ -200,7 +202,7 @@ class Pair:
     Args:
         genotype: What to build.
         task: Its size.
-        batch: Images a step.
+        batch: Images per step.
     """
 
     def __init__(self, genotype: CellGenotype, task: Task, batch: int) -> None:
@@ -230,7 +232,7 @@ class Pair:
         ]
 
     def check(self) -> None:
-        """Equal logits and gradients, in double precision."""
+        """Assert equal logits and gradients, in double precision."""
         results = []
         for network, images in self.sides:
             logits = network.double()(images[:64].double())
@@ -243,14 +245,14 @@ class Pair:
             torch.testing.assert_close(one, other, rtol=1e-6, atol=1e-9)
 
     def step(self, side: int) -> None:
-        """One training step of the plain network (0) or ours (1)."""
+        """Make one training step of the plain network (0) or ours (1)."""
         network, images = self.sides[side]
         F.cross_entropy(network(images), self.labels).backward()  # type: ignore[no-untyped-call]
         self.optimizers[side].step()
         self.optimizers[side].zero_grad()
 
     def milliseconds(self, repeats: int) -> tuple[float, float]:
-        """Median processor time of a step on each side, measured in turns."""
+        """Return the median processor time of a step on each side, measured in turns."""
         times: list[list[float]] = [[], []]
         for _ in range(repeats + 1):
             for side in (0, 1):
@@ -262,25 +264,26 @@ class Pair:
 
 
 def random_genotypes(count: int) -> list[CellGenotype]:
-    """Cells as random search draws them."""
+    """Draw cells as random search does."""
     space, rng = NASNetCell(), np.random.default_rng(0)
     return [decode(space, random_tokens(space, rng)) for _ in range(count)]
 
 
-def children(genotypes: Sequence[CellGenotype], task: Task) -> tuple[list[str], list[float]]:
-    """Table rows and ratios of random children."""
-    rows, ratios = [], []
+def children(genotypes: Sequence[CellGenotype], task: Task) -> tuple[list[Row], list[float]]:
+    """Return table rows and ratios of random children."""
+    rows: list[Row] = []
+    ratios = []
     for index, genotype in enumerate(genotypes):
         plain, ours = Pair(genotype, task, BATCH).milliseconds(REPEATS)
         ratios.append(plain / ours)
         name = f"random child {index}, F = {task.filters}"
-        rows.append(f"| {name} | {plain:.1f} | {ours:.1f} | {plain / ours:.2f} |")
-    rows.append(f"| **median, F = {task.filters}** | | | **{statistics.median(ratios):.2f}** |")
+        rows.append((name, f"{plain:.1f}", f"{ours:.1f}", f"{plain / ours:.2f}"))
+    rows.append((f"**median, F = {task.filters}**", "", "", f"**{statistics.median(ratios):.2f}**"))
     return rows, ratios
 
 
-def profile(steps: Sequence[Callable[[], None]]) -> list[str]:
-    """Where the time of our steps goes: table rows by torch operator."""
+def profile(steps: Sequence[Callable[[], None]]) -> list[Row]:
+    """Find where the time of our steps goes: table rows by torch operator."""
     from torch.profiler import ProfilerActivity
 
     with torch.profiler.profile(activities=[ProfilerActivity.CPU]) as profiler:
@@ -289,8 +292,12 @@ def profile(steps: Sequence[Callable[[], None]]) -> list[str]:
     events = sorted(profiler.key_averages(), key=lambda e: -e.self_cpu_time_total)
     total = sum(event.self_cpu_time_total for event in events)
     return [
-        f"| `{e.key.removeprefix('aten::')}` | {100 * e.self_cpu_time_total / total:.1f} "
-        f"| {e.count // len(steps)} | {e.self_cpu_time_total / e.count:.0f} |"
+        (
+            f"`{e.key.removeprefix('aten::')}`",
+            f"{100 * e.self_cpu_time_total / total:.1f}",
+            str(e.count // len(steps)),
+            f"{e.self_cpu_time_total / e.count:.0f}",
+        )
         for e in events[:PROFILED]
     ]
 
@@ -299,7 +306,7 @@ def main() -> None:
     """Measure, print, write."""
     torch.set_num_threads(1)
     genotypes = random_genotypes(CHILDREN)
-    tables: list[str] = []
+    tables: list[Row] = []
     everything: list[float] = []
     for filters in (8, 4):
         rows, ratios = children(genotypes, Task(1, 8, 8, 10, repeats=1, filters=filters))
@@ -308,8 +315,10 @@ def main() -> None:
     large = Pair(NASNET_A, Task(3, 32, 32, 10, repeats=6, filters=32), 8)
     plain, ours = large.milliseconds(3)
     tables.append(
-        f"| **NASNet-A (6 @ 768), 32 x 32, batch 8** | {plain:.0f} | {ours:.0f} "
-        f"| **{plain / ours:.2f}** |"
+        (
+            "**NASNet-A (6 @ 768), 32 x 32, batch 8**",
+            *(f"{plain:.0f}", f"{ours:.0f}", f"**{plain / ours:.2f}**"),
+        )
     )
     task = Task(1, 8, 8, 10, repeats=1, filters=8)
     pairs = [Pair(genotype, task, BATCH) for genotype in genotypes[:6]]
@@ -321,23 +330,16 @@ def main() -> None:
         f"""# Training step: nas-gym's networks against the same ones written plainly
 
 `python benchmarks/speed/training_step.py --write`, on {machine()}, one thread; children with N = 1
-on 8 x 8 images, batch {BATCH}. Milliseconds of processor time a step, medians of {REPEATS} in
+on 8 x 8 images, batch {BATCH}. Milliseconds of processor time per step, medians of {REPEATS} in
 turns. Logits and gradients of both sides were equal. The target is a ratio of 2; the lowest of all
 children is {min(everything):.2f}.
 
-| network | plain | nas-gym | ratio |
-| --- | ---: | ---: | ---: |
-"""
-        + "\n".join(tables)
-        + """
+{numbers_table(("network", "plain", "nas-gym", "ratio"), tables)}
 
 Where the rest of our time goes (children of F = 8, torch profiler, self time):
 
-| operator | % | calls a step | microseconds a call |
-| --- | ---: | ---: | ---: |
-"""
-        + "\n".join(spent)
-        + "\n",
+{numbers_table(("operator", "%", "calls per step", "microseconds per call"), spent)}
+""",
     )
 
 

@@ -1,4 +1,4 @@
-"""How many times as many children do two worker processes train in a minute as one?
+"""Measure how many times as many children two worker processes train in a minute as one.
 
 Both sides run in turns, in one call of this script, with the default data set and recipe:
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.genotype import CellGenotype
@@ -29,7 +30,7 @@ RESULTS = Path(__file__).parents[1] / "results" / "worker_scaling.md"
 def main() -> None:
     """Run the rounds and write the result."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--children", type=int, default=12, help="a round, of each side")
+    parser.add_argument("--children", type=int, default=12, help="per round, of each side")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
@@ -44,7 +45,9 @@ def main() -> None:
         for _ in range(options.rounds):
             for workers, evaluator in sides.items():
                 rates[workers].append(children_per_minute(evaluator, cells))
-                print(f"{workers} workers: {rates[workers][-1]:.1f} children a minute", flush=True)
+                print(
+                    f"{workers} workers: {rates[workers][-1]:.1f} children per minute", flush=True
+                )
     finally:
         for evaluator in sides.values():
             evaluator.close()
@@ -56,7 +59,7 @@ def main() -> None:
 def children_per_minute(
     evaluator: ParallelEvaluator, cells: list[Architecture[CellGenotype]]
 ) -> float:
-    """Evaluate all cells once."""
+    """Evaluate all cells once; return how many that is per minute."""
     start = time.perf_counter()
     evaluations = list(evaluator.evaluate(cells, range(len(cells))))
     seconds = time.perf_counter() - start
@@ -67,18 +70,19 @@ def children_per_minute(
 
 
 def lines(rates: dict[int, list[float]], children: int) -> list[str]:
-    """The report in Markdown."""
+    """Return the report in Markdown."""
     medians = {workers: statistics.median(values) for workers, values in rates.items()}
     few, many = min(medians), max(medians)
     return [
-        f"Children a minute, default data set and recipe, {children} random NASNet cells a round, "
-        f"rounds in turns, {os.cpu_count()} cores.",
+        f"Children per minute, default data set and recipe, {children} random NASNet cells per "
+        f"round, rounds in turns, {os.cpu_count()} cores.",
         "",
-        "| workers | median | rounds |",
-        "| --- | --- | --- |",
-        *(
-            f"| {workers} | {medians[workers]:.1f} | {', '.join(f'{v:.1f}' for v in values)} |"
-            for workers, values in rates.items()
+        table(
+            ["workers", "median", "rounds"],
+            [
+                [workers, f"{medians[workers]:.1f}", ", ".join(f"{v:.1f}" for v in values)]
+                for workers, values in rates.items()
+            ],
         ),
         "",
         f"Ratio of the medians: {medians[many] / medians[few]:.2f}",

@@ -37,7 +37,7 @@ def main() -> None:
         seconds = np.array([row["train_time"][0] for row in rows.values()], np.float32)
         counts = np.zeros((len(rows), SEEDS), np.uint16)  # 0: no such training
         for i, row in enumerate(rows.values()):
-            # One figure a cell for all its seeds: stored once.
+            # One figure per cell for all its seeds: stored once.
             assert len({*row["train_time"]}) == len({*row["latency"]}) == 1
             exact = np.array(row["val_acc"]) * images / 100
             counts[i, : len(exact)] = exact.round()

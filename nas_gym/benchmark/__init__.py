@@ -1,8 +1,8 @@
 """Agents side by side on tabular benchmarks, with honest statistics: ``nas-gym benchmark``.
 
 Read in this order: ``suite`` (who searches what, how often), ``trials`` (one search and what is
-noted of it), ``raw`` (what is done is done: one file a chunk of seeds), ``running`` (chunks in
-processes, resumable), ``outcomes`` (raw files to CSV), ``results`` (CSV read back), ``statistics``,
-and the pages made from the CSV files alone: ``tables``, ``verdict``, ``reference``, ``figures``,
+noted of it), ``chunks`` (finished work: one file per chunk of seeds), ``runner`` (chunks in
+processes, resumable), ``outcomes`` (those files to CSV), ``results`` (CSV read back),
+``statistics``, and the pages made only from the CSV files: ``tables``, ``verdict``, ``figures``,
 ``report``.
 """

@@ -1,7 +1,7 @@
-"""What is done is done: one file for each chunk of seeds, named by what it depends on.
+"""Cache of finished work: one file per chunk of seeds, named by a hash of what it depends on.
 
-That is the agent's settings and its code, the data set, the numbers of the suite, ``trials`` and
-``recommending``. After any other change to the package, delete the folder.
+It depends on the agent's settings and its code, the data set, the numbers of the suite, and the
+code of ``trials`` and ``nas_gym.agent``. After any other change to the package, delete the folder.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ CHUNK = 20  # seeds
 
 @dataclass(frozen=True)
 class Unit:
-    """A chunk of the suite, and the file that its trials are kept in."""
+    """A chunk of a suite, and the file that its trials are kept in."""
 
     entry: Entry
     dataset: DataSet
@@ -41,16 +41,16 @@ class Unit:
     file: Path
 
     def done(self) -> bool:
-        """Whether the file is there."""
+        """Return whether the file is there."""
         return self.file.is_file()
 
 
 def units(suite: Suite, folder: Path) -> list[Unit]:
-    """All of the suite's chunks; the first seeds of every agent and data set come first.
+    """List the suite's chunks; the first seeds of every agent and data set come first.
 
     Args:
         suite: The suite.
-        folder: Where their files are to be; made if it is not there.
+        folder: Where their files go; made if it is not there.
 
     Raises:
         NASGymError: An agent or data set that cannot be made, or a folder that cannot be.
@@ -71,7 +71,7 @@ def units(suite: Suite, folder: Path) -> list[Unit]:
 
 
 def write(trials_: Trials, file: Path) -> None:
-    """Write a chunk's file; it is there whole, or not at all.
+    """Write a chunk's file, whole or not at all.
 
     Raises:
         StoreError: It cannot be written.
@@ -86,7 +86,7 @@ def write(trials_: Trials, file: Path) -> None:
 
 
 def read(file: Path) -> Trials:
-    """What was written.
+    """Read a chunk's file.
 
     Raises:
         StoreError: It is broken.
@@ -125,7 +125,7 @@ def _unwritable(path: Path, error: OSError) -> StoreError:
 
 
 def _agent_key(entry: Entry) -> str:
-    """Changes with the agent's settings, its code and the version of nas-gym."""
+    """Return a key that changes with the agent's settings, its code and nas-gym's version."""
     agent = make("agent", entry.agent)
     module = sys.modules[type(agent).__module__]
     code = [*_sources(module, set()), inspect.getsource(trials), inspect.getsource(recommending)]
@@ -133,7 +133,7 @@ def _agent_key(entry: Entry) -> str:
 
 
 def _sources(module: ModuleType, seen: set[str]) -> Iterator[str]:
-    """The text of ``module`` and of what it uses of its own package."""
+    """Yield the source of ``module`` and of what it uses of its own package."""
     seen.add(module.__name__)
     try:
         yield inspect.getsource(module)

@@ -1,4 +1,4 @@
-"""The figures of a benchmark, from its curves alone."""
+"""The figures of a benchmark, made only from its curves."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,7 +27,7 @@ COLOURS = 160
 
 
 def draw_figures(results: Results, folder: Path) -> list[Path]:
-    """Write all figures; returns their files."""
+    """Write all figures; return their files."""
     figures = {
         "regret.png": panels(
             results, [("evaluations", _regret)], "regret of the best observed, percentage points"
@@ -49,7 +49,7 @@ def draw_figures(results: Results, folder: Path) -> list[Path]:
 
 
 def save_small(figure: "Figure", file: Path) -> Path:
-    """Write a PNG of few colours: enough for lines on white, and a repository keeps it for ever.
+    """Write a PNG of few colours: they are enough for lines, and a repository keeps it for ever.
 
     Raises:
         StoreError: It cannot be written.
@@ -69,7 +69,7 @@ Draw = Callable[["Axes", Curve, dict[str, Any]], None]
 
 
 def panels(results: Results, rows: Sequence[tuple[str, Draw]], ylabel: str) -> "Figure":
-    """A column a data set, a row an axis of the curves."""
+    """Draw one column per data set and one row per axis of the curves."""
     figure, grid = _figure(results, len(rows), len(results.datasets))
     for i, (axis, draw) in enumerate(rows):
         for j, dataset in enumerate(results.datasets):
@@ -87,7 +87,7 @@ def panels(results: Results, rows: Sequence[tuple[str, Draw]], ylabel: str) -> "
 
 
 def overview(results: Results, dataset: str) -> "Figure":
-    """Regret and the share at the optimum on one data set, side by side."""
+    """Draw regret and the share at the optimum on one data set, side by side."""
     figure, ((left, middle, right),) = _figure(results, 1, 3)
     for axes, axis, draw, title in (
         (left, "evaluations", _regret, "regret of the best observed, points"),
@@ -108,7 +108,7 @@ def overview(results: Results, dataset: str) -> "Figure":
 
 
 def _regret(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
-    least = 1e-3  # of a mean at the optimum, on a logarithmic axis
+    least = 1e-3  # stands for a mean at the optimum: the axis is logarithmic
     axes.plot(curve.x, curve.regret.clip(least), **style)
     band = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
     axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
@@ -142,7 +142,7 @@ _LABELS: dict[Draw, str] = {
 
 
 def style_of(results: Results, agent: str) -> dict[str, Any]:
-    """A colour of its own within the family, and the family's line."""
+    """Return a colour of its own within the family, and the family's line."""
     family = results.family(agent)
     members = [each for each in results.agents if results.family(each) == family]
     number = members.index(agent)
@@ -181,7 +181,7 @@ def _figure(results: Results, rows: int, columns: int) -> "tuple[Figure, Any]":
 
 
 def _legend(figure: "Figure", results: Results) -> None:
-    """All agents below the panels, family by family."""
+    """List all agents below the panels, family by family."""
     from matplotlib.lines import Line2D
 
     agents = [a for family in FAMILIES for a in results.agents if results.family(a) == family]

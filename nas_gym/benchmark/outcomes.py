@@ -1,8 +1,8 @@
 """From the trials of a suite to its CSV files: what all pages and figures are made from.
 
-``results.csv``: one row a run. ``curves.csv``: means over runs with bootstrap bands.
-``overhead.csv``: the agents' own time, the only figures that another machine, or another run,
-changes. ``suite.json``: what was run.
+``results.csv`` has one row per run, ``curves.csv`` means over runs with bootstrap bands,
+``overhead.csv`` the agents' own time, the only figures that differ on another machine or in
+another run. ``suite.json`` says what was run.
 """
 
 import csv
@@ -40,7 +40,7 @@ class Outcome:
 
     @cached_property
     def best(self) -> npt.NDArray[np.int32]:
-        """(seeds, budget) the architecture with the highest reward so far, the first of equals."""
+        """(seeds, budget) Architecture with the highest reward so far, the first of equals."""
         rewards = self.trials.rewards
         before = np.maximum.accumulate(rewards, axis=1)
         before = np.pad(before[:, :-1], ((0, 0), (1, 0)), constant_values=-np.inf)
@@ -49,17 +49,17 @@ class Outcome:
 
     @cached_property
     def found(self) -> Floats:
-        """(seeds, budget) mean accuracy in percent of ``best``."""
+        """(seeds, budget) Mean accuracy in percent of ``best``."""
         return self.truth.accuracies[self.best]
 
     @cached_property
     def recommended(self) -> Floats:
-        """(seeds, checkpoints) mean accuracy in percent of what the agent recommends."""
+        """(seeds, checkpoints) Mean accuracy in percent of what the agent recommends."""
         return self.truth.accuracies[self.trials.recommended]
 
     @cached_property
     def new(self) -> npt.NDArray[np.bool_]:
-        """(seeds, budget) whether an architecture is asked for the first time in its run."""
+        """(seeds, budget) Whether an architecture is asked for the first time in its run."""
         numbers = self.trials.numbers
         first = np.zeros(numbers.shape, np.bool_)
         for row, asked in zip(first, numbers, strict=True):
@@ -67,16 +67,17 @@ class Outcome:
         return first
 
     def hours(self, cluster: bool) -> Floats:
-        """(seeds, budget) when each answer was there: on one machine, or on the cluster."""
+        """Return (seeds, budget) when each answer was there: on one machine, or on the cluster."""
         if cluster:
             return self.trials.finished.astype(np.float64) / HOUR
         return self.trials.seconds.cumsum(axis=1, dtype=np.float64) / HOUR
 
     def entropy(self, window: int) -> Floats:
-        """(seeds, budget) entropy of the last ``window`` requests' tokens, 1 = uniform.
+        """Return (seeds, budget) the entropy of the last ``window`` requests' tokens, 1 = uniform.
 
-        Position by position, divided by the logarithm of the tokens that the position knows; then
-        the mean over positions that have a choice. Before ``window`` requests: of all so far.
+        It is taken position by position and divided by the logarithm of the number of tokens that
+        the position knows; then the mean is over positions that have a choice. Before ``window``
+        requests it is that of all so far.
         """
         every = self.truth.tokens
         tokens = every[self.trials.numbers]  # (seeds, budget, positions)
@@ -91,9 +92,10 @@ class Outcome:
 
 
 def windowed(values: npt.NDArray[Any], window: int) -> Floats:
-    """(rows, columns) means of the last ``window`` values of each row, of all where there are fewer
-    so far.
-    """  # noqa: D205
+    """Return (rows, columns) the means of the last ``window`` values of each row.
+
+    They are means of all values if there are fewer so far.
+    """
     sums = np.pad(values.cumsum(axis=1, dtype=np.float64), ((0, 0), (1, 0)))
     ends = np.arange(1, values.shape[1] + 1)
     starts = np.maximum(0, ends - window)
@@ -102,7 +104,7 @@ def windowed(values: npt.NDArray[Any], window: int) -> Floats:
 
 
 def write_outcomes(suite: Suite, units: Sequence[Unit], folder: Path) -> None:
-    """Write the CSV files of agents all of whose units are done.
+    """Write the CSV files of the agents all of whose units are done.
 
     Raises:
         StoreError: A file cannot be read or written.
@@ -137,9 +139,9 @@ def write_outcomes(suite: Suite, units: Sequence[Unit], folder: Path) -> None:
 
 
 def run_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """One row a seed: what was found after each judged number of evaluations, and its cost.
+    """Yield one row per seed: what was found after each judged number of evaluations, and its cost.
 
-    ``optimum_…`` has one digit for each judged number: 1 where the best architecture was found.
+    ``optimum_…`` has one digit per judged number: 1 if the best architecture was found.
     """
     at = [suite.checkpoints.index(count) for count in suite.judged]
     ends = np.array(suite.judged) - 1
@@ -160,7 +162,7 @@ def run_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
 
 
 def curve_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """Means over runs: axis, x, regret in percentage points with its band, share at the optimum."""
+    """Yield means over runs: axis, x, regret in points with its band, share at the optimum."""
     optimum = outcome.truth.optimum
     regret, there = optimum - outcome.found, outcome.found >= optimum - SAME
     x = np.unique(np.linspace(max(1, suite.budget / POINTS), suite.budget, POINTS).astype(int))
@@ -205,7 +207,7 @@ def _points(
 
 
 def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write rows that all have the first one's columns; the file is there whole, or not at all."""
+    """Write rows that all have the first one's columns, whole or not at all."""
     rows = list(rows)
     part = file.with_suffix(".part")
     with part.open("w", newline="", encoding="utf-8") as stream:
@@ -216,7 +218,7 @@ def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 
 
 def _description(suite: Suite, whole: set[str]) -> dict[str, Any]:
-    """The suite as it was run, what its agents' settings were, and with which versions."""
+    """Describe the suite as it was run, its agents' settings and the versions."""
     data = asdict(suite)
     data["entries"] = [
         asdict(entry) | {"settings": repr(make("agent", entry.agent))}

@@ -1,4 +1,4 @@
-"""The CSV files of a benchmark, read back; the pages know nothing else."""
+"""The CSV files of a benchmark, read back: all that the pages know."""
 
 import csv
 import json
@@ -26,7 +26,7 @@ class Curve:
     low: Floats  # of the bootstrap band
     high: Floats
     optimum: Floats  # share of runs there
-    entropy: Floats  # empty but on the axis "evaluations"
+    entropy: Floats  # empty except on the axis "evaluations"
     repeats: Floats
 
 
@@ -41,16 +41,16 @@ class Results:
     suite: Mapping[str, Any]  # suite.json
     rows: Mapping[tuple[str, str], list[dict[str, str]]]  # (agent, dataset) -> by seed
     curves: Mapping[tuple[str, str, str], Curve]  # (agent, dataset, axis)
-    overhead: Mapping[tuple[str, str], float]  # (agent, dataset) -> milliseconds an evaluation
+    overhead: Mapping[tuple[str, str], float]  # (agent, dataset) -> milliseconds per evaluation
 
     @property
     def agents(self) -> list[str]:
-        """Labels."""
+        """Labels of the agents."""
         return [entry["label"] for entry in self.suite["entries"]]
 
     @property
     def datasets(self) -> list[str]:
-        """Labels."""
+        """Labels of the data sets."""
         return [dataset["label"] for dataset in self.suite["datasets"]]
 
     @property
@@ -64,28 +64,28 @@ class Results:
         return int(self.suite["seeds"])
 
     def family(self, agent: str) -> str:
-        """``rl``, ``evolution`` or ``other``."""
+        """Return ``rl``, ``evolution`` or ``other``."""
         return str(self.suite["entries"][self.agents.index(agent)]["family"])
 
     def optimum(self, dataset: str) -> float:
-        """Mean accuracy of the best architecture, in percent."""
+        """Return the mean accuracy of the best architecture, in percent."""
         return float(self.suite["datasets"][self.datasets.index(dataset)]["optimum"])
 
     @cached_property
     def found(self) -> dict[str, Floats]:
-        """By protocol: (agents, datasets, seeds, judged) mean accuracies in percent."""
+        """Mean accuracies in percent by protocol: (agents, datasets, seeds, judged)."""
         return {p: self._table([f"{p}_{count}" for count in self.judged]) for p in PROTOCOLS}
 
     @cached_property
     def at_optimum(self) -> dict[str, Floats]:
-        """By protocol: (agents, datasets, seeds, judged), 1 where the optimum was found."""
+        """1 where the optimum was found, by protocol: (agents, datasets, seeds, judged)."""
         return {
             p: self._by_run(lambda row: [int(digit) for digit in row[f"optimum_{p}"]])  # noqa: B023
             for p in PROTOCOLS
         }
 
     def cost(self, column: str) -> Floats:
-        """(agents, datasets, seeds) of ``distinct``, ``hours`` or ``hours_cluster``."""
+        """Return ``distinct``, ``hours`` or ``hours_cluster``: (agents, datasets, seeds)."""
         return self._table([column])[..., 0]
 
     def _table(self, columns: list[str]) -> Floats:
@@ -102,7 +102,7 @@ class Results:
 
 
 def read_results(folder: Path) -> Results:
-    """What ``write_outcomes`` wrote.
+    """Read what ``write_outcomes`` wrote.
 
     Raises:
         StoreError: A file is missing or broken.

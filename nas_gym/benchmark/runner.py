@@ -1,4 +1,4 @@
-"""Runs what is missing of a suite, in processes, with a progress bar on stderr."""
+"""Run what is missing of a suite, in processes, with a progress bar on stderr."""
 
 import multiprocessing
 import os
@@ -9,14 +9,17 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
+from annotated_types import Ge
 from rich.console import Console
 
 from nas_gym.benchmark import chunks
 from nas_gym.benchmark.chunks import Unit
 from nas_gym.benchmark.trials import Chunk, run_chunk
-from nas_gym.errors import InvalidOption, NASGymError, StoreError
+from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.workers.worker import prepare_process
+from nas_gym.options import check
 from nas_gym.runs.progress import ChunkProgress
 
 
@@ -32,14 +35,13 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
         console: Where progress goes; stderr by default.
 
     Returns:
-        What went wrong, one sentence an agent; empty when all files are there.
+        What went wrong, one sentence per agent; empty when all files are there.
 
     Raises:
-        InvalidOption: ``workers`` is below 1.
+        InvalidOption: ``workers`` is no whole number of 1 or more.
         StoreError: A file cannot be written, or a worker process was killed.
     """
-    if workers < 1:
-        raise InvalidOption(f"workers is {workers}: give 1 or more")
+    workers = check("workers", workers, Annotated[int, Ge(1)])
     missing = [unit for unit in units if not unit.done()]
     failures: dict[str, str] = {}
     with ChunkProgress(len(units), len(units) - len(missing), console) as progress:
@@ -58,7 +60,7 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
 
 @contextmanager
 def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Fresh processes of one thread each, none of which is left behind."""
+    """Start fresh processes of one thread each, and leave none behind."""
     before = set(multiprocessing.active_children())
     threads = os.environ.get("OMP_NUM_THREADS")
     os.environ["OMP_NUM_THREADS"] = "1"  # read when a library is loaded
@@ -83,9 +85,10 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
 
 @contextmanager
 def _ctrl_c_held() -> Iterator[None]:
-    """Ctrl-C waits for the end; processes started meanwhile never get it.
+    """Hold Ctrl-C back until the end; processes started meanwhile never get it.
 
-    It reaches every process of a terminal, and one that is still importing would print where.
+    Ctrl-C reaches every process of a terminal, and one that is still importing would print a
+    traceback.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -98,11 +101,11 @@ def _ctrl_c_held() -> Iterator[None]:
 
 
 class _Failed(Exception):
-    """What an agent raised, as text: its own class may not be one that can be pickled."""
+    """What an agent raised, as text: its own class may be one that cannot be pickled."""
 
 
 def _work(chunk: Chunk, file: Path) -> None:
-    """In a worker process."""
+    """Run a chunk in a worker process and write its file."""
     try:
         found = run_chunk(chunk)
     except NASGymError:

@@ -1,4 +1,4 @@
-"""Tests, effect sizes and bands; everything here is paired by seed or says that it is not."""
+"""Tests, effect sizes and bands; all are paired by seed unless they say so."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,10 @@ CONFIDENCE = 0.95
 
 
 def wilcoxon_p(one: Floats, other: Floats) -> float:
-    """Two-sided p of Wilcoxon's signed-rank test of paired values.
+    """Return the two-sided p of Wilcoxon's signed-rank test of paired values.
 
-    Equal pairs are ranked with the others, and only then their ranks are left out (Pratt 1959);
-    where all pairs are equal p is 1. The p is that of the normal approximation with correction for
+    Equal pairs are ranked with the others, and only then their ranks are left out (Pratt 1959); if
+    all pairs are equal, p is 1. The p is that of the normal approximation with correction for
     ties.
 
     Args:
@@ -31,9 +31,9 @@ def wilcoxon_p(one: Floats, other: Floats) -> float:
 
 
 def holm(p_values: Sequence[float]) -> Floats:
-    """(tests,) p adjusted for all tests of a family (Holm 1979), in the order given.
+    """Return (tests,) p adjusted for all tests of a family (Holm 1979), in the order given.
 
-    Rejecting where the adjusted p is below alpha keeps the chance of any false rejection in the
+    Rejecting if the adjusted p is below alpha keeps the chance of any false rejection in the
     family below alpha.
     """
     given = np.asarray(p_values, np.float64)
@@ -45,7 +45,7 @@ def holm(p_values: Sequence[float]) -> Floats:
 
 
 def a12(one: Floats, other: Floats) -> float:
-    """Vargha and Delaney's A (2000): the chance that a run of ``one`` beats a run of ``other``.
+    """Return Vargha and Delaney's A (2000): how often a run of ``one`` beats one of ``other``.
 
     Ties count half; 0.5 is no difference. It compares all runs with all, not seed by seed.
 
@@ -61,10 +61,10 @@ def a12(one: Floats, other: Floats) -> float:
 
 
 def mean_ranks(values: Floats) -> Floats:
-    """(agents,) rank among the agents, 1 = highest value, averaged over columns; ties share ranks.
+    """Return (agents,) mean ranks over columns, 1 = highest value; ties share ranks.
 
     Args:
-        values: (agents, columns), a column a seed of a data set.
+        values: (agents, columns), one column per seed of a data set.
     """
     from scipy.stats import rankdata
 
@@ -72,7 +72,7 @@ def mean_ranks(values: Floats) -> Floats:
 
 
 def standard_error(values: Floats) -> float:
-    """Of the mean of independent values; 0 of a single one."""
+    """Return the standard error of the mean of independent values; 0 for a single one."""
     count = len(values)
     return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
 
@@ -80,10 +80,11 @@ def standard_error(values: Floats) -> float:
 def bootstrap_band(
     curves: Floats, *, seed: int = 0, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
 ) -> tuple[Floats, Floats]:
-    """Percentile bootstrap of the mean over runs: low and high, (points,) each.
+    """Return the percentile bootstrap band of the mean over runs: low and high, (points,) each.
 
     Runs are drawn whole, so that a band holds at each point; nothing is said about all points
-    together.
+    together. ``scipy.stats.bootstrap`` computes the same from other random numbers, which would
+    change the last digits of the committed results.
 
     Args:
         curves: (runs, points).

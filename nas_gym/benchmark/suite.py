@@ -1,4 +1,4 @@
-"""What a benchmark consists of: agents, data sets, seeds and budgets, all of it data."""
+"""Suites of the benchmarks: agents, data sets, seeds and budgets, all of them data."""
 
 import json
 import math
@@ -25,7 +25,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class DataSet:
-    """What is searched: a space and a table that knows all of it."""
+    """A space to search, and a table that knows all of it."""
 
     label: str
     space: Spec
@@ -37,17 +37,17 @@ class Suite:
     """Every agent x every data set x every seed.
 
     Args:
-        name: Of the suite, and of its folder of results.
+        name: Name of the suite, and of its folder of results.
         summary: One line.
         entries: The agents.
         datasets: The data sets.
         seeds: Searches of each agent on each data set, with seeds 0, 1, …; >= 2.
-        budget: Evaluations a search, repeats included.
+        budget: Evaluations per search, repeats included.
         checkpoints: Evaluations after which an agent is asked for its recommendation, ascending.
         judged: Those of ``checkpoints`` that tables and verdict are about.
         workers: Machines of the simulated cluster.
         yardstick: Label of the evolution that RL is measured against.
-        notes: What a reader of the tables has to know beside.
+        notes: What else a reader of the tables has to know.
     """
 
     name: str
@@ -64,12 +64,12 @@ class Suite:
 
 
 def _entry(label: str, family: str, **options: Any) -> Entry:
-    """An agent of the plug-in table under its own name, or another settings of one."""
+    """Make an entry for an agent of the plug-in table, under its own name or with options."""
     return Entry(label, {"name": label, **options}, family)
 
 
 def _nasbench201(dataset: str) -> DataSet:
-    """One random seed of the validation accuracy as reward: each request is another training."""
+    """Reward with one random seed's validation accuracy: each request is another training."""
     evaluator = {"name": "nasbench201", "dataset": dataset, "seeds": "random"}
     return DataSet(dataset, {"name": "nasbench201"}, evaluator)
 
@@ -94,16 +94,16 @@ SUITES: dict[str, Suite] = {
                 _entry("priority-queue", "rl"),
                 _entry("path-consistency", "rl"),
                 _entry("model-based-reinforce", "rl"),
-                # Without `sb3-ppo`: where every option is open it is the same agent.
+                # Without `sb3-ppo`: if every option is open, it is the same agent.
                 _entry("sb3-maskable-ppo", "rl"),
                 _entry("sb3-a2c", "rl"),
                 _entry("sb3-dqn", "rl"),
             ),
             datasets=tuple(map(_nasbench201, ("cifar10", "cifar100", "imagenet16-120"))),
-            notes="All agents have their default settings, which were tuned on synthetic "
-            "landscapes alone. The range, the scarcity of good cells and the noise of these "
+            notes="All agents have their default settings, which were tuned only on synthetic "
+            "landscapes. The range, the scarcity of good cells and the noise of these "
             "(`nas_gym.testing.tuning_landscape`) are roughly those of CIFAR-10 here; which cells "
-            "are good is not. `sb3-ppo` is left out: where every option is open it asks for the "
+            "are good is not. `sb3-ppo` is left out: if every option is open, it asks for the "
             "same cells as `sb3-maskable-ppo`. `nsga2` minimises the parameters as well, and is "
             "judged here by the accuracy alone.",
         ),
@@ -131,7 +131,7 @@ SUITES: dict[str, Suite] = {
 
 
 def suite_named(name: str) -> Suite:
-    """The suite of that name; raises UnknownName."""
+    """Return the suite of that name; raise UnknownName if there is none."""
     if name not in SUITES:
         raise unknown_name("benchmark", name, SUITES)
     return SUITES[name]
@@ -145,16 +145,16 @@ def narrowed(
     seeds: int | None = None,
     budget: int | None = None,
 ) -> Suite:
-    """``suite`` with some agents, data sets, seeds or evaluations only; empty and None keep all.
+    """Return ``suite`` with only some agents, data sets, seeds or evaluations.
 
     Args:
-        suite: The suite.
+        suite: The suite; empty and None keep all of it.
         agents: Labels, and any other agents: names of the plug-in table (``ppo``,
             ``reinforce/zoph2016``), ``module:Class`` of the user's own, or JSON data.
         datasets: Labels, and any other tables as JSON data: ``{"label": …, "space": …,
             "evaluator": …}``.
         seeds: Searches of each agent on each data set, >= 2.
-        budget: Evaluations a search, >= 1.
+        budget: Evaluations per search, >= 1.
 
     Raises:
         UnknownName: No such agent or data set.
@@ -183,7 +183,7 @@ def narrowed(
 
 
 def entry_of(spec: Spec, label: str, family: str = "other") -> Entry:
-    """An agent that no suite lists, once it is known that it can be made."""
+    """Return an entry for an agent that no suite lists, if it can be made."""
     make("agent", spec)
     return Entry(label, dict(spec), family)
 
@@ -205,7 +205,7 @@ def _found(suite: Suite, given: str) -> Entry:
 
 
 def _yardstick(suite: Suite) -> str:
-    """The suite's own if it is there, else the first evolution, else the first agent."""
+    """Return the suite's own yardstick if it is there, else the first evolution or agent."""
     evolution = [entry.label for entry in suite.entries if entry.family == "evolution"]
     labels = [entry.label for entry in suite.entries]
     return suite.yardstick if suite.yardstick in labels else [*evolution, *labels][0]
@@ -238,18 +238,18 @@ def _json_object(what: str, text: str, example: str) -> Spec:
 
 
 def _family(known: Mapping[str, Entry], name: str) -> str:
-    """That of the listed agent of which ``name`` is a preset or another setting."""
+    """Return the family of the listed agent of which ``name`` is a preset."""
     base = name.partition("/")[0]
     return next((e.family for e in known.values() if e.agent["name"] == base), "other")
 
 
 def _until(checkpoints: Sequence[int], budget: int) -> tuple[int, ...]:
-    """Those that fit into the budget, and its end."""
+    """Return the checkpoints that fit into the budget, and its end."""
     kept = [checkpoint for checkpoint in checkpoints if checkpoint < budget]
     return (*kept, budget)
 
 
 def shares(total: int, size: int) -> list[range]:
-    """``range(total)`` in consecutive pieces of ``size``; the last one may be shorter."""
+    """Cut ``range(total)`` into consecutive pieces of ``size``; the last may be shorter."""
     pieces = math.ceil(total / size)
     return [range(i * size, min(total, (i + 1) * size)) for i in range(pieces)]

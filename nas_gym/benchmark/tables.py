@@ -1,18 +1,19 @@
-"""``table.md``: what every agent found, and what it cost."""
+"""The page ``table.md``: what every agent found, and what it cost."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
 from nas_gym.benchmark.results import PROTOCOLS, Floats, Results
 from nas_gym.benchmark.statistics import mean_ranks, standard_error
 from nas_gym.benchmark.suite import FAMILIES
+from nas_gym.runs.markdown import numbers_table
 
 NAMES = {"best": "best observed", "recommended": "recommended"}
 
 
 def table_page(results: Results) -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [f"# {results.suite['name']}: what every agent found", introduction(results)]
     parts += ["## All data sets", ranks_note(results), ranks_table(results)]
     for dataset in results.datasets:
@@ -22,10 +23,10 @@ def table_page(results: Results) -> str:
 
 
 def introduction(results: Results) -> str:
-    """What the numbers are."""
+    """Say what the numbers are."""
     suite = results.suite
     return (
-        f"{results.seeds} searches of {suite['budget']} evaluations an agent and data set. An "
+        f"{results.seeds} searches of {suite['budget']} evaluations per agent and data set. An "
         "evaluation gives one random seed's validation accuracy; every request is another training "
         "and counts, a repeat too. The numbers are mean validation accuracies over all seeds (in "
         "percent) of one architecture: *best observed* is the one with the highest single reward "
@@ -38,7 +39,7 @@ def introduction(results: Results) -> str:
 
 
 def ranks_note(results: Results) -> str:
-    """What a rank is, and what the agent's own time is."""
+    """Say what a rank is, and what the agent's own time is."""
     return (
         f"Mean rank among these {len(results.agents)} agents over all seeds and data sets, 1 is "
         "best, ties share a rank; the agent's own CPU time for an evaluation, without that of the "
@@ -47,7 +48,7 @@ def ranks_note(results: Results) -> str:
 
 
 def ranks_table(results: Results) -> str:
-    """Mean ranks and overhead, the best recommended one at the last judged number first."""
+    """Tabulate ranks and overhead, the best recommended one at the last judged number first."""
     ranks = {protocol: all_ranks(results, protocol) for protocol in PROTOCOLS}
     headings = ["agent", "kind"]
     headings += [f"{NAMES[p]}, {count}" for p in PROTOCOLS for count in results.judged]
@@ -58,11 +59,11 @@ def ranks_table(results: Results) -> str:
         rows.append(
             [agent, FAMILIES[results.family(agent)], *numbers, f"{overhead(results, agent):.3f}"]
         )
-    return markdown([*headings, "own ms"], rows)
+    return numbers_table([*headings, "own ms"], rows)
 
 
 def all_ranks(results: Results, protocol: str) -> Floats:
-    """(agents, judged) mean ranks over seeds and data sets."""
+    """Return (agents, judged) mean ranks over seeds and data sets."""
     found = results.found[protocol]
     columns = [
         mean_ranks(found[..., i].reshape(len(found), -1)) for i in range(len(results.judged))
@@ -71,12 +72,12 @@ def all_ranks(results: Results, protocol: str) -> Floats:
 
 
 def overhead(results: Results, agent: str) -> float:
-    """Milliseconds of the agent's own an evaluation."""
+    """Return the agent's own milliseconds per evaluation."""
     return float(np.mean([results.overhead[agent, dataset] for dataset in results.datasets]))
 
 
 def dataset_table(results: Results, dataset: str) -> str:
-    """What was found on one data set, the best recommended one at the last number first."""
+    """Tabulate what was found on one data set, the best recommended at the last number first."""
     d = results.datasets.index(dataset)
     order = np.argsort(-results.found["recommended"][:, d, :, -1].mean(axis=1), kind="stable")
     headings = ["agent"]
@@ -87,7 +88,7 @@ def dataset_table(results: Results, dataset: str) -> str:
         "hours",
         f"hours, {results.suite['workers']} machines",
     ]
-    return markdown(headings, (_row(results, int(i), d) for i in order))
+    return numbers_table(headings, (_row(results, int(i), d) for i in order))
 
 
 def _row(results: Results, a: int, d: int) -> list[str]:
@@ -107,13 +108,3 @@ def _row(results: Results, a: int, d: int) -> list[str]:
 
 def _slashed(values: Iterable[object]) -> str:
     return " / ".join(map(str, values))
-
-
-def markdown(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table, the first column to the left, the others to the right."""
-    lines = [
-        f"| {' | '.join(headings)} |",
-        f"| --- |{' ---: |' * (len(headings) - 1)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-    return "\n".join(lines)

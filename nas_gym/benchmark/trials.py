@@ -1,4 +1,4 @@
-"""Trials: one search each, of one agent on one data set with one seed, and what is noted of it."""
+"""Trials: one search each, of one agent on one data set with one seed, and what is noted."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -37,10 +37,10 @@ class Truth:
 
 
 def truth_of(space: Any, evaluator: Any) -> Truth:
-    """The truth that a table knows of a space.
+    """Return the truth that a table knows of a space.
 
-    Numbers are those of the table's ``index_of`` (NAS-Bench-201's official index) where it also has
-    a ``ranking`` of all architectures; else their order in the space.
+    Numbers are those of the table's ``index_of`` (NAS-Bench-201's official index) if it also has a
+    ``ranking`` of all architectures; else their order in the space.
 
     Raises:
         InvalidOption: The evaluator is no table, or lacks an architecture of the space.
@@ -81,7 +81,7 @@ _KEPT: dict[str, tuple[Any, Any, Truth]] = {}
 
 
 def prepared(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> tuple[Any, Any, Truth]:
-    """Space, evaluator and truth; made once in a process, because a table takes time to read."""
+    """Return space, evaluator and truth, made once per process: reading a table takes time."""
     key = repr((sorted(space.items()), sorted(evaluator.items())))
     if key not in _KEPT:
         made = make("space", space)
@@ -108,7 +108,7 @@ class Chunk:
 
 @dataclass(frozen=True)
 class Trials:
-    """Everything noted, one row a seed."""
+    """Everything noted, one row per seed."""
 
     numbers: npt.NDArray[np.int32]  # (seeds, budget) the architecture asked for, as Truth numbers
     rewards: npt.NDArray[np.float64]  # (seeds, budget)
@@ -119,7 +119,7 @@ class Trials:
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
-        """All rows of several."""
+        """Join the rows of several."""
         columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
         return cls(*map(np.concatenate, columns))
 
@@ -137,7 +137,7 @@ def run_chunk(chunk: Chunk) -> Trials:
 
 
 class _Log(Record):
-    """Keeps what was asked and answered."""
+    """A record that keeps what was asked and answered."""
 
     def __init__(self, workers: int) -> None:
         self.observed: list[Observed] = []
@@ -147,7 +147,7 @@ class _Log(Record):
         self._clock = 0.0
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """A batch, which the simulated machines share; the agent waits for all of it."""
+        """Note a batch, which the simulated machines share; the agent waits for all of it."""
         seconds = [answer.evaluation.seconds for answer in answers]
         self._clock += makespan(seconds, self._workers)
         self.seconds += seconds
@@ -156,20 +156,20 @@ class _Log(Record):
 
 
 class _TimedEnv(NASVectorEnv[Any]):
-    """Knows how much CPU time was spent in it, so that the rest is the agent's."""
+    """An environment that knows the CPU time spent in it: the rest is the agent's."""
 
     spent = 0.0
 
     def reset(self, **options: Any) -> Any:
-        """As ``NASVectorEnv``."""
+        """Reset as ``NASVectorEnv`` does."""
         return self._timed(super().reset, **options)
 
     def step(self, actions: npt.NDArray[np.int64]) -> Any:
-        """As ``NASVectorEnv``."""
+        """Step as ``NASVectorEnv`` does."""
         return self._timed(super().step, actions)
 
     def play(self, token_lists: Any) -> Any:
-        """As ``NASVectorEnv``."""
+        """Play as ``NASVectorEnv`` does."""
         return self._timed(super().play, token_lists)
 
     def _timed(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -183,7 +183,7 @@ class _TimedEnv(NASVectorEnv[Any]):
 def _trial(
     agent: Agent, space: Any, evaluator: Any, truth: Truth, seed: int, chunk: Chunk
 ) -> tuple[Any, ...]:
-    """One row of each of ``Trials``'s columns."""
+    """Search once; return one row of each of ``Trials``'s columns."""
     log = _Log(chunk.workers)
     env = _TimedEnv(
         space, evaluator, num_envs=agent.batch_size, budget=chunk.budget, seed=seed, record=log
@@ -211,6 +211,6 @@ def _trial(
 
 
 def _by_average(space: Any, observed: Sequence[Observed]) -> Tokens:
-    """For agents that recommend nothing themselves."""
+    """Recommend for agents that recommend nothing themselves."""
     del space
     return best_average(observed)

@@ -1,4 +1,4 @@
-"""``verdict.md``: who is better than whom, in plain language and with the tests behind it."""
+"""The page ``verdict.md``: who is better than whom, in plain words and with its tests."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +9,8 @@ import numpy.typing as npt
 
 from nas_gym.benchmark.results import PROTOCOLS, Results
 from nas_gym.benchmark.statistics import a12, holm, standard_error, wilcoxon_p
-from nas_gym.benchmark.tables import NAMES, markdown
+from nas_gym.benchmark.tables import NAMES
+from nas_gym.runs.markdown import numbers_table
 
 ALPHA = 0.05
 
@@ -36,8 +37,8 @@ class Comparison:
     def verdict(self) -> str:
         """``better``, ``worse`` or ``no difference found``, for ``one``.
 
-        The test is about the differences' middle, the mean may say otherwise: then the two are not
-        called different.
+        The test is about the differences' middle, and the mean may say otherwise: then the two are
+        not called different.
         """
         signs = {np.sign(self.difference), np.sign(self.wins - self.losses)}
         if self.p >= ALPHA or len(signs) > 1:
@@ -45,12 +46,12 @@ class Comparison:
         return "better" if self.difference > 0 else "worse"
 
     def to_json(self) -> dict[str, Any]:
-        """All of it as JSON data."""
+        """Return all of it as JSON data."""
         return asdict(self) | {"verdict": self.verdict}
 
 
 def against_yardstick(results: Results, protocol: str) -> list[Comparison]:
-    """Every agent against the suite's yardstick, everywhere; one family of tests."""
+    """Compare every agent with the suite's yardstick, everywhere; one family of tests."""
     yardstick = yardstick_of(results)
     every = np.arange(results.seeds)
     return adjusted(
@@ -67,7 +68,7 @@ def against_yardstick(results: Results, protocol: str) -> list[Comparison]:
 def best_of_families(
     results: Results, protocol: str, family: str = "rl", other: str = "evolution"
 ) -> list[Comparison]:
-    """The best agent of each family against each other, everywhere; one family of tests.
+    """Compare the best agents of two families, everywhere; one family of tests.
 
     The best of several is chosen on the even seeds and measured on the odd ones: measured on the
     seeds that it was chosen by, it would look better than it is.
@@ -84,7 +85,7 @@ def best_of_families(
 
 
 def best_rl_against_yardstick(results: Results, protocol: str) -> list[Comparison]:
-    """The RL agent chosen on the even seeds against the yardstick, on the odd ones."""
+    """Compare the RL agent chosen on the even seeds with the yardstick, on the odd ones."""
     yardstick = yardstick_of(results)
     return adjusted(
         [
@@ -99,13 +100,13 @@ def best_rl_against_yardstick(results: Results, protocol: str) -> list[Compariso
 
 
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
-    """With Holm's adjustment for all of them."""
+    """Return the comparisons with Holm's adjustment for all of them."""
     p_values = holm([comparison.p for comparison in comparisons])
     return [replace(c, p=float(p)) for c, p in zip(comparisons, p_values, strict=True)]
 
 
 def yardstick_of(results: Results) -> str | None:
-    """The suite's yardstick, if it was run."""
+    """Return the suite's yardstick, if it was run."""
     yardstick = str(results.suite["yardstick"])
     return yardstick if yardstick in results.agents else None
 
@@ -115,7 +116,7 @@ def _odd(results: Results) -> npt.NDArray[np.int64]:
 
 
 def _chosen(results: Results, protocol: str, d: int, j: int, family: str) -> str | None:
-    """The agent of a family with the highest mean over the even seeds."""
+    """Return the agent of a family with the highest mean over the even seeds."""
     found = results.found[protocol][:, d, ::2, j].mean(axis=1)
     members = [i for i, agent in enumerate(results.agents) if results.family(agent) == family]
     return results.agents[max(members, key=lambda i: found[i])] if members else None
@@ -152,7 +153,7 @@ def _compared(
 
 
 def verdict_page(results: Results) -> str:
-    """The whole page."""
+    """Return the whole page."""
     parts = [f"# {results.suite['name']}: verdict", _method(results)]
     yardstick = yardstick_of(results)
     for question, compare in (
@@ -183,7 +184,7 @@ def verdict_page(results: Results) -> str:
 
 
 def answer(comparisons: Sequence[Comparison]) -> str:
-    """What the comparisons say together, in a few sentences."""
+    """Say in a few sentences what the comparisons show together."""
     sentences = []
     for verdict, word in (("better", "Yes"), ("worse", "No, worse"), ("", "No difference found")):
         places = [c for c in comparisons if c.verdict == (verdict or "no difference found")]
@@ -199,12 +200,12 @@ def _place(c: Comparison) -> str:
 
 
 def comparison_table(comparisons: Sequence[Comparison]) -> str:
-    """One comparison a line."""
+    """Tabulate one comparison per line."""
     headings = [
         "data set", "evaluations", "agent", "mean", "against", "mean", "difference",
         "seeds won : lost", "p (Holm)", "A12", "the first is",
     ]  # fmt: skip
-    return markdown(
+    return numbers_table(
         headings,
         [
             [
@@ -226,7 +227,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
 
 
 def yardstick_table(results: Results, comparisons: Sequence[Comparison]) -> str:
-    """An agent a line, a column for each data set and number of evaluations."""
+    """Tabulate one agent per line, one column per data set and number of evaluations."""
     at = {(c.one, c.dataset, c.evaluations): c for c in comparisons}
     places = [(dataset, count) for dataset in results.datasets for count in results.judged]
     rows = []
@@ -237,11 +238,11 @@ def yardstick_table(results: Results, comparisons: Sequence[Comparison]) -> str:
             text = f"{c.difference:+.2f} (p {shown_p(c.p)}, A12 {c.a12:.2f})"
             cells.append(text if c.verdict == "no difference found" else f"**{text}**")
         rows.append([agent, *cells])
-    return markdown(["agent", *(f"{dataset}, {count}" for dataset, count in places)], rows)
+    return numbers_table(["agent", *(f"{dataset}, {count}" for dataset, count in places)], rows)
 
 
 def shown_p(p: float) -> str:
-    """Three decimals, or that it is less."""
+    """Return three decimals, or that it is less."""
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 

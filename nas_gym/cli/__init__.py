@@ -1,1 +1,1 @@
-"""What ``nas-gym`` can do: one file a command, a dataclass of its options each."""
+"""The command ``nas-gym``: one file per subcommand, with a dataclass of its options."""

@@ -1,4 +1,4 @@
-"""What the user means by an architecture: a published name, a file, tokens, a string."""
+"""Find the architecture that is meant: a published name, a file, tokens, a string."""
 
 import json
 from collections.abc import Mapping
@@ -12,7 +12,9 @@ from nas_gym.errors import (
     UnknownName,
     unknown_name,
 )
-from nas_gym.networks.task import LanguageTask, Task, task_from_json
+from nas_gym.evaluators.trained.trainers import TRAINERS
+from nas_gym.networks.task import task_from_json
+from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import make, usual
 from nas_gym.search_spaces.grammar import NetworkSpace, decode, tokens_of
@@ -28,12 +30,12 @@ WITH_STRINGS = ("nasbench201", "nats-size")  # spaces whose architectures are wr
 
 
 class Found(NamedTuple):
-    """The architecture that was meant."""
+    """An architecture, and what it was found with."""
 
     genotype: Any
     space: NetworkSpace[Any]
-    task: Task | LanguageTask | None = None  # the size that was saved
-    tokens: tuple[int, ...] | None = None  # where they were given
+    task: Any = None  # the size that was saved
+    tokens: tuple[int, ...] | None = None  # if they were given
 
     def drawn(self) -> "Figure":
         """Draw it; a published cell need not have tokens."""
@@ -55,7 +57,7 @@ class Found(NamedTuple):
 
 
 def find(text: str, space_name: str | None) -> Found:
-    """What a name, a JSON file, a token list or an architecture string stands for.
+    """Return what a name, a JSON file, a token list or an architecture string stands for.
 
     Raises:
         UnknownName: None of these, or no such space.
@@ -80,9 +82,11 @@ def find(text: str, space_name: str | None) -> Found:
     raise unknown_name("architecture", text, known)
 
 
-def is_language(space: NetworkSpace[Any]) -> bool:
-    """Whether its networks are language models."""
-    return usual("evaluator", space) == "language-model"
+def usual_task(space: NetworkSpace[Any]) -> Any:
+    """Return the task for which a space's networks are described unless something else is said."""
+    trainer = TRAINERS.get(usual("evaluator", space))
+    kind = IMAGES if trainer is None else trainer.task_kind
+    return getattr(space, "usual_task", kind.usual)
 
 
 def _of_tokens(tokens: tuple[int, ...], space_name: str | None) -> Found:
@@ -130,13 +134,13 @@ def _read(path: Path, space_name: str | None) -> Found:
 
 
 def _saved_space(saved: Any) -> str | Mapping[str, Any]:
-    """What the file says; but one from elsewhere must not say which module is imported."""
+    """Return the space that a file names; it must not say which module is imported."""
     if isinstance(saved, dict) and str(saved.get("name")).partition("/")[0] in PLUGINS["space"]:
         return saved
     return USUAL_SPACE
 
 
-def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Task | LanguageTask | None:
+def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Any:
     if data is None:
         return None
     wrong = f"{path}: 'task' is not what a report writes: leave it out"
@@ -144,6 +148,6 @@ def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Task | Langu
         task = task_from_json(data)
     except (InvalidOption, UnknownName) as error:
         raise InvalidGenotype(wrong) from error
-    if isinstance(task, LanguageTask) is not is_language(space):
+    if type(task) is not type(usual_task(space)):
         raise InvalidGenotype(wrong)
     return task

@@ -15,10 +15,11 @@ from nas_gym.benchmark.report import pages, report_data, write_report
 from nas_gym.benchmark.results import read_results
 from nas_gym.benchmark.runner import run_units
 from nas_gym.benchmark.suite import narrowed, suite_named
-from nas_gym.cli.output import cores, print_json
-from nas_gym.errors import Interrupted, InvalidOption
+from nas_gym.cli.output import print_json
+from nas_gym.cli.shared import AsJson, Workers, at_least_one, cores
+from nas_gym.errors import Interrupted
 
-RESULTS = Path("benchmarks") / "results"
+RESULTS = Path("runs") / "benchmarks"
 
 
 @dataclass(frozen=True)
@@ -26,30 +27,27 @@ class Benchmark:
     """Compare agents on tabular benchmarks: tables, figures, and a verdict with its statistics."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """Of the benchmark: rl-vs-evolution."""
+    """Benchmark to run, for example rl-vs-evolution (`nas-gym list`)."""
     agents: tuple[str, ...] = ()
-    """Only these, and your own: labels, names (`nas-gym list`), module:Class, or JSON such as
-    '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, but for JSON, commas."""
+    """Only these agents, and your own: labels, names (`nas-gym list`), module:Class, or JSON such
+    as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, except JSON, commas."""
     datasets: tuple[str, ...] = ()
     """Only these data sets, and your own tables, as JSON:
     '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
     seeds: int | None = None
-    """Searches of each agent on each data set."""
+    """Searches per agent and data set."""
     budget: int | None = None
-    """Evaluations a search."""
-    workers: int | None = None
-    """Processes; all cores by default. The results do not depend on it."""
+    """Evaluations per search."""
+    workers: Workers = None
     out: Path | None = None
-    """Folder of the results; by default benchmarks/results/NAME, or NAME-part for a part of it.
-    What is there already is not run again."""
-    json: bool = False
-    """Print the result as JSON."""
+    """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What
+    is there already is not run again."""
+    json: AsJson = False
 
     def __call__(self) -> int:
-        """Run what is missing, write and print the report; 0 when all of it was done."""
+        """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
-        if workers < 1:
-            raise InvalidOption(f"--workers is {workers}: give 1 or more")
+        at_least_one(workers=workers)
         suite = narrowed(
             suite_named(self.name),
             agents=_separated(self.agents),
@@ -84,7 +82,7 @@ class Benchmark:
 
 
 def _separated(given: tuple[str, ...]) -> list[str]:
-    """Without the commas, but for those of JSON."""
+    """Split what is separated by commas, except JSON."""
     return [
         part
         for text in given
@@ -95,7 +93,7 @@ def _separated(given: tuple[str, ...]) -> list[str]:
 
 @contextmanager
 def _resumable() -> Iterator[None]:
-    """Ctrl-C and SIGTERM end with the sentence that says how to go on."""
+    """End Ctrl-C and SIGTERM with the sentence that says how to go on."""
     try:
         yield
     except (KeyboardInterrupt, SystemExit) as error:

@@ -1,6 +1,6 @@
 """``nas-gym describe``."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,27 +8,24 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym.cli.architectures import Found, find, is_language
+from nas_gym.cli.architectures import Found, find, usual_task
 from nas_gym.cli.output import print_json
+from nas_gym.cli.shared import AsJson, dashed
 from nas_gym.drawing import save
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.networks.task import LanguageTask, Task, task_to_json
+from nas_gym.networks.task import task_to_json
+from nas_gym.networks.task_kinds import kind_of
 from nas_gym.search_spaces.architecture import genotype_to_json
-from nas_gym.search_spaces.conv_net.space import ConvNet
-from nas_gym.search_spaces.describe import Description, LanguagePart, describe
-from nas_gym.search_spaces.nasbench201.size_space import NATSSize
+from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
 
-# The size of Zoph et al. 2017's CIFAR network, for names and tokens.
-NASNET_A_CIFAR = Task(channels=3, height=32, width=32, classes=10, repeats=6, filters=32)
-# The usual "medium" models of Penn Treebank's words (Zaremba et al. 2014), with tied weights.
-PENN_TREEBANK = LanguageTask(vocabulary=10_000, layers=2, hidden=650, embedding=650)
-
-# The options that say something about one kind of network only.
-_OF_IMAGES = ("image_size", "channels", "classes")
-_OF_CELLS = ("repeats", "filters", "stem", "auxiliary")
-_OF_LAYERS = ("width_multiplier", "more_filters")
-_OF_LANGUAGE = ("vocabulary", "layers", "hidden", "embedding", "untied")
+# The options that set a size, in the order in which they are listed to people.
+_SIZES = (
+    "image_size", "channels", "classes", "repeats", "filters", "stem", "auxiliary",
+    "width_multiplier", "more_filters", "vocabulary", "layers", "hidden", "embedding", "untied",
+)  # fmt: skip
+# The fields of a task that an option sets, if it is not the one of the same name.
+_FIELDS = {"image_size": ("height", "width"), "untied": ("tied",)}
 
 
 @dataclass(frozen=True)
@@ -39,43 +36,42 @@ class Describe:
     """A published name (nasnet-a, nas-v1, nas-cell, …), a JSON file that a report wrote, tokens
     (1,0,12,…), or the architecture string of NAS-Bench-201 or NATS-Bench's size space."""
     space: str | None = None
-    """The space of a token list or string (`nas-gym list`); by default the saved one, the one whose
-    string it is, or nasnet-cell."""
+    """Search space of a token list or string (`nas-gym list`); by default the saved one, the one
+    whose string it is, or nasnet-cell."""
     repeats: int | None = None
-    """N: cells a stack; the saved architecture's own, or 6 (NAS-Bench-201: 5)."""
+    """N: cells per stack; by default the saved architecture's own, or 6 (NAS-Bench-201: 5)."""
     filters: int | None = None
-    """F: filters of the first stack (N @ 24 F in the papers' notation for NASNet-A); or 32
-    (NAS-Bench-201: 16)."""
+    """F: filters of the first stack (N @ 24 F in the papers' notation for NASNet-A); 32 by
+    default (NAS-Bench-201: 16)."""
     image_size: int | None = None
-    """Pixels a side; or 32."""
+    """Pixels per side of an image; 32 by default."""
     channels: int | None = None
-    """Channels of an image; or 3."""
+    """Channels of an image; 3 by default."""
     classes: int | None = None
-    """Classes; or 10."""
+    """Classes; 10 by default."""
     stem: str | None = None
-    """cifar or imagenet; or cifar."""
+    """Stem of the network: cifar (default) or imagenet."""
     concat: str | None = None
-    """Output of a cell: as published (default), unused (the paper's text), all."""
+    """Output of a cell: unused (the paper's text) or all; as published by default."""
     auxiliary: bool = False
     """Count the auxiliary classifier as well."""
     width_multiplier: float | None = None
-    """Multiplies the filters of a conv-net's layers; or 1."""
+    """Factor on the filters of a conv-net's layers; 1 by default."""
     more_filters: int | None = None
-    """Added to the filters of each of a conv-net's layers; or 0."""
+    """Filters added to each of a conv-net's layers; 0 by default."""
     vocabulary: int | None = None
-    """Words or characters of a language model; or 10000."""
+    """Words or characters of a language model; 10000 by default."""
     layers: int | None = None
-    """Layers of a recurrent cell; or 2."""
+    """Layers of a recurrent cell; 2 by default."""
     hidden: int | None = None
-    """Units of a recurrent cell; or 650."""
+    """Units of a recurrent cell; 650 by default."""
     embedding: int | None = None
-    """Size of a word's vector; or as many as there are units."""
+    """Size of a word's vector; by default the number of units."""
     untied: bool = False
     """Give a language model's last layer weights of its own, not those of the embedding."""
     draw: Path | None = None
     """Write a drawing of the architecture to this .png or .svg file."""
-    json: bool = False
-    """Print the description as JSON."""
+    json: AsJson = False
 
     def __call__(self) -> int:
         """Print the description."""
@@ -98,7 +94,8 @@ class Describe:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
             print_json({**data, **description.to_json()})
             return 0
-        print(f"{self.architecture}: {_size_in_words(found, task)}")
+        size = kind_of(task).in_words(task, _task_options(found))
+        print(f"{self.architecture}: {size}")
         words = found.in_words()
         if words != self.architecture:
             print(words)
@@ -106,79 +103,41 @@ class Describe:
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
 
+    def _given(self) -> dict[str, Any]:
+        """Return the sizes that were given, by option."""
+        given = {option: getattr(self, option) for option in _SIZES}
+        return {o: value for o, value in given.items() if value is not None and value is not False}
+
     def _refuse_what_does_not_fit(self, found: Found) -> None:
         """Raise InvalidOption for an option that says nothing about this kind of network."""
-        fitting: tuple[str, ...]
-        if is_language(found.space):
-            kind, fitting = "a language model", _OF_LANGUAGE
-        elif isinstance(found.space, ConvNet):
-            kind, fitting = "a convolutional network", _OF_IMAGES + _OF_LAYERS
-        else:
-            kind, fitting = "a network for images", _OF_IMAGES + _OF_CELLS
-        for option in (*_OF_IMAGES, *_OF_CELLS, *_OF_LAYERS, *_OF_LANGUAGE):
-            given = getattr(self, option) is not None and getattr(self, option) is not False
-            if given and option not in fitting:
+        fitting = [o for o in _SIZES if set(_fields_of(o)) <= set(_task_options(found))]
+        for option in self._given():
+            if option not in fitting:
+                network = getattr(found.space, "builds", kind_of(usual_task(found.space)).network)
                 raise InvalidOption(
-                    f"--{_dashed(option)} says nothing about {self.architecture}, {kind}: leave it "
-                    f"out; its size is set by {', '.join(f'--{_dashed(o)}' for o in fitting)}"
+                    f"--{dashed(option)} says nothing about {self.architecture}, {network}: leave "
+                    f"it out; its size is set by {', '.join(f'--{dashed(o)}' for o in fitting)}"
                 )
 
-    def _task(self, found: Found) -> Task | LanguageTask:
-        """The options given, over the size that was saved, over the one that is usual."""
-        if is_language(found.space):
-            saved = found.task if isinstance(found.task, LanguageTask) else PENN_TREEBANK
-            return self._language_task(saved)
-        given: dict[str, Any] = {
-            "repeats": self.repeats,
-            "filters": self.filters,
-            "height": self.image_size,
-            "width": self.image_size,
-            "channels": self.channels,
-            "classes": self.classes,
-            "stem": self.stem,
-            "width_multiplier": self.width_multiplier,
-            "more_filters": self.more_filters,
-        }
-        options = {name: value for name, value in given.items() if value is not None}
-        usual: Task = getattr(found.space, "usual_task", NASNET_A_CIFAR)
-        saved_task = found.task if isinstance(found.task, Task) else usual
-        return replace(saved_task, auxiliary=self.auxiliary, **options)
-
-    def _language_task(self, saved: LanguageTask) -> LanguageTask:
-        """As ``_task``; tied weights keep embedding and hidden equal where only one is given."""
-        tied = saved.tied and not self.untied
-        hidden, embedding = self.hidden, self.embedding
-        if tied and saved.embedding == saved.hidden:
-            hidden = embedding if hidden is None else hidden
-            embedding = hidden if embedding is None else embedding
+    def _task(self, found: Found) -> Any:
+        """Return the options given, over the size that was saved, over the one that is usual."""
         given = {
-            "vocabulary": self.vocabulary,
-            "layers": self.layers,
-            "hidden": hidden,
-            "embedding": embedding,
+            field: not value if option == "untied" else value
+            for option, value in self._given().items()
+            for field in _fields_of(option)
         }
-        options = {name: value for name, value in given.items() if value is not None}
-        return replace(saved, tied=tied, **options)
+        task = usual_task(found.space) if found.task is None else found.task
+        return kind_of(task).resized(task, given)
 
 
-def _dashed(option: str) -> str:
-    return option.replace("_", "-")
+def _fields_of(option: str) -> tuple[str, ...]:
+    return _FIELDS.get(option, (option,))
 
 
-def _size_in_words(found: Found, task: Task | LanguageTask) -> str:
-    if isinstance(task, LanguageTask):
-        return (
-            f"vocabulary of {task.vocabulary:,}, {task.layers} layer{'s'[: task.layers != 1]} of "
-            f"{task.hidden:,} units, embedding of {task.embedding:,}, "
-            f"{'tied' if task.tied else 'untied'}"
-        )
-    images = f"images of {task.channels} x {task.height} x {task.width}, {task.classes} classes"
-    if isinstance(found.space, ConvNet):
-        width = task.width_multiplier, task.more_filters
-        return images + ("" if width == (1, 0) else f", filters x {width[0]:g} + {width[1]}")
-    # NATS-Bench's size space says itself how large a network is.
-    size = f"N = {task.repeats}, F = {task.filters}, "
-    return f"{'' if isinstance(found.space, NATSSize) else size}{images}, stem {task.stem}"
+def _task_options(found: Found) -> tuple[str, ...]:
+    """Return the fields of the task that the networks of a space take."""
+    kind = kind_of(usual_task(found.space))
+    return tuple(getattr(found.space, "task_options", kind.fields))
 
 
 def _parts_table(description: Description) -> Table:
@@ -186,10 +145,5 @@ def _parts_table(description: Description) -> Table:
     for heading in ("output", "parameters"):
         table.add_column(heading, justify="right")
     for part in description.parts:
-        shape = (
-            f"{part.units:,}"
-            if isinstance(part, LanguagePart)
-            else f"{part.channels} x {part.height} x {part.width}"
-        )
-        table.add_row(part.name, shape, f"{part.parameters:,}")
+        table.add_row(part.name, part.output, f"{part.parameters:,}")
     return table

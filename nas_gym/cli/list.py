@@ -8,19 +8,18 @@ import gymnasium
 
 from nas_gym.benchmark.suite import SUITES
 from nas_gym.cli.output import print_json
+from nas_gym.cli.shared import StorePlace
 from nas_gym.plugins import names
 from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import DEFAULT_STORE, Store
-from nas_gym.training.images.recipe import RECIPES
-from nas_gym.training.text.recipe import LANGUAGE_RECIPES
+from nas_gym.training.named import NAMED_RECIPES
 
 
 @dataclass(frozen=True)
 class List:
     """List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded runs."""
 
-    store: str = str(DEFAULT_STORE)
-    """The results database whose runs are listed: a SQLite file, or postgresql://host/name."""
+    store: StorePlace = str(DEFAULT_STORE)
     json: bool = False
     """Print the lists as JSON."""
 
@@ -70,7 +69,7 @@ def _listing(store: str) -> dict[str, Any]:
             "a .npz file",
             "a folder of text",
         ],
-        "recipes": sorted([*RECIPES, *LANGUAGE_RECIPES]),
+        "recipes": sorted(NAMED_RECIPES),
         "architectures": sorted(PUBLISHED),
         "benchmarks": sorted(SUITES),
         "runs": _runs(store),

@@ -23,29 +23,10 @@ from nas_gym.cli.validate import Validate
 from nas_gym.errors import Interrupted, NASGymError
 
 
-def _together(arguments: list[str]) -> list[str]:
-    """With the values of all ``--set`` after the first one: tyro would keep the last alone."""
-    values: list[str] = []
-    others: list[str] = []
-    place: int | None = None
-    setting = False
-    for argument in arguments:
-        if argument == "--set" or argument.startswith("--set="):
-            setting = argument == "--set"
-            place = len(others) if place is None else place
-            values += [] if setting else [argument.removeprefix("--set=")]
-        elif setting and not argument.startswith("-"):
-            values.append(argument)
-        else:
-            setting = False
-            others.append(argument)
-    return others if place is None else [*others[:place], "--set", *values, *others[place:]]
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command's entry point; exits."""
+    """Run the command that the arguments name, and exit."""
     sys.path.insert(0, os.getcwd())  # so that module:attribute finds the user's own files
-    given = _together(list(sys.argv[1:] if arguments is None else arguments))
+    given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:
         print(f"nas-gym {__version__}")
         sys.exit(0)

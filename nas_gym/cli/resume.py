@@ -1,63 +1,55 @@
 """``nas-gym resume``."""
 
 from dataclasses import dataclass
-from typing import Annotated
 
-import tyro
-
-from nas_gym.cli.output import budget_in_words, cores, count_of, present, status_of, watched
-from nas_gym.errors import InvalidOption
+from nas_gym.cli.output import budget_in_words, count_of, present, status_of, watched
+from nas_gym.cli.shared import AsJson, RunName, StorePlace, Top, Workers, at_least_one, cores
+from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.findings import Findings
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.resume import resume
-from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store import DEFAULT_STORE, RunData, load_run
 from nas_gym.store.location import shown_store
 
 
 @dataclass(frozen=True)
 class Resume:
-    """Go on with a run that was cut, exactly where it was; all its options are in the record."""
+    """Continue a run that was cut, exactly where it was; all its options are in the record."""
 
-    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Name of the run (`nas-gym list`)."""
-    store: str = str(DEFAULT_STORE)
-    """The results database that has it: a SQLite file, or postgresql://host/name."""
+    run: RunName
+    store: StorePlace = str(DEFAULT_STORE)
     budget: int | None = None
-    """A larger budget than it was begun with, to search on."""
-    workers: int | None = None
-    """Processes that train children; all cores by default. Any number gives the same results."""
+    """A larger budget than the run was begun with."""
+    workers: Workers = None
     timeout: float | None = None
     """Seconds that a child may take; the run's own limit by default, inf for none."""
     memory_limit: float | None = None
     """GiB that a child may allocate; the run's own limit by default, inf for none."""
-    top: int = 5
-    """Architectures in the result."""
-    json: bool = False
-    """Print the result as JSON."""
+    top: Top = 5
+    json: AsJson = False
 
     def __call__(self) -> int:
-        """Finish the run; 0 when its budget was spent, 1 if no child could be evaluated."""
+        """Finish the run; return 0 when its budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
-        for name, value in (("workers", workers), ("top", self.top)):
-            if value < 1:
-                raise InvalidOption(f"--{name} is {value}: give 1 or more")
+        at_least_one(workers=workers, top=self.top)
         data = load_run(self.run, self.store)
-        budget = data.config["budget"] if self.budget is None else self.budget
         if data.status != "finished" or self.budget not in (None, len(data.rows)):
-            seconds = data.config.get("simulated", {}).get("budget_seconds")
-            self._go_on(budget, seconds, workers, len(data.rows) + len(data.unanswered))
+            self._go_on(data, workers)
             data = load_run(self.run, self.store)
-        present(data, self.store, None, self.top, self.json)
-        return status_of(data)
+        found = Findings.of(data)
+        present(found, self.store, None, self.top, self.json)
+        return status_of(found)
 
-    def _go_on(
-        self, budget: int | None, seconds: float | None, workers: int, recorded: int
-    ) -> None:
+    def _go_on(self, data: RunData, workers: int) -> None:
+        budget = data.config["budget"] if self.budget is None else self.budget
+        seconds = data.config.get("simulated", {}).get("budget_seconds")
         progress = SearchProgress(
             budget,
-            f"run {self.run} goes on after {recorded} evaluations of "
+            f"run {self.run} goes on after {len(data.rows) + len(data.unanswered)} evaluations of "
             f"{budget_in_words(budget, seconds)}, "
             f"{count_of(workers, 'worker')}; "
             f"recorded in {shown_store(self.store)}",
+            leading=recorded_metric(data.config),
         )
         with watched(progress, self.run, self.store):
             resume(

@@ -10,26 +10,40 @@ import tyro
 from nas_gym.cli.output import (
     budget_in_words,
     check_folder,
-    cores,
     count_of,
-    finite,
-    memory_share,
     present,
     status_of,
     watched,
 )
+from nas_gym.cli.shared import (
+    AsJson,
+    DataFolder,
+    StorePlace,
+    Top,
+    Workers,
+    at_least_one,
+    cores,
+    finite,
+    memory_for,
+)
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.registry import make, options_of, usual
-from nas_gym.runs.config import new_run_name
+from nas_gym.runs.config import new_run_name, own_metric
+from nas_gym.runs.findings import Findings
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.search import BUDGET, TIMEOUT, search
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.location import shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
-TRAINERS = ("training", "language-model")
 TABLES = (".csv", ".npz", ".parquet")
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
+_Assignments = Annotated[
+    tuple[tuple[str, ...], ...],  # one or more after each --set, which may be repeated
+    tyro.conf.arg(metavar="PART.OPTION=VALUE"),
+    tyro.conf.UseAppendAction,
+]
 
 
 @dataclass(frozen=True)
@@ -37,33 +51,32 @@ class Search:
     """Search for an architecture: an agent picks, children are trained, everything is recorded."""
 
     space: str = "nasnet-cell"
-    """What may be built (`nas-gym list`), or module:attribute of your own."""
+    """Search space (`nas-gym list`), or module:attribute of your own."""
     agent: str = "reinforce"
-    """Who searches (`nas-gym list`), or module:Class of your own."""
+    """Agent that searches (`nas-gym list`), or module:Class of your own."""
     dataset: str | None = None
-    """A name (`nas-gym list`), a folder with one folder of images a class, a .npz file with images
-    and labels, or, for recurrent cells, a folder with train.txt, valid.txt and test.txt; digits or
-    python-docs by default. Of a table of several data sets the one to look up."""
-    folder: str | None = None
-    """Where the files of a named data set are."""
+    """Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file
+    with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and
+    test.txt; digits or python-docs by default. For a table of several data sets, the one to look
+    up."""
+    folder: DataFolder = None
     download: bool = False
     """Allow a named data set to be downloaded into its folder."""
     recipe: str | None = None
-    """How a child is trained (`nas-gym list`); a quick one for the space by default."""
+    """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
     evaluator: str | None = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
     path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
     by default what is usual for the space."""
     reward: str | None = None
-    """What the agent maximises (`nas-gym list`); by default what is usual for the space."""
+    """Reward that the agent maximises (`nas-gym list`); by default what is usual for the space."""
     budget: int | None = None
     """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
     budget_seconds: float | None = None
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
     simulated_workers: int = 1
     """Machines that train a batch side by side on the simulated clock."""
-    workers: int | None = None
-    """Processes that train children; all cores by default."""
+    workers: Workers = None
     timeout: float = TIMEOUT
     """Seconds that a child may take before it counts as failed; inf for no limit."""
     memory_limit: float | None = None
@@ -72,48 +85,45 @@ class Search:
     failure_reward: float = 0.0
     """Reward of a child that failed."""
     num_envs: int | None = None
-    """Architectures a batch; the agent's own batch size by default."""
+    """Architectures per batch; the agent's own batch size by default."""
     seed: int = 0
-    """Seeds the agent and every child."""
+    """Seed of the agent and of every child."""
     child_seed: int | None = None
-    """Seeds the children alone; runs of one store with the same one share what they train."""
+    """Seed of the children only; runs of one store with the same one share what they train."""
     run: str | None = None
     """Name of the run; made from what it does and when by default."""
     resume: bool = False
-    """Go on with the run of this name, if there is one under the same options."""
-    store: str = str(DEFAULT_STORE)
-    """The results database: a SQLite file, with reports beside it, or postgresql://host/name."""
-    set: Annotated[tuple[str, ...], tyro.conf.arg(metavar="PART.OPTION=VALUE")] = ()
+    """Continue the run of this name, if there is one under the same options."""
+    store: StorePlace = str(DEFAULT_STORE)
+    set: _Assignments = ()
     """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
     agent, reward, recipe, evaluator."""
-    top: int = 5
-    """Architectures in the result."""
-    json: bool = False
-    """Print the result as JSON."""
+    top: Top = 5
+    json: AsJson = False
 
     def __call__(self) -> int:
-        """Run the search; 0 when the budget was spent, 1 if no child could be evaluated."""
+        """Run the search; return 0 when the budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
         budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
-        for name, value in (("budget", budget), ("workers", workers), ("top", self.top)):
-            if value is not None and value < 1:
-                raise InvalidOption(f"--{name.replace('_', '-')} is {value}: give 1 or more")
-        options = _settings(self.set)
+        at_least_one(budget=budget, workers=workers, top=self.top)
+        options = _settings([assignment for given in self.set for assignment in given])
         space = make("space", {"name": self.space, **options["space"]})
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
+        evaluator = make("evaluator", self._evaluator(options, space), space=space)
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
             f"{budget_in_words(budget, self.budget_seconds)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
+            leading=own_metric(evaluator),
         )
         check_folder(self.store, run)
         with watched(progress, run, self.store):
             search(
                 space,
-                self._evaluator(options, space),
+                evaluator,
                 {"name": self.agent, **options["agent"]},
                 budget=budget,
                 num_envs=self.num_envs,
@@ -124,27 +134,25 @@ class Search:
                 resume=self.resume,
                 workers=workers,
                 timeout=finite(self.timeout),
-                memory_limit=finite(
-                    memory_share(workers) if self.memory_limit is None else self.memory_limit
-                ),
+                memory_limit=memory_for(self.memory_limit, workers),
                 failure_reward=self.failure_reward,
                 store=self.store,
                 watcher=progress,
                 budget_seconds=self.budget_seconds,
                 simulated_workers=self.simulated_workers,
             )
-        data = load_run(run, self.store)
-        present(data, self.store, None, self.top, self.json)
-        return status_of(data)
+        found = Findings.of(load_run(run, self.store))
+        present(found, self.store, None, self.top, self.json)
+        return status_of(found)
 
     def _reward(self, options: dict[str, Any], space: Any) -> dict[str, Any] | None:
-        """The reward with its options; None leaves it to the search."""
+        """Return the reward with its options; None leaves it to the search."""
         if self.reward is None and not options:
             return None
         return {"name": self.reward or usual("reward", space), **options}
 
     def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
-        """The evaluator with its options, from switches and from --set."""
+        """Return the evaluator with its options, from switches and from --set."""
         name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
         if name.lower().endswith(TABLES):
             evaluator = {"name": "table", "file": name, **own}
@@ -171,7 +179,7 @@ class Search:
 
 
 def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """``("agent.learning_rate=0.01",)`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
+    """Return ``["agent.learning_rate=0.01"]`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
     settings: dict[str, dict[str, Any]] = {part: {} for part in SETTABLE}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")

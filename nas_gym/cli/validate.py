@@ -4,15 +4,23 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated
 
-import tyro
 from rich.console import Console
 
-from nas_gym.cli.output import cores, finite, memory_share, print_json
-from nas_gym.errors import Interrupted, InvalidOption
+from nas_gym.cli.output import print_json
+from nas_gym.cli.shared import (
+    AsJson,
+    DataFolder,
+    RunName,
+    StorePlace,
+    Workers,
+    at_least_one,
+    cores,
+    memory_for,
+)
+from nas_gym.errors import Interrupted
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.runs.findings import validated
+from nas_gym.runs.findings import Findings
 from nas_gym.runs.report import print_validations
 from nas_gym.runs.validate import validate
 from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
@@ -23,36 +31,29 @@ from nas_gym.store.location import store_option
 class Validate:
     """Train the best architectures of a run again and only then measure them on the test part."""
 
-    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN")]
-    """Name of the run (`nas-gym list`)."""
+    run: RunName
     best: int = 3
     """Architectures to train: those with the highest rewards."""
     repeats: int = 3
-    """Trainings of each, with new seeds; those that are recorded already count."""
+    """Trainings of each, with new seeds; those already recorded count."""
     recipe: str | None = None
-    """How they are trained (`nas-gym list`); as in the search by default."""
+    """Recipe by which they are trained (`nas-gym list`); as in the search by default."""
     dataset: str | None = None
-    """The run's data set, where it lies elsewhere now."""
-    folder: str | None = None
-    """Where the files of a named data set lie now."""
-    workers: int | None = None
-    """Processes that train; all cores by default."""
+    """The run's data set, if it lies elsewhere now."""
+    folder: DataFolder = None
+    workers: Workers = None
     timeout: float | None = None
     """Seconds that a training may take; no limit by default."""
     memory_limit: float | None = None
     """GiB that a training may allocate; by default the machine's memory divided by the workers;
     inf for no limit."""
-    store: str = str(DEFAULT_STORE)
-    """The results database: a SQLite file, or postgresql://host/name."""
-    json: bool = False
-    """Print the result as JSON."""
+    store: StorePlace = str(DEFAULT_STORE)
+    json: AsJson = False
 
     def __call__(self) -> int:
-        """Run the trainings; 0 when all were done and none failed."""
+        """Run the trainings; return 0 when all were done and none failed."""
         workers = cores() if self.workers is None else self.workers
-        for name, value in (("best", self.best), ("repeats", self.repeats), ("workers", workers)):
-            if value < 1:
-                raise InvalidOption(f"--{name} is {value}: give 1 or more")
+        at_least_one(best=self.best, repeats=self.repeats, workers=workers)
         run = load_run(self.run, self.store)
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
@@ -76,9 +77,7 @@ class Validate:
                 folder=self.folder,
                 workers=workers,
                 timeout=self.timeout,
-                memory_limit=finite(
-                    memory_share(workers) if self.memory_limit is None else self.memory_limit
-                ),
+                memory_limit=memory_for(self.memory_limit, workers),
                 save=save,
                 progress=_show_progress,
             )
@@ -90,11 +89,12 @@ class Validate:
             ) from None
 
     def _present(self, run: RunData, validations: list[Validation]) -> None:
-        groups = validated(run, validations)
+        found = Findings.of(run)
+        groups = found.groups_of(validations)
         if self.json:
             print_json({"run": run.name, "validations": [group.to_json() for group in groups]})
         else:
-            print_validations(run, groups, Console(soft_wrap=False))
+            print_validations(found, groups, Console(soft_wrap=False))
 
 
 def _show_progress(done: int, total: int) -> None:

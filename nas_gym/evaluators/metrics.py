@@ -1,16 +1,136 @@
-"""What the metrics of an evaluation mean."""
+"""The metrics of an evaluation: what they mean, which value is better, how people read them.
+
+Whoever shows a result loops over ``Metric`` objects and asks no further what was trained. An
+evaluator whose children are compared by another metric than the accuracy names it in its class
+attribute ``leading_metric``: a name from ``METRICS``, or a ``Metric`` of its own.
+"""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Annotated, Any, Literal
+
+from annotated_types import Ge
+
+from nas_gym.errors import InvalidOption
+from nas_gym.options import Options, check
 
 _TEST_FIGURE = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z0-9])Test")
 
 
 def is_test_figure(name: str) -> bool:
-    """Whether a metric's name says that it is of the test part: ``x-test``, ``valTest``."""
+    """Return whether a metric's name says that it is of the test part: ``x-test``, ``valTest``."""
     return _TEST_FIGURE.search(name) is not None
 
 
-def is_language(metrics: Mapping[str, float]) -> bool:
-    """Whether these are the metrics of a language model, which is compared by perplexity."""
-    return "perplexity" in metrics
+@dataclass(frozen=True)
+class Metric(Options):
+    """A validation figure that an evaluator gives, and how people read it.
+
+    Args:
+        name: Its key in ``Evaluation.metrics``. ``final_<name>`` is the same after the last epoch,
+            ``test_<name>`` the same of the test part, which only a final validation has.
+        words: Its name for people; ``name`` with blanks by default.
+        plural: Many of them, for people; ``words`` by default.
+        better: Which values are better.
+        digits: Digits after the point when it is shown.
+        per: What it is a mean over; multiply-adds are counted for one of these.
+        beside: Names of the metrics that are shown beside it if it leads.
+        reward_in_table: Format of rewards in a table if it leads.
+        reward_alone: Format of a reward in a text if it leads.
+
+    Raises:
+        InvalidOption: A value out of range, or a figure of the test part.
+    """
+
+    name: str
+    words: str = ""
+    plural: str = ""
+    better: Literal["higher", "lower"] = "higher"
+    digits: Annotated[int, Ge(0)] = 4
+    per: str = "example"
+    beside: tuple[str, ...] = ()
+    reward_in_table: str = ".4f"
+    reward_alone: str = ".4f"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in (self.name, *self.beside):
+            if not name or is_test_figure(name):
+                raise InvalidOption(
+                    f"metric is {name!r}: give the name of a validation figure; no search may see "
+                    "a figure of the test part"
+                )
+        object.__setattr__(self, "words", self.words or self.name.replace("_", " "))
+        object.__setattr__(self, "plural", self.plural or self.words)
+
+    @property
+    def final_name(self) -> str:
+        """The key of the same figure after the last epoch."""
+        return f"final_{self.name}"
+
+    @property
+    def test_name(self) -> str:
+        """The key of the same figure of the test part."""
+        return f"test_{self.name}"
+
+    @property
+    def shown(self) -> "tuple[Metric, ...]":
+        """What is shown of a child if this metric leads: itself, then those beside it."""
+        return (self, *map(metric_named, self.beside))
+
+    def best_of(self, *values: float) -> float:
+        """Return the best of ``values``, at least one."""
+        return max(values) if self.better == "higher" else min(values)
+
+    def in_words(self, value: float | None) -> str:
+        """Return ``value`` with its digits, ``-`` for None; counts have commas."""
+        if value is None:
+            return "-"
+        return f"{value:.{self.digits}f}" if self.digits else f"{value:,.0f}"
+
+
+ACCURACY = Metric("accuracy", plural="accuracies")  # a fraction in [0, 1]
+PERPLEXITY = Metric(
+    "perplexity",
+    plural="perplexities",
+    better="lower",
+    digits=2,
+    per="word or character",
+    beside=("bits_per_character",),
+    # Rewards are small: 80 / perplexity ** 2.
+    reward_in_table=".6f",
+    reward_alone=".6g",
+)
+BITS_PER_CHARACTER = Metric("bits_per_character", better="lower", per="character")
+PARAMETERS = Metric("parameters", better="lower", digits=0)  # trainable
+MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0)
+SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
+
+METRICS: Mapping[str, Metric] = MappingProxyType(
+    {metric.name: metric for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, *SIZES)}
+)
+# Whose results are compared by accuracy unless they have a figure that says more.
+_LEADERS = (PERPLEXITY, ACCURACY)
+
+
+def metric_named(name: str | Metric) -> Metric:
+    """Return the metric of that name: from ``METRICS``, or one that nothing more is known of."""
+    return name if isinstance(name, Metric) else METRICS.get(name) or Metric(name)
+
+
+def leading_metric(evaluator: Any) -> Metric:
+    """Return the metric by which an evaluator's children are compared; accuracy by default.
+
+    Raises:
+        InvalidOption: Its ``leading_metric`` is neither a name nor a ``Metric``, or a figure of
+            the test part.
+    """
+    named = getattr(evaluator, "leading_metric", ACCURACY)
+    return metric_named(check("leading_metric", named, str | Metric))
+
+
+def leader_of(recorded: Collection[str]) -> Metric:
+    """Return the metric by which recorded results are compared, from the names that they have."""
+    return next((metric for metric in _LEADERS if metric.name in recorded), ACCURACY)

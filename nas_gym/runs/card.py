@@ -3,32 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nas_gym.evaluators.metrics import is_language
-from nas_gym.runs.findings import Validated, recipe_in_words, spread, validated
-from nas_gym.store import Row, RunData
+from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metric
+from nas_gym.runs.findings import Findings, Validated, spread
+from nas_gym.runs.markdown import table
+from nas_gym.store import Row
 
 Card = dict[str, Any]
 _SHOWN_VALIDATION = ("accuracies", "test_accuracies", "metrics", "seeds", "failures", "protocol")
-# Of language models: a metric, its name for people, and the digits shown.
-_LANGUAGE_FIGURES = (
-    ("perplexity", "perplexity", 2),
-    ("bits_per_character", "bits per character", 4),
-)
 
 
-def card_of(run: RunData, row: Row, rank: int) -> Card:
-    """The card of ``row``, the ``rank``-th best architecture of ``run``, as JSON data.
+def card_of(found: Findings, row: Row, rank: int) -> Card:
+    """Return the card of ``row``, the ``rank``-th best architecture of a run, as JSON data.
 
     Accuracies are fractions in [0, 1]; ``parameters`` are trainable, ``multiply_adds`` those of one
-    example. ``validations`` has one entry a recipe with which the architecture was validated; test
-    figures are there and nowhere else. Of language models its ``metrics`` hold the perplexities.
+    example. ``validations`` has one entry per recipe with which the architecture was validated;
+    test figures are there and nowhere else. ``metrics`` holds all figures of the search.
     """
-    protocol = run.config.get("protocol") or {}
-    mine = [other for other in (*run.rows, *run.unanswered) if other.key == row.key]
-    validations = [group for group in validated(run) if group.row.key == row.key]
+    config, protocol = found.config, found.protocol
+    mine = [other for other in found.evaluated if other.key == row.key]
+    validations = [group for group in found.validations if group.row.key == row.key]
     return {
-        "run": run.name,
-        "started": run.started,
+        "run": found.run,
+        "started": found.started,
         "rank": rank,
         "request": row.number + 1,
         "parameters": row.metrics.get("parameters"),
@@ -37,9 +33,9 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
         "accuracy": row.accuracy,
         "final_accuracy": row.metrics.get("final_accuracy"),
         "metrics": dict(row.metrics),
-        "validations": [_validation(run, group) for group in validations],
+        "validations": [_validation(group) for group in validations],
         "seeds": {
-            "run": run.config.get("seed"),
+            "run": config.get("seed"),
             "search": list(dict.fromkeys(other.seed for other in mine)),
             "validation": [t.seed for group in validations for t in group.trainings],
         },
@@ -47,80 +43,71 @@ def card_of(run: RunData, row: Row, rank: int) -> Card:
         "recipe": protocol.get("recipe"),
         "failures": [other.failure for other in mine if other.failure is not None]
         + [t.failure for group in validations for t in group.trainings if t.failure is not None],
-        "space": run.config.get("space"),
-        "agent": run.config.get("agent"),
-        "evaluator": run.config.get("evaluator"),
-        "reward_of_the_search": run.config.get("reward"),
-        "versions": run.sessions[-1].get("versions") if run.sessions else None,
+        "space": config.get("space"),
+        "agent": config.get("agent"),
+        "evaluator": config.get("evaluator"),
+        "reward_of_the_search": config.get("reward"),
+        "versions": found.versions,
     }
 
 
-def _validation(run: RunData, group: Validated) -> dict[str, Any]:
+def _validation(group: Validated) -> dict[str, Any]:
     data = group.to_json()
     shown = {name: data[name] for name in _SHOWN_VALIDATION if name in data}
-    return {"recipe_in_words": recipe_in_words(run, group.protocol), **shown}
+    return {"recipe_in_words": group.recipe_in_words, **shown}
 
 
-def card_as_markdown(card: Card, drawing: str | None = None) -> str:
-    """The card for people.
+def card_as_markdown(card: Card, leading: Metric = ACCURACY, drawing: str | None = None) -> str:
+    """Return the card as a page for people.
 
     Args:
         card: As ``card_of`` made it.
+        leading: The metric by which the run's architectures are compared.
         drawing: File name of the drawing, beside the page.
     """
     lines = [f"# Architecture {card['rank']} of run {card['run']}", ""]
     if drawing is not None:
         lines += [f"![The architecture, drawn]({drawing})", ""]
-    lines += _table(_figures(card))
-    lines += ["", "## How it was found", ""]
-    lines += _table(_origin(card))
+    lines += [_two_columns(_figures(card, leading)), "", "## How it was found", ""]
+    lines += [_two_columns(_origin(card))]
     if card["recipe"] is not None:
-        lines += ["", "## Recipe of the search", "", *_table(card["recipe"])]
+        lines += ["", "## Recipe of the search", "", _two_columns(card["recipe"])]
     return "\n".join(lines) + "\n"
 
 
-def _figures(card: Card) -> dict[str, str]:
-    return _language_figures(card) if is_language(card["metrics"]) else _image_figures(card)
-
-
-def _image_figures(card: Card) -> dict[str, str]:
-    figures = {
-        "parameters": _count(card["parameters"]),
-        "multiply-adds of one example": _count(card["multiply_adds"]),
-        "reward in the search": f"{card['reward']:.4f}",
-        "validation accuracy in the search": _fraction(card["accuracy"]),
-        "validation accuracy after the last epoch": _fraction(card["final_accuracy"]),
-    }
-    for group in card["validations"]:
-        trainings = _trainings(group)
-        figures[f"validation accuracy {trainings}"] = spread(group["accuracies"])
-        figures[f"test accuracy {trainings}"] = spread(group["test_accuracies"])
-    if not card["validations"] and card["recipe"] is not None:
-        figures["test accuracy"] = f"not measured: `nas-gym validate {card['run']}` does"
-    return figures
-
-
-def _language_figures(card: Card) -> dict[str, str]:
+def _figures(card: Card, leading: Metric) -> dict[str, str]:
+    """Return the figures by their names for people."""
     metrics = card["metrics"]
     figures = {
-        "parameters": _count(card["parameters"]),
-        "multiply-adds of one word or character": _count(card["multiply_adds"]),
-        "reward in the search": f"{card['reward']:.6g}",
+        PARAMETERS.words: PARAMETERS.in_words(card["parameters"]),
+        f"{MULTIPLY_ADDS.words} of one {leading.per}": MULTIPLY_ADDS.in_words(
+            card["multiply_adds"]
+        ),
+        "reward in the search": format(card["reward"], leading.reward_alone),
     }
-    for metric, words, digits in _LANGUAGE_FIGURES:
-        figures[f"validation {words} in the search"] = _fraction(metrics.get(metric), digits)
-    figures["validation perplexity after the last epoch"] = _fraction(
-        metrics.get("final_perplexity"), 2
-    )
+    for metric in leading.shown:
+        value = metrics.get(metric.name)
+        figures[f"validation {metric.words} in the search"] = metric.in_words(value)
+    last = leading.in_words(metrics.get(leading.final_name))
+    figures[f"validation {leading.words} after the last epoch"] = last
     for group in card["validations"]:
-        trained = group.get("metrics", {})
-        for part, prefix in (("validation", ""), ("test", "test_")):
-            for metric, words, digits in _LANGUAGE_FIGURES:
-                values = trained.get(f"{prefix}{metric}", {}).get("values", [])
-                figures[f"{part} {words} {_trainings(group)}"] = spread(values, digits)
+        for part, of in (("validation", "name"), ("test", "test_name")):
+            for metric in leading.shown:
+                values = _values(group, getattr(metric, of))
+                name = f"{part} {metric.words} {_trainings(group)}"
+                figures[name] = spread(values, metric.digits)
     if not card["validations"] and card["recipe"] is not None:
-        figures["test perplexity"] = f"not measured: `nas-gym validate {card['run']}` does"
+        how = f"not measured: `nas-gym validate {card['run']}` does"
+        figures[f"test {leading.words}"] = how
     return figures
+
+
+def _values(group: Mapping[str, Any], metric: str) -> list[float]:
+    """Return a metric of final trainings, from the card."""
+    own = {ACCURACY.name: "accuracies", ACCURACY.test_name: "test_accuracies"}
+    if metric in own:
+        return list(group[own[metric]])
+    return list(group.get("metrics", {}).get(metric, {}).get("values", []))
 
 
 def _trainings(group: Mapping[str, Any]) -> str:
@@ -147,17 +134,12 @@ def _origin(card: Card) -> dict[str, str]:
     }
 
 
-def _table(entries: Mapping[str, Any]) -> list[str]:
-    rows = [f"| {_cell(name)} | {_cell(value)} |" for name, value in entries.items()]
-    return ["| | |", "| --- | --- |", *rows]
-
-
-def _cell(value: object) -> str:
-    return str(value).replace("|", "\\|").replace("\n", " ")
+def _two_columns(entries: Mapping[str, Any]) -> str:
+    return table(("", ""), list(entries.items()))
 
 
 def _words(spec: Any) -> str:
-    """``{"name": "reinforce", "epochs": 2}`` as ``reinforce, epochs 2``."""
+    """Return ``{"name": "reinforce", "epochs": 2}`` as ``reinforce, epochs 2``."""
     if not isinstance(spec, Mapping):
         return "-" if spec is None else str(spec)
     named = [str(spec["name"])] if "name" in spec else []
@@ -171,11 +153,3 @@ def _nested(value: Any) -> str:
 
 def _listed(values: list[Any]) -> str:
     return ", ".join(map(str, values)) or "-"
-
-
-def _count(value: float | None) -> str:
-    return "-" if value is None else f"{value:,.0f}"
-
-
-def _fraction(value: float | None, digits: int = 4) -> str:
-    return "-" if value is None else f"{value:.{digits}f}"

@@ -1,26 +1,31 @@
-"""What runs a search again, as JSON data; the names of runs."""
+"""The configuration that runs a search again, as JSON data; the names of runs."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.metrics import Metric, leading_metric
+from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
 
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
 
 
 def new_run_name(space: str, agent: str) -> str:
-    """A name for a run that starts now: what it does, and when."""
+    """Return a name for a run that starts now: what it does, and when."""
     parts = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in (space, agent))
-    # The last part is for those that start in the same second, on one machine or on many.
+    # The last part tells apart runs that start in the same second, on one machine or on many.
     return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}", uuid4().hex[:4]])
 
 
 def checked_run_name(name: str) -> str:
-    """``name``, or InvalidOption: it names a row and a folder."""
+    """Return ``name``; raise InvalidOption if it cannot name a row and a folder."""
     if not RUN_NAME.fullmatch(name):
         raise InvalidOption(
             f"the run name {name!r} cannot name a folder: use up to 100 letters, digits, "
@@ -29,22 +34,19 @@ def checked_run_name(name: str) -> str:
     return name
 
 
-def _unwrapped(evaluator: Any) -> Any:
-    """What gives the numbers, without where it runs, which changes none."""
+def unwrapped(evaluator: Any) -> Any:
+    """Return what gives the numbers, without where it runs, which changes none."""
     while getattr(evaluator, "changes_nothing", False):
         evaluator = evaluator.inner
     return evaluator
 
 
-_UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
-
-
-def _configuration(
+def configuration(
     space: Any, evaluator: Any, agent: Any, reward: Any, env: NASVectorEnv[Any]
 ) -> dict[str, Any]:
-    """What runs it again, as JSON data."""
+    """Return what runs a search again, as JSON data."""
     parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}
-    ledger = env.ledger
+    ledger, own = env.ledger, own_metric(evaluator)
     simulated = {
         "budget_seconds": ledger.budget_seconds,
         "simulated_workers": ledger.clock.workers,
@@ -52,6 +54,7 @@ def _configuration(
     return {
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
         **({} if simulated == _UNSIMULATED else {"simulated": simulated}),
+        **({} if own is None else {"leading_metric": asdict(own)}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
         "budget": env.ledger.budget,
@@ -61,8 +64,25 @@ def _configuration(
     }
 
 
-def _protocol(config: dict[str, Any], space: Any, evaluator: Any) -> dict[str, Any] | None:
-    """What evaluations depend on beside architecture and seed; None where that is not told."""
+def own_metric(evaluator: Any) -> Metric | None:
+    """Return the metric that a user's evaluator names as its leading one.
+
+    None for our evaluators, whose figures tell it, and for those that name none: nothing is
+    recorded of these.
+    """
+    ours = spec_of("evaluator", evaluator)["name"] in PLUGINS["evaluator"]
+    if ours or not hasattr(evaluator, "leading_metric"):
+        return None
+    return leading_metric(evaluator)
+
+
+def recorded_metric(config: Mapping[str, Any]) -> Metric | None:
+    """Return the leading metric that a configuration holds."""
+    return Metric(**config["leading_metric"]) if "leading_metric" in config else None
+
+
+def protocol_of(config: dict[str, Any], space: Any, evaluator: Any) -> dict[str, Any] | None:
+    """Return what evaluations depend on beside architecture and seed; None if that is unknown."""
     told = config["protocol"]
     # "__main__" is another module in each script.
     if evaluator.stateful or not told or type(evaluator).__module__ == "__main__":

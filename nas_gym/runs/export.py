@@ -1,85 +1,90 @@
-"""Writes the best architectures of a run: JSON to read back, a card and drawings for people."""
+"""Write the best architectures of a run: JSON to read back, a card and drawings for people."""
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nas_gym.errors import InvalidOption, StoreError
-from nas_gym.networks.task import task_to_json
-from nas_gym.registry import make
+from annotated_types import Ge
+
+from nas_gym.errors import StoreError
+from nas_gym.evaluators.trained.trainers import TRAINERS
+from nas_gym.options import check
 from nas_gym.runs.card import card_as_markdown, card_of
-from nas_gym.runs.findings import best_rows
+from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
-from nas_gym.store import Row, RunData
-from nas_gym.training.text.recipe import LanguageRecipe
+from nas_gym.store import Row
+
+DRAWN = 3  # architectures that a report draws
 
 
-def export(run: RunData, best: int, folder: str | Path) -> list[Path]:
+def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
     """Write the ``best`` different architectures with the highest rewards.
 
     Args:
-        run: Which run.
+        found: What the run found.
         best: How many at most, >= 1.
-        folder: Where to; made where there is none.
+        folder: Where to; made if it is not there.
 
     Returns:
         The files written: for each rank ``best-<rank>.json`` (what ``nas-gym describe`` reads, with
         the card), ``.md`` (the card for people), ``.svg`` and ``.png``.
 
     Raises:
-        InvalidOption: ``best`` is below 1.
+        InvalidOption: ``best`` is no whole number of 1 or more.
         StoreError: The run has no architecture without a failure, or the folder cannot be written
             to.
     """
-    if best < 1:
-        raise InvalidOption(f"best is {best}: give 1 or more")
-    rows = best_rows(run, best)
-    if not rows:
+    best = check("best", best, Annotated[int, Ge(1)])
+    if not found.ranked:
         raise StoreError(
-            f"run {run.name!r} has no architecture that was evaluated without a failure: there is "
+            f"run {found.run!r} has no architecture that was evaluated without a failure: there is "
             "nothing to export"
         )
-    return write_architectures(run, rows, prepared(Path(folder)))
+    return _write_architectures(found, best, _prepared(Path(folder)))
 
 
-def document(run: RunData, row: Row, rank: int) -> dict[str, Any]:
-    """The architecture of ``row`` as JSON data: enough to build it again, and its card."""
+def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
+    """Write the learning curve (PNG, SVG) and the best architectures, as ``export`` does.
+
+    Returns:
+        The files written.
+
+    Raises:
+        StoreError: The run has no requests yet, or the folder cannot be written to.
+    """
+    if not found.evaluated:
+        raise StoreError(f"run {found.run!r} has no evaluations yet: nothing to draw")
+    from nas_gym.drawing import draw_learning_curve, save
+
+    _prepared(folder)
+    rewards = [None if row.failure else row.reward for row in found.evaluated]
+    curve = draw_learning_curve(rewards, title=found.run, ylabel=found.config["reward"]["name"])
+    files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
+    return files + _write_architectures(found, top, folder)
+
+
+def document(found: Findings, row: Row, rank: int) -> dict[str, Any]:
+    """Return the architecture of ``row`` as JSON data: enough to build it again, and its card."""
     return {
-        "space": run.config["space"],
+        "space": found.config["space"],
         "tokens": list(row.tokens),
         "architecture": row.genotype,
-        "task": _task(run, row),
-        "card": card_of(run, row, rank),
+        "task": _task(found, row),
+        "card": card_of(found, row, rank),
     }
 
 
-def _task(run: RunData, row: Row) -> Any:
-    """The size of its children, where it was trained: a task as JSON data."""
-    protocol = run.config.get("protocol") or {}
-    if protocol.get("evaluator") != "language-model":
+def _task(found: Findings, row: Row) -> Any:
+    """Return the size of a child that was trained, a task as JSON data; None if there is none."""
+    protocol = found.protocol
+    trainer = TRAINERS.get(protocol.get("evaluator", ""))
+    if trainer is None:
         return protocol.get("task")
-    # Of a language model it may depend on the cell: on how many units have so many parameters.
-    from nas_gym.training.text.sizing import language_task_of
-
-    space = make("space", run.config["space"])
-    genotype = decode(space, row.tokens)
-    try:
-        recipe = LanguageRecipe(**protocol["recipe"])
-    except TypeError:
-        return None  # a recipe of another version of nas-gym
-    return task_to_json(language_task_of(space, genotype, recipe, protocol["vocabulary"]))
+    return trainer.recorded_task(found.space, decode(found.space, row.tokens), protocol)
 
 
-def write_architectures(run: RunData, rows: list[Row], folder: Path) -> list[Path]:
-    """Write ``rows``, which are ranked from 1 on, into an existing folder; returns the files."""
-    files = []
-    for rank, row in enumerate(rows, start=1):
-        files += _write_architecture(run, row, rank, folder / f"best-{rank}")
-    return files
-
-
-def prepared(folder: Path) -> Path:
-    """``folder``, made where there is none; raises StoreError where that is not possible."""
+def _prepared(folder: Path) -> Path:
+    """Make ``folder`` if it is not there; raise StoreError if that is not possible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -87,14 +92,22 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
-def _write_architecture(run: RunData, row: Row, rank: int, stem: Path) -> list[Path]:
+def _write_architectures(found: Findings, best: int, folder: Path) -> list[Path]:
+    """Write the best architectures into an existing folder; return the files."""
+    files = []
+    for rank, row in enumerate(found.ranked[:best], start=1):
+        files += _write_architecture(found, row, rank, folder / f"best-{rank}")
+    return files
+
+
+def _write_architecture(found: Findings, row: Row, rank: int, stem: Path) -> list[Path]:
     from nas_gym.drawing import save
     from nas_gym.search_spaces.rendering import draw_genotype
 
-    figure = draw_genotype(make("space", run.config["space"]), row.tokens)
+    figure = draw_genotype(found.space, row.tokens)
     drawings = [save(figure, stem.with_suffix(suffix)) for suffix in (".png", ".svg")]
-    data = document(run, row, rank)
-    page = card_as_markdown(data["card"], drawing=drawings[1].name)
+    data = document(found, row, rank)
+    page = card_as_markdown(data["card"], found.leading, drawing=drawings[1].name)
     texts = {".json": json.dumps(data, indent=2, allow_nan=False) + "\n", ".md": page}
     return drawings + [_write(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
 
@@ -112,26 +125,3 @@ def _not_writable(path: Path, error: OSError) -> StoreError:
         f"cannot write to {path} ({error.strerror or error}), but the run is recorded: give "
         "another folder with --out, to `nas-gym report` or `nas-gym export`"
     )
-
-
-DRAWN = 3  # of the best architectures
-
-
-def write_files(run: RunData, folder: Path, top: int = DRAWN) -> list[Path]:
-    """Write the learning curve (PNG, SVG) and the best architectures, as ``export`` does.
-
-    Returns:
-        The files written.
-
-    Raises:
-        StoreError: The run has no requests yet, or the folder cannot be written to.
-    """
-    if not run.rows and not run.unanswered:
-        raise StoreError(f"run {run.name!r} has no evaluations yet: nothing to draw")
-    from nas_gym.drawing import draw_learning_curve, save
-
-    prepared(folder)
-    rewards = [None if row.failure else row.reward for row in (*run.rows, *run.unanswered)]
-    curve = draw_learning_curve(rewards, title=run.name, ylabel=run.config["reward"]["name"])
-    files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
-    return files + write_architectures(run, best_rows(run, top), folder)

@@ -1,42 +1,34 @@
-"""Progress of a search on stderr: best so far, evaluations per minute, ETA, failures, memo hits."""
+"""Progress on stderr: of a search, and of a benchmark in parts."""
 
 import time
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nas_gym.envs.recorder import Answer, Record
-from nas_gym.evaluators.metrics import is_language
+from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
 
-PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
+PLAIN_SECONDS = 15.0  # between two lines if stderr is not a terminal
 
 
-class SearchProgress(Record):
-    """A ``nas_gym.envs.recorder.Record`` that shows what it is told.
+class _Bar:
+    """A bar on a terminal; elsewhere a line from time to time.
 
     Args:
-        budget: Requests the search will make; None where another limit ends it.
-        announcement: What to say when the search begins.
+        title: What is under way.
+        total: Units; None if they are not known.
         console: Where to write; stderr by default.
     """
 
-    def __init__(
-        self, budget: int | None, announcement: str = "", console: Console | None = None
-    ) -> None:
+    def __init__(self, title: str, total: int | None, console: Console | None) -> None:
         self.console = console or Console(stderr=True, highlight=False)
-        self.budget = budget
-        self.announcement = announcement
-        self.running = False
-        self.best: float | None = None  # the highest accuracy, or the lowest perplexity
-        self.figure = "accuracy"  # or "perplexity", of language models
-        self.trained = self.failed = self.memo = self.requests = self.recorded = 0
-        self._failed_keys: set[str] = set()  # of recorded failures
-        self._waiting = 0  # evaluated, but not yet handed to the agent
-        self._started = self._said = time.monotonic()
+        self.total = total
+        self._begun = self._said = time.monotonic()
         self._bar = Progress(
-            TextColumn("search"),
+            TextColumn(title),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.fields[status]}"),
@@ -45,9 +37,52 @@ class SearchProgress(Record):
             transient=True,
             disable=not self.console.is_terminal,
         )
-        self._task = self._bar.add_task("search", total=budget, status=self.status())
+        self._task = self._bar.add_task(title, total=total, status="")
 
-    def __enter__(self) -> "SearchProgress":
+    def _show(self, completed: int, status: str, line: str) -> None:
+        """Draw the bar, or print ``line`` if it is time to."""
+        self._bar.update(self._task, completed=completed, status=status)
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
+            self._said = now
+            self.console.print(line)
+
+    @staticmethod
+    def _eta(seconds: float | None) -> str:
+        return "ETA -" if seconds is None else f"ETA {int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+class SearchProgress(_Bar, Record):
+    """Best so far, evaluations per minute, time left, failures and memo hits of a search.
+
+    A ``nas_gym.envs.recorder.Record`` that shows what it is told.
+
+    Args:
+        budget: Requests the search will make; None if another limit ends it.
+        announcement: What to say when the search begins.
+        console: Where to write; stderr by default.
+        leading: The metric by which architectures are compared; by default the one that the first
+            evaluation tells.
+    """
+
+    def __init__(
+        self,
+        budget: int | None,
+        announcement: str = "",
+        console: Console | None = None,
+        leading: Metric | None = None,
+    ) -> None:
+        super().__init__("search", budget, console)
+        self.announcement = announcement
+        self.leading = leading
+        self.running = False
+        self.best: float | None = None  # value of the leading metric
+        self.trained = self.failed = self.memo = self.requests = self.recorded = 0
+        self._failed_keys: set[str] = set()  # of recorded failures
+        self._waiting = 0  # evaluated, but not yet handed to the agent
+        self._bar.update(self._task, status=self.status())
+
+    def __enter__(self) -> Self:
         """Wait for ``started``."""
         return self
 
@@ -57,7 +92,7 @@ class SearchProgress(Record):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop drawing; leaves one last line."""
+        """Stop drawing; leave one last line."""
         if not self.running:
             return
         self._bar.stop()
@@ -67,13 +102,13 @@ class SearchProgress(Record):
     def done(self) -> int:
         """Requests answered, and evaluations that are about to answer one."""
         done = self.requests + self._waiting
-        return done if self.budget is None else min(self.budget, done)
+        return done if self.total is None else min(self.total, done)
 
     def started(self) -> None:
         """Say what begins, and draw."""
         self.running = True
         self.console.print(self.announcement, soft_wrap=True)
-        self._started = self._said = time.monotonic()
+        self._begun = self._said = time.monotonic()
         self._bar.start()
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
@@ -84,8 +119,8 @@ class SearchProgress(Record):
             if answer.evaluation.failure is not None:
                 self._failed_keys.add(answer.evaluation.architecture.key)
         self.failed = len(self._failed_keys)  # repeats of a failure are answered from the memo
-        self._started = time.monotonic()  # the pace is that of new evaluations
-        self._show()
+        self._begun = time.monotonic()  # the pace is that of new evaluations
+        self._draw()
 
     def evaluated(self, answer: Answer, seed: int) -> None:
         """Count a new evaluation."""
@@ -93,28 +128,28 @@ class SearchProgress(Record):
         self._waiting += 1
         self.failed += answer.evaluation.failure is not None
         self._note_best(answer)
-        self._show()
+        self._draw()
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Count a batch of requests."""
         self.requests = first + len(answers)
         self._waiting = 0
         self.memo += sum(answer.evaluation.source == "memo" for answer in answers)
-        for answer in answers:  # of what other runs have trained
+        for answer in answers:  # some are what other runs have trained
             self._note_best(answer)
-        self._show()
+        self._draw()
 
     def status(self) -> str:
-        """Best accuracy or perplexity, pace, time left, failures and memo hits, in words."""
-        minutes = max(time.monotonic() - self._started, 1e-9) / 60
+        """Return the best value, pace, time left, failures and memo hits, in words."""
+        minutes = max(time.monotonic() - self._begun, 1e-9) / 60
         pace = (self.done - self.recorded) / minutes
-        left = (self.budget - self.done) / pace * 60 if pace and self.budget else None
+        left = (self.total - self.done) / pace * 60 if pace and self.total else None
         recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [
                 self._best_in_words(),
                 f"{pace:.1f}/min",
-                "ETA -" if left is None else f"ETA {int(left) // 60}:{int(left) % 60:02d}",
+                self._eta(left),
                 f"{self.failed} failed",
                 f"{self.memo} from memo",
                 *recorded,
@@ -122,59 +157,42 @@ class SearchProgress(Record):
         )
 
     def _line(self) -> str:
-        of = "" if self.budget is None else f"/{self.budget}"
+        of = "" if self.total is None else f"/{self.total}"
         return f"{self.done}{of} evaluations, {self.status()}"
 
     def _best_in_words(self) -> str:
-        if self.best is None:
+        if self.leading is None or self.best is None:
             return "best -"
-        if self.figure == "perplexity":
-            return f"best perplexity {self.best:.2f}"
-        return f"best {self.best:.4f}"
+        named = "" if self.leading == ACCURACY else f"{self.leading.words} "
+        return f"best {named}{self.leading.in_words(self.best)}"
 
     def _note_best(self, answer: Answer) -> None:
         metrics = answer.evaluation.metrics
-        if is_language(metrics):
-            self.figure = "perplexity"
-        value = metrics.get(self.figure)
-        if value is not None:
-            better = min if self.figure == "perplexity" else max
-            self.best = value if self.best is None else better(self.best, value)
+        if self.leading is None and metrics:
+            self.leading = leader_of(metrics)
+        value = None if self.leading is None else metrics.get(self.leading.name)
+        if self.leading is not None and value is not None:
+            self.best = value if self.best is None else self.leading.best_of(self.best, value)
 
-    def _show(self) -> None:
-        self._bar.update(self._task, completed=self.done, status=self.status())
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
-            self._said = now
-            self.console.print(self._line())
+    def _draw(self) -> None:
+        self._show(self.done, self.status(), self._line())
 
 
-class ChunkProgress:
-    """Progress and time left.
+class ChunkProgress(_Bar):
+    """Parts of a benchmark that are done, and the time left.
 
     Args:
-        total: Units.
-        done: Those that were there before.
+        total: Parts.
+        done: Those that were done before.
         console: Where to draw; stderr by default.
     """
 
     def __init__(self, total: int, done: int, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
-        self.total, self.before, self.done = total, done, done
-        self._started = self._said = time.monotonic()
-        self._bar = Progress(
-            TextColumn("benchmark"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task("benchmark", total=total, completed=done, status="ETA -")
+        super().__init__("benchmark", total, console)
+        self.parts, self.before, self.done = total, done, done
+        self._bar.update(self._task, completed=done, status=self._eta(None))
 
-    def __enter__(self) -> "ChunkProgress":
+    def __enter__(self) -> Self:
         """Draw."""
         self._bar.start()
         return self
@@ -185,22 +203,18 @@ class ChunkProgress:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        """Stop drawing; leaves one last line."""
+        """Stop drawing; leave one last line."""
         self._bar.stop()
-        seconds = time.monotonic() - self._started
+        seconds = time.monotonic() - self._begun
         here = self.done - self.before
         self.console.print(
-            f"{self.done}/{self.total} parts done, {here} of them in these {seconds:.0f} s"
+            f"{self.done}/{self.parts} parts done, {here} of them in these {seconds:.0f} s"
         )
 
     def advance(self, label: str) -> None:
         """Count one more that is done, or cannot be done; ``label`` says which."""
         self.done += 1
-        elapsed = time.monotonic() - self._started
-        left = elapsed / (self.done - self.before) * (self.total - self.done)
-        status = f"ETA {int(left) // 60}:{int(left) % 60:02d}, {label}"
-        self._bar.update(self._task, completed=self.done, status=status)
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
-            self._said = now
-            self.console.print(f"{self.done}/{self.total} parts, {status}")
+        elapsed = time.monotonic() - self._begun
+        left = elapsed / (self.done - self.before) * (self.parts - self.done)
+        status = f"{self._eta(left)}, {label}"
+        self._show(self.done, status, f"{self.done}/{self.parts} parts, {status}")

@@ -1,4 +1,4 @@
-"""Where and with what a session of a run was started: versions, git state, machine."""
+"""Surroundings in which a session of a run was started: versions, git state, machine."""
 
 import os
 import platform
@@ -17,7 +17,7 @@ RECORDED_VERSIONS = (
 
 
 def session() -> dict[str, Any]:
-    """What a record keeps of this process's surroundings, as JSON data."""
+    """Return what a record keeps of this process's surroundings, as JSON data."""
     return {"versions": _versions(), "git": _git_states(), "machine": _machine()}
 
 
@@ -42,13 +42,13 @@ def _machine() -> dict[str, Any]:
 
 
 def _git_states() -> dict[str, Any]:
-    """Of the working folder, where the user's own parts are, and of a checked out nas-gym."""
+    """Describe the working folder, where the user's own parts are, and a checked out nas-gym."""
     folders = {"working_folder": Path.cwd(), "nas_gym": Path(nas_gym.__file__).parent}
     return {name: _git_state(folder) for name, folder in folders.items()}
 
 
 def _git_state(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether tracked files differ from it; None outside a git checkout."""
+    """Return the commit and whether tracked files differ from it; None outside a checkout."""
     commit = _git(folder, "rev-parse", "HEAD")
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no", ".")
     if not commit or changes is None:

@@ -1,72 +1,32 @@
-"""What a run found, read from the store: in words, as JSON data, and as pictures."""
+"""Findings for a person: a table of the best architectures, the final validations, the failures."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from nas_gym.evaluators.metrics import is_language
-from nas_gym.registry import make
-from nas_gym.runs.export import write_files
-from nas_gym.runs.findings import (
-    AS_SEARCHED,
-    FailureGroup,
-    Validated,
-    best_rows,
-    failure_groups,
-    paid_rows,
-    recipe_in_words,
-    spread,
-    summary,
-    validated,
-)
-from nas_gym.store import Row, RunData
-
-__all__ = ["best_rows", "print_summary", "print_validations", "summary", "write_files"]
+from nas_gym.evaluators.metrics import ACCURACY, SIZES
+from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
 
 
-def print_summary(run: RunData, console: Console, top: int = 5) -> None:
-    """The same for a person: a table of the best architectures, the best one drawn in words."""
-    data = summary(run, top)
-    config = run.config
-    of = "" if config["budget"] is None else f" of {config['budget']}"
-    console.print(
-        f"run {run.name}: {run.status}, {data['requests']}{of} evaluations by "
-        f"{config['agent']['name']} in {config['space']['name']}",
-        soft_wrap=True,
-    )
-    console.print(
-        f"{data['evaluated']} evaluated in {data['child_seconds_paid']:.0f} s of child time, "
-        f"{data['memo_hits']} from memo ({data['child_seconds_saved']:.0f} s saved), "
-        f"{sum(data['failures'].values())} failed",
-        soft_wrap=True,
-    )
-    simulated = config.get("simulated", {})
-    if simulated.get("budget_seconds") is not None:
-        machines = simulated["simulated_workers"]
-        console.print(
-            f"{sum(row.seconds for row in run.rows):,.0f} seconds of training asked for, repeats "
-            f"counted again; the budget is {simulated['budget_seconds']:,g} simulated seconds on "
-            f"{machines} machine{'s'[: machines != 1]}",
-            soft_wrap=True,
-        )
-    for group in failure_groups(paid_rows(run)):
+def print_summary(found: Findings, console: Console, top: int = 5) -> None:
+    """Print what was asked, what it cost, the ``top`` best, and the best one drawn in words."""
+    _print_cost(found, console)
+    for group in found.failures:
         _print_failures(group, console)
-    if not data["best"]:
+    if not found.ranked:
         console.print("no architecture was evaluated without a failure")
         return
-    console.print(_best_table(data["best"]))
-    groups = validated(run)
-    if groups:
-        print_validations(run, groups, console)
+    console.print(_best_table(found, top))
+    if found.validations:
+        print_validations(found, found.validations, console)
     console.print("best architecture:")
-    console.print(_in_words(run, best_rows(run, 1)[0]), soft_wrap=True, markup=False)
+    console.print(_best_in_words(found), soft_wrap=True, markup=False)
 
 
-def print_validations(run: RunData, groups: Sequence[Validated], console: Console) -> None:
-    """A table of final trainings, one line an architecture and recipe, and why some failed."""
-    console.print(_validation_table(run, groups))
+def print_validations(found: Findings, groups: Sequence[Validated], console: Console) -> None:
+    """Print a table of final trainings, one line per architecture and recipe, and failures."""
+    console.print(_validation_table(found, groups))
     console.print("(mean ± standard deviation; no search has seen the test part)")
     for group in groups:
         for reason, count in group.failures.items():
@@ -74,10 +34,37 @@ def print_validations(run: RunData, groups: Sequence[Validated], console: Consol
             console.print(line, soft_wrap=True, markup=False)
 
 
+def _print_cost(found: Findings, console: Console) -> None:
+    """Print how many evaluations there were, and how long they took."""
+    config = found.config
+    of = "" if config["budget"] is None else f" of {config['budget']}"
+    console.print(
+        f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
+        f"{config['agent']['name']} in {config['space']['name']}",
+        soft_wrap=True,
+    )
+    paid, saved = (sum(row.seconds for row in rows) for rows in (found.paid, found.memo))
+    console.print(
+        f"{len(found.paid)} evaluated in {paid:.0f} s of child time, "
+        f"{len(found.memo)} from memo ({saved:.0f} s saved), "
+        f"{sum(len(group.rows) for group in found.failures)} failed",
+        soft_wrap=True,
+    )
+    simulated = config.get("simulated", {})
+    if simulated.get("budget_seconds") is not None:
+        machines = simulated["simulated_workers"]
+        console.print(
+            f"{sum(row.seconds for row in found.rows):,.0f} seconds of training asked for, repeats "
+            f"counted again; the budget is {simulated['budget_seconds']:,g} simulated seconds on "
+            f"{machines} machine{'s'[: machines != 1]}",
+            soft_wrap=True,
+        )
+
+
 def _print_failures(group: FailureGroup, console: Console) -> None:
-    """How often, why, and what is known of the first one."""
+    """Print how often they came, why, and what is known of the first one."""
     lines = [f"  {len(group.rows)} x {group.reason}"]
-    if group.reason.startswith("crashed ("):  # that is all there is
+    if group.reason.startswith("crashed ("):  # nothing more is known
         console.print(lines[0], soft_wrap=True, markup=False)
         return
     first = group.rows[0]
@@ -88,64 +75,48 @@ def _print_failures(group: FailureGroup, console: Console) -> None:
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
-def _in_words(run: RunData, row: Row) -> str:
+def _best_in_words(found: Findings) -> str:
     from nas_gym.search_spaces.rendering import genotype_as_text
 
-    return genotype_as_text(make("space", run.config["space"]), row.tokens)
+    return genotype_as_text(found.space, found.ranked[0].tokens)
 
 
-def _best_table(best: list[dict[str, Any]]) -> Table:
+def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
-    language = any(map(is_language, best))
-    figure, digits = ("perplexity", 2) if language else ("accuracy", 4)
-    for heading in ("rank", "reward", figure, "parameters", "multiply-adds", "s", "request"):
+    shown = (found.leading, *SIZES)
+    for heading in ("rank", "reward", *(metric.words for metric in shown), "s", "request"):
         table.add_column(heading, justify="right")
-    for row in best:
+    for rank, row in enumerate(found.ranked[:top], start=1):
         table.add_row(
-            str(row["rank"]),
-            f"{row['reward']:.{6 if language else 4}f}",  # 80 / perplexity ** 2 is small
-            f"{row[figure]:.{digits}f}" if figure in row else "-",
-            f"{row['parameters']:,.0f}" if "parameters" in row else "-",
-            f"{row['multiply_adds']:,.0f}" if "multiply_adds" in row else "-",
-            f"{row['seconds']:.1f}",
-            str(row["request"]),
+            str(rank),
+            format(row.reward, found.leading.reward_in_table),
+            *(metric.in_words(row.metrics.get(metric.name)) for metric in shown),
+            f"{row.seconds:.1f}",
+            str(row.number + 1),
         )
     return table
 
 
-def _validation_table(run: RunData, groups: Sequence[Validated]) -> Table:
-    recipes = [recipe_in_words(run, group.protocol) for group in groups]
+def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
+    leading = found.leading
     trained = all("recipe" in group.protocol for group in groups)
     title = "trained again with new seeds" if trained else "the table's means over its seeds"
-    if any(group.is_language for group in groups):
-        title += ", perplexities"
+    title += "" if leading == ACCURACY else f", {leading.plural}"
     table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
-    if set(recipes) != {AS_SEARCHED}:
+    recipes = [group.recipe_in_words for group in groups]
+    show_recipe = set(recipes) != {AS_SEARCHED}
+    if show_recipe:
         table.add_column("recipe")
     for group, recipe in zip(groups, recipes, strict=True):
-        cells = (
+        table.add_row(
             str(group.rank),
-            *_validated_figures(group),
+            leading.in_words(group.row.metrics.get(leading.name)),
+            spread(group.values(leading.name), leading.digits),
+            spread(group.values(leading.test_name), leading.digits),
             str(len(group.trainings)),
             str(sum(group.failures.values())),
+            *([recipe] if show_recipe else []),
         )
-        table.add_row(*cells, *([recipe] if len(table.columns) > len(cells) else []))
     return table
-
-
-def _validated_figures(group: Validated) -> tuple[str, str, str]:
-    """In the search, in the final trainings, on the test part."""
-    if group.is_language:
-        searched = group.row.metrics.get("perplexity")
-        return (
-            "-" if searched is None else f"{searched:.2f}",
-            spread(group.values("perplexity"), 2),
-            spread(group.values("test_perplexity"), 2),
-        )
-    return (
-        "-" if group.row.accuracy is None else f"{group.row.accuracy:.4f}",
-        spread(group.accuracies),
-        spread(group.test_accuracies),
-    )

@@ -1,4 +1,4 @@
-"""Go on with a recorded run where it was cut."""
+"""Continue a recorded run where it was cut."""
 
 import math
 from concurrent.futures import Executor
@@ -21,7 +21,7 @@ def resume(
     executor: Executor | None = None,
     watcher: Watcher | None = None,
 ) -> SearchResult:
-    """Go on with a recorded run where it was cut; its history is that of a run never cut.
+    """Continue a recorded run where it was cut; its history is that of a run never cut.
 
     Args:
         run: Its name.

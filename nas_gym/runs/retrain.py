@@ -1,31 +1,19 @@
-"""The final training of what a search has found, or its entry in a table."""
+"""What trains again what a search has found, or looks its entry up in a table."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
-from nas_gym.evaluators.trained.final import FinalLanguageTraining, FinalTraining
+from nas_gym.evaluators.trained.final import FINAL
 from nas_gym.registry import make
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.store import RunData
-from nas_gym.training.images.recipe import Recipe
-from nas_gym.training.text.recipe import LanguageRecipe
+from nas_gym.training.named import AnyRecipe
 
 if TYPE_CHECKING:
     from nas_gym.training.images.sources import Dataset
     from nas_gym.training.text.dataset import TextDataset
-
-
-# What trains again what an evaluator trained, and the options that it takes over from the run.
-FINAL: dict[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
-    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
-    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
-}
-
-
-AnyRecipe = str | Mapping[str, Any] | Recipe | LanguageRecipe
 
 
 def final_training(
@@ -33,8 +21,8 @@ def final_training(
     recipe: AnyRecipe | None = None,
     dataset: "str | Dataset | TextDataset | None" = None,
     folder: str | None = None,
-) -> FinalTraining | FinalLanguageTraining:
-    """What trains the architectures of ``run`` again; arguments and errors are ``validate``'s."""
+) -> Any:
+    """Make what trains the architectures of ``run`` again; see ``validate`` for the arguments."""
     protocol = run.config.get("protocol") or {}
     spec = run.config["evaluator"]
     if protocol.get("evaluator") not in FINAL:
@@ -59,7 +47,7 @@ def final_training(
     return evaluator
 
 
-def _recipe_of_run(run: RunData, kind: type[Recipe] | type[LanguageRecipe]) -> Any:
+def _recipe_of_run(run: RunData, kind: type) -> Any:
     try:
         return kind(**run.config["protocol"]["recipe"])
     except TypeError as error:
@@ -69,8 +57,8 @@ def _recipe_of_run(run: RunData, kind: type[Recipe] | type[LanguageRecipe]) -> A
         ) from error
 
 
-def _check_data(run: RunData, evaluator: FinalTraining | FinalLanguageTraining) -> None:
-    """Raise InvalidDataset where the data is not what the run was searched on, bit for bit."""
+def _check_data(run: RunData, evaluator: Any) -> None:
+    """Raise InvalidDataset unless the data is what the run was searched on, bit for bit."""
     recorded = run.config["protocol"]
     try:
         fingerprint = evaluator.data.fingerprint
@@ -88,13 +76,13 @@ def _check_data(run: RunData, evaluator: FinalTraining | FinalLanguageTraining) 
         )
 
 
-def _places(evaluator: FinalTraining | FinalLanguageTraining) -> str:
-    """The options that say where the data of a run lies."""
+def _places(evaluator: Any) -> str:
+    """Return the options that say where the data of a run lies."""
     return "--dataset or --folder" if hasattr(evaluator, "folder") else "--dataset"
 
 
 def table_of(run: RunData) -> TabularEvaluator | None:
-    """The table that answered the run's requests; None where its evaluator is no table."""
+    """Return the table that answered the run's requests; None if its evaluator is no table."""
     if "seeds" not in (run.config.get("protocol") or {}):
         return None
     space = make("space", run.config["space"])
@@ -103,7 +91,9 @@ def table_of(run: RunData) -> TabularEvaluator | None:
 
 
 def look_up(run: RunData, table: TabularEvaluator, best: int) -> list[Validation]:
-    """Mean accuracies over all seeds, validation and test, of the run's best architectures.
+    """Look up the mean accuracies, validation and test, of the run's best architectures.
+
+    They are means over all seeds of the table.
 
     Args:
         run: From ``load_run``.

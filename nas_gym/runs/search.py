@@ -1,10 +1,12 @@
-"""``search`` and ``resume``: an agent, an environment and a record put together."""
+"""``search``: an agent, an environment and a record put together."""
 
 import logging
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.agent import Agent
 from nas_gym.envs.recorder import Answer, Records, Watcher
@@ -12,8 +14,9 @@ from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
-from nas_gym.runs.config import _configuration, _protocol, _unwrapped, checked_run_name
+from nas_gym.runs.config import checked_run_name, configuration, protocol_of, unwrapped
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecord, start_run
 from nas_gym.store.location import resume_command
@@ -25,14 +28,14 @@ TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless th
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a search found; every request in the agent's order."""
+    """The result of a search: every request in the agent's order."""
 
     run: str | None  # name in the store, if it was recorded
     answers: tuple[Answer, ...] = field(repr=False)
     simulated_seconds: float = 0.0  # on the simulated clock
 
     def best(self, count: int = 1) -> list[Answer]:
-        """The ``count`` different architectures with the highest rewards, best first."""
+        """Return the ``count`` different architectures with the highest rewards, best first."""
         unique: dict[str, Answer] = {}
         for answer in sorted(self.answers, key=lambda a: -a.reward):  # stable: the first of equals
             if answer.evaluation.failure is None:
@@ -70,13 +73,13 @@ def search(
         evaluator: HOW GOOD it is; by default what is usual for the space.
         agent: Who searches.
         budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
-            where there is a budget of seconds.
-        num_envs: Architectures a batch; the agent's ``batch_size`` by default.
+            if there is a budget of seconds.
+        num_envs: Architectures per batch; the agent's ``batch_size`` by default.
         reward: What the agent maximises; by default what is usual for the space.
         seed: Seeds the agent, >= 0.
         child_seed: From it and an architecture's key every child's seed follows, >= 0; ``seed`` by
-            default. Runs of one store, space, data set and recipe share what they train where
-            this seed is the same.
+            default. Runs of one store, space, data set and recipe share what they train if this
+            seed is the same.
         run: Name under which the run is recorded in ``store``; None keeps nothing on disk.
         resume: Go on with the run of this name where it was cut, if there is one: it asks for the
             same architectures again, and what was answered is answered from the record.
@@ -89,7 +92,7 @@ def search(
         store: The results database: a SQLite file, or the URL of a PostgreSQL server.
         watcher: Told of every evaluation and request, after they are recorded.
         budget_seconds: Simulated seconds: those that the evaluations report (a table's training
-            times), a repeat's again; the batch in which they run out is still evaluated.
+            times), counted again for a repeat; the batch in which they run out is still evaluated.
         simulated_workers: Machines that train a batch side by side on the simulated clock.
 
     Returns:
@@ -110,10 +113,10 @@ def search(
     made_agent: Agent = make("agent", agent)
     if budget is None and budget_seconds is None:
         budget = BUDGET
-    child_seed = seed if child_seed is None else child_seed
-    for name, value in (("seed", seed), ("child_seed", child_seed)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InvalidOption(f"the {name} is {value!r}: give a whole number of 0 or more")
+    seed = check("seed", seed, Annotated[int, Ge(0)])
+    child_seed = (
+        seed if child_seed is None else check("child_seed", child_seed, Annotated[int, Ge(0)])
+    )
     env = NASVectorEnv(
         made_space,
         in_workers(
@@ -133,14 +136,14 @@ def search(
     )
     record = None
     if run is not None:
-        told = _unwrapped(made_evaluator)
-        config = _configuration(made_space, told, made_agent, made_reward, env)
+        told = unwrapped(made_evaluator)
+        config = configuration(made_space, told, made_agent, made_reward, env)
         record = start_run(
             store,
             checked_run_name(run),
             config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
             resume=resume,
-            protocol=_protocol(config, made_space, told),
+            protocol=protocol_of(config, made_space, told),
             env_spec=env_spec_of(config) if config["restorable"] else None,
             session=session() | {"workers": workers},
         )

@@ -1,37 +1,37 @@
 """Final validation: the best of a run trained again with new seeds, then measured on the test part.
 
 The only place that opens the test part, and it opens it for architectures that are chosen already.
-Of a table the test figures are looked up.
+For a table the test figures are looked up.
 """
 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+
+from annotated_types import Ge
 
 from nas_gym.envs.ledger import child_seed
-from nas_gym.errors import (
-    InvalidOption,
-    InvalidSpace,
-    InvalidTokens,
-    StoreError,
-)
+from nas_gym.errors import InvalidSpace, InvalidTokens, StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
+from nas_gym.evaluators.metrics import ACCURACY, Metric, leading_metric
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.options import check
 from nas_gym.runs.findings import best_rows, protocol_text
-from nas_gym.runs.retrain import AnyRecipe, final_training, look_up, table_of
+from nas_gym.runs.retrain import final_training, look_up, table_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
+from nas_gym.training.named import AnyRecipe
 
 if TYPE_CHECKING:
     from nas_gym.training.images.sources import Dataset
     from nas_gym.training.text.dataset import TextDataset
 
 RETRIED = ("timeout", "crashed", "out of memory")  # failures that other limits may spare a child
-METRICS = ("perplexity", "bits_per_character", "test_perplexity", "test_bits_per_character")
+_Count = Annotated[int, Ge(1)]
 
 
 class Planned(NamedTuple):
@@ -57,7 +57,7 @@ def validate(
 ) -> list[Validation]:
     """Train the best architectures of a run again and measure them on the test part.
 
-    Which ones is settled before anything is trained, and a test accuracy is taken only when its
+    Which ones is settled before anything is trained, and a test figure is taken only when its
     training is over. Seeds follow from the run's seed, the architecture and the number of the
     repeat. Trainings that ``run.validations`` has are not done again, so a validation that was cut
     goes on where it was when it is asked for again; only a training that failed for want of time
@@ -68,9 +68,9 @@ def validate(
             test accuracies, which are then looked up.
         best: Different architectures with the highest rewards, >= 1; all if there are fewer.
         repeats: Trainings of each, >= 1.
-        recipe: How; a name, ``{"name": …}`` with fields to replace, or a ``Recipe``
-            (``LanguageRecipe`` for language models). As in the search by default.
-        dataset: The run's data set, where it lies elsewhere now or was given as an object.
+        recipe: How; a name, ``{"name": …}`` with fields to replace, or a recipe of the kind that
+            the run had. As in the search by default.
+        dataset: The run's data set, if it lies elsewhere now or was given as an object.
         folder: Where the files of a named data set lie now.
         workers: Processes that train; 0 trains in this one. The calling script then needs
             ``if __name__ == "__main__":``.
@@ -93,7 +93,7 @@ def validate(
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
     evaluator = final_training(run, recipe, dataset, folder)
-    protocol = evaluator.protocol
+    protocol, leading = evaluator.protocol, leading_metric(evaluator)
     done = _recorded(run, protocol)
     missing = [p for p in planned if (p.row.key, p.seed) not in done]
     jobs = [_job(evaluator.space, p) for p in missing]
@@ -107,7 +107,8 @@ def validate(
     try:
         for evaluation in spread_out.evaluate(jobs, [p.seed for p in missing]):
             row, seed = asked[evaluation.architecture.key]
-            done[row.key, seed] = validation = _validation(evaluation, row, seed, protocol)
+            validation = _validation(evaluation, row, seed, protocol, leading)
+            done[row.key, seed] = validation
             if save is not None:
                 save(validation)
             finished += 1
@@ -120,7 +121,7 @@ def validate(
 def _look_up(
     run: RunData, table: TabularEvaluator, best: int, save: Callable[[Validation], None] | None
 ) -> list[Validation]:
-    check_count("best", best)
+    best = check("best", best, _Count)
     validations = look_up(run, table, best)
     for validation in validations:
         if save is not None and validation not in run.validations:
@@ -129,14 +130,13 @@ def _look_up(
 
 
 def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
-    """What ``validate`` trains: the ``best`` architectures, ``repeats`` times each, by rank.
+    """Plan what ``validate`` trains: the ``best`` architectures by rank, ``repeats`` times each.
 
     Raises:
         InvalidOption: A number below 1.
         StoreError: The run has no architecture that was evaluated without a failure.
     """
-    check_count("best", best)
-    check_count("repeats", repeats)
+    best, repeats = check("best", best, _Count), check("repeats", repeats, _Count)
     rows = best_rows(run, best)
     if not rows:
         raise StoreError(
@@ -147,14 +147,8 @@ def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
     return [Planned(row, seed) for row in rows for seed in _new_seeds(run, row.key, used, repeats)]
 
 
-def check_count(name: str, value: object) -> None:
-    """Raise InvalidOption where ``value`` is no whole number of 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidOption(f"{name} is {value!r}: give a whole number of 1 or more")
-
-
 def _new_seeds(run: RunData, key: str, used: set[int], repeats: int) -> list[int]:
-    """The first ``repeats`` seeds of an architecture's final trainings; none is in ``used``."""
+    """Return the first ``repeats`` seeds of an architecture's trainings; none is in ``used``."""
     seeds: dict[int, None] = {}
     for times in count():
         seed = child_seed(run.config["seed"], f"validation:{key}", times)
@@ -166,14 +160,14 @@ def _new_seeds(run: RunData, key: str, used: set[int], repeats: int) -> list[int
 
 
 def _recorded(run: RunData, protocol: Mapping[str, Any]) -> dict[tuple[str, int], Validation]:
-    """The run's final trainings under ``protocol`` that stand, by key and seed."""
+    """Return the run's final trainings under ``protocol`` that stand, by key and seed."""
     text = protocol_text(protocol)
     same = (v for v in run.validations if protocol_text(v.protocol) == text)
     return {(v.key, v.seed): v for v in same if v.failure not in RETRIED}
 
 
 def _job(space: SearchSpace[Any], planned: Planned) -> Architecture[Any]:
-    """The architecture to train, with a key of its own, by which its result is known again."""
+    """Return the architecture to train, under a key of its own that tells its result apart."""
     row, seed = planned
     try:
         architecture = architecture_of(space, row.tokens)
@@ -193,20 +187,22 @@ def _text(genotype: Any) -> str:
 
 
 def _validation(
-    evaluation: Evaluation, row: Row, seed: int, protocol: Mapping[str, Any]
+    evaluation: Evaluation, row: Row, seed: int, protocol: Mapping[str, Any], leading: Metric
 ) -> Validation:
     metrics, failure = evaluation.metrics, evaluation.failure
-    if failure is None and "test_accuracy" not in metrics:
+    if failure is None and leading.test_name not in metrics:
         failure = "diverged"  # on the test part
+    more = [metric for metric in leading.shown if metric != ACCURACY]
+    kept = [*(metric.name for metric in more), *(metric.test_name for metric in more)]
     return Validation(
         key=row.key,
         tokens=row.tokens,
         seed=seed,
-        accuracy=metrics["accuracy"] if failure is None else None,
-        test_accuracy=metrics["test_accuracy"] if failure is None else None,
+        accuracy=metrics.get(ACCURACY.name) if failure is None else None,
+        test_accuracy=metrics.get(ACCURACY.test_name) if failure is None else None,
         seconds=evaluation.seconds,
         failure=failure,
         detail=evaluation.detail,
         protocol=protocol,
-        metrics={n: metrics[n] for n in METRICS if n in metrics} if failure is None else {},
+        metrics={n: metrics[n] for n in kept if n in metrics} if failure is None else {},
     )

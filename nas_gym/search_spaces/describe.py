@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.networks.task import LanguageTask, Task
+from nas_gym.networks.task_kinds import kind_of
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
@@ -13,51 +13,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Part:
-    """One row of the table of a network for images: a stem, a cell, a classifier."""
-
-    name: str  # e.g. "normal3"
-    parameters: int  # trainable
-    channels: int  # of its output
-    height: int  # of its output, pixels; 1 after a classifier
-    width: int
-
-
-@dataclass(frozen=True)
-class LanguagePart:
-    """One row of the table of a language model: the embedding, a layer of cells, the decoder."""
-
-    name: str  # e.g. "layer0"
-    parameters: int  # trainable; tied weights count where they come first
-    units: int  # values that it gives for a word or character
-
-
-@dataclass(frozen=True)
 class Description:
-    """What ``describe`` found."""
+    """A network's size in all and by part, as ``describe`` found it."""
 
     parameters: int  # trainable, of the whole network
-    # Of one example (a language model: of one word or character), in convolutions and matrix
-    # products; no auxiliary classifier.
+    # Of one example, in convolutions and matrix products; no auxiliary classifier.
     multiply_adds: int
-    # In the order of the network; the auxiliary classifier is one.
-    parts: tuple[Part, ...] | tuple[LanguagePart, ...]
+    # Rows of ``nas_gym.networks.task_kinds``, in the order of the network; the auxiliary classifier
+    # is one.
+    parts: tuple[Any, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The same as JSON data."""
+        """Return the same as JSON data."""
         return {**asdict(self), "parts": [asdict(part) for part in self.parts]}
 
 
-def describe(
-    genotype: Any, task: Task | LanguageTask, space: NetworkSpace[Any] | None = None
-) -> Description:
+def describe(genotype: Any, task: Any, space: NetworkSpace[Any] | None = None) -> Description:
     """Count the parameters and multiply-adds of the network of ``genotype``, in all and by part.
 
     Takes about a second and no memory for networks of any size.
 
     Args:
         genotype: A genotype of ``space``.
-        task: Shape of the images, or vocabulary of the text, and size of the network.
+        task: What the network is built for and how large, e.g. ``nas_gym.networks.task.Task``.
         space: Says how the network is built; NASNet's by default.
 
     Raises:
@@ -79,30 +57,23 @@ def describe(
         )
         for name, module in modules.items()
     ]
-    if isinstance(task, LanguageTask):
-        multiply_adds = count_multiply_adds(network, (1,), torch.int64)  # one word
-    else:
-        multiply_adds = count_multiply_adds(network, (task.channels, task.height, task.width))
+    kind = kind_of(task)
+    shape, dtype = kind.example(task)
+    multiply_adds = count_multiply_adds(network, shape, getattr(torch, dtype))
     for hook in hooks:
         hook.remove()
-    parameters = _own_parameters(modules)
-    parts: tuple[Part, ...] | tuple[LanguagePart, ...]
-    if isinstance(task, LanguageTask):
-        parts = tuple(LanguagePart(n, parameters[n], shapes.get(n, (0,))[-1]) for n in modules)
-    else:
-        unseen = (1, task.classes)  # an auxiliary classifier's, which evaluation leaves out
-        sizes = {name: (*shapes.get(name, unseen), 1, 1)[1:4] for name in modules}
-        parts = tuple(Part(name, parameters[name], *sizes[name]) for name in modules)
+    own = _own_parameters(modules)
+    parts = tuple(kind.part(task, name, own[name], shapes.get(name)) for name in modules)
     return Description(count_parameters(network), multiply_adds, parts)
 
 
 def _shape(output: Any) -> tuple[int, ...]:
-    """Of what a module gives; a recurrent layer gives its state as well."""
+    """Return the shape of what a module gives; a recurrent layer gives its state as well."""
     return tuple((output[0] if isinstance(output, tuple) else output).shape)
 
 
 def _own_parameters(modules: "dict[str, nn.Module]") -> dict[str, int]:
-    """Trainable parameters of each module that none before it has."""
+    """Count the trainable parameters of each module that none before it has."""
     seen: set[int] = set()
     counts = {}
     for name, module in modules.items():
@@ -113,7 +84,7 @@ def _own_parameters(modules: "dict[str, nn.Module]") -> dict[str, int]:
 
 
 def _parts(network: "nn.Module") -> Iterator[tuple[str, "nn.Module"]]:
-    """The network's direct children, and those of its collections, by name."""
+    """Yield the network's direct children, and those of its collections, by name."""
     from torch import nn
 
     for name, child in network.named_children():

@@ -32,11 +32,13 @@ class SearchSpace(Protocol[G_co]):
     masks come from a table), ``answers(genotype)`` (the option picked for each name: makes
     ``tokens_of`` work), ``canonical_key(genotype)`` (equal for designs that compute the same
     function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one),
-    ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default), ``branching``
-    (the kinds of choices on whose picks the names and options of later ones depend: the masks of
-    long conditional spaces then come from tables, too), ``set_selection`` (the kind of choices
-    ``part3.kind1``, options (False, True), last in their part, that say whether an earlier part of
-    the same name is an input of this one: the LSTM agents score them by attention).
+    ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default),
+    ``task_options`` (the fields of the task that its networks take; by default those of
+    ``nas_gym.networks.task_kinds``), ``builds`` (what its networks are, in a few words),
+    ``branching`` (the kinds of choices on whose picks the names and options of later ones depend:
+    the masks of long conditional spaces then come from tables, too), ``set_selection`` (the kind of
+    choices ``part3.kind1``, options (False, True), last in their part, that say whether an earlier
+    part of the same name is an input of this one: the LSTM agents score them by attention).
     """
 
     @property

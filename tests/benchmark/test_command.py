@@ -184,6 +184,15 @@ def test_bad_input_gets_one_clear_sentence(
     assert message in shown.err.splitlines()[-1]
     assert shown.err.splitlines()[-1].startswith("nas-gym: ")
     assert not Path("benchmarks").exists()
+    assert not Path("runs").exists()
+
+
+def test_results_go_to_the_folder_of_the_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--agents", "random-search", "--datasets", "cifar10", "--seeds", "2")
+    command = ("benchmark", "rl-vs-evolution", *options, "--budget", "3", "--workers", "1")
+    assert run(*command) == 0
+    assert Path("runs/benchmarks/rl-vs-evolution-part/table.md").is_file()
+    assert "kept in runs/benchmarks/rl-vs-evolution-part" in capsys.readouterr().err
 
 
 def test_agents_are_compared_with_the_evolution_that_is_there() -> None:

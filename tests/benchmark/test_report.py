@@ -1,18 +1,14 @@
-"""Pages and figures, from results with known answers; the README's section is the results'."""
+"""Pages and figures, from results with known answers."""
 
-import csv
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks import run as experiments
 from nas_gym.benchmark.figures import draw_figures, style_of
 from nas_gym.benchmark.outcomes import write_csv
-from nas_gym.benchmark.reference import reference_page
-from nas_gym.benchmark.report import MARKS, pages, readme_section, report_data, with_section
+from nas_gym.benchmark.report import pages, report_data
 from nas_gym.benchmark.results import Results, read_results
 from nas_gym.benchmark.verdict import (
     against_yardstick,
@@ -22,7 +18,6 @@ from nas_gym.benchmark.verdict import (
 )
 from nas_gym.errors import StoreError
 
-ROOT = Path(__file__).parents[2]
 AGENTS = {
     "random-search": ("other", 91.0),
     "regularized-evolution": ("evolution", 91.3),
@@ -107,13 +102,6 @@ def test_the_pages(results: Results) -> None:
     assert list(made) == ["table.md", "verdict.md"]
     assert "| strong-rl | RL | 1." in made["table.md"]
     assert "Is an RL agent better than regularized-evolution?" in made["verdict.md"]
-    assert reference_page(results) is None
-    page = reference_page(replace(results, suite={**results.suite, "name": "reference-points"}))
-    assert page is not None
-    assert "| random search (`random-search`) | 150 | 91.09 |" in page
-    section = readme_section(results, "folder")
-    assert "| `strong-rl` | RL |" in section
-    assert "RL better than regularized-evolution, best observed?** Yes, on every" in section
     json.dumps(report_data(results), allow_nan=False)
 
 
@@ -124,42 +112,6 @@ def test_figures_are_small_and_lines_differ(results: Results, tmp_path: Path) ->
     assert len(set(styles)) == len(styles)
 
 
-def test_a_section_goes_between_its_marks() -> None:
-    page = f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n"
-    new = with_section(page, "new")
-    assert new == f"before\n{MARKS[0]}\nnew\n{MARKS[1]}\nafter\n"
-    assert with_section(new, "new") == new
-    with pytest.raises(StoreError, match="needs one line"):
-        with_section("no marks", "new")
-
-
 def test_results_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="run the benchmark first"):
         read_results(tmp_path)
-
-
-COMMITTED = ROOT / "benchmarks" / "results" / "rl-vs-evolution"
-
-
-@pytest.mark.skipif(not COMMITTED.exists(), reason="the whole suite was not run yet")
-@pytest.mark.slow
-def test_all_pages_are_the_committed_results() -> None:
-    for page, section in experiments.shown_sections().items():
-        text = page.read_text(encoding="utf-8")
-        assert with_section(text, section) == text
-    for name, text in pages(read_results(COMMITTED)).items():
-        assert (COMMITTED / name).read_text(encoding="utf-8") == text
-    with (COMMITTED / "results.csv").open(newline="") as stream:
-        assert len(list(csv.DictReader(stream))) >= 600
-
-
-def test_experiments_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
-    assert experiments.main([]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    names = [line.split()[0] for line in lines]
-    assert {"rl-vs-evolution", "recording", "reinforce-defaults"} <= set(names)
-    assert not {"measure", "run"} & set(names)
-    assert all(len(line.split()) > 4 for line in lines)
-    assert experiments.main(["recordin"]) == 2
-    assert "did you mean 'recording'" in capsys.readouterr().err
-    assert experiments.main(["recording", "--help"]) == 0

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import nas_gym
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.landscapes import Landscape
-from nas_gym.runs.findings import summary
+from nas_gym.runs.findings import Findings, summary
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
 from nas_gym.store.schema import EVALUATIONS
@@ -87,7 +87,7 @@ def test_two_processes_share_and_train_nothing_twice(tmp_path: Path) -> None:
     evolution = alone("regularized-evolution", tmp_path)
     expected = {"one": evolution, "same": evolution, "other": alone("random-search", tmp_path)}
     assert set(done) == {(key, seed) for rows in expected.values() for _, key, seed, _ in rows}
-    reports = {run: summary(load_run(run, store)) for run in expected}
+    reports = {run: summary(Findings.of(load_run(run, store))) for run in expected}
     for run, rows in expected.items():
         assert history(run, store) == rows
         assert reports[run]["requests"] == BUDGET

@@ -12,7 +12,7 @@ from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.export import document, export, write_files
-from nas_gym.runs.findings import best_rows
+from nas_gym.runs.findings import Findings, best_rows
 from nas_gym.runs.validate import validate
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell.genotype import genotype_from_json
@@ -61,7 +61,7 @@ def read(path: str | Path) -> Any:
 
 def test_the_card_says_what_was_recorded(found: RunData) -> None:
     row = best_rows(found, 2)[1]
-    card = card_of(found, row, 2)
+    card = card_of(Findings.of(found), row, 2)
     assert (card["run"], card["rank"], card["request"]) == ("found", 2, row.number + 1)
     for name in ("parameters", "multiply_adds", "accuracy", "final_accuracy"):
         assert card[name] == row.metrics[name]
@@ -78,21 +78,21 @@ def test_the_card_says_what_was_recorded(found: RunData) -> None:
 
 def test_the_card_has_the_final_validations(validated_run: RunData) -> None:
     best, second = best_rows(validated_run, 2)
-    card = card_of(validated_run, best, 1)
+    card = card_of(Findings.of(validated_run), best, 1)
     (validation,) = card["validations"]
     trainings = validated_run.validations
     assert validation["accuracies"] == [v.accuracy for v in trainings]
     assert validation["test_accuracies"] == [v.test_accuracy for v in trainings]
     assert card["seeds"]["validation"] == [v.seed for v in trainings]
-    assert card_of(validated_run, second, 2)["validations"] == []
+    assert card_of(Findings.of(validated_run), second, 2)["validations"] == []
     failed = replace(trainings[0], seed=1, accuracy=None, test_accuracy=None, failure="timeout")
     run = replace(validated_run, validations=(failed, *trainings))
-    assert card_of(run, best, 1)["failures"] == ["timeout"]
+    assert card_of(Findings.of(run), best, 1)["failures"] == ["timeout"]
 
 
 def test_the_card_for_people(validated_run: RunData) -> None:
     best, second = best_rows(validated_run, 2)
-    page = card_as_markdown(card_of(validated_run, best, 1), drawing="best-1.svg")
+    page = card_as_markdown(card_of(Findings.of(validated_run), best, 1), drawing="best-1.svg")
     assert page.startswith("# Architecture 1 of run found\n")
     assert "![The architecture, drawn](best-1.svg)" in page
     assert f"| parameters | {best.metrics['parameters']:,.0f} |" in page
@@ -100,27 +100,27 @@ def test_the_card_for_people(validated_run: RunData) -> None:
     assert "| epochs | 1 |" in page
     assert f"| child seeds in the search | {best.seed} |" in page
     assert "recipe (quick, epochs 1, filters 2" in page
-    page = card_as_markdown(card_of(validated_run, second, 2))
+    page = card_as_markdown(card_of(Findings.of(validated_run), second, 2))
     assert "| test accuracy | not measured: `nas-gym validate found` does |" in page
 
 
 def test_a_failure_cannot_break_the_table(found: RunData) -> None:
     row = best_rows(found, 1)[0]
     failed = Validation(row.key, row.tokens, 1, None, None, 1.0, "error: E: a|b\n# c", None, {})
-    page = card_as_markdown(card_of(replace(found, validations=(failed,)), row, 1))
+    page = card_as_markdown(card_of(Findings.of(replace(found, validations=(failed,))), row, 1))
     assert "| failed trainings of this architecture | error: E: a\\|b # c |" in page
 
 
 def test_the_files_are_those_of_the_report(validated_run: RunData, tmp_path: Path) -> None:
-    files = export(validated_run, 2, tmp_path / "deep" / "out")
+    files = export(Findings.of(validated_run), 2, tmp_path / "deep" / "out")
     endings = ("json", "md", "png", "svg")
     assert {file.name for file in files} == {f"best-{i}.{e}" for i in (1, 2) for e in endings}
     for rank, row in enumerate(best_rows(validated_run, 2), start=1):
         saved = read(tmp_path / "deep" / "out" / f"best-{rank}.json")
-        assert saved == json.loads(json.dumps(document(validated_run, row, rank)))
+        assert saved == json.loads(json.dumps(document(Findings.of(validated_run), row, rank)))
         assert genotype_from_json(saved["architecture"]) == decode(SPACE, saved["tokens"])
         assert saved["task"] == validated_run.config["protocol"]["task"]
-    write_files(validated_run, tmp_path / "report", top=2)
+    write_files(Findings.of(validated_run), tmp_path / "report", top=2)
     for file in files:
         assert file.read_bytes() == (tmp_path / "report" / file.name).read_bytes()
 
@@ -128,7 +128,7 @@ def test_the_files_are_those_of_the_report(validated_run: RunData, tmp_path: Pat
 def test_an_export_can_be_described_and_trained(
     found: RunData, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    export(found, 1, "out")
+    export(Findings.of(found), 1, "out")
     saved = read("out/best-1.json")
     assert command("describe", "out/best-1.json", "--json") == 0
     described = json.loads(capsys.readouterr().out)
@@ -141,7 +141,7 @@ def test_any_space_and_evaluator() -> None:
     space = LayerChain(max_depth=1)  # nothing of nas-gym's draws or describes it
     nas_gym.search(space, Landscape(space), "random-search", budget=4, run="own", store=STORE)
     run = load_run("own", STORE)
-    files = export(run, 2, "out")
+    files = export(Findings.of(run), 2, "out")
     assert len(files) == 8
     card = read("out/best-1.json")["card"]
     assert card["recipe"] is None
@@ -151,12 +151,12 @@ def test_any_space_and_evaluator() -> None:
 
 def test_what_cannot_be_exported(found: RunData) -> None:
     with pytest.raises(InvalidOption, match="best is 0"):
-        export(found, 0, "out")
+        export(Findings.of(found), 0, "out")
     with pytest.raises(StoreError, match="nothing to export"):
-        export(replace(found, rows=(), unanswered=()), 1, "out")
+        export(Findings.of(replace(found, rows=(), unanswered=())), 1, "out")
     Path("out/best-1.json").mkdir(parents=True)
     with pytest.raises(StoreError, match=r"cannot write to out/best-1\.json"):
-        export(found, 1, "out")
+        export(Findings.of(found), 1, "out")
 
 
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:

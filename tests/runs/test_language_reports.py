@@ -15,7 +15,7 @@ from nas_gym.networks.task import LanguageTask
 from nas_gym.registry import make
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.export import document
-from nas_gym.runs.findings import best_rows, recipe_in_words, summary, validated
+from nas_gym.runs.findings import Findings, best_rows, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.runs.validate import validate
@@ -56,7 +56,7 @@ def test_the_report_shows_perplexities(found: RunData) -> None:
     perplexities = [row.metrics["perplexity"] for row in best]
     assert perplexities == sorted(perplexities)
     console = Console(width=120, record=True)
-    print_summary(found, console)
+    print_summary(Findings.of(found), console)
     shown = console.export_text()
     assert "perplexity" in shown
     assert "accuracy" not in shown
@@ -69,7 +69,7 @@ def test_the_report_shows_perplexities(found: RunData) -> None:
 
 
 def test_the_summary_has_the_metrics_of_the_validations(found: RunData) -> None:
-    data = summary(found)
+    data = summary(Findings.of(found))
     assert json.loads(json.dumps(data, allow_nan=False)) == data
     (group,) = data["validations"]
     for name in (
@@ -87,7 +87,7 @@ def test_the_summary_has_the_metrics_of_the_validations(found: RunData) -> None:
 def test_a_failed_final_training_has_no_metrics(found: RunData) -> None:
     first, second = found.validations
     failed = replace(second, accuracy=None, test_accuracy=None, failure="diverged", metrics={})
-    (group,) = validated(replace(found, validations=(first, failed)))
+    (group,) = Findings.of(replace(found, validations=(first, failed))).validations
     assert group.values("perplexity") == [first.metrics["perplexity"]]
     assert group.to_json()["metrics"]["test_perplexity"]["std"] is None
     assert group.failures == {"diverged": 1}
@@ -95,8 +95,8 @@ def test_a_failed_final_training_has_no_metrics(found: RunData) -> None:
 
 def test_the_card_shows_perplexity_and_bits_per_character(found: RunData) -> None:
     row, other = best_rows(found, 2)
-    card = card_of(found, row, 1)
-    page = card_as_markdown(card)
+    card = card_of(Findings.of(found), row, 1)
+    page = card_as_markdown(card, Findings.of(found).leading)
     assert f"| validation perplexity in the search | {row.metrics['perplexity']:.2f} |" in page
     bits = row.metrics["bits_per_character"]
     assert f"| validation bits per character in the search | {bits:.4f} |" in page
@@ -104,19 +104,21 @@ def test_the_card_shows_perplexity_and_bits_per_character(found: RunData) -> Non
     assert "| multiply-adds of one word or character |" in page
     assert "accuracy" not in page
     assert json.loads(json.dumps(card, allow_nan=False)) == card
-    page = card_as_markdown(card_of(found, other, 2))
+    page = card_as_markdown(card_of(Findings.of(found), other, 2), Findings.of(found).leading)
     assert "| test perplexity | not measured: `nas-gym validate talk` does |" in page
 
 
 def test_recipes_for_text_have_names(found: RunData) -> None:
     protocol = {"recipe": LANGUAGE_RECIPES["zoph2016-ptb"].to_json()}
-    assert recipe_in_words(found, protocol) == "zoph2016-ptb"
+    trained = replace(found.validations[0], protocol=protocol)
+    (group,) = Findings.of(found).groups_of([trained])
+    assert group.recipe_in_words == "zoph2016-ptb"
 
 
 def test_an_exported_cell_is_described_at_its_size(found: RunData, tmp_path: Path) -> None:
     for rank, row in enumerate(best_rows(found, 3), start=1):
         file = tmp_path / f"best-{rank}.json"
-        file.write_text(json.dumps(document(found, row, rank)))
+        file.write_text(json.dumps(document(Findings.of(found), row, rank)))
         genotype, space, task, _ = find(str(file), None)
         assert isinstance(task, LanguageTask)
         assert space == SPACE

@@ -11,14 +11,19 @@ from nas_gym.errors import NASGymError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.runs.export import write_files
-from nas_gym.runs.findings import summary
-from nas_gym.runs.report import best_rows, print_summary
+from nas_gym.runs.findings import Findings, best_rows
+from nas_gym.runs.findings import summary as summary_of
+from nas_gym.runs.report import print_summary
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell.genotype import genotype_from_json
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, load_run
 from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.spaces import LayerChain
+
+
+def summary(run: RunData, top: int = 5) -> dict[str, Any]:
+    return summary_of(Findings.of(run), top)
 
 
 def recorded(folder: Path, space: Any, rate: float = 0.3, budget: int = 40) -> RunData:
@@ -91,7 +96,7 @@ def test_errors_of_one_type_are_one_group(tmp_path: Path) -> None:
         "first_detail": trace,
     }
     console = Console(width=100, record=True)
-    print_summary(run, console)
+    print_summary(Findings.of(run), console)
     shown = console.export_text()
     assert "3 x error: ValueError" in shown
     assert "the first, request 1: error: ValueError: no room for 7 [channels]" in shown
@@ -110,7 +115,7 @@ def test_the_cost_is_shown(tmp_path: Path) -> None:
     assert data["child_seconds_paid"] == 2.0 * (40 - memo)
     assert data["child_seconds_saved"] == 2.0 * memo
     console = Console(width=100, record=True)
-    print_summary(run, console)
+    print_summary(Findings.of(run), console)
     shown = console.export_text()
     assert f"{40 - memo} evaluated in {80 - 2 * memo} s of child time" in shown
     assert f"{memo} from memo ({2 * memo} s saved), 0 failed" in shown
@@ -148,7 +153,7 @@ def test_final_validations_are_shown_apart(tmp_path: Path) -> None:
     assert second["test_accuracy_std"] is None
     assert json.loads(json.dumps(summary(run), allow_nan=False)) == summary(run)
     console = Console(width=120, record=True)
-    print_summary(run, console)
+    print_summary(Findings.of(run), console)
     shown = console.export_text()
     assert "final validation: trained again with new seeds" in shown
     assert "0.5000 ± 0.3536" in shown
@@ -159,7 +164,7 @@ def test_final_validations_are_shown_apart(tmp_path: Path) -> None:
 
 def test_the_files_show_the_best(tmp_path: Path) -> None:
     run = recorded(tmp_path, NASNetCell(blocks=2))
-    files = write_files(run, tmp_path / "out")
+    files = write_files(Findings.of(run), tmp_path / "out")
     assert all(file.stat().st_size > 500 for file in files)
     saved = json.loads((tmp_path / "out" / "best-1.json").read_text())
     best = best_rows(run, 1)[0]
@@ -170,11 +175,11 @@ def test_the_files_show_the_best(tmp_path: Path) -> None:
 def test_words_for_a_run_in_which_everything_failed(tmp_path: Path) -> None:
     run = recorded(tmp_path, NASNetCell(blocks=1), rate=1.0, budget=5)
     console = Console(width=100, record=True)
-    print_summary(run, console)
+    print_summary(Findings.of(run), console)
     shown = console.export_text()
     assert "5 x diverged" in shown
     assert "no architecture was evaluated without a failure" in shown
-    assert [file.name for file in write_files(run, tmp_path / "out")] == [
+    assert [file.name for file in write_files(Findings.of(run), tmp_path / "out")] == [
         "learning_curve.png",
         "learning_curve.svg",
     ]
@@ -184,4 +189,4 @@ def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     run = recorded(tmp_path, NASNetCell(blocks=1), budget=3)
     (tmp_path / "file").write_text("")
     with pytest.raises(NASGymError, match="--out"):
-        write_files(run, tmp_path / "file" / "out")
+        write_files(Findings.of(run), tmp_path / "file" / "out")

@@ -6,7 +6,7 @@ import pytest
 import nas_gym
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.landscapes import Landscape
-from nas_gym.runs.findings import summary
+from nas_gym.runs.findings import Findings, summary
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import load_run
 from nas_gym.testing.evaluators import FailingEvaluator
@@ -109,7 +109,7 @@ def test_what_was_evaluated_when_the_run_was_cut_is_kept(tmp_path: Path) -> None
         )
     run = load_run("cut", tmp_path / "s.sqlite")
     assert (run.status, len(run.rows), len(run.unanswered)) == ("interrupted", 0, 3)
-    data = summary(run)
+    data = summary(Findings.of(run))
     assert data["evaluated"] == 3
     assert data["best"][0]["reward"] == max(row.reward for row in run.unanswered)
 

@@ -1,4 +1,6 @@
-"""What every adapter runs in: jobs in, one JSON line each, results out; standard library only.
+"""The process of every adapter: jobs in, one JSON line each, results out.
+
+It needs only the standard library.
 
 An adapter is one file that defines ``search(evaluate, job)`` and ends with ``serve(search)``. It
 runs in its package's own interpreter. ``evaluate(cell)`` (six whole numbers from 0 to 4) answers
@@ -24,14 +26,14 @@ from pathlib import Path
 
 
 class Evaluations:
-    """The table as a function; remembers what it was asked and the time that answering took."""
+    """The table as a function that remembers what it was asked and how long it took."""
 
     def __init__(self, table, job):
         self.table, self.job = table, job
         self.cells, self.rewards, self.seconds = [], [], 0.0
 
     def __call__(self, cell):
-        """The accuracy of a cell."""
+        """Return the accuracy of a cell."""
         start = time.process_time()
         try:
             return self.answer(cell)
@@ -39,7 +41,7 @@ class Evaluations:
             self.seconds += time.process_time() - start
 
     def answer(self, cell):
-        """As ``__call__``, not timed."""
+        """Answer as ``__call__`` does, not timed."""
         row = sum(int(option) * 5**edge for edge, option in enumerate(cell))
         self.cells.append(row)
         if self.job.get("raise_at") == len(self.cells):
@@ -56,7 +58,7 @@ class Evaluations:
 
 
 def run(search, table, job):
-    """One search; everything that is measured of it."""
+    """Search once; return everything that is measured."""
     evaluations = Evaluations(table, job)
     answered, error = None, None
     gc.collect()
@@ -77,7 +79,7 @@ def run(search, table, job):
 
 
 def peak_memory():
-    """MiB that this process held at most, imports included."""
+    """Return the MiB that this process held at most, imports included."""
     status = Path("/proc/self/status")
     if status.is_file():
         lines = [x for x in status.read_text().splitlines() if x.startswith("VmHWM")]

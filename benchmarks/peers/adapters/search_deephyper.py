@@ -14,7 +14,7 @@ EDGES = [f"e{edge}" for edge in range(6)]
 
 
 def search(evaluate, job):
-    """One search."""
+    """Search once."""
     settings = job["settings"]
 
     async def function(trial):

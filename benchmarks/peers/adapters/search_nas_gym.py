@@ -16,23 +16,23 @@ from nas_gym.evaluators.evaluation import Evaluation
 
 @dataclass(frozen=True)
 class Asked:
-    """Asks for the accuracies; an answer under noise is no answer to the next request."""
+    """An evaluator that asks for accuracies; under noise each request is answered anew."""
 
     evaluate_cell: Any
     stateful: bool
 
     def evaluate(self, architectures, seeds):
-        """One evaluation an architecture."""
+        """Yield one evaluation per architecture."""
         for architecture in architectures:
             accuracy = self.evaluate_cell(architecture.tokens)
             yield Evaluation(architecture, {"accuracy": accuracy}, source="table")
 
     def close(self):
-        """Nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
 def search(evaluate, job):
-    """One search; how many requests were answered, repeats from memory among them."""
+    """Search once; return how many requests were answered, also from memory."""
     settings = job["settings"]
     agent = {"name": settings["agent"]}
     if settings["agent"] == "regularized-evolution":

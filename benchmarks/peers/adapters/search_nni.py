@@ -1,6 +1,6 @@
-"""NNI's regularized evolution, and its PolicyBasedRL where a learning rate is given.
+"""NNI's regularized evolution, and its PolicyBasedRL if a learning rate is given.
 
-Settings: ``population``, ``sample``; ``mutation``: probability an edge; ``learning_rate``: of
+Settings: ``population``, ``sample``; ``mutation``: probability per edge; ``learning_rate``: of
 PolicyBasedRL, or ``"default"``; ``own_seed_only``: leave global generators as they are
 (PolicyBasedRL takes no seed, and draws from torch's and numpy's); ``survive``: go on after a
 failure.
@@ -26,7 +26,7 @@ class Space(BaseModelSpace, MutableDict):
 
 
 class Table(Evaluator):
-    """Asks for the accuracy."""
+    """An evaluator that asks for the accuracy."""
 
     def __init__(self, evaluate):
         self.evaluate = evaluate
@@ -36,7 +36,7 @@ class Table(Evaluator):
 
 
 def reinforcement(settings, seed):
-    """The RL strategy."""
+    """Return the RL strategy."""
     from functools import partial
 
     import numpy
@@ -52,7 +52,7 @@ def reinforcement(settings, seed):
 
 
 def search(evaluate, job):
-    """One search."""
+    """Search once."""
     settings = job["settings"]
     if "learning_rate" in settings:
         strategy = reinforcement(settings, job["seed"])

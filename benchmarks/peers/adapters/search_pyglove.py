@@ -14,7 +14,7 @@ evolution = pg.evolution
 
 
 def search(evaluate, job):
-    """One search."""
+    """Search once."""
     settings, seed = job["settings"], job["seed"]
     space = pg.List([pg.oneof(list(range(5))) for _ in range(6)])
     own = settings.get("own_seed_only")

@@ -3,7 +3,7 @@
 import os
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas_gym.errors import InvalidOption, InvalidSpace
@@ -28,6 +28,7 @@ class ChildTraining(Configured, ABC):
     space: NetworkSpace[Any]
     dataset: Any
     threads: int  # of torch while a child trains
+    task_kind: ClassVar[TaskKind]  # what its networks are built for
 
     stateful = False
 
@@ -78,6 +79,14 @@ class ChildTraining(Configured, ABC):
             "device": training_device().type,  # a GPU computes in another precision
             "threads": self.threads,
         }
+
+    @classmethod
+    def recorded_task(
+        cls, space: NetworkSpace[Any], genotype: Any, protocol: Mapping[str, Any]
+    ) -> Any:
+        """Return the task of a child as JSON data, from a recorded protocol; None if unknown."""
+        del space, genotype
+        return protocol.get("task")
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

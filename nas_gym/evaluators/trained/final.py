@@ -1,5 +1,6 @@
 """Training of what a search has found, measured on the test part: for final validation only."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
@@ -76,3 +77,11 @@ class FinalLanguageTraining(_Final, LanguageModelEvaluator):
             "test_bits_per_character": tested.bits_per_character,
             "test_accuracy": tested.accuracy,
         }
+
+
+# What trains again what an evaluator trained, by the evaluator's name, and the options that it
+# takes over from the run.
+FINAL: Mapping[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
+    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
+    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
+}

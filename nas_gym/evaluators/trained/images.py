@@ -11,6 +11,7 @@ from annotated_types import Ge
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
+from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
 
@@ -57,6 +58,7 @@ class TrainingEvaluator(ChildTraining):
 
     name = "training"
     recipe_class = Recipe
+    task_kind = IMAGES
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge
 
 from nas_gym.errors import InvalidSpace
+from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining
+from nas_gym.networks.task import task_to_json
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
 from nas_gym.training.text.sources import Level, Vocabulary
@@ -58,6 +61,21 @@ class LanguageModelEvaluator(ChildTraining):
 
     name = "language-model"
     recipe_class = LanguageRecipe
+    task_kind = TEXT
+    leading_metric = PERPLEXITY
+
+    @classmethod
+    def recorded_task(
+        cls, space: NetworkSpace[Any], genotype: Any, protocol: Mapping[str, Any]
+    ) -> Any:
+        """Return the task: it may depend on the cell, on how many units have so many parameters."""
+        from nas_gym.training.text.sizing import language_task_of
+
+        try:
+            recipe = LanguageRecipe(**protocol["recipe"])
+        except TypeError:
+            return None  # a recipe of another version of nas-gym
+        return task_to_json(language_task_of(space, genotype, recipe, protocol["vocabulary"]))
 
     def __post_init__(self) -> None:
         super().__post_init__()

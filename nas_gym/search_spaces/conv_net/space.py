@@ -59,6 +59,8 @@ class ConvNet(Options):
     usual_reward = "accuracy-cubed"
     usual_recipe = "quick-conv-net"
     usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
+    task_options = ("height", "width", "channels", "classes", "width_multiplier", "more_filters")
+    builds = "a convolutional network"
     branching = ("depth", "type")  # how many layers there are, and which choices a layer has
     set_selection = "skip"  # bits that the controller scores by attention between layers
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, MinLen
 
 from nas_gym.networks.task import LanguageTask
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.enas_rnn_cell.genotype import (
     ACTIVATIONS,
@@ -40,6 +41,7 @@ class ENASRNNCell(Options):
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity"
     usual_recipe = "quick-text"
+    usual_task = TEXT.usual
 
     @property
     def max_length(self) -> int:

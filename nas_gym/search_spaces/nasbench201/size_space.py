@@ -26,6 +26,8 @@ class NATSSize(Options):
     max_length = LAYERS
     max_options = len(CHANNELS)
     usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
+    # The architecture says itself how large its network is.
+    task_options = ("height", "width", "channels", "classes", "stem")
 
     def choose(self, pick: Pick) -> NATSSizeGenotype:
         """Choose the channels of each layer, in the order of the architecture string."""

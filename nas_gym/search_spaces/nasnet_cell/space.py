@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, MinLen
 
 from nas_gym.networks.task import Task
+from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.nasnet_cell.canonical import canonical_key
@@ -52,6 +53,7 @@ class NASNetCell(Options):
     concat: Annotated[str, OneOf(CONCATS)] = "unused"
 
     static = True
+    usual_task = IMAGES.usual  # NASNet-A for CIFAR-10
     mutation_groups = (
         ("input_a", "input_b"),
         ("operation_a", "operation_b"),

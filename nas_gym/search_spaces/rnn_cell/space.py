@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from annotated_types import Ge, MinLen
 
 from nas_gym.networks.task import LanguageTask
+from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.rnn_cell.genotype import (
@@ -48,6 +49,7 @@ class RNNCell(Options):
     usual_evaluator = "language-model"
     usual_reward = "inverse-perplexity-squared"
     usual_recipe = "quick-text"
+    usual_task = TEXT.usual
 
     @property
     def node_count(self) -> int:

@@ -1,14 +1,16 @@
-"""``reference.md``: our numbers beside those of an independent program."""
+"""The page ``reference.md``: our numbers beside those of an independent program."""
 
+from pathlib import Path
 from typing import NamedTuple
 
-from nas_gym.benchmark.results import Results
+from nas_gym.benchmark.results import Results, read_results
 from nas_gym.benchmark.statistics import standard_error
-from nas_gym.benchmark.tables import markdown
+from nas_gym.errors import StoreError
+from nas_gym.runs.markdown import numbers_table
 
 
 class Point(NamedTuple):
-    """A mean over 200 runs: mean accuracy of the best observed cell."""
+    """A mean over the runs of that program: mean accuracy of the best observed cell."""
 
     agent: str  # our label
     what: str
@@ -24,19 +26,32 @@ POINTS: dict[str, tuple[Point, ...]] = {
     "reference-points": (
         Point("random-search", "random search", "cifar10", 150, 91.09),
         Point("regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 150, 91.45),
-        Point(_SOFTMAX, "REINFORCE, a softmax a token", "cifar10", 150, 91.34),
+        Point(_SOFTMAX, "REINFORCE, a softmax per token", "cifar10", 150, 91.34),
         Point("local-search/white2020", "local search", "cifar10", 150, 91.36),
         Point("random-search", "random search", "cifar10", 300, 91.22),
         Point(
             "regularized-evolution/tabular", "evolution, P 50, S 10", "cifar10", 300, 91.54, 0.42
         ),
-        Point(_SOFTMAX, "REINFORCE, a softmax a token", "cifar10", 300, 91.49, 0.33),
+        Point(_SOFTMAX, "REINFORCE, a softmax per token", "cifar10", 300, 91.49, 0.33),
     )
 }
 
 
+def write_reference(folder: Path) -> Path | None:
+    """Write the page beside the results of a suite; return its file if there is one."""
+    page = reference_page(read_results(folder))
+    if page is None:
+        return None
+    file = folder / "reference.md"
+    try:
+        file.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"cannot write {file}: {error.strerror or error}") from error
+    return file
+
+
 def reference_page(results: Results) -> str | None:
-    """The page; None where there is nothing to compare with."""
+    """Return the page; None if there is nothing to compare with."""
     points = [
         point
         for point in POINTS.get(results.suite["name"], ())
@@ -56,7 +71,7 @@ def reference_page(results: Results) -> str | None:
         "agree. What the reference does not tell may differ: the learning rate, how local search "
         "goes on at an optimum, and whether a repeat is answered by another seed (here it is, as "
         "another training would be).\n\n"
-        f"{markdown(headings, rows)}\n"
+        f"{numbers_table(headings, rows)}\n"
     )
 
 

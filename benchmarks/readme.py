@@ -1,0 +1,142 @@
+"""The sections of our own pages that are filled from committed results.
+
+    python -m benchmarks.run --update-readme
+
+writes those of ``README.md`` and ``agents/README.md``.
+"""
+
+from pathlib import Path
+
+from nas_gym.benchmark.results import PROTOCOLS, Results, read_results
+from nas_gym.benchmark.statistics import standard_error
+from nas_gym.benchmark.suite import FAMILIES
+from nas_gym.benchmark.tables import NAMES, all_ranks, dataset_table, overhead
+from nas_gym.benchmark.verdict import (
+    answer,
+    best_of_families,
+    best_rl_against_yardstick,
+    yardstick_of,
+)
+from nas_gym.errors import StoreError
+from nas_gym.runs.markdown import numbers_table
+
+MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
+SHOWN = "rl-vs-evolution"
+ROOT = Path(__file__).parents[1]
+
+
+def update_readme() -> None:
+    """Write the pages' sections anew, from the committed results."""
+    for page, section in shown_sections().items():
+        page.write_text(with_section(page.read_text(encoding="utf-8"), section), encoding="utf-8")
+
+
+def shown_sections() -> dict[Path, str]:
+    """Return what the sections have to be, by page."""
+    results = read_results(ROOT / "benchmarks" / "results" / SHOWN)
+    folder = f"benchmarks/results/{SHOWN}"
+    return {
+        ROOT / "README.md": readme_section(results, folder),
+        ROOT / "agents" / "README.md": agents_section(results, f"../{folder}"),
+    }
+
+
+def readme_section(results: Results, folder: str) -> str:
+    """Return what stands between ``MARKS`` in the README.
+
+    Args:
+        results: The benchmark.
+        folder: Its folder, as the README links to it.
+    """
+    dataset, suite = results.datasets[0], results.suite
+    yardstick = yardstick_of(results)
+    sentences = [
+        f"**RL better than {yardstick}, {NAMES[p]}?** {answer(found)}"
+        for p in PROTOCOLS
+        if yardstick is not None and (found := best_rl_against_yardstick(results, p))
+    ]
+    sentences += [
+        f"**The best RL agent better than the best evolution, {NAMES[p]}?** {answer(found)}"
+        for p in PROTOCOLS
+        if (found := best_of_families(results, p))
+    ]
+    return "\n\n".join(
+        [
+            f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)",
+            readme_table(results),
+            f"{dataset}, optimum {results.optimum(dataset):.2f}: mean validation accuracy of the "
+            f"found cell, {results.seeds} searches each, ± standard error; *best observed* by its "
+            "single reward, *recommended* by the agent. Mean rank of the recommended cell, after "
+            f"{results.judged[-1]} evaluations, on all {len(results.datasets)} data sets. Hours of "
+            f"training on one machine and on {suite['workers']}; *distinct* are different cells of "
+            f"the {suite['budget']} asked for, *own ms* the agent's CPU time per evaluation; at "
+            "the optimum is the recommended cell.",
+            *sentences,
+            "In these sentences the best of several is chosen for each place on the even seeds and "
+            "measured on the odd ones.",
+            f"[All tables]({folder}/table.md), [all tests]({folder}/verdict.md).",
+        ]
+    )
+
+
+def readme_table(results: Results) -> str:
+    """Return the first data set's main figures, the best mean rank first."""
+    d, ranks = 0, all_ranks(results, "recommended")[:, -1]
+    shown = [
+        (protocol, j) for j in range(len(results.judged))[:2] for protocol in PROTOCOLS
+    ]  # the smaller numbers of evaluations
+    headings = ["agent", "kind"]
+    headings += [f"{NAMES[p]}, {results.judged[j]}" for p, j in shown]
+    headings += [
+        f"at the optimum, {results.judged[shown[-1][1]]}",
+        "mean rank",
+        f"distinct of {results.suite['budget']}",
+        "hours",
+        "own ms",
+    ]
+    rows = []
+    for a in ranks.argsort(kind="stable"):
+        agent = results.agents[a]
+        cells = [f"`{agent}`", FAMILIES[results.family(agent)]]
+        for protocol, j in shown:
+            found = results.found[protocol][a, d, :, j]
+            cells.append(f"{found.mean():.2f} ± {standard_error(found):.2f}")
+        shares = results.at_optimum["recommended"][a, d, :, shown[-1][1]]
+        one, cluster = (results.cost(c)[a, d].mean() for c in ("hours", "hours_cluster"))
+        cells += [
+            f"{shares.mean():.0%}",
+            f"{ranks[a]:.2f}",
+            f"{results.cost('distinct')[a, d].mean():.0f}",
+            f"{one:,.0f} / {cluster:,.0f}",
+            f"{overhead(results, agent):.2f}",
+        ]
+        rows.append(cells)
+    return numbers_table(headings, rows)
+
+
+def agents_section(results: Results, folder: str) -> str:
+    """Return what stands between ``MARKS`` in the agents' page; see ``readme_section``."""
+    parts = [
+        "Written by `python -m benchmarks.run --update-readme` from `nas-gym benchmark "
+        f"{results.suite['name']}`: {results.seeds} searches per data set, mean "
+        "validation accuracy of the found cell. What the columns are: "
+        f"[table.md]({folder}/table.md); who is better than whom: "
+        f"[verdict.md]({folder}/verdict.md). {results.suite.get('notes', '')}".rstrip()
+    ]
+    for dataset in results.datasets:
+        optimum = results.optimum(dataset)
+        parts += [f"#### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
+    return "\n\n".join(parts)
+
+
+def with_section(page: str, section: str) -> str:
+    """Return ``page`` with ``section`` between its two marks.
+
+    Raises:
+        StoreError: It has no such marks.
+    """
+    begin, end = MARKS
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise StoreError(f"the page needs one line {begin} and one line {end} after it")
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n{section}\n{end}{rest.partition(end)[2]}"

@@ -1,0 +1,67 @@
+"""Options that several commands have, declared once, and what their values mean here."""
+
+import math
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from nas_gym.errors import InvalidOption
+
+_arg = tyro.conf.arg
+RunName = Annotated[
+    tyro.conf.Positional[str], _arg(metavar="RUN", help="Name of the run (`nas-gym list`).")
+]
+StorePlace = Annotated[
+    str, _arg(help="Results database: a SQLite file, or postgresql://host/name.")
+]
+AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
+Top = Annotated[int, _arg(help="Architectures in the result.")]
+Workers = Annotated[
+    int | None,
+    _arg(help="Worker processes; all cores by default. Any number gives the same results."),
+]
+OutFolder = Annotated[
+    Path | None, _arg(help="Folder to write to; the run's name beside the store by default.")
+]
+DataFolder = Annotated[str | None, _arg(help="Folder with the files of a named data set.")]
+
+
+def at_least_one(**values: int | None) -> None:
+    """Raise InvalidOption for an option below 1; None is not checked."""
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise InvalidOption(f"--{dashed(name)} is {value}: give 1 or more")
+
+
+def dashed(option: str) -> str:
+    """Return an option as it is written on the command line."""
+    return option.replace("_", "-")
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def finite(limit: float) -> float | None:
+    """Return a limit as ``nas_gym.search`` takes it: None for infinity."""
+    return None if math.isinf(limit) and limit > 0 else limit
+
+
+def memory_for(given: float | None, workers: int) -> float | None:
+    """Return the GiB that a child may allocate: as given, or a worker's share of the machine's."""
+    return finite(_memory_share(workers) if given is None else given)
+
+
+def _memory_share(workers: int) -> float:
+    """Return the GiB of the machine's memory per worker; inf if a limit cannot be enforced."""
+    if not sys.platform.startswith("linux"):
+        return math.inf
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    container = Path("/sys/fs/cgroup/memory.max")  # there in a container with a limit of its own
+    if container.is_file() and (limit := container.read_text().strip()).isdigit():
+        total = min(total, int(limit))
+    return total / workers / 2**30

@@ -1,0 +1,13 @@
+"""All recipes that have a name, whatever is trained by them."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from nas_gym.training.images.recipe import RECIPES, Recipe
+from nas_gym.training.text.recipe import LANGUAGE_RECIPES, LanguageRecipe
+
+AnyRecipe = str | Mapping[str, Any] | Recipe | LanguageRecipe  # as users name one
+NAMED_RECIPES: Mapping[str, Recipe | LanguageRecipe] = MappingProxyType(
+    {**RECIPES, **LANGUAGE_RECIPES}
+)

@@ -1,0 +1,89 @@
+"""Our own pages are those of the committed results; experiments are found by name."""
+
+import csv
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from benchmarks import run as experiments
+from benchmarks.readme import MARKS, readme_section, shown_sections, with_section
+from benchmarks.reference import reference_page, write_reference
+from nas_gym.benchmark.report import pages
+from nas_gym.benchmark.results import Results, read_results
+from nas_gym.errors import StoreError
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+
+
+def made_up_results() -> ModuleType:
+    """The module that makes results with known answers up."""
+    source = ROOT / "tests" / "benchmark" / "test_report.py"
+    spec = importlib.util.spec_from_file_location("made_up_results", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    folder = tmp_path_factory.mktemp("results")
+    made_up_results().write_made_up(folder)
+    return read_results(folder)
+
+
+def test_a_section_goes_between_its_marks() -> None:
+    page = f"before\n{MARKS[0]}\nold\n{MARKS[1]}\nafter\n"
+    new = with_section(page, "new")
+    assert new == f"before\n{MARKS[0]}\nnew\n{MARKS[1]}\nafter\n"
+    assert with_section(new, "new") == new
+    with pytest.raises(StoreError, match="needs one line"):
+        with_section("no marks", "new")
+
+
+def test_the_sections_say_what_the_results_say(results: Results, tmp_path: Path) -> None:
+    assert reference_page(results) is None
+    page = reference_page(replace(results, suite={**results.suite, "name": "reference-points"}))
+    assert page is not None
+    assert "| random search (`random-search`) | 150 | 91.09 |" in page
+    section = readme_section(results, "folder")
+    assert "| `strong-rl` | RL |" in section
+    assert "RL better than regularized-evolution, best observed?** Yes, on every" in section
+    made_up_results().write_made_up(tmp_path)
+    assert write_reference(tmp_path) is None
+
+
+COMMITTED = RESULTS / "rl-vs-evolution"
+
+
+@pytest.mark.skipif(not COMMITTED.exists(), reason="the whole suite was not run yet")
+@pytest.mark.slow
+def test_all_pages_are_the_committed_results() -> None:
+    for page, section in shown_sections().items():
+        text = page.read_text(encoding="utf-8")
+        assert with_section(text, section) == text
+    for name, text in pages(read_results(COMMITTED)).items():
+        assert (COMMITTED / name).read_text(encoding="utf-8") == text
+    points = RESULTS / "reference-points"
+    assert (points / "reference.md").read_text(encoding="utf-8") == reference_page(
+        read_results(points)
+    )
+    with (COMMITTED / "results.csv").open(newline="") as stream:
+        assert len(list(csv.DictReader(stream))) >= 600
+
+
+def test_experiments_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    assert experiments.main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split()[0] for line in lines]
+    assert {"rl-vs-evolution", "recording", "reinforce-defaults"} <= set(names)
+    assert not {"measure", "run", "readme", "reference"} & set(names)
+    assert all(len(line.split()) > 4 for line in lines)
+    assert experiments.main(["recordin"]) == 2
+    assert "did you mean 'recording'" in capsys.readouterr().err
+    assert experiments.main(["recording", "--help"]) == 0

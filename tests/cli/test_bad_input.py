@@ -1,0 +1,162 @@
+"""Bad input gets one clear sentence, and nothing is done."""
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas_gym.search_spaces.architecture import genotype_to_json
+from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
+from nas_gym.search_spaces.rnn_cell.published import LSTM_LIKE
+from nas_gym.store import Store
+
+Run = Callable[..., int]
+
+
+def recorded_runs(path: Path) -> list[dict[str, Any]]:
+    if not path.is_file():
+        return []
+    with Store(path) as store:
+        return store.runs()
+
+
+BAD_INPUT = [
+    ("search --agent reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
+    ("search --space nasnet", "unknown space 'nasnet': did you mean 'nasnet-cell'"),
+    ("search --dataset digit", "did you mean 'digits'"),
+    ("search --recipe quik", "unknown recipe 'quik': did you mean 'quick'"),
+    ("search --reward acuracy", "did you mean 'accuracy'"),
+    ("search --evaluator trainin", "did you mean 'training'"),
+    ("search --budget 0", "--budget is 0: give 1 or more"),
+    ("search --workers 0", "--workers is 0: give 1 or more"),
+    ("search --num-envs 0", "num_envs is 0"),
+    ("search --seed -1", "seed is -1"),
+    ("search --run ../x", "cannot name a folder"),
+    ("search --set agent.learning_rte=1", "did you mean 'learning_rate'"),
+    ("search --set recipe.epoch=1", "did you mean 'epochs'"),
+    ("search --set recipe.epochs=0", "epochs of recipe 'quick' is 0: give a whole number of 1"),
+    ("search --set space.blocks=0", "blocks of space 'nasnet-cell' is 0: give a whole number of 1"),
+    ("search --set agnt.x=1", "did you mean 'agent'"),
+    ("search --set learning_rate", "PART.OPTION=VALUE"),
+    ("search --set agent.hidden_size=8.5", "hidden_size of agent 'reinforce' is 8.5: give a whole"),
+    ("search --set agent.learning_rate=Infinity", "give a finite number"),
+    ("search --set agent.normalize_advantages=maybe", "give true or false"),
+    ("search --set space.blocks=true", "give a whole number"),
+    ("search --set evaluator.dataset=digits", "give --dataset"),
+    ("search --store foreign.sqlite", "a database of something else"),
+    ("search --store text.npz", "is a file of something else"),
+    ("search --reward accuracy-under-target", "needs a value for target"),
+    ("search --evaluator landscape --set recipe.epochs=4", "does not train"),
+    ("search --dataset nowhere/", "nowhere"),
+    ("search --dataset empty", "empty"),
+    ("search --dataset one-class", "one"),
+    ("search --dataset broken", "cat/1.png"),
+    ("search --dataset wrong.npz", "labels"),
+    ("search --dataset flat.npz", "images"),
+    ("search --dataset text.npz", "text.npz"),
+    ("search --dataset huge-label.npz", "label 19000000000 among 20 images"),
+    ("search --dataset channels.npz", "expected 1, 3 or 4"),
+    ("search --agent :x", "is not module:attribute"),
+    ("search --dataset cifar10 --folder nothing", "--download"),
+    ("report none", "there is no results database"),
+    ("describe nasnet-b", "did you mean 'nasnet-a'"),
+    ("describe |none~0| --space nasbench201", "is no NAS-Bench-201 cell"),
+    ("describe 8:8:8:8:9 --space nats-size", "no architecture of NATS-Bench's size space"),
+    ("describe 1,2,3,4,0,1 --space nasbench201 --concat all", "for NASNet's cells alone"),
+    ("describe 1,2,3,4,0,1 --space nasbench201 --stem imagenet", "stem 'imagenet'"),
+    ("describe 0,1 --space nas_gym.testing:BitString", "cannot be described"),
+    ("describe 1,0", "2 tokens were given"),
+    ("describe 1,0", "read as tokens of nasnet-cell: name another space with --space"),
+    ("describe 1,0 --space rnn-cell", "give 34 tokens"),
+    ("describe nasnet-a --hidden 8", "--hidden says nothing about nasnet-a, a network for images"),
+    ("describe nasnet-a --more-filters 8", "--more-filters says nothing about nasnet-a"),
+    ("describe nas-v1 --filters 8", "--filters says nothing about nas-v1, a convolutional network"),
+    ("describe nas-v1 --width-multiplier 0", "width_multiplier is 0.0: give a finite number"),
+    ("describe nas-v1 --more-filters -1", "more_filters is -1: give a whole number of 0"),
+    ("describe nas-v1 --concat all", "for NASNet's cells alone"),
+    ("describe nas-cell --classes 8", "--classes says nothing about nas-cell, a language model"),
+    ("describe nas-cell --hidden 0", "hidden is 0: give a whole number of 1 or more"),
+    ("describe nas-cell --vocabulary 1", "vocabulary is 1: give a whole number of 2 or more"),
+    ("describe nas-cel", "did you mean 'nas-cell'"),
+    ("describe images-for-text.json", "'task' is not what a report writes"),
+    ("describe strange-task.json", "'task' is not what a report writes"),
+    ("describe nothing.json", "nothing.json is not a readable JSON file"),
+    ("describe text.json", "text.json is not a readable JSON file"),
+    ("describe deep.json", "deep.json is not a readable JSON file"),
+    ("describe nested.json", "normal concat has state [2]"),
+    ("describe list.json", "a genotype is a JSON object"),
+    ("describe unknown-op.json", "unknown operation in normal block 0 'sep_conv_9x9'"),
+    ("describe forward.json", "normal block 1 takes hidden state 4"),
+    ("describe nasnet-a --concat al", "did you mean 'all'"),
+    ("describe nasnet-a --repeats 0", "repeats"),
+    ("describe nasnet-a --filters 100000000000", "no network can have this size"),
+    ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),
+]
+
+
+def _write_bad_files() -> None:
+    from PIL import Image
+
+    for folder, classes in (("one-class", ["cat"]), ("broken", ["cat", "dog"])):
+        for name in classes:
+            Path(folder, name).mkdir(parents=True)
+            for i in range(12):
+                Image.new("RGB", (8, 8), (i, i, i)).save(Path(folder, name, f"{i}.png"))
+    Path("broken/cat/1.png").write_bytes(b"no image")
+    Path("empty").mkdir()
+    np.savez("wrong.npz", images=np.zeros((20, 8, 8), np.uint8), labels=np.zeros(7, np.int64))
+    np.savez("flat.npz", images=np.zeros(20, np.uint8), labels=np.zeros(20, np.int64))
+    labels = np.arange(20) % 2
+    np.savez("huge-label.npz", images=np.zeros((20, 8, 8), np.uint8), labels=labels * 19 * 10**9)
+    np.savez("channels.npz", images=np.zeros((20, 8, 8, 5), np.uint8), labels=labels)
+    Path("text.npz").write_text("hello")
+    Path("text.json").write_text("hello")
+    Path("list.json").write_text("[]")
+    Path("deep.json").write_text("[" * 100_000)
+    connection = sqlite3.connect("foreign.sqlite")
+    connection.execute("create table notes (text)")
+    connection.close()
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["concat"] = [[2]]
+    Path("nested.json").write_text(json.dumps(genotype))
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["blocks"][0]["operation_a"] = "sep_conv_9x9"
+    Path("unknown-op.json").write_text(json.dumps(genotype))
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["blocks"][1]["input_b"] = 4
+    Path("forward.json").write_text(json.dumps(genotype))
+    saved = {"space": {"name": "rnn-cell"}, "architecture": genotype_to_json(LSTM_LIKE)}
+    task = {"channels": 3, "height": 8, "width": 8, "classes": 2}
+    Path("images-for-text.json").write_text(json.dumps({**saved, "task": task}))
+    task = {"vocabulary": 10, "layers": "one"}
+    Path("strange-task.json").write_text(json.dumps({**saved, "task": task}))
+
+
+@pytest.mark.parametrize(("line", "message"), BAD_INPUT)
+def test_bad_input_gets_one_clear_sentence(
+    run: Run, line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _write_bad_files()
+    assert run(*line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    (sentence,) = shown.err.splitlines()
+    assert sentence.startswith("nas-gym: ")
+    assert message in sentence
+    store = Path("runs/store.sqlite")
+    assert not store.exists() or recorded_runs(store) == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [("search --budgte 3", "--budget"), ("search --budget x", "--budget"), ("serch", "search")],
+)
+def test_a_wrong_option_is_explained(
+    run: Run, line: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line.split()) == 2
+    assert message in capfd.readouterr().err

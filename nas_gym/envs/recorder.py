@@ -31,7 +31,7 @@ class Claim(enum.Enum):
     THEIRS = "theirs"  # another live run has begun with it
 
 
-class Record:
+class Recorder:
     """Where a run is written down; this one keeps nothing. Override what you need."""
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
@@ -66,20 +66,20 @@ class Watcher(Protocol):
         """All parts are made and the run is recorded; the agent is about to ask."""
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """As ``Record.replayed``."""
+        """As ``Recorder.replayed``."""
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """As ``Record.evaluated``."""
+        """As ``Recorder.evaluated``."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """As ``Record.requested``."""
+        """As ``Recorder.requested``."""
 
 
-class Records(Record):
+class TeeRecorder(Recorder):
     """A record and a watcher as one; also keeps the answers."""
 
-    def __init__(self, record: Record | None, watcher: Watcher | None) -> None:
-        self.record = Record() if record is None else record
+    def __init__(self, record: Recorder | None, watcher: Watcher | None) -> None:
+        self.record = Recorder() if record is None else record
         self.watchers = [] if watcher is None else [watcher]
         self.answers: list[Answer] = []
 

@@ -7,14 +7,14 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.evaluators.metrics import is_language
 
 PLAIN_SECONDS = 15.0  # between two lines where stderr is not a terminal
 
 
-class SearchProgress(Record):
-    """A ``nas_gym.envs.recorder.Record`` that shows what it is told.
+class SearchProgress(Recorder):
+    """A ``nas_gym.envs.recorder.Recorder`` that shows what it is told.
 
     Args:
         budget: Requests the search will make; None where another limit ends it.

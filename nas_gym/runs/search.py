@@ -4,18 +4,21 @@ import logging
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.agent import Agent
-from nas_gym.envs.recorder import Answer, Records, Watcher
+from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
 from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import _configuration, _protocol, _unwrapped, checked_run_name
 from nas_gym.runs.provenance import session
-from nas_gym.store import DEFAULT_STORE, RunRecord, start_run
+from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
 from nas_gym.store.location import resume_command
 
 _log = logging.getLogger("nas_gym")
@@ -110,10 +113,10 @@ def search(
     made_agent: Agent = make("agent", agent)
     if budget is None and budget_seconds is None:
         budget = BUDGET
-    child_seed = seed if child_seed is None else child_seed
-    for name, value in (("seed", seed), ("child_seed", child_seed)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise InvalidOption(f"the {name} is {value!r}: give a whole number of 0 or more")
+    seed = check("seed", seed, Annotated[int, Ge(0)])
+    child_seed = (
+        seed if child_seed is None else check("child_seed", child_seed, Annotated[int, Ge(0)])
+    )
     env = NASVectorEnv(
         made_space,
         in_workers(
@@ -146,7 +149,7 @@ def search(
         )
     elif resume:
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
-    records = Records(record, watcher)
+    records = TeeRecorder(record, watcher)
     _run(env, made_agent, seed, record, records)
     failures = [a.evaluation.failure for a in records.answers]
     if failures and all(failures) and watcher is None:  # the command says so itself
@@ -155,7 +158,11 @@ def search(
 
 
 def _run(
-    env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None, records: Records
+    env: NASVectorEnv[Any],
+    agent: Agent,
+    seed: int,
+    record: RunRecorder | None,
+    records: TeeRecorder,
 ) -> None:
     status: str | None = "failed"
     try:

@@ -12,7 +12,7 @@ what follows a changed byte, so that the run ends earlier, as if it had been cut
 """
 
 from nas_gym.store.location import DEFAULT_STORE, folder_beside
-from nas_gym.store.recorder import RunRecord
+from nas_gym.store.recorder import RunRecorder
 from nas_gym.store.run_data import Row, RunData
 from nas_gym.store.schema import SCHEMA_VERSION
 from nas_gym.store.store import Store, load_run, start_run
@@ -22,7 +22,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "Row",
     "RunData",
-    "RunRecord",
+    "RunRecorder",
     "Store",
     "folder_beside",
     "load_run",

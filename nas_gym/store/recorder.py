@@ -1,4 +1,4 @@
-"""``RunRecord``: writes one run, and shares trainings with all runs of the store."""
+"""``RunRecorder``: writes one run, and shares trainings with all runs of the store."""
 
 import logging
 import math
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from nas_gym.envs.recorder import Answer, Claim, Known, Record
+from nas_gym.envs.recorder import Answer, Claim, Known, Recorder
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Job
 from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
@@ -40,7 +40,7 @@ Tokens = tuple[int, ...]
 _log = logging.getLogger("nas_gym")
 
 
-class RunRecord(Record):
+class RunRecorder(Recorder):
     """Writes one run of a store.
 
     Every evaluation is on disk before ``evaluated`` returns, unless results come faster than one

@@ -17,7 +17,7 @@ from nas_gym.store.location import DEFAULT_STORE, resume_command, store_option
 from nas_gym.store.locks import RunLock, locks_of
 from nas_gym.store.migrations import prepare
 from nas_gym.store.queries import earlier_of, validations_of
-from nas_gym.store.recorder import RunRecord
+from nas_gym.store.recorder import RunRecorder
 from nas_gym.store.rows import check, validation_row
 from nas_gym.store.run_data import Earlier, RunData
 from nas_gym.store.schema import (
@@ -88,7 +88,7 @@ class Store:
         protocol: Mapping[str, Any] | None = None,
         env_spec: str | None = None,
         session: Mapping[str, Any] | None = None,
-    ) -> RunRecord:
+    ) -> RunRecorder:
         """Begin a run.
 
         Args:
@@ -133,7 +133,7 @@ class Store:
             return run_id, self._protocol(connection, protocol or {"run": name})
 
         run_id, protocol_id = self.database.write(work)
-        return RunRecord(
+        return RunRecorder(
             self,
             run_id,
             name,
@@ -151,7 +151,7 @@ class Store:
         protocol: Mapping[str, Any] | None = None,
         env_spec: str | None = None,
         session: Mapping[str, Any] | None = None,
-    ) -> RunRecord:
+    ) -> RunRecorder:
         """Go on with a run that was cut, under the same configuration.
 
         Args:
@@ -330,7 +330,7 @@ class Store:
         env_spec: str | None,
         session: Mapping[str, Any],
         lock: RunLock,
-    ) -> RunRecord:
+    ) -> RunRecorder:
         run = self._run(name)  # again: now nobody else changes it
         command = resume_command(name, self.database.shown)
         _check_same(name, loads(run["config"]), loads(to_text(config)), command)
@@ -358,7 +358,7 @@ class Store:
             return self._protocol(connection, protocol or {"run": name}), earlier
 
         protocol_id, earlier = self.database.write(work)
-        return RunRecord(
+        return RunRecorder(
             self,
             run["id"],
             name,
@@ -380,7 +380,7 @@ class Store:
 
 def start_run(
     store: str | Path, name: str, config: Mapping[str, Any], *, resume: bool = False, **options: Any
-) -> RunRecord:
+) -> RunRecorder:
     """Begin a run in ``store``, or with ``resume`` go on with it if it is there; close it after.
 
     ``options`` are those of ``Store.start_run``.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_gym.agent import Agent
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.evaluators.evaluation import Evaluator
 from nas_gym.evaluators.landscapes import Landscape
@@ -25,7 +25,7 @@ SPACES: dict[str, SearchSpace[Any]] = {
 }
 
 
-class History(Record):
+class History(Recorder):
     """A record that keeps (tokens, reward) of every request."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from nas_gym.envs.ledger import Ledger
-from nas_gym.envs.recorder import Record
+from nas_gym.envs.recorder import Recorder
 from nas_gym.envs.rewards import Accuracy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, StoreError
@@ -25,7 +25,7 @@ CONFIG = {"budget": 20, "seed": 0}
 SHARED = {"space": "one", "evaluator": "landscape"}
 
 
-def recorded(record: Record, space: Any, evaluator: Any) -> list[Any]:
+def recorded(record: Recorder, space: Any, evaluator: Any) -> list[Any]:
     env = NASVectorEnv(space, evaluator, num_envs=4, record=record)
     env.reset(seed=0)
     played = []
@@ -68,7 +68,7 @@ def test_an_evaluation_that_took_time_is_on_disk_at_once(store: Store, place: st
     record = store.start_run("a-run", CONFIG)
     evaluations, requests = [], []
 
-    class Watcher(Record):
+    class Watcher(Recorder):
         def evaluated(self, answer: Any, seed: int) -> None:
             record.evaluated(answer, seed)
             evaluations.append(len(load_run("a-run", place).unanswered))

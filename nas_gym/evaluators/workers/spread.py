@@ -1,9 +1,12 @@
-"""Where an evaluator's children run: in this process, in workers, or in an executor."""
+"""The choice of where an evaluator's children run: this process, workers, or an executor."""
 
 from concurrent.futures import Executor
-from typing import Any
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options import check
 
 
 def in_workers(
@@ -14,10 +17,10 @@ def in_workers(
     memory_limit: float | None = None,
     executor: Executor | None = None,
 ) -> Any:
-    """``evaluator``, spread over ``workers`` processes or an executor; as it is for 0 and None.
+    """Spread ``evaluator`` over ``workers`` processes or an executor; as it is for 0 and None.
 
     Args:
-        evaluator: Gives the numbers; must be one that can be pickled, to be spread. One that is
+        evaluator: Gives the numbers; to be spread, it must be one that can be pickled. One that is
             ``instant`` (a table) stays in this process.
         workers: Processes on this machine, each replaced when a child ends it; 0 for none.
         timeout: Seconds that a child may take in a worker.
@@ -27,8 +30,7 @@ def in_workers(
     Raises:
         InvalidOption: An option out of range, or options that exclude each other.
     """
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 0:
-        raise InvalidOption(f"workers is {workers!r}: give a whole number of 0 or more")
+    workers = check("workers", workers, Annotated[int, Ge(0)])
     limits = {"timeout": timeout, "memory_limit": memory_limit}
     for name, limit in limits.items():
         if limit is not None and workers == 0:

@@ -186,7 +186,7 @@ def _run(
         if record is not None:
             error.add_note(
                 f"run {record.name!r} is recorded up to here; when the cause is mended, go on with "
-                f"`{resume_command(record.name, record.store.database.shown)}`"
+                f"`{resume_command(record.name, record.database.shown)}`"
             )
         raise
     finally:

@@ -1,5 +1,4 @@
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,12 +6,11 @@ from typing import Any
 import pytest
 
 from nas_agents.reinforce import Reinforce
-from nas_gym.envs.registration import make_env, make_vector_env
+from nas_gym.envs.registration import make_env
 from nas_gym.envs.rewards import Accuracy, AccuracyUnderTarget, InversePerplexitySquared
 from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
-from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.plugins import names
 from nas_gym.registry import make, spec_of, usual, usual_reward
@@ -117,19 +115,3 @@ def test_mistakes_get_one_clear_sentence() -> None:
         make("evaluator", "training", space=LayerChain())
     with pytest.raises(InvalidOption, match="give its name"):
         make("reward", {"target": 1})
-
-
-def test_where_children_are_evaluated() -> None:
-    evaluator = Landscape(NASNetCell())
-    assert in_workers(evaluator, 0) is evaluator
-    limited = in_workers(evaluator, 2, timeout=60, memory_limit=4)
-    assert limited == ParallelEvaluator(evaluator, 2, timeout=60, memory_limit=4)
-    with pytest.raises(InvalidOption, match="timeout is 60 and workers is 0"):
-        in_workers(evaluator, 0, timeout=60)
-    with pytest.raises(InvalidOption, match="memory_limit is 4 and workers is 0"):
-        make_vector_env("nasnet-cell", "landscape", memory_limit=4)
-    with (
-        ThreadPoolExecutor(1) as executor,
-        pytest.raises(InvalidOption, match="give one of the two"),
-    ):
-        in_workers(evaluator, 2, executor=executor)

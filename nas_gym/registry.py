@@ -129,7 +129,7 @@ def spec_of(kind: str, part: Any) -> dict[str, Any]:
 
 
 def restorable(kind: str, part: Any, **context: Any) -> bool:
-    """Return whether ``make(kind, spec_of(kind, part), **context)`` gives an equal part in any process."""
+    """Return whether any process makes an equal part from ``spec_of(kind, part)``."""
     if type(part).__module__ == "__main__":
         return False
     try:

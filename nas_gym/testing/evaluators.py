@@ -6,10 +6,12 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
-from nas_gym.errors import InvalidOption, unknown_name
+from annotated_types import Ge, Interval, MinLen
+
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.options import OneOf, Options, check
 from nas_gym.search_spaces.architecture import Architecture
 
 CHUNK = 64 * 2**20  # bytes
@@ -17,12 +19,12 @@ HOARD = 100 * 2**30  # bytes
 
 
 @dataclass(frozen=True)
-class FailingEvaluator:
-    """Fails for some children; which ones, and how, follows from their seeds.
+class FailingEvaluator(Options):
+    """An evaluator that fails for some children; which ones, and how, follows from their seeds.
 
     **All ways but ``"report"`` and ``"nan"`` need worker processes** (``ParallelEvaluator``):
     ``"raise"`` ends the search, ``"exit"`` and ``"segfault"`` end the process that evaluates,
-    ``"hang"`` blocks it for ever, and ``"allocate"`` fills the machine's memory where no
+    ``"hang"`` blocks it for ever, and ``"allocate"`` fills the machine's memory if no
     ``memory_limit`` stops it.
 
     Args:
@@ -40,30 +42,24 @@ class FailingEvaluator:
     """
 
     inner: Evaluator
-    rate: float = 0.3
+    rate: Annotated[float, Interval(ge=0, le=1)] = 0.3
     reason: str = "error: failed on purpose"
-    ways: Sequence[str] = ("report",)
+    ways: str | tuple[str, ...] = ("report",)
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise InvalidOption(f"rate is {self.rate}: give a fraction from 0 to 1")
-        ways = (self.ways,) if isinstance(self.ways, str) else tuple(self.ways)
-        if not ways:
-            raise InvalidOption(f"ways is empty: give some of {', '.join(WAYS)}")
-        for way in ways:
-            if way not in WAYS:
-                raise unknown_name("way to fail", way, WAYS)
-        object.__setattr__(self, "ways", ways)  # hashable, and equal after a trip through JSON
+        super().__post_init__()
+        ways = (self.ways,) if isinstance(self.ways, str) else self.ways
+        object.__setattr__(self, "ways", check("ways", ways, Ways))
 
     @property
     def stateful(self) -> bool:
-        """As the inner evaluator."""
+        """Whether the inner evaluator is."""
         return self.inner.stateful
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """The inner evaluations, some of them replaced by failures."""
+        """Yield the inner evaluations, some of them replaced by failures."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             way = self.way(seed)
             if way is None:
@@ -74,7 +70,7 @@ class FailingEvaluator:
                 yield Evaluation(architecture, {"accuracy": ACTIONS[way]()})
 
     def way(self, seed: int) -> str | None:
-        """How the child with this seed fails; None where it does not."""
+        """Return how the child with this seed fails; None if it does not."""
         if seed % 1000 >= 1000 * self.rate:
             return None
         return self.ways[seed // 1000 % len(self.ways)]
@@ -122,33 +118,30 @@ ACTIONS: dict[str, Callable[[], float]] = {
     "allocate": _allocate,
 }
 WAYS = ("report", *ACTIONS)
+Ways = Annotated[tuple[Annotated[str, OneOf(WAYS)], ...], MinLen(1)]
 
 
 @dataclass(frozen=True)
-class SlowEvaluator:
-    """Sleeps before each answer.
+class SlowEvaluator(Options):
+    """An evaluator that sleeps before each answer.
 
     Args:
         inner: Evaluates.
-        seconds: Sleep a child, >= 0.
+        seconds: Sleep per child, >= 0.
     """
 
     inner: Evaluator
-    seconds: float = 0.01
-
-    def __post_init__(self) -> None:
-        if self.seconds < 0:
-            raise InvalidOption(f"seconds is {self.seconds}: give 0 or more")
+    seconds: Annotated[float, Ge(0)] = 0.01
 
     @property
     def stateful(self) -> bool:
-        """As the inner evaluator."""
+        """Whether the inner evaluator is."""
         return self.inner.stateful
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
     ) -> Iterator[Evaluation]:
-        """The inner evaluations, later, with the sleep in their ``seconds``."""
+        """Yield the inner evaluations, later, with the sleep in their ``seconds``."""
         for architecture, seed in zip(architectures, seeds, strict=True):
             time.sleep(self.seconds)
             for evaluation in self.inner.evaluate([architecture], [seed]):

@@ -73,37 +73,21 @@ def begin_run(
     Raises:
         StoreError: The name is taken.
     """
-    database = store.database
     new = _new_row(name, config, env_spec, session or {})
     tries = 0
 
     def work(connection: sa.Connection) -> tuple[int, int]:
         nonlocal tries
         tries += 1
-        query = sa.select(RUNS.c.checksum).where(RUNS.c.name == name)
-        found = connection.execute(query).scalar()
-        # On a second try it may be ours: a server can go away after it has written.
-        ours = tries > 1 and found == new["checksum"]
-        if found is not None and not ours:
-            raise StoreError(
-                f"there is a run {name!r} in {database.shown} already: go on with it with "
-                f"`{resume_command(name, database.shown)}`, or give another name with --run"
-            )
-        connection.execute(database.insert(RUNS), new)
-        run_id = int(connection.execute(run_named(name)).scalar_one())
-        return run_id, _protocol_id(database, connection, protocol or {"run": name})
+        run_id = _insert(store.database, connection, new, again=tries > 1)
+        return run_id, _protocol_id(store.database, connection, protocol or {"run": name})
 
-    run_id, protocol_id = database.write(work)
+    run_id, protocol_id = store.database.write(work)
+    lock = _lock(store, run_id, name)
     return RunRecorder(
-        database,
-        store.locks,
-        run_id,
-        name,
-        protocol_id=protocol_id,
-        shared=protocol is not None,
-        lock=_lock(store, run_id, name),
-        earlier=Earlier(),
-    )
+        store.database, store.locks, run_id, name,
+        protocol_id=protocol_id, shared=protocol is not None, lock=lock, earlier=Earlier(),
+    )  # fmt: skip
 
 
 def continue_run(
@@ -142,16 +126,10 @@ def continue_run(
         lock.release()
         raise
     return RunRecorder(
-        store.database,
-        store.locks,
-        run["id"],
-        name,
-        protocol_id=protocol_id,
-        shared=protocol is not None,
-        lock=lock,
-        earlier=earlier,
+        store.database, store.locks, run["id"], name,
+        protocol_id=protocol_id, shared=protocol is not None, lock=lock, earlier=earlier,
         before=run,
-    )
+    )  # fmt: skip
 
 
 def _new_row(
@@ -168,6 +146,23 @@ def _new_row(
         "sessions": to_text([{"started": started, **session}]),
     }
     return summed(RUNS, row)
+
+
+def _insert(
+    database: Database, connection: sa.Connection, new: Mapping[str, Any], *, again: bool
+) -> int:
+    """Write the row of a new run, and return its id; raises StoreError if its name is taken."""
+    name = new["name"]
+    query = sa.select(RUNS.c.checksum).where(RUNS.c.name == name)
+    found = connection.execute(query).scalar()
+    # On a second try it may be ours: a server can go away after it has written.
+    if found is not None and not (again and found == new["checksum"]):
+        raise StoreError(
+            f"there is a run {name!r} in {database.shown} already: go on with it with "
+            f"`{resume_command(name, database.shown)}`, or give another name with --run"
+        )
+    connection.execute(database.insert(RUNS), new)
+    return int(connection.execute(run_named(name)).scalar_one())
 
 
 def _changed_row(

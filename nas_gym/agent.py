@@ -1,4 +1,4 @@
-"""The contract of an agent, and what agents share: what to hand over, playing in batches."""
+"""The contract of an agent, and what agents share: recommendations, playing in batches."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
@@ -30,28 +30,27 @@ class Agent(Protocol):
     randomness from ``env.np_random`` (seeded by ``env.reset(seed=…)``) and keeps no state between
     searches.
 
-    An agent may also have ``recommend(space, observed) -> tokens``: which architecture it would
+    An agent may also have ``recommend(space, observed) -> tokens``: the architecture that it would
     hand over after the requests ``observed`` (at least one ``Observed``, in order) if it may trust
-    its own model more than the single best reward. It depends on them alone, and answers with one
+    its own model more than the single best reward. It depends only on them, and answers with one
     of them.
     """
 
     @property
     def batch_size(self) -> int:
-        """Episodes a round, >= 1."""
+        """Episodes per round, >= 1."""
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Spend the budget: step or ``play`` until ``env.remaining`` is 0."""
 
 
 TOP = 30  # architectures with the highest averages, among which the choice is made
-
-
 LEAST_SPREAD = 0.5  # of the noise variance: the top is never taken for all alike
+REDRAWS = 20  # of a candidate that is a copy, before it is let in: a small space may hold no other
 
 
 def best_observed(observed: Sequence[Observed]) -> Tokens:
-    """The highest single reward, the first of equals: the answer in the benchmarks' papers.
+    """Return the highest single reward, the first of equals: the answer in the benchmarks' papers.
 
     Raises:
         InvalidOption: Nothing was observed.
@@ -60,7 +59,7 @@ def best_observed(observed: Sequence[Observed]) -> Tokens:
 
 
 def best_average(observed: Sequence[Observed]) -> Tokens:
-    """The highest average reward, each average shrunk for how few rewards it is of.
+    """Return the highest average reward, each average shrunk for how few rewards it has.
 
     A single lucky reward loses to a slightly lower average of many. This is the posterior mean
     under normal noise and a normal prior, both estimated from the 30 highest averages (empirical
@@ -79,7 +78,7 @@ def best_average(observed: Sequence[Observed]) -> Tokens:
 
 
 def shrunk_averages(rewards: Sequence[Sequence[float]]) -> npt.NDArray[np.float64]:
-    """(architectures,) estimates of the noise-free rewards, from each one's observed rewards.
+    """Estimate the noise-free rewards, (architectures,), from each one's observed rewards.
 
     Args:
         rewards: At least one architecture, each with at least one reward.
@@ -104,7 +103,7 @@ def shrunk_averages(rewards: Sequence[Sequence[float]]) -> npt.NDArray[np.float6
 
 
 def _average(rewards: Sequence[float]) -> float:
-    """The mean; exactly the value of rewards that are all equal."""
+    """Return the mean; exactly the value of rewards that are all equal."""
     first = rewards[0]
     return first + sum(reward - first for reward in rewards) / len(rewards)
 
@@ -115,13 +114,10 @@ def _some(observed: Sequence[Observed]) -> Sequence[Observed]:
     return observed
 
 
-REDRAWS = 20  # of a candidate that is a copy, before it is let in: a small space may hold no other
-
-
 def play_in_batches(
     env: "NASVectorEnv[Any]", token_lists: Iterable[Tokens], batch_size: int
 ) -> "Iterator[list[Played]]":
-    """Play ``batch_size`` of them at a time, as far as the budget goes; yields each batch.
+    """Play ``batch_size`` of them at a time, as far as the budget goes, and yield each batch.
 
     Takes from ``token_lists`` only what the next batch needs.
     """
@@ -136,7 +132,7 @@ def play_in_batches(
 def without_copies(
     draw: Callable[[], Tokens], count: int, known: Collection[Tokens]
 ) -> list[Tokens]:
-    """``count`` draws: none of them ``known`` or twice, unless 20 draws in a row were."""
+    """Draw ``count`` times: none ``known`` and none twice, unless 20 draws in a row were."""
     candidates: list[Tokens] = []
     taken = set(known)
     for _ in range(count):

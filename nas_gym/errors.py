@@ -56,7 +56,7 @@ class RunDiverged(NASGymError, RuntimeError):
         )
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """As it was made: pickle would pass the message alone."""
+        """Rebuild with all three arguments; the default keeps only the message."""
         return type(self), (self.number, self.recorded, self.asked)
 
 
@@ -73,7 +73,7 @@ class Interrupted(NASGymError):
 
 
 def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
-    """The error for a name that is not known, with the nearest known ones.
+    """Return the error for a name that is not known, with the nearest known ones.
 
     Args:
         kind: What the name stands for, e.g. ``"agent"``.

@@ -1,14 +1,14 @@
-"""Names and where they live, ``"module:attribute"``, loaded when they are used."""
+"""The table of names and where they live, ``"module:attribute"``, loaded when they are used."""
 
 import importlib
 import traceback
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
 
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 
 _CELL = "nas_gym.search_spaces.nasnet_cell.space"
-
 
 PLUGINS: dict[str, dict[str, str]] = {
     "space": {
@@ -39,48 +39,69 @@ PLUGINS: dict[str, dict[str, str]] = {
 }
 
 
-def names(kind: str) -> list[str]:
-    """The names that ``make(kind, …)`` knows; ``kind`` is space, evaluator, reward or agent."""
-    listed = list(_table(kind))
-    if kind in ("agent", "space"):
-        presets = {name: _presets(kind, name) for name in listed}
-        listed += [f"{n}/{preset}" for n in presets for preset in presets[n] if preset != "default"]
-    return sorted(listed)
+# Named settings beside "default", in the PRESETS of the part's module, as ``nas_agents.PRESETS``.
+PRESETS: dict[str, dict[str, tuple[str, ...]]] = {
+    "space": {"conv-net": ("no-stride", "strides", "pooling"), "rnn-cell": ("control",)},
+}
 
 
-def _table(kind: str) -> dict[str, str]:
+def table(kind: str) -> dict[str, str]:
+    """Return where the parts of a kind live, by name: ``"module:attribute"``."""
     if kind == "agent":
-        return dict(_load_attribute("nas_agents:AGENTS"))
+        return dict(_attribute("nas_agents:AGENTS"))
     return PLUGINS[kind]
 
 
-def _load(kind: str, name: str) -> Any:
-    """The class or ready-made object behind ``name``, ``name/preset`` or ``module:attribute``."""
+def names(kind: str) -> list[str]:
+    """Return the names that ``make(kind, …)`` knows, without an import of what they stand for.
+
+    Args:
+        kind: ``"space"``, ``"evaluator"``, ``"reward"`` or ``"agent"``.
+    """
+    presets = _attribute("nas_agents:PRESETS") if kind == "agent" else PRESETS.get(kind, {})
+    with_presets = [f"{name}/{preset}" for name in presets for preset in presets[name]]
+    return sorted([*table(kind), *with_presets])
+
+
+def load(kind: str, name: str) -> Any:
+    """Return the class or ready-made object behind a name.
+
+    Args:
+        kind: As of ``names``.
+        name: ``name``, ``name/preset`` or ``module:attribute``, the latter with a preset as well.
+
+    Raises:
+        UnknownName: There is no such name, preset, module or attribute.
+        InvalidOption: The module cannot be imported.
+    """
     base, slash, preset = name.partition("/")
-    path = _table(kind).get(base, base)
+    path = table(kind).get(base, base)
     if ":" not in path:
         raise unknown_name(kind, name, names(kind))
     if not slash:
-        return _load_attribute(path)
-    presets = _presets(kind, base)
+        return _attribute(path)
+    presets: Mapping[str, Any] = getattr(_module(path), "PRESETS", {})
     if preset not in presets:
         raise unknown_name(f"preset of {kind} {base!r}", preset, presets)
     return presets[preset]
 
 
-def _presets(kind: str, name: str) -> Mapping[str, Any]:
-    """The named settings that the module of an agent offers as ``PRESETS``."""
-    module = _table(kind).get(name, name).partition(":")[0]
-    presets: Mapping[str, Any] = getattr(importlib.import_module(module), "PRESETS", {})
-    return presets
-
-
-def _load_attribute(path: str) -> Any:
+def _attribute(path: str) -> Any:
+    """Return what ``module:attribute`` names."""
     module, _, attribute = path.partition(":")
     if not module or not attribute:
         raise UnknownName(f"{path!r} is not module:attribute: write it as my_module:MyClass")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        return getattr(_module(path), attribute)
+    except AttributeError as error:
+        raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
+
+
+def _module(path: str) -> ModuleType:
+    """Import the module of ``module:attribute``."""
+    module = path.partition(":")[0]
+    try:
+        return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
             raise UnknownName(
@@ -88,13 +109,12 @@ def _load_attribute(path: str) -> Any:
                 "Python looks (PYTHONPATH)"
             ) from error
         raise _broken_module(module, error) from error
-    except AttributeError as error:
-        raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
     except Exception as error:
         raise _broken_module(module, error) from error
 
 
 def _broken_module(module: str, error: Exception) -> InvalidOption:
+    """Return the error for a user's module that raises while it is imported."""
     line = traceback.extract_tb(error.__traceback__)[-1]
     return InvalidOption(
         f"module {module!r} cannot be imported ({type(error).__name__}: {error}; raised at "

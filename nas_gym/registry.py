@@ -1,4 +1,4 @@
-"""Names for spaces, evaluators, rewards and agents, and the makers behind ``gym.make``.
+"""The makers of spaces, evaluators, rewards and agents, behind ``gym.make`` and the command.
 
 Everywhere a part can be given as a name (``"digits"``), as JSON data with options
 (``{"name": "nasnet-cell", "blocks": 4}``), as ``"module:attribute"`` of the user's own code, or as
@@ -12,9 +12,9 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, unknown_name
 from nas_gym.options import check_all
-from nas_gym.plugins import _load, _table
+from nas_gym.plugins import load, table
 
-# What an architecture is evaluated and rewarded by where neither the user nor its space says so.
+# What an architecture is evaluated and rewarded by if neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
 
 _CONTRACTS = {
@@ -31,7 +31,7 @@ Part = str | Mapping[str, Any] | object
 
 
 def usual(kind: str, space: Any) -> str:
-    """The name of the evaluator, reward or recipe for a space, where the user names none.
+    """Return the name of the evaluator, reward or recipe for a space if the user names none.
 
     A space says so in ``usual_evaluator``, ``usual_reward`` and ``usual_recipe``.
     """
@@ -39,7 +39,7 @@ def usual(kind: str, space: Any) -> str:
 
 
 def usual_reward(space: Any, evaluator: Any) -> str:
-    """The name of the reward where the user names none: the space's with its usual evaluator.
+    """Return the name of the reward if the user names none: the space's with its usual evaluator.
 
     Other evaluators need not give the metric that the space's reward asks for.
     """
@@ -50,12 +50,12 @@ def usual_reward(space: Any, evaluator: Any) -> str:
 
 
 def make(kind: str, part: Part, **context: Any) -> Any:
-    """The live object that ``part`` names.
+    """Make the live object that ``part`` names.
 
     Args:
         kind: ``"space"``, ``"evaluator"``, ``"reward"`` or ``"agent"``.
         part: A name, ``{"name": …, option: value, …}``, ``"module:attribute"`` or a live object.
-        context: Options filled in where the class takes them and ``part`` does not give them,
+        context: Options filled in if the class takes them and ``part`` does not give them,
             e.g. ``space`` for an evaluator.
 
     Raises:
@@ -79,7 +79,7 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
     name = options.pop("name", None)
     if not isinstance(name, str):
         raise InvalidOption(f"{kind} is {dict(part)!r}: give its name as {{'name': …}}")
-    found = _load(kind, name)
+    found = load(kind, name)
     if isinstance(found, type) and not any(_METHODS[kind] in vars(c) for c in found.__mro__):
         raise InvalidOption(
             f"{name!r} is no {kind}: its class defines no {_METHODS[kind]}(); name another"
@@ -108,17 +108,17 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
 
 
 def options_of(kind: str, name: str) -> list[str]:
-    """The options that ``make(kind, {"name": name, …})`` takes; raises UnknownName."""
-    return _option_names(_load(kind, name))
+    """Return the options that ``make(kind, {"name": name, …})`` takes; raises UnknownName."""
+    return _option_names(load(kind, name))
 
 
 def spec_of(kind: str, part: Any) -> dict[str, Any]:
-    """JSON data from which ``make(kind, …)`` makes an equal object, as far as its fields are JSON.
+    """Return JSON data from which ``make(kind, …)`` makes an equal object, if its fields are JSON.
 
-    For a live object that is not a dataclass: its ``"module:Class"`` name alone.
+    For a live object that is not a dataclass, that is only its ``"module:Class"`` name.
     """
     target = f"{type(part).__module__}:{type(part).__qualname__}"
-    name = next((n for n, path in _table(kind).items() if path == target), target)
+    name = next((n for n, path in table(kind).items() if path == target), target)
     spec: dict[str, Any] = {"name": name}
     if is_dataclass(part) and not isinstance(part, type):
         for field in fields(part):
@@ -129,7 +129,7 @@ def spec_of(kind: str, part: Any) -> dict[str, Any]:
 
 
 def restorable(kind: str, part: Any, **context: Any) -> bool:
-    """Whether ``make(kind, spec_of(kind, part), **context)`` gives an equal part in any process."""
+    """Return whether any process makes an equal part from ``spec_of(kind, part)``."""
     if type(part).__module__ == "__main__":
         return False
     try:

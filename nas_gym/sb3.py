@@ -22,7 +22,7 @@ CLIP = 3.0  # standard deviations
 class SB3VecEnv(VecEnv):
     """An SB3 ``VecEnv`` over a ``NASVectorEnv``; works with MaskablePPO.
 
-    Pass ``StopAtBudget()`` to ``learn`` where the environment has a budget.
+    Pass ``StopAtBudget()`` to ``learn`` if the environment has a budget.
 
     Args:
         env: The vector environment; closed with this one.
@@ -45,7 +45,7 @@ class SB3VecEnv(VecEnv):
         self._actions = np.asarray(actions)
 
     def step_wait(self) -> Any:
-        """One step of all episodes; infos as SB3 wants them, one dict an episode."""
+        """Step all episodes; infos as SB3 wants them, one dict per episode."""
         observations, rewards, terminated, truncated, infos = self.env.step(self._actions)
         rows: list[dict[str, Any]] = [{"action_mask": mask} for mask in infos["action_mask"]]
         if "final_info" in infos:
@@ -64,7 +64,7 @@ class SB3VecEnv(VecEnv):
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:
-        """Call a method of the environment; one result an episode."""
+        """Call a method of the environment; one result per episode."""
         result = getattr(self.env, method_name)(*method_args, **method_kwargs)
         chosen = self._get_indices(indices)
         if method_name == "action_masks":
@@ -72,7 +72,7 @@ class SB3VecEnv(VecEnv):
         return [result for _ in chosen]
 
     def get_attr(self, attr_name: str, indices: Indices = None) -> list[Any]:
-        """An attribute of the environment, once an episode."""
+        """Return an attribute of the environment, once per episode."""
         return [getattr(self.env, attr_name) for _ in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: Indices = None) -> None:
@@ -80,7 +80,7 @@ class SB3VecEnv(VecEnv):
         setattr(self.env, attr_name, value)
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: Indices = None) -> Sequence[bool]:  # type: ignore[override]
-        """False: the environment is not wrapped."""
+        """Return False for each: the environment is not wrapped."""
         return [False for _ in self._get_indices(indices)]
 
 
@@ -88,7 +88,7 @@ class StandardizedVecEnv(SB3VecEnv):
     """``SB3VecEnv`` as small networks learn from it soonest; the agents use it.
 
     Observations are flat zeros and ones, (num_envs, max_length * (max_options + 1)): for every
-    position one number an option, all zero while it is open, and one number that is 1 at the
+    position one number per option, all zero while it is open, and one number that is 1 at the
     position that is picked now. (From ``MultiDiscrete`` SB3 makes such vectors token by token,
     which takes more time than its network.)
 
@@ -116,7 +116,7 @@ class StandardizedVecEnv(SB3VecEnv):
         return self._flat(super().reset())
 
     def step_wait(self) -> Any:
-        """One step of all episodes."""
+        """Step all episodes."""
         observations, rewards, ended, rows = super().step_wait()
         self.steps = (self.steps + 1) % len(self._position_rows)
         if self.steps == 0:
@@ -134,7 +134,7 @@ class StandardizedVecEnv(SB3VecEnv):
     def _standardized(
         self, rewards: npt.NDArray[np.float32], evaluated: npt.NDArray[np.bool_]
     ) -> npt.NDArray[np.float32]:
-        """The round's rewards, by all rewards so far, this round's among them."""
+        """Standardize the round's rewards by all rewards so far, this round's among them."""
         failed = rewards == np.float32(self.env.ledger.failure_reward)
         for reward in rewards[evaluated & ~failed].tolist():  # Welford's running moments
             self._count += 1
@@ -147,9 +147,10 @@ class StandardizedVecEnv(SB3VecEnv):
 
 
 class StopAtBudget(BaseCallback):
-    """Ends ``learn`` when the budget is spent; nothing is learnt from a last, partial round.
+    """A callback that ends ``learn`` when the budget is spent.
 
-    SB3 asks after each step: do not call ``learn`` when ``remaining`` is 0 already.
+    Nothing is learnt from a last, partial round. SB3 asks after each step: do not call ``learn``
+    when ``remaining`` is 0 already.
     """
 
     def _on_step(self) -> bool:

@@ -2,7 +2,6 @@ import json
 import math
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from types import UnionType
@@ -14,16 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents.reinforce import Reinforce
-from nas_gym.envs.registration import make_env, make_vector_env
+from nas_gym.envs.registration import make_env
 from nas_gym.envs.rewards import Accuracy, AccuracyUnderTarget, InversePerplexitySquared
 from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
-from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.networks.task import LanguageTask, Task
 from nas_gym.options import OneOf, Options
-from nas_gym.plugins import _load, names
+from nas_gym.plugins import load, names
 from nas_gym.registry import make, spec_of, usual, usual_reward
 from nas_gym.search_spaces.conv_net.space import POOLING, ConvNet
 from nas_gym.search_spaces.nasbench201.space import NASBench201
@@ -147,22 +145,6 @@ def test_mistakes_get_one_clear_sentence() -> None:
         make("reward", {"target": 1})
 
 
-def test_where_children_are_evaluated() -> None:
-    evaluator = Landscape(NASNetCell())
-    assert in_workers(evaluator, 0) is evaluator
-    limited = in_workers(evaluator, 2, timeout=60, memory_limit=4)
-    assert limited == ParallelEvaluator(evaluator, 2, timeout=60, memory_limit=4)
-    with pytest.raises(InvalidOption, match="timeout is 60 and workers is 0"):
-        in_workers(evaluator, 0, timeout=60)
-    with pytest.raises(InvalidOption, match="memory_limit is 4 and workers is 0"):
-        make_vector_env("nasnet-cell", "landscape", memory_limit=4)
-    with (
-        ThreadPoolExecutor(1) as executor,
-        pytest.raises(InvalidOption, match="give one of the two"),
-    ):
-        in_workers(evaluator, 2, executor=executor)
-
-
 # ---------------------------------------------------------------- every option of every part
 
 
@@ -190,7 +172,7 @@ def part(kind: str, name: str) -> Any:
 
 
 def class_of(kind: str, name: str) -> type:
-    found = OTHERS[kind, name] if (kind, name) in OTHERS else _load(kind, name)
+    found = OTHERS[kind, name] if (kind, name) in OTHERS else load(kind, name)
     return found if isinstance(found, type) else type(found)
 
 

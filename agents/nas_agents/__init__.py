@@ -1,6 +1,6 @@
 """Agents, one file each. ``nas_gym`` finds them through ``AGENTS``, never by import."""
 
-# name -> "module:class"; the module's PRESETS has its named settings.
+# name -> "module:class"
 AGENTS: dict[str, str] = {
     "random-search": "nas_agents.random_search:RandomSearch",
     "regularized-evolution": "nas_agents.regularized_evolution:RegularizedEvolution",
@@ -19,4 +19,33 @@ AGENTS: dict[str, str] = {
     "ppo": "nas_agents.ppo:PPO",
     "priority-queue": "nas_agents.priority_queue:PriorityQueue",
     "path-consistency": "nas_agents.path_consistency:PathConsistency",
+}
+
+# Named settings beside "default", in the PRESETS of the agent's module; names can so be listed
+# without an import of the modules.
+PRESETS: dict[str, tuple[str, ...]] = {
+    "regularized-evolution": (
+        "real2018",
+        "nasbench101",
+        "nasbench201",
+        "tabular",
+    ),
+    "nsga2": ("deb2002",),
+    "local-search": ("white2020",),
+    "softmax-reinforce": (
+        "nasbench101",
+        "nasbench201",
+        "nats-bench",
+    ),
+    "reinforce": (
+        "zoph2016",
+        "zoph2016-convnet",
+        "zoph2016-rnn",
+        "nasnet2017",
+    ),
+    "ppo": (
+        "critic",
+        "nasnet2017",
+    ),
+    "priority-queue": ("plain",),
 }

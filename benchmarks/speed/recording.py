@@ -31,6 +31,7 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.runs.markdown import table
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.store import Store
+from nas_gym.store.begin import begin_run
 
 BATCHES = {1: 200, 8: 40, 64: 6}  # num_envs -> rounds of episodes that are timed together
 TURNS = 7
@@ -102,7 +103,7 @@ def spent(num_envs: int, rounds: int, seed: int, place: str | None) -> float:
         return stepped(NASVectorEnv(space, Free(), num_envs=num_envs), actions)
     with Store(place) as store:
         name = uuid.uuid4().hex
-        record = store.start_run(name, {"budget": None}, protocol={"benchmark": name})
+        record = begin_run(store, name, {"budget": None}, protocol={"benchmark": name})
         env = NASVectorEnv(space, Free(), num_envs=num_envs, record=record)
         seconds = stepped(env, actions)
         record.finish("finished")

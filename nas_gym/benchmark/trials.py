@@ -12,7 +12,7 @@ import numpy.typing as npt
 from nas_gym.agent import Agent, Observed, best_average
 from nas_gym.benchmark.suite import Spec
 from nas_gym.envs.clock import makespan
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.registry import make
@@ -136,8 +136,8 @@ def run_chunk(chunk: Chunk) -> Trials:
     return Trials(*map(np.stack, zip(*rows, strict=True)))
 
 
-class _Log(Record):
-    """A record that keeps what was asked and answered."""
+class _Log(Recorder):
+    """Keeps what was asked and answered."""
 
     def __init__(self, workers: int) -> None:
         self.observed: list[Observed] = []

@@ -1,4 +1,4 @@
-"""How long a search would take on a cluster, by the seconds that its evaluations report."""
+"""The time that a search would take on a cluster, by the seconds that its evaluations report."""
 
 import heapq
 import math
@@ -11,12 +11,12 @@ from nas_gym.options import check
 
 
 class SimulatedClock:
-    """Adds up the seconds of evaluations as if ``workers`` machines had trained the children.
+    """A clock that adds up seconds as if ``workers`` machines had trained the children.
 
     A batch is shared out in its order, each child to the machine that is free first; the next
     batch begins when the last child of this one is done, because the agent waits for all of it.
     Every request counts, a repeat again, as in NATS-Bench (Dong et al. 2021): so a search with a
-    budget of seconds ends even where its agent always asks for the same architecture.
+    budget of seconds ends even if its agent always asks for the same architecture.
 
     Args:
         workers: Machines, >= 1.
@@ -28,14 +28,14 @@ class SimulatedClock:
         self.seconds = 0.0  # since the search began
 
     def add(self, batch: Iterable[float]) -> None:
-        """Let a batch pass, of children that take these seconds."""
+        """Advance the clock by one batch of training times."""
         seconds = list(batch)
         self.busy_seconds += math.fsum(seconds)
         self.seconds += makespan(seconds, self.workers)
 
 
 def makespan(seconds: Iterable[float], workers: int) -> float:
-    """Seconds until the last child of a batch is done: each goes to the worker free first."""
+    """Return the seconds until a batch is done, if each child goes to the worker free first."""
     if workers == 1:
         return math.fsum(seconds)
     free = [0.0] * workers

@@ -1,7 +1,7 @@
-"""``NASEnv``: one architecture an episode, one token a step."""
+"""``NASEnv``: one architecture per episode, one token per step."""
 
 import operator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, Unpack
 
 import gymnasium as gym
 import numpy as np
@@ -10,17 +10,18 @@ from gymnasium.error import ResetNeeded
 
 from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.episode import Episode, Mask, Observation
-from nas_gym.envs.ledger import Ledger
-from nas_gym.envs.recorder import Record
+from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
 from nas_gym.errors import InvalidTokens
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.options import check
 from nas_gym.search_spaces.architecture import architecture_of_valid, genotype_to_json
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
 
 G = TypeVar("G")
 RENDER_MODES = ["ansi", "rgb_array"]
+RenderMode = Literal["ansi", "rgb_array"] | None
 
 
 class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
@@ -28,9 +29,10 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     ## Description
     Each action picks one token of an architecture. When the architecture is complete, the child
-    network is built and evaluated, and what it reaches on the validation part is the episode's
-    reward. The environment is the Markov decision process of Zoph & Le 2016 (arXiv 1611.01578,
-    section 3): a policy over a sequence of design choices. The registered ones, by default:
+    network is built and evaluated, and its result on the validation part is the episode's reward.
+    The environment is the Markov decision process of Zoph & Le 2016 (arXiv 1611.01578,
+    section 3): a policy over a sequence of design choices. By default the registered ones build,
+    and reward:
 
     - ``NASNetCell-v0``: cells, really trained on scikit-learn's digits; accuracy.
     - ``NASConvNet-v0``: whole convolutional networks, really trained on digits; accuracy cubed.
@@ -44,12 +46,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     ``action_masks()`` (bool) say which tokens are open without folding.
 
     ## Observation space
-    ``MultiDiscrete([max_options + 1] * max_length)``: the tokens so far plus one; 0 where no token
-    has been picked yet.
+    ``MultiDiscrete([max_options + 1] * max_length)``: the tokens so far plus one; 0 at positions
+    that have no token yet.
 
     ## Reward
     0 at every step but the last; there, the reward function's value for the child, or
-    ``failure_reward`` where the child failed. Nothing is measured on the test part in a search.
+    ``failure_reward`` if the child failed. Nothing is measured on the test part in a search.
 
     ## Episode end
     Terminates with the token that completes the architecture; never truncates.
@@ -64,17 +66,10 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     Args:
         space: WHAT may be built: any ``SearchSpace``.
         evaluator: HOW GOOD it is: any ``Evaluator``.
-        reward: From an evaluation to the reward; any callable.
-        budget: Evaluations that may be asked for; one more raises ``BudgetExceeded``. None: no
-            limit.
-        seed: Run seed from which the children's seeds follow (not the agent's seed: that is
-            ``reset(seed=…)``).
-        failure_reward: Reward of a child that failed.
+        reward: From an evaluation to the reward; any callable. Accuracy by default.
         render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
-        record: Where evaluations and requests are written down; None to keep nothing.
-        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
-            after which ``remaining`` is 0; the batch in which they run out is still answered.
-        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
+        ledger: ``budget``, ``seed``, ``failure_reward``, ``record``, ``budget_seconds`` and
+            ``simulated_workers``: see ``nas_gym.envs.ledger.LedgerOptions``.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
     a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
@@ -95,28 +90,13 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         evaluator: Evaluator,
         reward: Reward | None = None,
         *,
-        budget: int | None = None,
-        seed: int = 0,
-        failure_reward: float = 0.0,
         render_mode: str | None = None,
-        record: Record | None = None,
-        budget_seconds: float | None = None,
-        simulated_workers: int = 1,
+        **ledger: Unpack[LedgerOptions],
     ) -> None:
-        check_render_mode(render_mode)
         self.space = space
-        self.render_mode = render_mode
+        self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
-        self.ledger = Ledger(
-            evaluator,
-            reward or Accuracy(),
-            budget=budget,
-            seed=seed,
-            failure_reward=failure_reward,
-            record=record,
-            budget_seconds=budget_seconds,
-            simulated_workers=simulated_workers,
-        )
+        self.ledger = Ledger(evaluator, reward or Accuracy(), **ledger)
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
         self._ended = False
@@ -128,7 +108,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     @property
     def clock(self) -> SimulatedClock:
-        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
         return self.ledger.clock
 
     def reset(
@@ -143,7 +123,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         return self._episode.observation.copy(), {"action_mask": self._episode.mask()}
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
-        """Pick a token; evaluates the architecture if this was the last one.
+        """Pick a token; evaluate the architecture if this was the last one.
 
         Raises:
             InvalidTokens: The action is not in ``action_space``.
@@ -167,11 +147,11 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         return episode.observation.copy(), reward, self._ended, False, info
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """(max_options,) bool, True = open: what sb3-contrib's MaskablePPO asks for."""
+        """Return (max_options,) bool, True = open, as sb3-contrib's MaskablePPO asks for it."""
         return self._mask().astype(np.bool_)
 
     def render(self) -> Any:
-        """The architecture so far: text (``ansi``) or an (height, width, 3) uint8 picture."""
+        """Return the architecture so far: text (``ansi``) or a (height, width, 3) uint8 picture."""
         if self.render_mode is None:
             raise ValueError("render_mode is None: pass render_mode= to gym.make to render")
         from nas_gym.search_spaces.rendering import render_tokens
@@ -194,23 +174,15 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 def spaces_of(
     space: SearchSpace[Any],
 ) -> tuple[gym.spaces.Discrete, gym.spaces.MultiDiscrete]:
-    """The action and observation space of one episode in ``space``."""
+    """Return the action and observation space of one episode in ``space``."""
     observation = np.full(space.max_length, space.max_options + 1, np.int64)
     return gym.spaces.Discrete(space.max_options), gym.spaces.MultiDiscrete(observation)
 
 
 def final_info(evaluation: Evaluation) -> dict[str, Any]:
-    """What the ``info`` of an episode's last step adds."""
+    """Return what the ``info`` of an episode's last step adds."""
     return {
         "tokens": evaluation.architecture.tokens,
         "architecture": genotype_to_json(evaluation.architecture.genotype),
         "evaluation": evaluation.to_info(),
     }
-
-
-def check_render_mode(render_mode: str | None) -> None:
-    """Raise UnknownName for a render mode that does not exist."""
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        from nas_gym.errors import unknown_name
-
-        raise unknown_name("render_mode", render_mode, RENDER_MODES)

@@ -1,4 +1,4 @@
-"""One architecture under construction: the tokens so far, what is open, what is observed."""
+"""Architectures under construction: the tokens so far, what is open, what is observed."""
 
 from typing import Any, Protocol
 
@@ -9,8 +9,10 @@ from nas_gym.errors import InvalidTokens
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, checked_tokens
 
-Mask = npt.NDArray[np.int8]
-Observation = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.int8]  # (max_options,)
+Masks = npt.NDArray[np.int8]  # (num_envs, max_options)
+Observation = npt.NDArray[np.int64]  # (max_length,)
+Observations = npt.NDArray[np.int64]  # (num_envs, max_length)
 
 
 class Episode:
@@ -60,13 +62,13 @@ class Episode:
             self.open = self.choices.after(tuple(self.tokens))
 
     def mask(self) -> Mask:
-        """(max_options,) int8, 1 = open; a fresh array. After completion only token 0 is open."""
+        """Return (max_options,) int8, 1 = open, fresh; only token 0 is open after completion."""
         mask: Mask = self._masks[1 if self.open is None else len(self.open.options)].copy()
         return mask
 
 
 def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
-    """A whole token list as ``take`` would take its tokens one by one.
+    """Fold a whole token list as ``take`` would take its tokens one by one.
 
     Raises:
         InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length.
@@ -93,14 +95,8 @@ def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
 
 
 def _masks(max_options: int) -> npt.NDArray[np.int8]:
-    """Row n: n options are open."""
+    """Return all masks: in row n, n options are open."""
     return np.tri(max_options + 1, max_options, k=-1, dtype=np.int8)
-
-
-Observations = npt.NDArray[np.int64]
-
-
-Masks = npt.NDArray[np.int8]
 
 
 class Round(Protocol):
@@ -112,20 +108,20 @@ class Round(Protocol):
         """Start new episodes."""
 
     def take(self, actions: npt.NDArray[np.int64]) -> None:
-        """Take one token an episode."""
+        """Take one token per episode."""
 
     def observations(self) -> Observations:
-        """(num_envs, max_length), token + 1; a fresh array."""
+        """Return (num_envs, max_length), token + 1; a fresh array."""
 
     def masks(self) -> Masks:
-        """(num_envs, max_options), 1 = open; a fresh array."""
+        """Return (num_envs, max_options), 1 = open; a fresh array."""
 
     def tokens(self) -> list[tuple[int, ...]]:
-        """The tokens of each episode so far."""
+        """Return the tokens of each episode so far."""
 
 
 class _StaticRound:
-    """All episodes face the same choice: masks from a table, tokens by numpy."""
+    """A round whose episodes all face the same choice: masks from a table, tokens by numpy."""
 
     def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
         assert choices.static is not None
@@ -159,7 +155,7 @@ class _StaticRound:
 
 
 class _ConditionalRound:
-    """Every episode faces its own choice."""
+    """A round in which every episode faces its own choice."""
 
     def __init__(self, choices: ChoiceTable, num_envs: int) -> None:
         self.episodes = [Episode(choices) for _ in range(num_envs)]
@@ -186,7 +182,7 @@ class _ConditionalRound:
 
 
 def start_round(choices: ChoiceTable, num_envs: int) -> Round:
-    """A round of ``num_envs`` new episodes; by numpy where all of them face the same choices."""
+    """Start ``num_envs`` new episodes; with numpy if all of them face the same choices."""
     if choices.static is not None:
         return _StaticRound(choices, num_envs)
     return _ConditionalRound(choices, num_envs)

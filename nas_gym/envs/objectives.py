@@ -1,4 +1,4 @@
-"""The Pareto front: what no other point beats in every respect."""
+"""The Pareto front: the points that no other one beats in every respect."""
 
 import numpy as np
 import numpy.typing as npt
@@ -7,7 +7,7 @@ from nas_gym.errors import InvalidOption
 
 
 def pareto_front(points: npt.ArrayLike) -> npt.NDArray[np.int64]:
-    """Indices of the points that no other dominates, ascending.
+    """Return the indices of the points that no other dominates, ascending.
 
     A point dominates another if it is at least as large in every column and larger in one: turn the
     sign of what should be small, such as parameters. Equal points do not dominate each other, so

@@ -1,4 +1,4 @@
-"""The contract of a record: where a run is written down, and what it can answer again."""
+"""The contract of a recorder: it writes a run down, and says what was answered before."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from nas_gym.evaluators.evaluation import Evaluation, Job
 
 
 class Answer(NamedTuple):
-    """What a request got: the evaluation, and the reward that the agent sees."""
+    """The answer to a request: the evaluation, and the reward that the agent sees."""
 
     evaluation: Evaluation
     reward: float
 
 
 class Known(NamedTuple):
-    """What is kept of an evaluation: all but its architecture, and its reward."""
+    """The part of an evaluation that is kept: all but its architecture, and its reward."""
 
     metrics: Mapping[str, float]
     seconds: float
@@ -31,29 +31,31 @@ class Claim(enum.Enum):
     THEIRS = "theirs"  # another live run has begun with it
 
 
-class Record:
-    """Where a run is written down; this one keeps nothing. Override what you need."""
+class Recorder:
+    """Writes a run down; this one keeps nothing. Override what you need."""
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
-        """Tokens and answer of each request that the run made before it was cut, in order."""
+        """Return tokens and answer of each request made before the run was cut, in order."""
         return ()
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
-        """An evaluation for each job that was trained before, by whom ever; else who trains it."""
+        """Return, for each job, its evaluation if anybody has trained it, else who trains it."""
         return [Claim.OURS] * len(jobs)
 
     def wait(self, job: Job) -> Evaluation | Claim:
-        """The evaluation of a job that was ``THEIRS``, or ``OURS`` where they gave up."""
-        raise NotImplementedError("a record whose `claim` never says THEIRS is never asked to wait")
+        """Return the evaluation of a job that was ``THEIRS``, or ``OURS`` if they gave up."""
+        raise NotImplementedError(
+            "a recorder whose `claim` never says THEIRS is never asked to wait"
+        )
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """Requests ``first``, ``first + 1``, … were answered from ``history``."""
+        """Take note that requests ``first``, ``first + 1``, … were answered from ``history``."""
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """A child has just been evaluated (not: answered from memo, record or another run)."""
+        """Keep a child's evaluation, new: not from memo, ``history`` or another run."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """Requests ``first``, ``first + 1``, … were answered, in this order.
+        """Keep the answers to requests ``first``, ``first + 1``, … in this order.
 
         When this returns they are durable, and so is every evaluation before them.
         """
@@ -63,57 +65,57 @@ class Watcher(Protocol):
     """Is told how a search goes on, after it is recorded."""
 
     def started(self) -> None:
-        """All parts are made and the run is recorded; the agent is about to ask."""
+        """Take note that all is made and the run recorded; the agent is about to ask."""
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """As ``Record.replayed``."""
+        """See ``Recorder.replayed``."""
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """As ``Record.evaluated``."""
+        """See ``Recorder.evaluated``."""
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """As ``Record.requested``."""
+        """See ``Recorder.requested``."""
 
 
-class Records(Record):
-    """A record and a watcher as one; also keeps the answers."""
+class TeeRecorder(Recorder):
+    """A recorder and a watcher as one; it also keeps the answers."""
 
-    def __init__(self, record: Record | None, watcher: Watcher | None) -> None:
-        self.record = Record() if record is None else record
+    def __init__(self, record: Recorder | None, watcher: Watcher | None) -> None:
+        self.record = Recorder() if record is None else record
         self.watchers = [] if watcher is None else [watcher]
         self.answers: list[Answer] = []
 
     def started(self) -> None:
-        """Pass it on."""
+        """Tell the watcher."""
         for watcher in self.watchers:
             watcher.started()
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
-        """The record's."""
+        """Return the recorder's."""
         return self.record.history()
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
-        """The record's."""
+        """Ask the recorder."""
         return self.record.claim(jobs)
 
     def wait(self, job: Job) -> Evaluation | Claim:
-        """The record's."""
+        """Ask the recorder."""
         return self.record.wait(job)
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """Pass it on, and keep it."""
+        """Keep the answers, and tell the watcher."""
         self.answers.extend(answers)
         for watcher in self.watchers:
             watcher.replayed(first, answers)
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """Pass it on."""
+        """Tell the recorder, then the watcher."""
         self.record.evaluated(answer, seed)
         for watcher in self.watchers:
             watcher.evaluated(answer, seed)
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """Pass it on, and keep it."""
+        """Tell the recorder, then the watcher, and keep the answers."""
         self.record.requested(first, answers)
         for watcher in self.watchers:
             watcher.requested(first, answers)

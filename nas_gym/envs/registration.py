@@ -1,4 +1,4 @@
-"""What ``gym.make`` and ``gym.make_vec`` call, and the environments' specifications."""
+"""The entry points of ``gym.make`` and ``gym.make_vec``, and environments' specifications."""
 
 import inspect
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ import gymnasium
 
 from nas_gym.envs.env import NASEnv
 from nas_gym.envs.ids import ENTRY_POINT, VECTOR_ENTRY_POINT
+from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import unknown_name
 from nas_gym.evaluators.workers.spread import in_workers
@@ -16,7 +17,7 @@ from nas_gym.registry import Part, make, options_of, usual, usual_reward
 
 
 def env_spec_of(config: Mapping[str, Any]) -> str:
-    """JSON of gymnasium's ``EnvSpec`` for the environment that a run's configuration describes.
+    """Return gymnasium's ``EnvSpec``, as JSON, of the environment that a configuration describes.
 
     ``gym.make(EnvSpec.from_json(…))`` makes it again.
     """
@@ -40,7 +41,7 @@ def make_env(
     reward: Part | None = None,
     **options: Any,
 ) -> NASEnv[Any]:
-    """What ``gym.make`` calls: ``NASEnv`` with its parts given by name, JSON data or object.
+    """Make a ``NASEnv`` for ``gym.make``, with parts given by name, JSON data or object.
 
     Evaluator and reward are by default what is usual for the space. Options that are not the
     environment's are those of an evaluator that is given by name, or of the usual one:
@@ -61,12 +62,12 @@ def make_vector_env(
     executor: Executor | None = None,
     **options: Any,
 ) -> NASVectorEnv[Any]:
-    """What ``gym.make_vec`` calls: ``NASVectorEnv`` with its parts by name, as ``make_env``.
+    """Make a ``NASVectorEnv`` for ``gym.make_vec``, with parts given as to ``make_env``.
 
     ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
-    needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds a
-    child, ``memory_limit`` in GiB a child, and ``executor`` is evaluated in instead of workers (see
-    ``in_workers``).
+    needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds
+    per child, ``memory_limit`` in GiB per child, and an ``executor`` takes the place of workers
+    (see ``in_workers``).
     """
     space, evaluator, reward, options = _parts(NASVectorEnv, space, evaluator, reward, options)
     return NASVectorEnv(
@@ -87,8 +88,8 @@ make_env.metadata = NASEnv.metadata  # type: ignore[attr-defined]
 def _split_options(
     environment: Any, evaluator: Part, options: Mapping[str, Any]
 ) -> tuple[Part, dict[str, Any]]:
-    """The evaluator with those options that are its own, and those of the environment."""
-    known = [name for name in inspect.signature(environment).parameters if name != "self"]
+    """Return the evaluator with those options that are its own, and the environment's options."""
+    known = _options_of(environment)
     others = {name: value for name, value in options.items() if name not in known}
     if others:
         part = {"name": evaluator} if isinstance(evaluator, str) else evaluator
@@ -103,6 +104,12 @@ def _split_options(
     return evaluator, {name: value for name, value in options.items() if name in known}
 
 
+def _options_of(environment: Any) -> list[str]:
+    """Return the names of an environment's options, the ledger's among them."""
+    own = inspect.signature(environment).parameters.values()
+    return [*(o.name for o in own if o.kind is not o.VAR_KEYWORD), *LedgerOptions.__annotations__]
+
+
 def _parts(
     environment: Any,
     space: Part,
@@ -110,7 +117,7 @@ def _parts(
     reward: Part | None,
     options: Mapping[str, Any],
 ) -> tuple[Any, Any, Any, dict[str, Any]]:
-    """The live parts of an environment, and the options that are the environment's own."""
+    """Return an environment's live parts, and the options that are its own."""
     made = make("space", space)
     evaluator = usual("evaluator", made) if evaluator is None else evaluator
     evaluator, own = _split_options(environment, evaluator, options)

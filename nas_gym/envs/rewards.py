@@ -22,7 +22,7 @@ class Accuracy:
     """Validation accuracy, in [0, 1] (Zoph et al. 2017, appendix A)."""
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The reward of a child that did not fail."""
+        """Return the reward of a child that did not fail."""
         return metric_of(evaluation, "accuracy")
 
 
@@ -31,7 +31,7 @@ class AccuracyCubed:
     """Validation accuracy to the third power, in [0, 1] (Zoph & Le 2016, section 4.1)."""
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The reward of a child that did not fail."""
+        """Return the reward of a child that did not fail."""
         return metric_of(evaluation, "accuracy") ** 3
 
 
@@ -46,7 +46,7 @@ class InversePerplexitySquared(Options):
     c: Annotated[float, Gt(0)] = 80.0
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The reward of a child that did not fail."""
+        """Return the reward of a child that did not fail."""
         return self.c / metric_of(evaluation, "perplexity") ** 2
 
 
@@ -61,13 +61,13 @@ class InversePerplexity(Options):
     c: Annotated[float, Gt(0)] = 80.0
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The reward of a child that did not fail."""
+        """Return the reward of a child that did not fail."""
         return self.c / metric_of(evaluation, "perplexity")
 
 
 @dataclass(frozen=True)
 class AccuracyUnderTarget(Options):
-    """Accuracy, scaled by ``(cost / target) ** exponent`` where the cost is over the target.
+    """Accuracy, scaled by ``(cost / target) ** exponent`` if the cost is over the target.
 
     Tan et al. 2018 (MnasNet), section 3, with alpha = 0 and beta = ``exponent``.
 
@@ -82,13 +82,13 @@ class AccuracyUnderTarget(Options):
     exponent: Annotated[float, Le(0)] = -1.0
 
     def __call__(self, evaluation: Evaluation) -> float:
-        """The reward of a child that did not fail."""
+        """Return the reward of a child that did not fail."""
         excess = max(1.0, metric_of(evaluation, self.metric) / self.target)
         return metric_of(evaluation, "accuracy") * float(excess**self.exponent)
 
 
 def metric_of(evaluation: Evaluation, name: str) -> float:
-    """A metric of an evaluation; raises InvalidOption where the evaluator does not give it."""
+    """Return a metric of an evaluation; raises InvalidOption if the evaluator does not give it."""
     if name not in evaluation.metrics:
         given = ", ".join(evaluation.metrics) or "none"
         raise InvalidOption(

@@ -2,32 +2,33 @@
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
+from annotated_types import Ge
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from nas_gym.envs.clock import SimulatedClock
-from nas_gym.envs.env import RENDER_MODES, check_render_mode, final_info, spaces_of
+from nas_gym.envs.env import RENDER_MODES, RenderMode, final_info, spaces_of
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
-from nas_gym.envs.ledger import Ledger
-from nas_gym.envs.recorder import Record
+from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
-from nas_gym.errors import InvalidOption, InvalidTokens
+from nas_gym.errors import InvalidTokens
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.options import check
 from nas_gym.search_spaces.architecture import Architecture, architecture_of_valid
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
 
 G = TypeVar("G")
-REMEMBERED = 50_000  # architectures of a space at most, to remember those that were played
+REMEMBERED = 50_000  # architectures that a space may have for those played to be remembered
 
 
 class Played(NamedTuple):
-    """What ``play`` returns for one token list."""
+    """The answer of ``play`` to one token list."""
 
     tokens: tuple[int, ...]  # folded, as an episode would have taken them
     reward: float
@@ -51,16 +52,12 @@ class NASVectorEnv(
     Args:
         space: WHAT may be built.
         evaluator: HOW GOOD it is.
-        num_envs: Episodes a round, >= 1.
+        num_envs: Episodes per round, >= 1.
         reward: From an evaluation to the reward; validation accuracy by default.
-        budget: Evaluations that may be asked for, by ``step`` and ``play`` together.
-        seed: Run seed from which the children's seeds follow.
-        failure_reward: Reward of a child that failed.
         render_mode: ``"ansi"``, ``"rgb_array"`` or None.
-        record: Where evaluations and requests are written down; None to keep nothing.
-        budget_seconds: Simulated seconds (those that evaluations report, repeats counted again)
-            after which ``remaining`` is 0; the batch in which they run out is still answered.
-        simulated_workers: Machines that would train a batch at once: see ``SimulatedClock``.
+        ledger: ``budget`` (of ``step`` and ``play`` together), ``seed``, ``failure_reward``,
+            ``record``, ``budget_seconds`` and ``simulated_workers``: see
+            ``nas_gym.envs.ledger.LedgerOptions``.
     """
 
     metadata = {  # noqa: RUF012
@@ -76,35 +73,18 @@ class NASVectorEnv(
         *,
         num_envs: int = 1,
         reward: Reward | None = None,
-        budget: int | None = None,
-        seed: int = 0,
-        failure_reward: float = 0.0,
         render_mode: str | None = None,
-        record: Record | None = None,
-        budget_seconds: float | None = None,
-        simulated_workers: int = 1,
+        **ledger: Unpack[LedgerOptions],
     ) -> None:
-        if not isinstance(num_envs, int) or num_envs < 1:
-            raise InvalidOption(f"num_envs is {num_envs!r}: give a whole number of 1 or more")
-        check_render_mode(render_mode)
         self.space = space
-        self.num_envs = num_envs
-        self.render_mode = render_mode
+        self.num_envs: int = check("num_envs", num_envs, Annotated[int, Ge(1)])
+        self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
-        self.ledger = Ledger(
-            evaluator,
-            reward or Accuracy(),
-            budget=budget,
-            seed=seed,
-            failure_reward=failure_reward,
-            record=record,
-            budget_seconds=budget_seconds,
-            simulated_workers=simulated_workers,
-        )
+        self.ledger = Ledger(evaluator, reward or Accuracy(), **ledger)
         self.single_action_space, self.single_observation_space = spaces_of(space)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self._round = start_round(self.choices, num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self._round = start_round(self.choices, self.num_envs)
         self._started = False
         counts = self.choices.counts
         small = counts is not None and prod(counts) <= REMEMBERED
@@ -117,7 +97,7 @@ class NASVectorEnv(
 
     @property
     def clock(self) -> SimulatedClock:
-        """What the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
         return self.ledger.clock
 
     def reset(
@@ -138,7 +118,7 @@ class NASVectorEnv(
         npt.NDArray[np.bool_],
         dict[str, Any],
     ]:
-        """Pick one token an episode; evaluates the round if this was its last step.
+        """Pick one token per episode; evaluate the round if this was its last step.
 
         Raises:
             InvalidTokens: An action is outside ``[0, max_options)``, or their number is wrong.
@@ -174,11 +154,11 @@ class NASVectorEnv(
         ]
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
-        """(num_envs, max_options) bool, True = open."""
+        """Return (num_envs, max_options) bool, True = open."""
         return self._round.masks().astype(np.bool_)
 
     def render(self) -> tuple[Any, ...] | None:
-        """Every episode's architecture so far: texts or pictures."""
+        """Return every episode's architecture so far: texts or pictures."""
         if self.render_mode is None:
             raise ValueError("render_mode is None: pass render_mode= to gym.make_vec to render")
         from nas_gym.search_spaces.rendering import render_tokens
@@ -191,7 +171,7 @@ class NASVectorEnv(
         self.ledger.close()
 
     def _architecture(self, tokens: tuple[int, ...]) -> Architecture[G]:
-        """As ``architecture_of_valid``, remembered in spaces that are small."""
+        """Return what ``architecture_of_valid`` does, remembered in small spaces."""
         known = self._known
         if known is None:
             return architecture_of_valid(self.space, tokens)
@@ -218,7 +198,7 @@ class NASVectorEnv(
     def _finish_round(
         self, rewards: npt.NDArray[np.float64], terminated: npt.NDArray[np.bool_]
     ) -> dict[str, Any]:
-        """Evaluate the round's architectures, start the next round; fills the two arrays."""
+        """Evaluate the round's architectures, start the next round, and fill the two arrays."""
         everything = self._round.tokens()
         # At least one, so that asking beyond the budget raises.
         count = int(min(self.num_envs, max(1, self.remaining)))
@@ -243,7 +223,7 @@ class NASVectorEnv(
         }
 
     def _final_infos(self, answers: Sequence[Any]) -> dict[str, Any]:
-        """The ended episodes' infos, each as an array over the sub-environments."""
+        """Return the ended episodes' infos, each as an array over the sub-environments."""
         infos = [final_info(answer.evaluation) for answer in answers]
         evaluated = np.arange(self.num_envs) < len(answers)
         arrays: dict[str, Any] = {}

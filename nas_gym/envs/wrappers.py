@@ -1,4 +1,4 @@
-"""Wrappers for libraries that want the action mask elsewhere."""
+"""A wrapper for libraries that want the action mask elsewhere."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ MaskedObservation = dict[str, Any]
 
 
 class MaskInObservation(gym.ObservationWrapper[MaskedObservation, np.int64, Any]):
-    """Puts the action mask into the observation, in RLlib's form.
+    """A wrapper that puts the action mask into the observation, in RLlib's form.
 
     The observation becomes ``{"action_mask": (max_options,) float32, 1 = open, "observations":
     what it was}``: what RLlib's action masking module reads. At least one token is open at any
@@ -37,7 +37,7 @@ class MaskInObservation(gym.ObservationWrapper[MaskedObservation, np.int64, Any]
         )
 
     def observation(self, observation: Any) -> MaskedObservation:
-        """The observation with its mask."""
+        """Return the observation with its mask."""
         masks = self.get_wrapper_attr("action_masks")()
         if self.flatten:
             flat: Any = gym.spaces.flatten(self.env.observation_space, observation)

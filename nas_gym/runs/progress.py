@@ -8,7 +8,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
 
 PLAIN_SECONDS = 15.0  # between two lines if stderr is not a terminal
@@ -52,10 +52,10 @@ class _Bar:
         return "ETA -" if seconds is None else f"ETA {int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-class SearchProgress(_Bar, Record):
+class SearchProgress(_Bar, Recorder):
     """Best so far, evaluations per minute, time left, failures and memo hits of a search.
 
-    A ``nas_gym.envs.recorder.Record`` that shows what it is told.
+    A ``nas_gym.envs.recorder.Recorder`` that shows what it is told.
 
     Args:
         budget: Requests the search will make; None if another limit ends it.

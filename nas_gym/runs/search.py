@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from nas_gym.agent import Agent
-from nas_gym.envs.recorder import Answer, Records, Watcher
+from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
 from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
@@ -18,7 +18,7 @@ from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import checked_run_name, configuration, protocol_of, unwrapped
 from nas_gym.runs.provenance import session
-from nas_gym.store import DEFAULT_STORE, RunRecord, start_run
+from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
 from nas_gym.store.location import resume_command
 
 _log = logging.getLogger("nas_gym")
@@ -149,7 +149,7 @@ def search(
         )
     elif resume:
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
-    records = Records(record, watcher)
+    records = TeeRecorder(record, watcher)
     _run(env, made_agent, seed, record, records)
     failures = [a.evaluation.failure for a in records.answers]
     if failures and all(failures) and watcher is None:  # the command says so itself
@@ -158,7 +158,11 @@ def search(
 
 
 def _run(
-    env: NASVectorEnv[Any], agent: Agent, seed: int, record: RunRecord | None, records: Records
+    env: NASVectorEnv[Any],
+    agent: Agent,
+    seed: int,
+    record: RunRecorder | None,
+    records: TeeRecorder,
 ) -> None:
     status: str | None = "failed"
     try:
@@ -182,7 +186,7 @@ def _run(
         if record is not None:
             error.add_note(
                 f"run {record.name!r} is recorded up to here; when the cause is mended, go on with "
-                f"`{resume_command(record.name, record.store.database.shown)}`"
+                f"`{resume_command(record.name, record.database.shown)}`"
             )
         raise
     finally:

@@ -1,9 +1,10 @@
 """The results database: all runs, their evaluations and the ordered requests of each.
 
-``store`` opens one, ``journal`` writes a run, ``reading`` reads it and ``rows`` is what comes back.
-``claims`` keep two runs from the same training, ``locks`` say which runs are alive. ``schema`` has
-the tables, ``migrations`` bring older ones up to date. ``places`` are paths and URLs, ``database``
-is the connection to one, ``sqlite_file`` what is special about a file.
+``store`` opens one and reads its runs, with ``queries`` and ``rows``; ``run_data`` is what comes
+back. ``begin`` begins a run and goes on with it, ``recorder`` writes it. ``claims`` keep two runs
+from the same training, ``locks`` say which runs are alive. ``schema`` has the tables,
+``migrations`` makes them and checks their version. ``location`` knows paths and URLs, ``database``
+is the connection to one, ``sqlite`` has what is special about a file.
 
 What protects a record: SQLite's integrity check when a file is opened, and a checksum in every row
 of a run, which is checked whenever the run is read. A changed byte is therefore an error and never
@@ -11,18 +12,19 @@ a result. One place is different: in the log of a process that was killed (``-wa
 what follows a changed byte, so that the run ends earlier, as if it had been cut there.
 """
 
+from nas_gym.store.begin import start_run
 from nas_gym.store.location import DEFAULT_STORE, folder_beside
-from nas_gym.store.recorder import RunRecord
+from nas_gym.store.recorder import RunRecorder
 from nas_gym.store.run_data import Row, RunData
 from nas_gym.store.schema import SCHEMA_VERSION
-from nas_gym.store.store import Store, load_run, start_run
+from nas_gym.store.store import Store, load_run
 
 __all__ = [
     "DEFAULT_STORE",
     "SCHEMA_VERSION",
     "Row",
     "RunData",
-    "RunRecord",
+    "RunRecorder",
     "Store",
     "folder_beside",
     "load_run",

@@ -1,7 +1,7 @@
-"""Keeps two runs of one store from training the same child at once.
+"""Claims, which keep two runs of one store from training the same child at once.
 
 A claim says that a run has begun with a training. Whoever else needs the result waits for it, or
-takes the claim over where the process of that run has died.
+takes the claim over if the process of that run has died.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +46,7 @@ class Claims:
         self._delete = database.prepared_delete(CLAIMS, [c.name for c in CLAIMS.columns])
 
     def take(self, jobs: Sequence[Job]) -> list[Row | Claim]:
-        """For each job the row of its evaluation, if any run has it; else who trains it."""
+        """Return for each job the row of its evaluation, if any run has it; else who trains it."""
         # A claim that a power failure undoes costs nothing but a training.
         return self.database.write(lambda c: self._take(c, jobs), durable=False)
 
@@ -55,7 +55,7 @@ class Claims:
         self._delete.execute(connection, rows)
 
     def take_over(self, job: Job) -> bool:
-        """Whether the run that has claimed ``job`` is dead, so that it is ours now."""
+        """Take ``job`` over from a run that is dead; return whether it is ours now."""
         where = (
             CLAIMS.c.protocol_id == self.protocol_id,
             CLAIMS.c.key == job.architecture.key,

@@ -1,4 +1,4 @@
-"""Where the tables live: a SQLite file, or any database that SQLAlchemy reaches by its URL.
+"""The database of the tables: a SQLite file, or one that SQLAlchemy reaches by its URL.
 
 ``connect`` gives a ``Database``, whose ``read`` and ``write`` run one transaction each and turn
 whatever goes wrong into one sentence.
@@ -24,7 +24,7 @@ from nas_gym.store.sqlite import engine_of_file, is_writable, use_wal
 
 T = TypeVar("T")
 RETRY_PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # seconds between tries to reach a server again
-# For libpq, where the URL does not say else. How soon, in seconds, it says that a server cannot be
+# For libpq, unless the URL says otherwise: how soon, in seconds, it says that a server cannot be
 # reached or went away without a word.
 SERVER_OPTIONS: dict[str, int | str] = {
     "client_encoding": "utf8",
@@ -51,10 +51,10 @@ class Prepared:
     def __init__(self, statement: Any, dialect: sa.Dialect, names: Sequence[str]) -> None:
         compiled = statement.compile(dialect=dialect, column_keys=list(names))
         self._text = compiled.string
-        self._order: list[str] | None = compiled.positiontup  # None where parameters are named
+        self._order: list[str] | None = compiled.positiontup  # None if parameters are named
 
     def execute(self, connection: sa.Connection, rows: Sequence[Mapping[str, Any]]) -> int:
-        """Run it for all rows; how many it inserted, changed or deleted."""
+        """Run it for all rows; return how many it inserted, changed or deleted."""
         given: list[Any] = list(rows)
         if self._order is not None:
             given = [tuple(row[name] for name in self._order) for row in rows]
@@ -84,11 +84,11 @@ class Database:
         return self.engine.dialect.name == "sqlite"
 
     def read(self, work: Callable[[sa.Connection], T]) -> T:
-        """What ``work`` returns, from one transaction that changes nothing."""
+        """Return what ``work`` does, in one transaction that changes nothing."""
         return self._transact(self.engine, work)
 
     def write(self, work: Callable[[sa.Connection], T], *, durable: bool = True) -> T:
-        """What ``work`` returns; what it wrote is on disk when this returns.
+        """Return what ``work`` does; what it wrote is on disk when this returns.
 
         ``work`` may run again after a server went away, so it must not mind its own rows. Without
         ``durable`` a power failure (not: a kill) may lose it, which saves the wait for the disk.
@@ -97,26 +97,26 @@ class Database:
         return self._transact(self._writer if durable else self._hasty, work)
 
     def check_writable(self) -> None:
-        """Raise StoreError where only reading is possible."""
+        """Raise StoreError if only reading is possible."""
         if self.read_only:
             raise StoreError(f"the results database {self.shown} {_READ_ONLY}")
 
     def insert(self, table: sa.Table) -> Any:
-        """An INSERT that leaves rows alone which are there already."""
+        """Return an INSERT that leaves alone the rows which are there already."""
         dialect = sqlite if self.is_file else postgresql
         return dialect.insert(table).on_conflict_do_nothing()
 
     def prepared_insert(self, table: sa.Table) -> Prepared:
-        """The same, for rows with all columns."""
+        """Prepare ``insert`` for rows with all columns."""
         return Prepared(self.insert(table), self.engine.dialect, [c.name for c in table.columns])
 
     def prepared_delete(self, table: sa.Table, names: Sequence[str]) -> Prepared:
-        """A DELETE of what has the values of a row in the columns ``names``."""
+        """Prepare a DELETE of what has the values of a row in the columns ``names``."""
         where = [table.c[name] == sa.bindparam(name) for name in names]
         return Prepared(table.delete().where(*where), self.engine.dialect, names)
 
     def close(self) -> None:
-        """Let go of the file or the connections."""
+        """Close the file or the connections."""
         self.engine.dispose()
 
     def use_wal(self) -> None:
@@ -132,10 +132,10 @@ class Database:
         self.reach(work)
 
     def reach(self, work: Callable[[], T]) -> T:
-        """What ``work`` returns, which is tried again while a server that was there is away.
+        """Return what ``work`` does; try again while a server that was there is away.
 
         Raises:
-            StoreError: In one sentence whatever the database said.
+            StoreError: Whatever the database said, in one sentence.
         """
         pauses = RETRY_PAUSES if self._reached and not self.is_file else ()
         for pause in (*pauses, None):
@@ -228,16 +228,16 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def damaged(shown: str | Path) -> StoreError:
-    """The error for a file whose bytes have changed."""
+    """Return the error for a file whose bytes have changed."""
     return StoreError(f"the results database {shown} {_DAMAGED}")
 
 
 def connect(store: str | Path, *, read_only: bool = False) -> Database:
-    """The database that a path or a URL names.
+    """Connect to the database that a path or a URL names.
 
     Args:
         store: A SQLite file, or a URL such as ``postgresql://host/name``.
-        read_only: Open a file for reading alone, so that a read-only disk will do. A file that
+        read_only: Open a file only for reading, so that a read-only disk will do. A file that
             this process may not write is always opened so.
 
     Raises:
@@ -269,7 +269,7 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
 
 
 def check_integrity(database: Database, path: Path) -> None:
-    """Raise StoreError where a file is none of SQLite's, or its bytes have changed."""
+    """Raise StoreError if a file is none of SQLite's, or its bytes have changed."""
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) != _MAGIC:  # SQLite takes a file of one byte for a new one
             raise StoreError(f"the results database {path} {_FOREIGN}")

@@ -1,4 +1,4 @@
-"""What names a store, a path or a URL, and how messages show it."""
+"""The names of a store, a path or a URL, and how messages show them."""
 
 import re
 import shlex
@@ -14,12 +14,12 @@ SECRETS = ("password", "sslpassword")  # options of a URL that no message may sh
 
 
 def is_url(store: str | Path) -> bool:
-    """Whether ``store`` is a database URL, well written or not, and not a path."""
+    """Return whether ``store`` is a database URL, well written or not, and not a path."""
     return isinstance(store, str) and ("://" in store or _SERVER.match(store) is not None)
 
 
 def shown_store(store: str | Path) -> str:
-    """A path or URL as messages may show it: without a password.
+    """Return a path or URL as messages may show it: without a password.
 
     Raises:
         StoreError: The URL cannot be read.
@@ -28,12 +28,12 @@ def shown_store(store: str | Path) -> str:
 
 
 def resume_command(run: str, store: str | Path) -> str:
-    """The command that goes on with a run."""
+    """Return the command that goes on with a run."""
     return f"nas-gym resume {run}{store_option(store)}"
 
 
 def store_option(store: str | Path) -> str:
-    """What a command needs to find the store, with a space before it; no password is shown.
+    """Return the option with which a command finds the store, after a space; without a password.
 
     (``PGPASSWORD`` or ``~/.pgpass`` gives it.)
     """
@@ -53,12 +53,12 @@ def store_option(store: str | Path) -> str:
 
 
 def folder_beside(store: str | Path) -> Path:
-    """Where files about runs go: the folder of a database file, or that of the default store."""
+    """Return the folder for files about runs: that of a database file, or of the default store."""
     return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
 
 
 def url_of(text: str) -> sa.URL:
-    """The URL, read; raises StoreError where that is not possible."""
+    """Read a URL; raises StoreError if that is not possible."""
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -75,6 +75,6 @@ def url_of(text: str) -> sa.URL:
 
 
 def without_secrets(url: sa.URL) -> str:
-    """The URL as messages may show it."""
+    """Return the URL as messages may show it."""
     hidden = {name: "***" for name in SECRETS if name in url.query}
     return url.update_query_dict(hidden).render_as_string()

@@ -1,4 +1,4 @@
-"""Says which runs are alive: a live process holds the lock of the run that it writes.
+"""Locks that say which runs are alive: a live process holds the lock of the run that it writes.
 
 A lock ends with its process, however that ends, so nothing has to expire.
 """
@@ -24,27 +24,27 @@ class RunLock(Protocol):
     """A lock that this process holds."""
 
     def is_held(self) -> bool:
-        """Whether it still holds; takes it again, if it can, after a lost connection."""
+        """Return whether it still holds; take it again, if possible, after a lost connection."""
 
     def release(self) -> None:
-        """Let go of it; safe to call twice."""
+        """Release it; safe to call twice."""
 
 
 class RunLocks(Protocol):
     """The locks of all runs of a store."""
 
     def take(self, run_id: int) -> RunLock | None:
-        """The lock of a run; None where a live process has it. OSError where none can be made."""
+        """Take the lock of a run; None if a live process has it. OSError if none can be made."""
 
     def is_alive(self, run_id: int) -> bool:
-        """Whether a live process writes this run."""
+        """Return whether a live process writes this run."""
 
     def close(self) -> None:
-        """Let go of all that were taken."""
+        """Release all that were taken."""
 
 
 def locks_of(database: Database) -> RunLocks:
-    """The locks that belong to a store."""
+    """Return the locks that belong to a store."""
     # The real path: a link to the file must lead to the same locks.
     return (
         _FileLocks(Path(os.path.realpath(database.shown)))
@@ -54,7 +54,7 @@ def locks_of(database: Database) -> RunLocks:
 
 
 class _FileLocks:
-    """One empty file a run, beside the database, locked by the operating system."""
+    """One empty file per run, beside the database, locked by the operating system."""
 
     def __init__(self, path: Path) -> None:
         self.folder = path.with_name(path.name + "-locks")
@@ -97,7 +97,7 @@ class _FileLocks:
 
 
 def _is_locked(file: Path) -> bool:
-    """Whether a process holds the lock of a file that this one may only read."""
+    """Return whether a process holds the lock of a file that this one may only read."""
     if sys.platform == "win32":
         return False
     import fcntl
@@ -176,7 +176,7 @@ class _HeldConnection:
         return False
 
     def take(self) -> bool:
-        """Whether the lock is ours now; waits for a server that went away."""
+        """Return whether the lock is ours now; wait for a server that went away."""
         return self.database.reach(self._take)
 
     def release(self) -> None:

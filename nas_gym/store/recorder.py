@@ -1,22 +1,23 @@
-"""``RunRecord``: writes one run, and shares trainings with all runs of the store."""
+"""``RunRecorder``: the writer of one run, which shares trainings with all runs of the store."""
 
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlalchemy as sa
 
-from nas_gym.envs.recorder import Answer, Claim, Known, Record
+from nas_gym.envs.recorder import Answer, Claim, Known, Recorder
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Job
 from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
+from nas_gym.store.database import Database
 from nas_gym.store.location import resume_command
-from nas_gym.store.locks import RunLock
+from nas_gym.store.locks import RunLock, RunLocks
 from nas_gym.store.rows import evaluation_row
 from nas_gym.store.run_data import Earlier, Ref, Row
 from nas_gym.store.schema import (
@@ -29,26 +30,22 @@ from nas_gym.store.schema import (
     tokens_to_text,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from nas_gym.store.store import Store
-
 COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
 WARN_SECONDS = 10.0  # of waiting for another run, before that is said
 _log = logging.getLogger("nas_gym")
 
 
-class RunRecord(Record):
+class RunRecorder(Recorder):
     """Writes one run of a store.
 
     Every evaluation is on disk before ``evaluated`` returns, unless results come faster than one
-    a millisecond (a table, a synthetic landscape): those are committed together, at the latest
+    per millisecond (a table, a synthetic landscape): those are committed together, at the latest
     with the requests that they answer.
 
     Args:
-        store: Where to; closed by ``close``.
+        database: Where to; closed by ``close``.
+        locks: Say which runs of the store are alive; closed by ``close``.
         run_id: The run's row.
         name: The run's name.
         protocol_id: What its evaluations depend on beside architecture and seed.
@@ -60,7 +57,8 @@ class RunRecord(Record):
 
     def __init__(
         self,
-        store: "Store",
+        database: Database,
+        locks: RunLocks,
         run_id: int,
         name: str,
         *,
@@ -70,7 +68,8 @@ class RunRecord(Record):
         earlier: Earlier,
         before: dict[str, Any] | None = None,
     ) -> None:
-        self.store = store
+        self.database = database
+        self.locks = locks
         self.run_id = run_id
         self.name = name
         self.protocol_id = protocol_id
@@ -85,10 +84,9 @@ class RunRecord(Record):
         self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
         self._evaluated = 0  # since then
-        database = store.database
         self._insert_evaluations = database.prepared_insert(EVALUATIONS)
         self._insert_requests = database.prepared_insert(REQUESTS)
-        self._claims = Claims(database, store.locks, run_id, protocol_id) if shared else None
+        self._claims = Claims(database, locks, run_id, protocol_id) if shared else None
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for row, ref in zip(earlier.rows, earlier.refs, strict=True):
             self._known.setdefault(row.key, ref)
@@ -96,14 +94,14 @@ class RunRecord(Record):
             self._paid[row.key, row.seed] = ref, row
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
-        """The requests that were answered before the run was cut."""
+        """Return the requests that were answered before the run was cut."""
         return [
             (row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward))
             for row in self.earlier.rows
         ]
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
-        """What this run or another has trained; says to the others what we train now."""
+        """Find what this run or another has trained; tell the others what we train now."""
         found: dict[tuple[str, int], Evaluation | Claim] = {}
         for architecture, seed in jobs:
             if (architecture.key, seed) in self._paid:
@@ -121,7 +119,7 @@ class RunRecord(Record):
         return answers
 
     def wait(self, job: Job) -> Evaluation | Claim:
-        """Until the other run has written its evaluation, or gave up or died."""
+        """Wait until the other run has written its evaluation, or gave up or died."""
         assert self._claims is not None  # only then is a job somebody else's
         self._flush()
         pause, longest = POLL_SECONDS
@@ -192,18 +190,19 @@ class RunRecord(Record):
 
         self._flush()
         with self._advice():
-            self.store.database.write(work)
+            self.database.write(work)
 
     def undo(self) -> None:
         """Leave a resumed run as it was found, which has written nothing."""
         before = self._before
         if before is not None:
             update = RUNS.update().where(RUNS.c.id == self.run_id).values(**before)
-            self.store.database.write(lambda c: c.execute(update))
+            self.database.write(lambda c: c.execute(update))
 
     def close(self) -> None:
-        """Let go of the run and the store."""
-        self.store.close()
+        """Release the run, and close the store."""
+        self.locks.close()
+        self.database.close()
 
     def _request(self, number: int, evaluation: Evaluation, reward: float) -> dict[str, Any]:
         run_id, serial = self._ref(evaluation)
@@ -242,20 +241,20 @@ class RunRecord(Record):
 
         with self._advice():
             self._check_lock()
-            self.store.database.write(work)
+            self.database.write(work)
         self._waiting = []
 
     def _shared(
         self, architecture: Architecture[Any], found: dict[str, Any] | Claim
     ) -> Evaluation | Claim:
-        """The evaluation of what another run has trained."""
+        """Return the evaluation of what another run has trained."""
         if isinstance(found, Claim):
             return found
         self._known[architecture.key] = found["run_id"], found["serial"]
         return _evaluation(architecture, evaluation_row(found), "memo")
 
     def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
-        """What this run had trained when it was cut, before its agent saw it."""
+        """Return what this run had trained when it was cut, before its agent saw it."""
         self._fresh.setdefault(architecture.tokens, []).append(ref)
         self._known[architecture.key] = ref
         return _evaluation(architecture, vars(row), row.source)
@@ -265,8 +264,11 @@ class RunRecord(Record):
             raise self._taken_over()
 
     def _check_owner(self, connection: sa.Connection) -> None:
-        """Whoever went on with the run, while its lock was lost with a connection, changed it."""
-        if self.store.database.is_file:
+        """Raise StoreError if another process went on with the run while its lock was lost.
+
+        A server's lock ends with its connection; whoever goes on changes the run's row.
+        """
+        if self.database.is_file:
             return
         query = sa.select(RUNS.c.checksum).where(RUNS.c.id == self.run_id)
         mark = connection.execute(query).scalar()
@@ -277,28 +279,28 @@ class RunRecord(Record):
     def _taken_over(self) -> StoreError:
         return StoreError(
             f"run {self.name!r} was taken over by another process after the connection to "
-            f"{self.store.database.shown} was lost: let that process go on"
+            f"{self.database.shown} was lost: let that process go on"
         )
 
     @contextmanager
-    def _advice(self) -> "Iterator[None]":
-        """Say with every failure to write that the run is not lost."""
+    def _advice(self) -> Iterator[None]:
+        """Add to every write error how to resume the run."""
         try:
             yield
         except StoreError as error:
-            command = resume_command(self.name, self.store.database.shown)
+            command = resume_command(self.name, self.database.shown)
             raise StoreError(
                 f"{error}; what was recorded is kept: go on with `{command}`"
             ) from error
 
 
 def _stored(number: float) -> float:
-    """As it comes back: SQLite has no negative zero."""
+    """Return the number as it comes back: SQLite has no negative zero."""
     return float(number) + 0.0
 
 
 def _storable(text: str | None) -> str | None:
-    """Without what a database refuses: half characters, and a server's end of a text."""
+    """Return the text without what databases refuse: half characters, a server's end of a text."""
     if text is None:
         return None
     return text.encode("utf-8", "replace").decode().replace("\0", "?")

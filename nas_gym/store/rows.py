@@ -1,4 +1,4 @@
-"""What a store gives back: plain, frozen rows; every one is checked against its checksum."""
+"""Rows of the tables as plain values; every one is checked against its checksum."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, s
 
 
 def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """The plain values of a row of ``evaluations``."""
+    """Return the plain values of a row of ``evaluations``."""
     check(EVALUATIONS, row)
     return {
         **row,
@@ -27,7 +27,7 @@ def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
 def request_rows(
     requests: Sequence[Mapping[str, Any]], evaluations: Mapping[tuple[int, int], dict[str, Any]]
 ) -> tuple[Row, ...]:
-    """A run's requests, in order, each with the evaluation that answered it.
+    """Return a run's requests, in order, each with the evaluation that answered it.
 
     Raises:
         StoreError: A row is missing or not what was written.
@@ -49,26 +49,26 @@ def row_of(
     number: int,
     tokens: tuple[int, ...],
 ) -> Row:
-    """The ``Row`` of a request that ``evaluation`` answered."""
+    """Return the ``Row`` of a request that ``evaluation`` answered."""
     values: dict[str, Any] = {**evaluation, "number": number, "tokens": tokens}
     return Row(**{field.name: values[field.name] for field in fields(Row)})
 
 
 def validation_row(run_id: int, serial: int, validation: Validation) -> dict[str, Any]:
-    """What is written of a validation."""
+    """Return the row in which a validation is written."""
     content = {"run_id": run_id, "serial": serial, "content": to_text(asdict(validation))}
     return summed(VALIDATIONS, content)
 
 
 def read_validation(row: Mapping[str, Any]) -> Validation:
-    """A validation, from its row."""
+    """Read a validation from its row."""
     check(VALIDATIONS, row)
     content = json.loads(row["content"])
     return Validation(**{**content, "tokens": tuple(content["tokens"])})
 
 
 def check(table: sa.Table, row: Mapping[str, Any]) -> None:
-    """Raise StoreError where a row is not what was written."""
+    """Raise StoreError if a row is not what was written."""
     try:
         unchanged = checksum(table, row) == row["checksum"]
     except (TypeError, ValueError):

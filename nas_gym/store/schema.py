@@ -20,7 +20,7 @@ RUNS = sa.Table(
     sa.Column("status", sa.Text, nullable=False),  # one of STATUSES
     sa.Column("config", sa.Text, nullable=False),  # JSON: the parts by name, seeds, budget
     sa.Column("env_spec", sa.Text, nullable=False),  # gymnasium's EnvSpec JSON; "null": not JSON
-    sa.Column("sessions", sa.Text, nullable=False),  # JSON, one a start: versions, git, machine
+    sa.Column("sessions", sa.Text, nullable=False),  # JSON, one per start: versions, git, machine
     sa.Column("checksum", sa.BigInteger, nullable=False),
 )
 PROTOCOLS = sa.Table(
@@ -28,7 +28,7 @@ PROTOCOLS = sa.Table(
     TABLES,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("digest", sa.Text, unique=True, nullable=False),
-    # JSON: space, data set fingerprint, recipe, …; {"run": …} where a run shares with none
+    # JSON: space, data set fingerprint, recipe, …; {"run": …} if a run shares with none
     sa.Column("description", sa.Text, nullable=False),
 )
 EVALUATIONS = sa.Table(
@@ -65,7 +65,7 @@ REQUESTS = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),  # from 0, as asked
     sa.Column("evaluation_run", sa.Integer, nullable=False),
     sa.Column("evaluation_serial", sa.Integer, nullable=False),
-    sa.Column("tokens", sa.Text, nullable=False),  # JSON, as asked; a repeat may be written else
+    sa.Column("tokens", sa.Text, nullable=False),  # JSON, as asked; a repeat may differ
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("reward", sa.Float, nullable=False),
     sa.Column("failure", sa.Text),  # of the evaluation, or of this run's reward
@@ -85,30 +85,28 @@ VALIDATIONS = sa.Table(
 
 STATUSES = ("running", "finished", "interrupted", "failed", "unfinished")
 _NOT_SUMMED = {"checksum", "status", "id"}  # a status changes while a run goes on
-_VALUES = {  # of a row, that its checksum is made of
+_VALUES = {  # the values of a row that its checksum is made of
     table.name: itemgetter(*(c.name for c in table.columns if c.name not in _NOT_SUMMED))
     for table in (RUNS, EVALUATIONS, REQUESTS, VALIDATIONS)
 }
-
-
 _ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
 
 
 def to_text(value: object) -> str:
-    """JSON in its shortest form, the same text for equal values."""
+    """Return JSON in its shortest form, the same text for equal values."""
     return _ENCODER.encode(value)
 
 
 def tokens_to_text(tokens: tuple[int, ...]) -> str:
-    """As ``to_text``, at a fraction of its time."""
+    """Return what ``to_text`` does, at a fraction of its time."""
     return f"[{','.join(map(str, tokens))}]"
 
 
 def checksum(table: sa.Table, row: Mapping[str, Any]) -> int:
-    """CRC-32 of a row's values: a byte that changed on the disk does not become a result."""
+    """Return CRC-32 of a row's values: a byte that changed on the disk does not become a result."""
     return crc32(repr(list(_VALUES[table.name](row))).encode())
 
 
 def summed(table: sa.Table, row: dict[str, Any]) -> dict[str, Any]:
-    """``row`` with its checksum."""
+    """Return ``row`` with its checksum."""
     return {**row, "checksum": checksum(table, row)}

@@ -19,7 +19,7 @@ _UNREADABLE = (
 
 
 def engine_of_file(path: Path, read_only: bool) -> sa.Engine:
-    """Connections to a file; nothing is opened yet."""
+    """Return the engine that connects to a file; nothing is opened yet."""
 
     def open_file() -> sqlite3.Connection:
         return _open_to_read(path) if read_only else _open(path, "rwc")
@@ -30,7 +30,7 @@ def engine_of_file(path: Path, read_only: bool) -> sa.Engine:
 
 
 def is_writable(path: Path) -> bool:
-    """Whether SQLite may write an existing file and, beside it, what it keeps of a transaction."""
+    """Return whether SQLite may write an existing file and, beside it, its transaction files."""
     if not os.path.exists(path):
         return True  # making it says what is wrong
     return os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)
@@ -48,7 +48,7 @@ def use_wal(connection: Any) -> None:
                 raise
             time.sleep(0.01)
         else:
-            return  # where the file system has no shared memory, SQLite keeps its other mode
+            return  # if the file system has no shared memory, SQLite keeps its other mode
 
 
 def _open_to_read(path: Path) -> sqlite3.Connection:

@@ -1,53 +1,37 @@
-"""``Store``: a results database, its runs, and how one begins, goes on and is read again."""
+"""``Store``: a results database; says which runs it has, and reads them."""
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from difflib import get_close_matches
-from hashlib import blake2b
 from json import loads
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store.database import check_integrity, connect, damaged
-from nas_gym.store.location import DEFAULT_STORE, resume_command, store_option
-from nas_gym.store.locks import RunLock, locks_of
+from nas_gym.store.location import DEFAULT_STORE, store_option
+from nas_gym.store.locks import locks_of
 from nas_gym.store.migrations import prepare
-from nas_gym.store.queries import earlier_of, validations_of
-from nas_gym.store.recorder import RunRecord
+from nas_gym.store.queries import all_runs, earlier_of, run_named, validations_of
 from nas_gym.store.rows import check, validation_row
-from nas_gym.store.run_data import Earlier, RunData
-from nas_gym.store.schema import (
-    CLAIMS,
-    EVALUATIONS,
-    PROTOCOLS,
-    REQUESTS,
-    RUNS,
-    STATUSES,
-    VALIDATIONS,
-    summed,
-    to_text,
-)
-
-# Of a configuration, when its run goes on. Whether it can be restored follows from its parts.
-MAY_CHANGE = ("budget", "limits", "restorable")
+from nas_gym.store.run_data import RunData
+from nas_gym.store.schema import RUNS, STATUSES, VALIDATIONS
 
 
 class Store:
     """A results database.
 
     Args:
-        store: A SQLite file, made with its folder where there is none, or the URL of a server:
+        store: A SQLite file, made with its folder if there is none, or the URL of a server:
             ``postgresql://user@host/database``.
         must_exist: Refuse to make a new one.
         read_only: Only read; a read-only disk will do. Implies ``must_exist``.
 
     Raises:
-        StoreError: It cannot be opened, is no such database, is damaged, or was written by a
-            newer version.
+        StoreError: It cannot be opened, is no such database, is damaged, or was written by another
+            version.
     """
 
     def __init__(
@@ -68,138 +52,25 @@ class Store:
             raise
 
     def __enter__(self) -> "Store":
-        """The store itself; closed at the end of the block."""
+        """Return the store, which is closed at the end of the block."""
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of it."""
+        """Close it."""
         self.close()
 
     def close(self) -> None:
-        """Let go of the file or the connections, and of the runs that were being written."""
+        """Release the file or the connections, and the runs that were being written."""
         self.locks.close()
         self.database.close()
 
-    def start_run(
-        self,
-        name: str,
-        config: Mapping[str, Any],
-        *,
-        protocol: Mapping[str, Any] | None = None,
-        env_spec: str | None = None,
-        session: Mapping[str, Any] | None = None,
-    ) -> RunRecord:
-        """Begin a run.
-
-        Args:
-            name: Of the run; one run in a store has it.
-            config: What runs it again, as JSON data.
-            protocol: What its evaluations depend on beside architecture and seed: runs of one
-                protocol share their trainings. None shares with no other run.
-            env_spec: JSON of a gymnasium ``EnvSpec``.
-            session: Where and with what it starts, as JSON data.
-
-        Raises:
-            StoreError: The name is taken.
-        """
-        started = datetime.now(UTC).isoformat(timespec="seconds")
-        row = {
-            "name": name,
-            "started": started,
-            "status": "running",
-            "config": to_text(config),
-            "env_spec": env_spec or "null",
-            "sessions": to_text([{"started": started, **(session or {})}]),
-        }
-
-        new = summed(RUNS, row)
-        tries = 0
-
-        def work(connection: sa.Connection) -> tuple[int, int]:
-            nonlocal tries
-            tries += 1
-            query = sa.select(RUNS.c.checksum).where(RUNS.c.name == name)
-            found = connection.execute(query).scalar()
-            # On a second try it may be ours: a server can go away after it has written.
-            ours = tries > 1 and found == new["checksum"]
-            if found is not None and not ours:
-                raise StoreError(
-                    f"there is a run {name!r} in {self.database.shown} already: go on with it with "
-                    f"`{resume_command(name, self.database.shown)}`, or give another name with "
-                    "--run"
-                )
-            connection.execute(self.database.insert(RUNS), new)
-            run_id = int(connection.execute(_run_named(name)).scalar_one())
-            return run_id, self._protocol(connection, protocol or {"run": name})
-
-        run_id, protocol_id = self.database.write(work)
-        return RunRecord(
-            self,
-            run_id,
-            name,
-            protocol_id=protocol_id,
-            shared=protocol is not None,
-            lock=self._lock(run_id, name),
-            earlier=Earlier(),
-        )
-
-    def continue_run(
-        self,
-        name: str,
-        config: Mapping[str, Any],
-        *,
-        protocol: Mapping[str, Any] | None = None,
-        env_spec: str | None = None,
-        session: Mapping[str, Any] | None = None,
-    ) -> RunRecord:
-        """Go on with a run that was cut, under the same configuration.
-
-        Args:
-            name: Of the run.
-            config: As ``start_run`` got it; the budget may be larger, and limits that are None
-                stay as they were.
-            protocol: As ``start_run`` got it.
-            env_spec: With the larger budget.
-            session: Where and with what it goes on.
-
-        Raises:
-            StoreError: No such run, or a live process is writing it.
-            InvalidOption: The configuration is another one.
-        """
-        self.database.check_writable()
-        lock = self._lock(self._run(name)["id"], name)
-        try:
-            return self._continue(name, config, protocol, env_spec, session or {}, lock)
-        except BaseException:
-            lock.release()
-            raise
-
     def runs(self) -> list[dict[str, Any]]:
-        """Name, start, status, counts and best reward of each run, oldest first.
+        """Return name, start, status, counts and best reward of each run, oldest first.
 
         ``requests`` were answered; ``unanswered`` children were evaluated when the run was cut, or
         are waiting for the others of their batch.
         """
-        count = sa.select(sa.func.count()).where(REQUESTS.c.run_id == RUNS.c.id)
-        paid = sa.select(sa.func.count()).where(EVALUATIONS.c.run_id == RUNS.c.id)
-        used = sa.select(sa.func.count(sa.distinct(REQUESTS.c.evaluation_serial))).where(
-            REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.evaluation_run == RUNS.c.id
-        )
-        best = sa.select(sa.func.max(REQUESTS.c.reward)).where(
-            REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.failure.is_(None)
-        )
-        before_any = sa.select(sa.func.max(EVALUATIONS.c.reward)).where(
-            EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None)
-        )
-        query = sa.select(
-            RUNS,
-            count.scalar_subquery().label("requests"),
-            (paid.scalar_subquery() - used.scalar_subquery()).label("unanswered"),
-            sa.func.coalesce(best.scalar_subquery(), before_any.scalar_subquery()).label(
-                "best_reward"
-            ),
-        ).order_by(RUNS.c.id)
-        rows = self.database.read(lambda c: [row._asdict() for row in c.execute(query)])
+        rows = self.database.read(lambda c: [row._asdict() for row in c.execute(all_runs())])
         for row in rows:
             check(RUNS, row)
             if not isinstance(row["best_reward"], float | int | None):
@@ -217,12 +88,26 @@ class Store:
         ]
 
     def has_run(self, name: str) -> bool:
-        """Whether there is a run of that name."""
-        return self.database.read(lambda c: c.execute(_run_named(name)).first()) is not None
+        """Return whether there is a run of that name."""
+        return self.database.read(lambda c: c.execute(run_named(name)).first()) is not None
+
+    def run_row(self, name: str) -> dict[str, Any]:
+        """Return the row of a run, checked; raises StoreError for an unknown name."""
+        query = sa.select(RUNS).where(RUNS.c.name == name)
+        found = self.database.read(lambda c: c.execute(query).first())
+        if found is None:
+            raise self._unknown_run(name)
+        run = found._asdict()
+        check(RUNS, run)
+        return run
 
     def load_run(self, name: str) -> RunData:
-        """A run with all its requests; raises StoreError for an unknown name or a damaged row."""
-        run = self._run(name)
+        """Read a run with all its requests.
+
+        Raises:
+            StoreError: There is no such run, or a row of it is damaged.
+        """
+        run = self.run_row(name)
         earlier, validations = self.database.read(
             lambda c: (earlier_of(c, run["id"]), validations_of(c, run["id"]))
         )
@@ -240,13 +125,13 @@ class Store:
 
     def save_validation(self, name: str, validation: Validation) -> None:
         """Write one final training of a run; on disk when this returns."""
-        run_id = self._run(name)["id"]
+        run_id = self.run_row(name)["id"]
         written = sa.select(VALIDATIONS.c.checksum).where(VALIDATIONS.c.run_id == run_id)
         first: int | None = None
 
         def work(connection: sa.Connection) -> None:
             nonlocal first
-            connection.execute(_run_named(name).with_for_update())  # one after the other
+            connection.execute(run_named(name).with_for_update())  # one after the other
             sums = list(connection.execute(written.order_by(VALIDATIONS.c.serial)).scalars())
             first = len(sums) if first is None else first
             # On a second try it may be there: a server can go away after it has written.
@@ -281,15 +166,6 @@ class Store:
                 "and its permissions, or name another with --store"
             ) from error
 
-    def _run(self, name: str) -> dict[str, Any]:
-        query = sa.select(RUNS).where(RUNS.c.name == name)
-        found = self.database.read(lambda c: c.execute(query).first())
-        if found is None:
-            raise self._unknown_run(name)
-        run = found._asdict()
-        check(RUNS, run)
-        return run
-
     def _unknown_run(self, name: str) -> StoreError:
         names = sa.select(RUNS.c.name)
         known = self.database.read(lambda c: list(c.execute(names).scalars()))
@@ -302,106 +178,15 @@ class Store:
         return StoreError(f"there is no run {name!r} in {self.database.shown}: {hint}")
 
     def _status(self, run: Mapping[str, Any]) -> str:
-        """As recorded; ``cut`` where it says running and no process is."""
+        """Return the recorded status, or ``cut`` for a running one without a live process."""
         status = str(run["status"])
         if status not in STATUSES:
             raise damaged(self.database.shown)
         return "cut" if status == "running" and not self.locks.is_alive(run["id"]) else status
 
-    def _lock(self, run_id: int, name: str) -> RunLock:
-        try:
-            lock = self.locks.take(run_id)
-        except OSError as error:
-            raise StoreError(
-                f"run {name!r} cannot be locked ({error.strerror or error}): make the folder of "
-                f"{self.database.shown} writable, with room for small files"
-            ) from error
-        if lock is None:
-            raise StoreError(
-                f"run {name!r} is being written by another process: wait until it ends, or stop it"
-            )
-        return lock
-
-    def _continue(
-        self,
-        name: str,
-        config: Mapping[str, Any],
-        protocol: Mapping[str, Any] | None,
-        env_spec: str | None,
-        session: Mapping[str, Any],
-        lock: RunLock,
-    ) -> RunRecord:
-        run = self._run(name)  # again: now nobody else changes it
-        command = resume_command(name, self.database.shown)
-        _check_same(name, loads(run["config"]), loads(to_text(config)), command)
-        limits = {n: v for n, v in (config.get("limits") or {}).items() if v is not None}
-        config = {**config, "limits": {**(loads(run["config"]).get("limits") or {}), **limits}}
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        sessions = [*loads(run["sessions"]), {"started": now, **session}]
-        changed = {
-            **run,
-            "config": to_text(config),
-            "env_spec": env_spec or run["env_spec"],
-            "sessions": to_text(sessions),
-        }
-
-        def work(connection: sa.Connection) -> tuple[int, Earlier]:
-            earlier = earlier_of(connection, run["id"])
-            if config["budget"] is not None and len(earlier.rows) > config["budget"]:
-                raise InvalidOption(
-                    f"run {name!r} has {len(earlier.rows)} evaluations already: give a budget of "
-                    "that many or more"
-                )
-            connection.execute(CLAIMS.delete().where(CLAIMS.c.run_id == run["id"]))
-            update = RUNS.update().where(RUNS.c.id == run["id"])
-            connection.execute(update.values(**summed(RUNS, changed) | {"status": "running"}))
-            return self._protocol(connection, protocol or {"run": name}), earlier
-
-        protocol_id, earlier = self.database.write(work)
-        return RunRecord(
-            self,
-            run["id"],
-            name,
-            protocol_id=protocol_id,
-            shared=protocol is not None,
-            lock=lock,
-            earlier=earlier,
-            before=run,
-        )
-
-    def _protocol(self, connection: sa.Connection, protocol: Mapping[str, Any]) -> int:
-        description = to_text(protocol)
-        digest = blake2b(description.encode(), digest_size=16).hexdigest()
-        row = {"digest": digest, "description": description}
-        connection.execute(self.database.insert(PROTOCOLS), row)
-        query = sa.select(PROTOCOLS.c.id).where(PROTOCOLS.c.digest == digest)
-        return int(connection.execute(query).scalar_one())
-
-
-def start_run(
-    store: str | Path, name: str, config: Mapping[str, Any], *, resume: bool = False, **options: Any
-) -> RunRecord:
-    """Begin a run in ``store``, or with ``resume`` go on with it if it is there; close it after.
-
-    ``options`` are those of ``Store.start_run``.
-
-    Raises:
-        StoreError: The database cannot be used, has a run of that name (without ``resume``), or
-            another process writes it.
-        InvalidOption: The run was begun with another configuration.
-    """
-    opened = Store(store)
-    try:
-        if resume and opened.has_run(name):
-            return opened.continue_run(name, config, **options)
-        return opened.start_run(name, config, **options)
-    except BaseException:
-        opened.close()
-        raise
-
 
 def load_run(run: str, store: str | Path = DEFAULT_STORE) -> RunData:
-    """A recorded run, read again.
+    """Read a recorded run.
 
     Args:
         run: Its name.
@@ -415,35 +200,3 @@ def load_run(run: str, store: str | Path = DEFAULT_STORE) -> RunData:
     """
     with Store(store, read_only=True) as opened:
         return opened.load_run(run)
-
-
-def _run_named(name: str) -> "sa.Select[Any]":
-    return sa.select(RUNS.c.id).where(RUNS.c.name == name)
-
-
-def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:
-    """With ``protocol.recipe`` and so on, so that a message can name what differs."""
-    protocol = config.get("protocol")
-    if not isinstance(protocol, dict):
-        return config
-    rest = {name: value for name, value in config.items() if name != "protocol"}
-    return rest | {f"protocol.{name}": value for name, value in protocol.items()}
-
-
-def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
-    before, now = _with_protocol_options(before), _with_protocol_options(now)
-    for option in sorted(before.keys() | now.keys()):
-        if option.startswith("protocol.") and option not in before:
-            continue  # an older version, or an evaluator of then, did not declare it
-        if option == "protocol.fingerprint" and before[option] != now.get(option):
-            raise InvalidOption(
-                f"the data of run {name!r} has changed since it was begun (fingerprint "
-                f"{str(now.get(option))[:12]}…, recorded {str(before[option])[:12]}…): bring the "
-                "old data back, or give another name with --run to begin anew"
-            )
-        if option not in MAY_CHANGE and before.get(option) != now.get(option):
-            raise InvalidOption(
-                f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
-                f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
-                "options from the record, or give another name with --run"
-            )

@@ -1,6 +1,6 @@
-"""For tests of your own parts: toy spaces, evaluators without training, conformance suites.
+"""Help for tests of your own parts: toy spaces, evaluators without training, conformance suites.
 
-``landscapes`` and ``evaluators`` answer at once and need no torch; ``spaces`` has small spaces.
+Landscapes and ``evaluators`` answer at once and need no torch; ``spaces`` has small spaces.
 The suites are classes of pytest tests; subclass one and override its fixture:
 
     from nas_gym.testing.agent_suite import AgentSuite

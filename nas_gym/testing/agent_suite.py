@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nas_gym.agent import Agent
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.evaluators.evaluation import Evaluator
 from nas_gym.evaluators.landscapes import Landscape
@@ -25,8 +25,8 @@ SPACES: dict[str, SearchSpace[Any]] = {
 }
 
 
-class History(Record):
-    """A record that keeps (tokens, reward) of every request."""
+class History(Recorder):
+    """A recorder that keeps (tokens, reward) of every request."""
 
     def __init__(self) -> None:
         self.requests: list[tuple[tuple[int, ...], float]] = []
@@ -62,20 +62,20 @@ def run_agent(
 
 
 class AgentSuite:
-    """What every agent must hold, in a static and in a conditional space."""
+    """The tests that every agent must pass, in a static and in a conditional space."""
 
     @pytest.fixture
     def agent(self) -> Agent:
-        """The agent under test: override this."""
+        """Return the agent under test: override this."""
         raise NotImplementedError("override the fixture `agent` to return your agent")
 
     @pytest.fixture(params=list(SPACES))
     def space(self, request: pytest.FixtureRequest) -> SearchSpace[Any]:
-        """The spaces that every agent must be able to search."""
+        """Return each of the spaces that every agent must be able to search."""
         return SPACES[request.param]
 
     def test_it_is_its_configuration(self, agent: Agent) -> None:
-        """A frozen dataclass: equal after pickling, hashable, with a batch size."""
+        """Check for a frozen dataclass: equal after pickling, hashable, with a batch size."""
         assert isinstance(agent, Agent)
         assert is_dataclass(type(agent))
         assert pickle.loads(pickle.dumps(agent)) == agent
@@ -86,12 +86,12 @@ class AgentSuite:
     def test_it_spends_the_budget_exactly(
         self, agent: Agent, space: SearchSpace[Any], budget: int, num_envs: int
     ) -> None:
-        """Also budgets smaller than its batch or population, and ones that no round divides."""
+        """Try budgets smaller than its batch or population, and ones that no round divides."""
         requests = run_agent(agent, Landscape(space), space, budget=budget, num_envs=num_envs)
         assert len(requests) == budget
 
     def test_same_seed_same_history(self, agent: Agent, space: SearchSpace[Any]) -> None:
-        """And another seed, another history."""
+        """Check that another seed has another history as well."""
         one, same, other = (
             run_agent(agent, Landscape(space), space, budget=20, seed=seed) for seed in (1, 1, 2)
         )
@@ -99,13 +99,13 @@ class AgentSuite:
         assert one != other
 
     def test_it_lives_with_failing_children(self, agent: Agent, space: SearchSpace[Any]) -> None:
-        """Some children, or all of them, have no accuracy."""
+        """Let some children, then all of them, have no accuracy."""
         for rate in (0.3, 1.0):
             evaluator = FailingEvaluator(Landscape(space), rate=rate)
             assert len(run_agent(agent, evaluator, space, budget=20)) == 20
 
     def test_it_leaves_global_generators_alone(self, agent: Agent, space: SearchSpace[Any]) -> None:
-        """All its randomness comes from ``env.np_random``."""
+        """Check that all its randomness comes from ``env.np_random``."""
         before = _global_states()
         run_agent(agent, Landscape(space), space, budget=10)
         assert _global_states() == before

@@ -17,32 +17,32 @@ SEED = 12345
 
 
 class EvaluatorSuite:
-    """What every evaluator must hold.
+    """The tests that every evaluator must pass.
 
-    Override ``space`` too where the evaluator cannot evaluate NASNet cells of two blocks.
+    Override ``space`` too if the evaluator cannot evaluate NASNet cells of two blocks.
     """
 
-    batch = 4  # architectures a test evaluates; fewer for slow evaluators
+    batch = 4  # architectures that a test evaluates; fewer for slow evaluators
 
     @pytest.fixture
     def space(self) -> SearchSpace[Any]:
-        """The space of the architectures that are evaluated."""
+        """Return the space of the architectures that are evaluated."""
         return NASNetCell(blocks=2)
 
     @pytest.fixture
     def evaluator(self, space: SearchSpace[Any]) -> Evaluator:
-        """The evaluator under test: override this."""
+        """Return the evaluator under test: override this."""
         raise NotImplementedError("override the fixture `evaluator` to return your evaluator")
 
     @pytest.fixture
     def closing(self, evaluator: Evaluator) -> Iterator[Evaluator]:
-        """The evaluator under test, closed at the end."""
+        """Yield the evaluator under test, closed at the end."""
         yield evaluator
         evaluator.close()
 
     @pytest.fixture
     def architectures(self, space: SearchSpace[Any]) -> list[Architecture[Any]]:
-        """Distinct random architectures."""
+        """Draw distinct random architectures."""
         rng = np.random.default_rng(0)
         drawn = [architecture_of(space, random_tokens(space, rng)) for _ in range(20 * self.batch)]
         return list({a.key: a for a in drawn}.values())[: self.batch]
@@ -50,7 +50,7 @@ class EvaluatorSuite:
     def test_every_child_is_answered_once(
         self, closing: Evaluator, architectures: list[Architecture[Any]]
     ) -> None:
-        """In any order; each answer carries its architecture."""
+        """Accept any order; each answer carries its architecture."""
         answers = _evaluate(closing, architectures)
         assert sorted(a.architecture.tokens for a in answers) == sorted(
             a.tokens for a in architectures
@@ -59,7 +59,7 @@ class EvaluatorSuite:
     def test_an_answer_is_an_accuracy_or_a_failure(
         self, closing: Evaluator, architectures: list[Architecture[Any]]
     ) -> None:
-        """Accuracy is a fraction, metrics are finite numbers, a failure has a reason."""
+        """Check that accuracy is a fraction, metrics are finite numbers, a failure has a reason."""
         for answer in _evaluate(closing, architectures):
             assert answer.seconds >= 0
             assert answer.source
@@ -74,7 +74,7 @@ class EvaluatorSuite:
     def test_same_seeds_same_metrics(
         self, closing: Evaluator, architectures: list[Architecture[Any]]
     ) -> None:
-        """Unless declared ``stateful``; alone as well as in a batch."""
+        """Ask alone as well as in a batch; skipped if declared ``stateful``."""
         if closing.stateful:
             pytest.skip("a stateful evaluator may answer differently later")
         together = {a.architecture.tokens: a for a in _evaluate(closing, architectures)}
@@ -84,11 +84,11 @@ class EvaluatorSuite:
             assert alone.failure == together[architecture.tokens].failure
 
     def test_an_empty_batch_has_no_answers(self, closing: Evaluator) -> None:
-        """It is not an error."""
+        """Check that it is not an error."""
         assert _evaluate(closing, []) == []
 
     def test_closing_twice_is_harmless(self, evaluator: Evaluator) -> None:
-        """Also when nothing was evaluated."""
+        """Close an evaluator that has evaluated nothing."""
         evaluator.close()
         evaluator.close()
 

@@ -126,6 +126,7 @@ ACTIONS: dict[str, Callable[[], float]] = {
     "allocate": _allocate,
 }
 WAYS = ("report", *ACTIONS)
+Ways = Annotated[tuple[Annotated[str, OneOf(WAYS)], ...], MinLen(1)]
 
 
 @dataclass(frozen=True)

@@ -20,29 +20,29 @@ from nas_gym.search_spaces.moves import (
     random_tokens,
 )
 
-SAMPLES = 30  # random architectures a test looks at
+SAMPLES = 30  # random architectures per test
 
 
 class SpaceSuite:
-    """What every search space must hold."""
+    """The tests that every search space must pass."""
 
     @pytest.fixture
     def space(self) -> SearchSpace[Any]:
-        """The space under test: override this."""
+        """Return the space under test: override this."""
         raise NotImplementedError("override the fixture `space` to return your search space")
 
     @pytest.fixture
     def rng(self) -> np.random.Generator:
-        """A generator with a fixed seed."""
+        """Return a generator with a fixed seed."""
         return np.random.default_rng(0)
 
     @pytest.fixture
     def samples(self, space: SearchSpace[Any], rng: np.random.Generator) -> list[Tokens]:
-        """Random architectures of the space."""
+        """Draw random architectures of the space."""
         return [random_tokens(space, rng) for _ in range(SAMPLES)]
 
     def test_it_declares_its_limits(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
-        """No path is longer, and no choice wider, than declared; all are reached by tokens."""
+        """Check that no path is longer, and no choice wider, than declared."""
         for tokens in samples:
             choices = trace(space, tokens)[1]
             assert 1 <= len(tokens) <= space.max_length
@@ -51,7 +51,7 @@ class SpaceSuite:
     def test_names_are_unique_on_a_path(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """Mutation and crossover carry choices over by name."""
+        """Check names: mutation and crossover carry choices over by them."""
         for tokens in samples:
             names = [choice.name for choice in trace(space, tokens)[1]]
             assert len(set(names)) == len(names)
@@ -59,7 +59,7 @@ class SpaceSuite:
     def test_choose_depends_on_picks_alone(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """The same tokens give an equal genotype and the same choices, at any time."""
+        """Check that the same tokens give an equal genotype and the same choices, at any time."""
         first = [trace(space, tokens) for tokens in samples]
         again = [trace(space, tokens) for tokens in reversed(samples)]
         assert first == again[::-1]
@@ -67,14 +67,14 @@ class SpaceSuite:
     def test_static_is_true_where_declared(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """A static space offers the same choices whatever was picked before."""
+        """Check that a static space offers the same choices whatever was picked before."""
         if getattr(space, "static", False):
             assert len({trace(space, tokens)[1] for tokens in samples}) == 1
 
     def test_tables_of_choices_are_right(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """Also where ``branching`` says which picks later choices depend on."""
+        """Check also what ``branching`` says: which picks later choices depend on."""
         table = ChoiceTable(space)
         for tokens in samples:
             found = [table.after(tokens[:count]) for count in range(len(tokens) + 1)]
@@ -83,7 +83,7 @@ class SpaceSuite:
     def test_set_selection_bits_follow_their_part(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """What attention between parts needs: part by part, the bits of each at its end."""
+        """Check what attention between parts needs: part by part, the bits of each at its end."""
         kind = getattr(space, "set_selection", None)
         for tokens in samples if kind else []:
             complete: list[str] = []  # parts, in order; the last still has other choices or bits
@@ -105,7 +105,7 @@ class SpaceSuite:
     def test_masked_rollouts_are_valid(
         self, space: SearchSpace[Any], rng: np.random.Generator
     ) -> None:
-        """Stepping through open options alone ends with a complete architecture."""
+        """Step through open options only: that ends with a complete architecture."""
         episode = Episode(ChoiceTable(space))
         for _ in range(SAMPLES):
             episode.restart()
@@ -117,7 +117,7 @@ class SpaceSuite:
     def test_mutants_are_legal_and_differ(
         self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
     ) -> None:
-        """Equal to the parent only where no choice has a second option."""
+        """Allow a mutant equal to its parent only if no choice has a second option."""
         for tokens in samples:
             mutant = mutate(space, tokens, rng)
             choices = trace(space, mutant)[1]
@@ -126,7 +126,7 @@ class SpaceSuite:
     def test_neighbours_are_legal_and_differ(
         self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
     ) -> None:
-        """One choice changed at a time, or each of them with some probability."""
+        """Change one choice at a time, or each of them with some probability."""
         for tokens in samples:
             for neighbour in islice(neighbours(space, tokens, rng), 3):
                 trace(space, neighbour)
@@ -136,7 +136,7 @@ class SpaceSuite:
     def test_mutation_groups_name_kinds(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """Every kind in ``mutation_groups`` is one that the space may offer."""
+        """Check that the kinds in ``mutation_groups`` are some that the space may offer."""
         kinds = {choice.kind for tokens in samples for choice in trace(space, tokens)[1]}
         groups = getattr(space, "mutation_groups", ())
         assert not groups or any(kinds.intersection(group) for group in groups)
@@ -144,30 +144,30 @@ class SpaceSuite:
     def test_crossover_is_legal(
         self, space: SearchSpace[Any], samples: list[Tokens], rng: np.random.Generator
     ) -> None:
-        """A child of any two parents is an architecture of the space."""
+        """Check that a child of any two parents is an architecture of the space."""
         for one, other in pairwise(samples):
             trace(space, crossover(space, one, other, rng))
 
     def test_genotypes_round_trip(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
-        """Where the space has ``answers``, they lead back to the tokens."""
+        """Check that ``answers``, if the space has them, lead back to the tokens."""
         if hasattr(space, "answers"):
             for tokens in samples:
                 assert tokens_of(space, trace(space, tokens)[0]) == tokens
 
     def test_genotypes_are_json_data(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
-        """They go into results, infos and files."""
+        """Write them as JSON: they go into results, infos and files."""
         for tokens in samples:
             json.dumps(genotype_to_json(trace(space, tokens)[0]), allow_nan=False)
 
     def test_keys_are_stable_strings(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
-        """One architecture, one key."""
+        """Check that one architecture has one key."""
         for tokens in samples:
             assert architecture_of(space, tokens).key == architecture_of(space, tokens).key
 
     def test_it_goes_to_worker_processes(
         self, space: SearchSpace[Any], samples: list[Tokens]
     ) -> None:
-        """Space and genotypes pickle, and stay equal."""
+        """Check that space and genotypes pickle, and stay equal."""
         assert pickle.loads(pickle.dumps(space)) == space
         genotypes = [trace(space, tokens)[0] for tokens in samples]
         assert pickle.loads(pickle.dumps(genotypes)) == genotypes

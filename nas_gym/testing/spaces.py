@@ -1,39 +1,39 @@
 """Small search spaces: one static, one conditional."""
 
 from dataclasses import dataclass
+from typing import Annotated
+
+from annotated_types import Ge, MinLen
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick
 
 
 @dataclass(frozen=True)
-class BitString:
-    """Strings of bits: the toy problem of Real et al.'s notebook (``landscapes.BitCount``).
+class BitString(Options):
+    """Strings of bits: the toy problem of Real et al.'s notebook (``BitCount`` evaluates them).
 
     Args:
         bits: Length of the string, >= 1.
     """
 
-    bits: int = 100
+    bits: Annotated[int, Ge(1)] = 100
 
     static = True
     max_options = 2
 
-    def __post_init__(self) -> None:
-        if self.bits < 1:
-            raise InvalidOption(f"bits is {self.bits}: give a whole number of 1 or more")
-
     @property
     def max_length(self) -> int:
-        """One token a bit."""
+        """One token per bit."""
         return self.bits
 
     def choose(self, pick: Pick) -> tuple[int, ...]:
-        """Every bit is 0 or 1."""
+        """Choose 0 or 1 for every bit."""
         return tuple(pick(f"bit{i}", (0, 1)) for i in range(self.bits))
 
     def answers(self, genotype: tuple[int, ...]) -> dict[str, object]:
-        """The bit picked for each name."""
+        """Return the bit picked for each name."""
         return {f"bit{i}": bit for i, bit in enumerate(genotype)}
 
 
@@ -47,26 +47,29 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class LayerChain:
+class LayerChain(Options):
     """A conditional space: the depth is chosen, and a pool has fewer choices than a convolution.
 
     Args:
-        max_depth: Most layers. Depths up to 1, 2 and 3 give 5, 50 and 635 architectures.
-        widths: Filters that a convolution may have.
+        max_depth: Most layers, >= 1. Depths up to 1, 2 and 3 give 5, 50 and 635 architectures.
+        widths: Filters that a convolution may have, each >= 1; at least one.
         min_depth: Fewest layers, >= 1.
     """
 
-    max_depth: int = 3
-    widths: tuple[int, ...] = (8, 16, 32, 64)
-    min_depth: int = 1
+    max_depth: Annotated[int, Ge(1)] = 3
+    widths: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (8, 16, 32, 64)
+    min_depth: Annotated[int, Ge(1)] = 1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_depth <= self.max_depth or not self.widths:
-            raise InvalidOption(f"{self}: give 1 <= min_depth <= max_depth and at least one width")
+        super().__post_init__()
+        if self.min_depth > self.max_depth:
+            raise InvalidOption(
+                f"min_depth is {self.min_depth}: give max_depth, {self.max_depth}, or less"
+            )
 
     @property
     def max_length(self) -> int:
-        """The depth, and three choices a layer."""
+        """The depth, and three choices per layer."""
         return 1 + 3 * self.max_depth
 
     @property
@@ -75,7 +78,7 @@ class LayerChain:
         return max(self.max_depth, 2, len(self.widths))
 
     def choose(self, pick: Pick) -> tuple[Layer, ...]:
-        """Depth first, then layer by layer."""
+        """Choose the depth first, then layer by layer."""
         depth = pick("depth", tuple(range(self.min_depth, self.max_depth + 1)))
         return tuple(self._choose_layer(pick, i) for i in range(depth))
 
@@ -89,7 +92,7 @@ class LayerChain:
         )
 
     def answers(self, genotype: tuple[Layer, ...]) -> dict[str, object]:
-        """The option picked for each name; names that were not asked do no harm."""
+        """Return the option picked for each name; names that were not asked do no harm."""
         answers: dict[str, object] = {"depth": len(genotype)}
         for i, layer in enumerate(genotype):
             answers[f"layer{i}.operation"] = layer.operation

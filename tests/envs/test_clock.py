@@ -106,8 +106,8 @@ def test_the_number_of_machines_stays_with_the_run(tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"budget_seconds": 0}, "budget_seconds is 0: give a number above 0"),
-        ({"budget_seconds": math.inf}, "give a number above 0"),
+        ({"budget_seconds": 0}, "budget_seconds is 0: give a finite number above 0"),
+        ({"budget_seconds": math.inf}, "give a finite number above 0"),
         ({"simulated_workers": 0}, "simulated_workers is 0: give a whole number"),
         ({"simulated_workers": True}, "simulated_workers is True"),
     ],

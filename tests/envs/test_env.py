@@ -217,3 +217,12 @@ def test_rendering() -> None:
             assert last.shape[2] == 3
             assert first.shape == last.shape
             assert (first != last).any()
+
+
+def test_the_folder_exports_its_public_names() -> None:
+    from nas_gym import envs
+
+    assert set(envs.__all__) <= set(dir(envs))
+    assert [getattr(envs, name).__name__ for name in envs.__all__] == envs.__all__
+    with pytest.raises(AttributeError, match="has no attribute 'NASEnvironment'"):
+        _ = envs.NASEnvironment

@@ -1,12 +1,14 @@
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
-from nas_gym.envs.ledger import Ledger, child_seed
-from nas_gym.envs.recorder import Answer, Record
+from nas_gym.envs.env import NASEnv
+from nas_gym.envs.ledger import Ledger, LedgerOptions, child_seed
+from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.rewards import (
     Accuracy,
     AccuracyCubed,
@@ -15,7 +17,7 @@ from nas_gym.envs.rewards import (
     InversePerplexitySquared,
 )
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import BudgetExceeded, InvalidOption
+from nas_gym.errors import BudgetExceeded, InvalidOption, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.moves import random_tokens
@@ -30,7 +32,7 @@ def architectures(count: int, seed: int = 0) -> list[Architecture[Any]]:
     return [architecture_of(SPACE, random_tokens(SPACE, rng)) for _ in range(count)]
 
 
-class Events(Record):
+class Events(Recorder):
     """A record that notes what it is told."""
 
     def __init__(self) -> None:
@@ -83,10 +85,38 @@ def test_the_budget_is_never_exceeded(counting: Any) -> None:
     assert ledger.remaining == 0
 
 
-@pytest.mark.parametrize("budget", [0, -1, 1.5, "10"])
+@pytest.mark.parametrize("budget", [0, -1, 1.5, "10", True])
 def test_a_budget_below_one_is_refused(budget: Any, counting: Any) -> None:
     with pytest.raises(InvalidOption, match="give a whole number of 1 or more"):
         Ledger(counting, Accuracy(), budget=budget)
+
+
+WRONG = (True, "3", math.nan, math.inf, -math.inf, -1)
+MAKERS: list[Callable[..., object]] = [
+    lambda **options: Ledger(BitCount(), Accuracy(), **options),
+    lambda **options: NASEnv(BitString(3), BitCount(), **options),
+    lambda **options: NASVectorEnv(BitString(3), BitCount(), **options),
+    lambda **options: gym.make("NASBench201-v0", **options),
+    lambda **options: gym.make_vec("NASBench201-v0", **options),
+]
+
+
+@pytest.mark.parametrize("make", MAKERS)
+@pytest.mark.parametrize("option", LedgerOptions.__annotations__)
+def test_options_are_refused_everywhere_with_one_sentence(
+    option: str, make: Callable[..., object]
+) -> None:
+    fine = {"failure_reward": (-1,)}.get(option, ())
+    for value in WRONG:
+        if value not in fine:
+            with pytest.raises(InvalidOption, match=f"^{option} is {value!r}: give a [^:]*$"):
+                make(**{option: value})
+
+
+@pytest.mark.parametrize("make", MAKERS)
+def test_options_that_are_not_known_get_a_hint(make: Callable[..., object]) -> None:
+    with pytest.raises(UnknownName, match="did you mean 'budget"):
+        make(budgt=3)
 
 
 def test_child_seeds_depend_on_run_architecture_and_repeat_alone(counting: Any) -> None:
@@ -190,61 +220,3 @@ def test_a_reward_that_is_not_finite_keeps_the_metrics(counting: Any) -> None:
     evaluation, reward = ledger.request(architectures(1))[0]
     assert (reward, evaluation.failure) == (-1.0, "error: the reward is inf")
     assert evaluation.accuracy is not None
-
-
-def test_an_evaluator_that_answers_twice_is_refused() -> None:
-    class Twice:
-        stateful = False
-
-        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
-            yield from [Evaluation(architectures[0], {"accuracy": 0.5})] * 2
-
-        def close(self) -> None:
-            pass
-
-    with pytest.raises(InvalidOption, match="once more than it was asked"):
-        Ledger(Twice(), Accuracy()).request(architectures(1))
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test", "valTest", "finalTestAccuracy"],
-)
-def test_no_search_sees_a_test_figure(name: str) -> None:
-    space = BitString(3)
-
-    class Leaking(BitCount):
-        stateful = False
-
-        def evaluate(self, architectures, seeds):
-            for evaluation in super().evaluate(architectures, seeds):
-                yield replace(evaluation, metrics={**evaluation.metrics, name: 0.5})
-
-    env = NASVectorEnv(space, Leaking(), budget=10)
-    with pytest.raises(InvalidOption, match="no search may see a figure of the test part"):
-        env.play([(0, 0, 1)])
-
-
-def test_names_that_only_sound_like_a_test_figure() -> None:
-    Ledger(BitCount(), Accuracy())._check_names(("latest_accuracy", "contest"))
-
-
-@pytest.mark.parametrize("lazily", [True, False])
-def test_what_raises_for_one_child_fails_that_child_alone(lazily: bool) -> None:
-    class Raising(BitCount):
-        stateful = False
-
-        def evaluate(self, architectures, seeds):
-            def answers():
-                for architecture, seed in zip(architectures, seeds, strict=True):
-                    if architecture.tokens == (0, 1, 0):
-                        raise ValueError("a bad child")
-                    yield from super(Raising, self).evaluate([architecture], [seed])
-
-            return answers() if lazily else iter(list(answers()))
-
-    env = NASVectorEnv(BitString(3), Raising(noise=0.0), budget=10)
-    played = env.play([(1, 1, 1), (0, 1, 0), (0, 0, 1), (0, 1, 0)])
-    failures = [each.evaluation.failure for each in played]
-    assert failures == [None, "error: ValueError: a bad child"] * 2
-    assert [each.reward for each in played] == [1.0, 0.0, pytest.approx(1 / 3), 0.0]

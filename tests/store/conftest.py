@@ -1,6 +1,7 @@
-"""Every kind of database: a SQLite file, and a PostgreSQL server where one is given.
+"""Every kind of database: a SQLite file, and a PostgreSQL server if one is given.
 
-A server of its own, which may be stopped, is made where PostgreSQL is installed.
+A server of its own, which may be stopped, is made if PostgreSQL is installed. ``stores`` fills
+stores with runs, and knows the commands on them.
 """
 
 import os
@@ -8,15 +9,19 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+import nas_gym
+from nas_gym.cli.main import main
 from nas_gym.store import Store
 
 POSTGRES = os.environ.get("NAS_GYM_TEST_POSTGRES")  # URL of a server that tests may write to
@@ -165,3 +170,110 @@ def disk() -> Iterator[Disk]:
     yield Disk(folder)
     subprocess.run(["umount", "-l", str(folder)], check=True)
     folder.rmdir()
+
+
+KILLED = """
+import os, signal, sys
+import nas_gym
+
+class Kill:
+    left = 11
+    def started(self): pass
+    def requested(self, first, answers): pass
+    def evaluated(self, answer, seed):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+parts = {"name": "nasnet-cell", "blocks": 2}, {"name": "landscape"}, "random-search"
+nas_gym.search(*parts, budget=20, run="first", store=sys.argv[1])
+nas_gym.search(*parts, budget=16, seed=1, run="cut", store=sys.argv[1], watcher=Kill())
+"""
+
+
+class Cut:
+    """A watcher that ends a search in the middle, as a kill does."""
+
+    def __init__(self, evaluations: int) -> None:
+        self.left = evaluations
+
+    def started(self) -> None:
+        pass
+
+    replayed = requested = lambda self, first, answers: None
+
+    def evaluated(self, answer: Any, seed: int) -> None:
+        self.left -= 1
+        if not self.left:
+            raise SystemExit
+
+
+class Stores:
+    """Stores with runs in them, and commands on any store.
+
+    A command's last argument, the store, is still to be added.
+    """
+
+    cheap = ("--evaluator", "landscape", "--agent", "random-search", "--set", "space.blocks=2",
+             "--workers", "1")  # fmt: skip
+    search = ("search", *cheap, "--budget", "8", "--run", "new", "--store")
+    report = ("report", "first", "--json", "--store")
+    resume = ("resume", "cut", "--workers", "1", "--store")
+    list_ = ("list", "--store")
+    commands = {"search": search, "report": report, "list": list_, "resume": resume}  # noqa: RUF012
+    parts: Any = {"name": "nasnet-cell", "blocks": 2}, {"name": "landscape"}, "random-search"
+
+    def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
+        self.capsys = capsys
+
+    def refused(self, *arguments: Any) -> str:
+        """The one sentence that a command ends with."""
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        shown = self.capsys.readouterr()
+        assert exit_.value.code == 2, shown.err
+        return self.one_sentence(shown.err)
+
+    @staticmethod
+    def one_sentence(stderr: str) -> str:
+        assert "Traceback" not in stderr
+        (sentence,) = (line for line in stderr.splitlines() if line.startswith("nas-gym: "))
+        assert stderr.endswith(f"{sentence}\n")
+        return sentence
+
+    @staticmethod
+    def succeeded(*arguments: Any) -> None:
+        with pytest.raises(SystemExit) as exit_:
+            main([str(argument) for argument in arguments])
+        assert exit_.value.code in (0, None)
+
+    def fill(self, path: Path, budget: int = 20) -> Path:
+        """A store with a finished run ``first`` and a cut one ``cut``."""
+        nas_gym.search(*self.parts, budget=budget, run="first", store=path)
+        with pytest.raises(SystemExit):
+            nas_gym.search(*self.parts, budget=16, seed=1, run="cut", store=path, watcher=Cut(11))
+        return path
+
+    @staticmethod
+    def killed(path: Path) -> Path:
+        """Fill a store in a process that is killed: its last rows are in the write-ahead log."""
+        died = subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+        assert died.returncode == -signal.SIGKILL
+        assert Path(f"{path}-wal").stat().st_size > 0
+        return path
+
+
+@pytest.fixture(scope="session")
+def cut() -> type[Cut]:
+    """A watcher: ``cut(5)`` ends a search after five evaluations."""
+    return Cut
+
+
+@pytest.fixture
+def stores(capsys: pytest.CaptureFixture[str]) -> Stores:
+    return Stores(capsys)
+
+
+@pytest.fixture
+def filled(stores: Stores, tmp_path: Path) -> Path:
+    return stores.fill(tmp_path / "store.sqlite")

@@ -21,6 +21,7 @@ from nas_gym.errors import StoreError
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, Store, database, load_run
+from nas_gym.store.begin import begin_run, continue_run
 from nas_gym.store.schema import EVALUATIONS, REQUESTS
 
 pytest.importorskip("psycopg")
@@ -157,12 +158,12 @@ def test_a_newer_version_and_tables_of_something_else(
         capsys, "report", "x", "--store", server_place
     )
     with Store(server_place) as store:
-        store.start_run("mine", CONFIG).finish("finished")
+        begin_run(store, "mine", CONFIG).finish("finished")
         change = store.database.write
         change(lambda c: c.execute(sa.text("UPDATE nas_gym_store SET version = 3")))
         for command in (["report", "mine"], ["resume", "mine"], ["search", *CHEAP], ["list"]):
             sentence = shown_by(capsys, *command, "--store", server_place)
-            assert "written by a newer nas-gym (schema 3, this one reads up to 2)" in sentence
+            assert "written by another version of nas-gym (schema 3, this one reads 2)" in sentence
         change(lambda c: c.execute(sa.text("UPDATE nas_gym_store SET version = 2")))
         assert load_run("mine", server_place).status == "finished"
         change(lambda c: c.execute(sa.text("DROP TABLE nas_gym_store")))
@@ -219,7 +220,7 @@ def test_connections_that_end_in_the_middle(server_place: str, whole: RunData) -
                 with Store(server_place) as store:
                     seen.extend(run["status"] for run in store.runs())
                     with pytest.raises(StoreError, match="written by another process"):
-                        store.continue_run("mine", load_run("mine", server_place).config)
+                        continue_run(store, "mine", load_run("mine", server_place).config)
 
     nas_gym.search(*PARTS, budget=48, run="mine", store=place, watcher=EndsTwice(48, lambda: None))
     assert seen == ["running", "running"]
@@ -235,13 +236,13 @@ def test_a_run_that_another_process_took_over_is_left_alone(
     name = f"nas-gym-{os.getpid()}-lost"
     space = NASNetCell(blocks=1)
     with Store(with_options(server_place, application_name=name)) as store:
-        record = store.start_run("mine", CONFIG)
+        record = begin_run(store, "mine", CONFIG)
         env = NASVectorEnv(space, Landscape(space), num_envs=2)
         env.ledger = Ledger(Landscape(space), Accuracy(), record=record)
         env.play([(0,) * 10])
         end_connections(server_place, name)
         with Store(server_place) as other:
-            taken = other.continue_run("mine", CONFIG)
+            taken = continue_run(other, "mine", CONFIG)
             with pytest.raises(StoreError, match="taken over by another process"):
                 env.play([(1,) * 10])
             taken.close()
@@ -374,7 +375,7 @@ def test_databases_of_other_encodings(server: Any, capsys: pytest.CaptureFixture
     engine.dispose()
     place = server.url(database="sql_ascii")
     with Store(place) as store:
-        store.start_run("mine", CONFIG | {"text": "π"}, env_spec='"π"')
+        begin_run(store, "mine", CONFIG | {"text": "π"}, env_spec='"π"')
         assert store.load_run("mine").env_spec == '"π"'
     sentence = shown_by(capsys, "search", *CHEAP, "--store", server.url(database="latin1"))
     assert "its encoding is LATIN1: make one with CREATE DATABASE" in sentence

@@ -8,7 +8,6 @@ import nas_gym
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, load_run
-from nas_gym.store.run_data import rows_as_dicts, to_dataframe
 from nas_gym.testing.evaluators import FailingEvaluator
 
 SPACE = NASNetCell(blocks=1)
@@ -26,7 +25,7 @@ def run(tmp_path: Path) -> RunData:
 
 
 def test_rows_are_flat_and_alike(run: RunData) -> None:
-    rows = rows_as_dicts(run)
+    rows = run.records()
     assert len(rows) == 12
     assert len({tuple(row) for row in rows}) == 1  # the same keys in the same order
     assert {"parameters", "latency"} < rows[0].keys()
@@ -45,19 +44,19 @@ def test_rows_are_flat_and_alike(run: RunData) -> None:
 
 
 def test_no_rows(run: RunData) -> None:
-    assert rows_as_dicts(replace(run, rows=())) == []
+    assert replace(run, rows=()).records() == []
 
 
 def test_data_frame(run: RunData) -> None:
     pandas = pytest.importorskip("pandas")
-    frame = to_dataframe(run)
+    frame = run.dataframe()
     assert isinstance(frame, pandas.DataFrame)
-    assert list(frame.columns) == list(rows_as_dicts(run)[0])
+    assert list(frame.columns) == list(run.records()[0])
     assert list(frame["reward"]) == [row.reward for row in run.rows]
-    assert list(to_dataframe(replace(run, rows=())).columns)[:2] == ["number", "tokens"]
+    assert list(replace(run, rows=()).dataframe().columns)[:2] == ["number", "tokens"]
 
 
 def test_a_data_frame_needs_pandas(run: RunData, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ModuleNotFoundError, match="pip install pandas"):
-        to_dataframe(run)
+        run.dataframe()

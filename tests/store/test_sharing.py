@@ -24,6 +24,7 @@ from nas_gym.registry import make
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
+from nas_gym.store.begin import begin_run
 from nas_gym.store.schema import RUNS, checksum
 
 SPACE = NASNetCell(blocks=1)
@@ -83,7 +84,7 @@ def test_repeats_of_a_noisy_evaluator_keep_their_seeds(tmp_path: Path) -> None:
     """Whatever the order of the answers; equal designs in other words among them."""
     swapped = (1, 0, 4, 8, 0, 0, 0, 0, 0, 0), (0, 1, 8, 4, 0, 0, 0, 0, 0, 0)
     with Store(tmp_path / "store.sqlite") as store:
-        record = store.start_run("r", {"budget": None})
+        record = begin_run(store, "r", {"budget": None})
         env = NASVectorEnv(SPACE, Backwards(), num_envs=4, record=record)
         played = env.play([TOKENS, swapped[0], TOKENS, swapped[1], TOKENS])
         keys = [p.evaluation.architecture.key for p in played]
@@ -134,7 +135,7 @@ def test_a_reward_that_is_not_finite_concerns_its_own_run_alone(tmp_path: Path) 
 def test_a_link_to_the_store_leads_to_the_same_locks(tmp_path: Path) -> None:
     store, link = tmp_path / "store.sqlite", tmp_path / "link.sqlite"
     with Store(store) as opened:
-        record = opened.start_run("r", {"budget": 1})
+        record = begin_run(opened, "r", {"budget": 1})
         link.symlink_to(store)
         with Store(link) as other:
             assert other.runs()[0]["status"] == "running"

@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from nas_gym.envs.ledger import Ledger
-from nas_gym.envs.recorder import Record
+from nas_gym.envs.recorder import Recorder
 from nas_gym.envs.rewards import Accuracy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, StoreError
@@ -17,6 +17,7 @@ from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import BitCount, Landscape
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
+from nas_gym.store.begin import begin_run, continue_run
 from nas_gym.store.schema import EVALUATIONS
 from nas_gym.testing.evaluators import FailingEvaluator, SlowEvaluator
 from nas_gym.testing.spaces import BitString
@@ -25,7 +26,7 @@ CONFIG = {"budget": 20, "seed": 0}
 SHARED = {"space": "one", "evaluator": "landscape"}
 
 
-def recorded(record: Record, space: Any, evaluator: Any) -> list[Any]:
+def recorded(record: Recorder, space: Any, evaluator: Any) -> list[Any]:
     env = NASVectorEnv(space, evaluator, num_envs=4, record=record)
     env.reset(seed=0)
     played = []
@@ -39,7 +40,7 @@ def recorded(record: Record, space: Any, evaluator: Any) -> list[Any]:
 @pytest.mark.parametrize("protocol", [None, SHARED])
 def test_what_was_asked_comes_back(store: Store, protocol: Any) -> None:
     space = NASNetCell(blocks=2)
-    record = store.start_run("a-run", CONFIG, protocol=protocol, session={"workers": 3})
+    record = begin_run(store, "a-run", CONFIG, protocol=protocol, session={"workers": 3})
     played = recorded(record, space, FailingEvaluator(Landscape(space), rate=0.4))
     run = store.load_run("a-run")
     assert (run.status, run.config) == ("running", CONFIG)
@@ -56,7 +57,7 @@ def test_what_was_asked_comes_back(store: Store, protocol: Any) -> None:
 
 
 def test_a_noisy_evaluator_has_a_row_for_each_answer(store: Store) -> None:
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     played = recorded(record, BitString(6), BitCount())
     rows = store.load_run("a-run").rows
     assert [row.metrics["accuracy"] for row in rows] == [a.evaluation.accuracy for a in played]
@@ -65,10 +66,10 @@ def test_a_noisy_evaluator_has_a_row_for_each_answer(store: Store) -> None:
 def test_an_evaluation_that_took_time_is_on_disk_at_once(store: Store, place: str) -> None:
     """All of a batch but its last, which goes with the requests in the same moment."""
     space = NASNetCell(blocks=1)
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     evaluations, requests = [], []
 
-    class Watcher(Record):
+    class Watcher(Recorder):
         def evaluated(self, answer: Any, seed: int) -> None:
             record.evaluated(answer, seed)
             evaluations.append(len(load_run("a-run", place).unanswered))
@@ -88,9 +89,9 @@ def test_an_evaluation_that_took_time_is_on_disk_at_once(store: Store, place: st
 
 
 def test_runs_are_listed_and_end(store: Store) -> None:
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     recorded(record, BitString(6), BitCount())
-    other = store.start_run("other", CONFIG)
+    other = begin_run(store, "other", CONFIG)
     other.finish("interrupted")
     listed = store.runs()
     assert [(r["name"], r["status"], r["requests"]) for r in listed] == [
@@ -103,14 +104,14 @@ def test_runs_are_listed_and_end(store: Store) -> None:
 
 
 def test_a_taken_name_is_refused(store: Store) -> None:
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     with pytest.raises(StoreError, match=r"there is a run 'a-run'.*nas-gym resume a-run"):
-        store.start_run("a-run", CONFIG)
+        begin_run(store, "a-run", CONFIG)
     record.close()
 
 
 def test_an_unknown_run_gets_a_hint(store: Store) -> None:
-    store.start_run("first-try", CONFIG)
+    begin_run(store, "first-try", CONFIG)
     with pytest.raises(StoreError, match="did you mean 'first-try'"):
         store.load_run("first-tri")
     with pytest.raises(StoreError, match="nas-gym list"):
@@ -118,25 +119,25 @@ def test_an_unknown_run_gets_a_hint(store: Store) -> None:
 
 
 def test_a_run_that_is_being_written_cannot_be_resumed(store: Store, place: str) -> None:
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     with Store(place) as other, pytest.raises(StoreError, match="written by another process"):
-        other.continue_run("a-run", CONFIG)
+        continue_run(other, "a-run", CONFIG)
     record.close()
     with Store(place) as other:
-        other.continue_run("a-run", CONFIG).close()
+        continue_run(other, "a-run", CONFIG).close()
 
 
 def test_a_run_goes_on_under_its_own_configuration_alone(store: Store) -> None:
-    record = store.start_run("a-run", CONFIG)
+    record = begin_run(store, "a-run", CONFIG)
     recorded(record, BitString(6), BitCount())
     record._lock.release()
     with pytest.raises(InvalidOption, match="begun with seed 0, and is given 1"):
-        store.continue_run("a-run", CONFIG | {"seed": 1})
+        continue_run(store, "a-run", CONFIG | {"seed": 1})
     with pytest.raises(InvalidOption, match="begun with agent null"):
-        store.continue_run("a-run", CONFIG | {"agent": "other"})
+        continue_run(store, "a-run", CONFIG | {"agent": "other"})
     with pytest.raises(InvalidOption, match="has 20 evaluations already"):
-        store.continue_run("a-run", CONFIG | {"budget": 19})
-    resumed = store.continue_run("a-run", CONFIG | {"budget": 30}, session={"workers": 1})
+        continue_run(store, "a-run", CONFIG | {"budget": 19})
+    resumed = continue_run(store, "a-run", CONFIG | {"budget": 30}, session={"workers": 1})
     assert len(resumed.history()) == 20
     assert store.load_run("a-run").config["budget"] == 30
     assert [s.get("workers") for s in store.load_run("a-run").sessions] == [None, 1]
@@ -145,13 +146,13 @@ def test_a_run_goes_on_under_its_own_configuration_alone(store: Store) -> None:
 def test_runs_of_one_protocol_share_what_they_train(store: Store) -> None:
     space = NASNetCell(blocks=2)
     evaluator = FailingEvaluator(Landscape(space), rate=0.3, reason="diverged")
-    one = store.start_run("one", CONFIG, protocol=SHARED)
+    one = begin_run(store, "one", CONFIG, protocol=SHARED)
     first = recorded(one, space, evaluator)
-    two = store.start_run("two", CONFIG, protocol=SHARED)
+    two = begin_run(store, "two", CONFIG, protocol=SHARED)
     second = recorded(two, space, evaluator)
-    other = store.start_run("other", CONFIG, protocol=SHARED | {"space": "another"})
+    other = begin_run(store, "other", CONFIG, protocol=SHARED | {"space": "another"})
     third = recorded(other, space, evaluator)
-    alone = store.start_run("alone", CONFIG)
+    alone = begin_run(store, "alone", CONFIG)
     fourth = recorded(alone, space, evaluator)
     assert {a.evaluation.source for a in second} == {"memo"}
     for played in (second, third, fourth):
@@ -170,16 +171,16 @@ def test_runs_of_one_protocol_share_what_they_train(store: Store) -> None:
 def test_failures_of_a_machine_are_not_shared(store: Store, reason: str) -> None:
     space = NASNetCell(blocks=2)
     failing = FailingEvaluator(Landscape(space), rate=1.0, reason=reason)
-    recorded(store.start_run("one", CONFIG, protocol=SHARED), space, failing)
-    two = store.start_run("two", CONFIG, protocol=SHARED)
+    recorded(begin_run(store, "one", CONFIG, protocol=SHARED), space, failing)
+    two = begin_run(store, "two", CONFIG, protocol=SHARED)
     again = recorded(two, space, Landscape(space))
     assert all(a.evaluation.failure is None for a in again)
-    three = store.start_run("three", CONFIG, protocol=SHARED)
+    three = begin_run(store, "three", CONFIG, protocol=SHARED)
     assert {a.evaluation.source for a in recorded(three, space, failing)} == {"memo"}
 
 
 def test_validations_come_back(store: Store) -> None:
-    store.start_run("a-run", CONFIG).finish("finished")
+    begin_run(store, "a-run", CONFIG).finish("finished")
     validation = Validation("key", (0, 1), 7, 0.5, 0.25, 1.5, None, None, {"dataset": "digits"})
     failed = replace(
         validation, seed=8, accuracy=None, test_accuracy=None, failure="error: E", detail="x"
@@ -192,9 +193,10 @@ def test_validations_come_back(store: Store) -> None:
 OPEN_AT_ONCE = """
 import sys
 from nas_gym.store import Store
+from nas_gym.store.begin import begin_run
 for place in sys.argv[2:]:
     with Store(place) as store:
-        store.start_run(sys.argv[1], {}).finish("finished")
+        begin_run(store, sys.argv[1], {}).finish("finished")
 """
 
 

@@ -10,6 +10,7 @@ from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
+from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
 

@@ -1,0 +1,124 @@
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.evaluation import Evaluation, Job
+from nas_gym.evaluators.guard import Guard
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.testing import BitCount, BitString
+
+SPACE = BitString(3)
+
+
+class Given:
+    """An evaluator that answers as a function of the architectures says."""
+
+    stateful = False
+
+    def __init__(self, answers: Any) -> None:
+        self.answers = answers
+        self.asked: list[list[tuple[int, ...]]] = []
+
+    def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+        self.asked.append([a.tokens for a in architectures])
+        yield from self.answers(architectures)
+
+    def close(self) -> None:
+        pass
+
+
+def jobs(*tokens: tuple[int, ...]) -> dict[int, Job]:
+    return {10 + i: Job(architecture_of(SPACE, each), i) for i, each in enumerate(tokens)}
+
+
+def test_positions_come_back_in_the_order_of_the_answers() -> None:
+    evaluator = Given(lambda asked: [Evaluation(a, {"accuracy": 0.5}) for a in reversed(asked)])
+    asked = jobs((0, 0, 0), (0, 0, 1))
+    found = list(Guard(evaluator).evaluations(asked))
+    assert [position for position, _ in found] == [11, 10]
+    assert all(each.architecture is asked[p].architecture for p, each in found)
+    assert list(Guard(evaluator).evaluations({})) == []
+    assert len(evaluator.asked) == 1
+
+
+def test_the_same_tokens_are_asked_in_turn() -> None:
+    evaluator = Given(lambda asked: [Evaluation(a, {"accuracy": 0.5}) for a in asked])
+    found = Guard(evaluator).evaluations(jobs((0, 0, 0), (0, 0, 1), (0, 0, 0), (0, 0, 0)))
+    assert sorted(position for position, _ in found) == [10, 11, 12, 13]
+    assert evaluator.asked == [[(0, 0, 0), (0, 0, 1)], [(0, 0, 0)], [(0, 0, 0)]]
+
+
+def test_silence_and_what_is_no_number_are_failures() -> None:
+    for value in (float("nan"), float("inf"), "0.5", None):
+        evaluator = Given(lambda asked, value=value: [Evaluation(asked[1], {"accuracy": value})])
+        found = dict(Guard(evaluator).evaluations(jobs((0, 0, 0), (0, 0, 1))))
+        assert found[11].failure == f"error: the metric accuracy is {value!r}"
+        assert found[10].failure == "error: the evaluator gave no answer"
+        assert found[11].metrics == found[10].metrics == {}
+
+
+def test_an_evaluator_that_answers_twice_is_refused() -> None:
+    twice = Given(lambda asked: [Evaluation(asked[0], {"accuracy": 0.5})] * 2)
+    with pytest.raises(InvalidOption, match="once more than it was asked"):
+        list(Guard(twice).evaluations(jobs((0, 0, 0))))
+
+
+def test_what_is_no_evaluation_is_refused() -> None:
+    with pytest.raises(InvalidOption, match=r"the evaluator gave 0\.5: an evaluator yields"):
+        list(Guard(Given(lambda asked: [0.5])).evaluations(jobs((0, 0, 0))))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["test_accuracy", "accuracy_test", "TestAccuracy", "x-test", "valTest", "finalTestAccuracy"],
+)
+def test_no_search_sees_a_test_figure(name: str) -> None:
+    class Leaking(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+            for evaluation in super().evaluate(architectures, seeds):
+                yield replace(evaluation, metrics={**evaluation.metrics, name: 0.5})
+
+    env = NASVectorEnv(SPACE, Leaking(), budget=10)
+    with pytest.raises(InvalidOption, match="no search may see a figure of the test part"):
+        env.play([(0, 0, 1)])
+
+
+def test_names_that_only_sound_like_a_test_figure() -> None:
+    metrics = {"latest_accuracy": 0.5, "contest": 1.0}
+    evaluator = Given(lambda asked: [Evaluation(asked[0], metrics)])
+    assert dict(Guard(evaluator).evaluations(jobs((0, 0, 0))))[10].metrics == metrics
+
+
+@pytest.mark.parametrize("lazily", [True, False])
+def test_what_raises_for_one_child_fails_that_child_alone(lazily: bool) -> None:
+    class Raising(BitCount):
+        stateful = False
+
+        def evaluate(self, architectures: Any, seeds: Any) -> Iterator[Evaluation]:
+            def answers() -> Iterator[Evaluation]:
+                for architecture, seed in zip(architectures, seeds, strict=True):
+                    if architecture.tokens == (0, 1, 0):
+                        raise ValueError("a bad child")
+                    yield from super(Raising, self).evaluate([architecture], [seed])
+
+            return answers() if lazily else iter(list(answers()))
+
+    env = NASVectorEnv(SPACE, Raising(noise=0.0), budget=10)
+    played = env.play([(1, 1, 1), (0, 1, 0), (0, 0, 1), (0, 1, 0)])
+    failures = [each.evaluation.failure for each in played]
+    assert failures == [None, "error: ValueError: a bad child"] * 2
+    assert [each.reward for each in played] == [1.0, 0.0, pytest.approx(1 / 3), 0.0]
+
+
+def test_errors_that_concern_all_children_are_raised() -> None:
+    def refuses(asked: Any) -> Any:
+        raise InvalidOption("the data cannot be read")
+
+    with pytest.raises(InvalidOption, match="the data cannot be read"):
+        list(Guard(Given(refuses)).evaluations(jobs((0, 0, 0), (0, 0, 1))))

@@ -9,14 +9,7 @@ from typing import Annotated
 
 import tyro
 
-from nas_gym.benchmark.chunks import units
-from nas_gym.benchmark.outcomes import write_outcomes
-from nas_gym.benchmark.report import pages, report_data, write_report
-from nas_gym.benchmark.results import read_results
-from nas_gym.benchmark.runner import run_units
-from nas_gym.benchmark.suite import narrowed, suite_named
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import AsJson, Workers, at_least_one, cores
+from nas_gym.cli.shared import AsJson, Workers, at_least_one, cores, print_json
 from nas_gym.errors import Interrupted
 
 RESULTS = Path("runs") / "benchmarks"
@@ -48,6 +41,8 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        from nas_gym.benchmark.suite import narrowed, suite_named
+
         suite = narrowed(
             suite_named(self.name),
             agents=_separated(self.agents),
@@ -58,6 +53,12 @@ class Benchmark:
         whole = suite == suite_named(self.name)
         out = RESULTS / (suite.name if whole else f"{suite.name}-part")
         out = out if self.out is None else self.out
+        from nas_gym.benchmark.chunks import units
+        from nas_gym.benchmark.outcomes import write_outcomes
+        from nas_gym.benchmark.report import pages, report_data, write_report
+        from nas_gym.benchmark.results import read_results
+        from nas_gym.benchmark.runner import run_units
+
         parts = units(suite, out / "raw")
         print(
             f"{suite.name}: {len(suite.entries)} agents x {len(suite.datasets)} data sets x "

@@ -2,22 +2,21 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from nas_gym.cli.architectures import Found, find, usual_task
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import AsJson, dashed
-from nas_gym.drawing import save
+from nas_gym.cli.shared import AsJson, dashed, print_json
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # The options that set a size, in the order in which they are listed to people.
 _SIZES = (
@@ -89,6 +88,8 @@ class Describe:
         except (RuntimeError, OverflowError) as error:
             raise InvalidOption(f"no network can have this size ({error})") from error
         if self.draw is not None:
+            from nas_gym.drawing import save
+
             save(found.drawn(), self.draw)
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
@@ -99,6 +100,8 @@ class Describe:
         words = found.in_words()
         if words != self.architecture:
             print(words)
+        from rich.console import Console
+
         Console().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
@@ -140,7 +143,9 @@ def _task_options(found: Found) -> tuple[str, ...]:
     return tuple(getattr(found.space, "task_options", kind.fields))
 
 
-def _parts_table(description: Description) -> Table:
+def _parts_table(description: Description) -> "Table":
+    from rich.table import Table
+
     table = Table("part", box=None)
     for heading in ("output", "parameters"):
         table.add_column(heading, justify="right")

@@ -7,14 +7,6 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_gym.cli.output import (
-    budget_in_words,
-    check_folder,
-    count_of,
-    present,
-    status_of,
-    watched,
-)
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -22,19 +14,16 @@ from nas_gym.cli.shared import (
     Top,
     Workers,
     at_least_one,
+    budget_in_words,
+    check_folder,
     cores,
+    count_of,
     finite,
     memory_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluators.trained.trainers import TRAINERS
-from nas_gym.registry import make, options_of, usual
-from nas_gym.runs.config import new_run_name, own_metric
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.progress import SearchProgress
-from nas_gym.runs.search import BUDGET, TIMEOUT, search
-from nas_gym.store import DEFAULT_STORE, load_run
-from nas_gym.store.location import shown_store
+from nas_gym.runs.config import BUDGET, TIMEOUT, checked_run_name, new_run_name, own_metric
+from nas_gym.store.location import DEFAULT_STORE, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")
@@ -106,28 +95,30 @@ class Search:
         workers = cores() if self.workers is None else self.workers
         budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
         at_least_one(budget=budget, workers=workers, top=self.top)
-        options = _settings([assignment for given in self.set for assignment in given])
-        space = make("space", {"name": self.space, **options["space"]})
-        run = new_run_name(self.space, self.agent) if self.run is None else self.run
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
-        evaluator = make("evaluator", self._evaluator(options, space), space=space)
+        run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        check_folder(self.store, checked_run_name(run))
+        # What cannot be made is refused here, before anything heavy is imported.
+        parts = self._parts()
+        from nas_gym.cli.output import present, status_of, watched
+        from nas_gym.runs.findings import Findings
+        from nas_gym.runs.progress import SearchProgress
+        from nas_gym.runs.search import search
+        from nas_gym.store import load_run
+
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
             f"{budget_in_words(budget, self.budget_seconds)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
-            leading=own_metric(evaluator),
+            leading=own_metric(parts["evaluator"]),
         )
-        check_folder(self.store, run)
         with watched(progress, run, self.store):
             search(
-                space,
-                evaluator,
-                {"name": self.agent, **options["agent"]},
+                **parts,
                 budget=budget,
                 num_envs=self.num_envs,
-                reward=self._reward(options["reward"], space),
                 seed=self.seed,
                 child_seed=self.child_seed,
                 run=run,
@@ -145,14 +136,28 @@ class Search:
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
-    def _reward(self, options: dict[str, Any], space: Any) -> dict[str, Any] | None:
-        """Return the reward with its options; None leaves it to the search."""
-        if self.reward is None and not options:
-            return None
-        return {"name": self.reward or usual("reward", space), **options}
+    def _parts(self) -> dict[str, Any]:
+        """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
+        from nas_gym.registry import make, usual
+
+        options = _settings([assignment for given in self.set for assignment in given])
+        space = make("space", {"name": self.space, **options["space"]})
+        reward = None
+        if self.reward is not None or options["reward"]:
+            name = self.reward or usual("reward", space)
+            reward = make("reward", {"name": name, **options["reward"]})
+        return {
+            "space": space,
+            "agent": make("agent", {"name": self.agent, **options["agent"]}),
+            "evaluator": make("evaluator", self._evaluator(options, space), space=space),
+            "reward": reward,
+        }
 
     def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
         """Return the evaluator with its options, from switches and from --set."""
+        from nas_gym.evaluators.trained.trainers import TRAINERS
+        from nas_gym.registry import options_of, usual
+
         name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
         if name.lower().endswith(TABLES):
             evaluator = {"name": "table", "file": name, **own}

@@ -1,5 +1,6 @@
-"""Options that several commands have, declared once, and what their values mean here."""
+"""What several commands share and what costs nothing to import: options, checks, words, JSON."""
 
+import json
 import math
 import os
 import sys
@@ -9,6 +10,7 @@ from typing import Annotated
 import tyro
 
 from nas_gym.errors import InvalidOption
+from nas_gym.store.location import folder_beside
 
 _arg = tyro.conf.arg
 RunName = Annotated[
@@ -65,3 +67,31 @@ def _memory_share(workers: int) -> float:
     if container.is_file() and (limit := container.read_text().strip()).isdigit():
         total = min(total, int(limit))
     return total / workers / 2**30
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document for machines."""
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def check_folder(store: str | Path, run: str) -> None:
+    """Raise InvalidOption if the folder of a run's files would be the store or another file."""
+    folder = folder_beside(store) / run
+    if folder == Path(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
+        raise InvalidOption(
+            f"the run name {run!r} is that of the file {folder}, and the run's pictures go into a "
+            "folder of that name: give another name with --run"
+        )
+
+
+def budget_in_words(budget: int | None, seconds: float | None) -> str:
+    """Return ``150 evaluations``, ``20,000 simulated seconds``, or both."""
+    evaluations = [] if budget is None else [f"{budget} evaluations"]
+    return " or ".join(
+        evaluations + ([] if seconds is None else [f"{seconds:,g} simulated seconds"])
+    )
+
+
+def count_of(number: int, what: str) -> str:
+    """Return ``1 worker`` or ``2 workers``."""
+    return f"{number} {what}{'s'[: number != 1]}"

@@ -4,10 +4,8 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from nas_gym.cli.output import print_json
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -17,14 +15,14 @@ from nas_gym.cli.shared import (
     at_least_one,
     cores,
     memory_for,
+    print_json,
 )
 from nas_gym.errors import Interrupted
-from nas_gym.evaluators.evaluation import Validation
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.report import print_validations
-from nas_gym.runs.validate import validate
-from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
-from nas_gym.store.location import store_option
+from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
+
+if TYPE_CHECKING:
+    from nas_gym.evaluators.evaluation import Validation
+    from nas_gym.store import RunData
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,9 @@ class Validate:
         """Run the trainings; return 0 when all were done and none failed."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(best=self.best, repeats=self.repeats, workers=workers)
+        check_there(self.store)
+        from nas_gym.store import Store, load_run
+
         run = load_run(self.run, self.store)
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
@@ -65,8 +66,10 @@ class Validate:
         return 0 if all(validation.failure is None for validation in validations) else 1
 
     def _validate(
-        self, run: RunData, workers: int, save: Callable[[Validation], None]
-    ) -> list[Validation]:
+        self, run: "RunData", workers: int, save: "Callable[[Validation], None]"
+    ) -> "list[Validation]":
+        from nas_gym.runs.validate import validate
+
         try:
             return validate(
                 run,
@@ -88,7 +91,12 @@ class Validate:
                 f"command, or see them with `nas-gym report {self.run}{option}`"
             ) from None
 
-    def _present(self, run: RunData, validations: list[Validation]) -> None:
+    def _present(self, run: "RunData", validations: "list[Validation]") -> None:
+        from rich.console import Console
+
+        from nas_gym.runs.findings import Findings
+        from nas_gym.runs.report import print_validations
+
         found = Findings.of(run)
         groups = found.groups_of(validations)
         if self.json:

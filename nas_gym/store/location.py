@@ -68,7 +68,7 @@ def check_there(store: str | Path) -> None:
         return
     try:
         os.stat(store)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
             f"there is no results database {store}: run a search first, or name another with "
             "--store"

@@ -28,7 +28,7 @@ YARDSTICKS = {
     "gymnasium": "import gymnasium",
 }
 
-# Named in the page where a process or its workers imported them.
+# Named in the page if a process or its workers imported them.
 HEAVY = (
     "numpy", "gymnasium", "sqlalchemy", "torch", "torchvision", "matplotlib", "scipy", "pandas",
     "sklearn", "stable_baselines3", "sympy", "torch._dynamo", "torch._inductor",
@@ -89,7 +89,7 @@ class Case:
     name: str
     command: tuple[str, ...]  # arguments of python
     yardstick: str
-    aim: float | None  # most times the yardstick; None where there is none
+    aim: float | None  # most times the yardstick; None for no aim
     without: tuple[str, ...] = ()  # modules that no process of it may import
     status: int = 0  # that it must exit with
     steps: bool = False  # whether the time ends with the first training step
@@ -104,17 +104,17 @@ class Run(NamedTuple):
 
 
 def command(line: str) -> tuple[str, ...]:
-    """``nas-gym`` with these arguments."""
+    """Return the arguments of python that run ``nas-gym`` with these arguments."""
     return ("-m", "nas_gym", *line.split())
 
 
 def refusal(line: str) -> Case:
-    """A command whose input is bad, which it must say at once."""
+    """Return the case of a command whose input is bad, which it must say at once."""
     return Case(line, command(line), "tyro, rich", 2.0, NOT_FOR_WORDS, status=2)
 
 
 def first_step(agent: str, workers: int) -> Case:
-    """A search until its first child's first training step is done."""
+    """Return the case of a search until its first child's first training step is done."""
     line = (
         f"search --space noting:Noting --agent {agent} --set recipe.epochs=1 --budget 1 "
         f"--workers {workers}"
@@ -157,7 +157,7 @@ CASES = (
 
 
 def run(case: Case, environment: dict[str, str]) -> tuple[Run, str]:
-    """Run it in an empty folder; what it took and printed.
+    """Run it in an empty folder; return what it took and printed.
 
     Raises:
         RuntimeError: It does not do what it should.
@@ -191,13 +191,13 @@ def run(case: Case, environment: dict[str, str]) -> tuple[Run, str]:
 
 
 def imported(case: Case) -> set[str]:
-    """What it imported, in any of its processes: Python itself says so in each of them."""
+    """Return what it imported, in any of its processes: Python itself says so in each of them."""
     _, said = run(case, {"PYTHONPROFILEIMPORTTIME": "1"})
     return set(re.findall(r"^import time:.*\| +([\w.]+)$", said, flags=re.MULTILINE))
 
 
 def measured(cases: Sequence[Case], repeats: int) -> tuple[dict[str, Run], dict[str, set[str]]]:
-    """Medians by the name of the case or yardstick; what each case imported."""
+    """Return medians by the name of the case or yardstick, and what each case imported."""
     sticks = [
         Case(name, ("-c", code), name, None)
         for name, code in YARDSTICKS.items()
@@ -214,7 +214,7 @@ def measured(cases: Sequence[Case], repeats: int) -> tuple[dict[str, Run], dict[
 
 
 def row(case: Case, medians: Mapping[str, Run], modules: set[str]) -> str:
-    """A case's line of the table."""
+    """Return a case's line of the table."""
     its, stick = medians[case.name], medians[case.yardstick]
     wall, cpu = its.wall / stick.wall, its.cpu / stick.cpu
     # Processes side by side take more of the CPU and less time: there the time counts.
@@ -232,7 +232,7 @@ def row(case: Case, medians: Mapping[str, Run], modules: set[str]) -> str:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--repeats", type=int, default=9, help="processes a case and yardstick")
+    parser.add_argument("--repeats", type=int, default=9, help="processes per case and yardstick")
     parser.add_argument("--only", default="", help="cases whose names contain this")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()

@@ -9,7 +9,16 @@ from typing import Annotated
 
 import tyro
 
-from nas_gym.cli.shared import AsJson, Workers, at_least_one, cores, print_json
+from nas_gym.cli.shared import (
+    AsJson,
+    OptionalCount,
+    OptionalPath,
+    Words,
+    Workers,
+    at_least_one,
+    cores,
+    print_json,
+)
 from nas_gym.errors import Interrupted
 
 RESULTS = Path("runs") / "benchmarks"
@@ -21,18 +30,18 @@ class Benchmark:
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Benchmark to run, for example rl-vs-evolution (`nas-gym list`)."""
-    agents: tuple[str, ...] = ()
+    agents: Words = ()
     """Only these agents, and your own: labels, names (`nas-gym list`), module:Class, or JSON such
     as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, except JSON, commas."""
-    datasets: tuple[str, ...] = ()
+    datasets: Words = ()
     """Only these data sets, and your own tables, as JSON:
     '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
-    seeds: int | None = None
+    seeds: OptionalCount = None
     """Searches per agent and data set."""
-    budget: int | None = None
+    budget: OptionalCount = None
     """Evaluations per search."""
     workers: Workers = None
-    out: Path | None = None
+    out: OptionalPath = None
     """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What
     is there already is not run again."""
     json: AsJson = False
@@ -82,7 +91,7 @@ class Benchmark:
         return 1 if failures else 0
 
 
-def _separated(given: tuple[str, ...]) -> list[str]:
+def _separated(given: Words) -> list[str]:
     """Split what is separated by commas, except JSON."""
     return [
         part

@@ -84,7 +84,7 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         command: Callable[[], int] = tyro.cli(
-            class_of(name), prog=f"nas-gym {name}", args=arguments[1:], config=_CONFIG
+            class_of(name), prog=f"nas-gym {name}", args=_one_by_one(arguments[1:]), config=_CONFIG
         )
         return command
     stubs: dict[str, Callable[..., Any]] = {
@@ -99,3 +99,16 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         config=_CONFIG,
     )
     return unreachable
+
+
+def _one_by_one(arguments: Sequence[str]) -> list[str]:
+    """Write ``--set A B`` as ``--set A --set B``, as tyro reads options that may be repeated."""
+    spread: list[str] = []
+    option = ""
+    for argument in arguments:
+        if argument.startswith("-"):
+            option = argument
+        elif option == "--set" and spread[-1] != "--set":
+            spread.append("--set")
+        spread.append(argument)
+    return spread

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 from nas_gym.cli.shared import (
     AsJson,
+    OptionalCount,
+    OptionalNumber,
     RunName,
     StorePlace,
     Top,
@@ -26,12 +28,12 @@ class Resume:
 
     run: RunName
     store: StorePlace = str(DEFAULT_STORE)
-    budget: int | None = None
+    budget: OptionalCount = None
     """A larger budget than the run was begun with."""
     workers: Workers = None
-    timeout: float | None = None
+    timeout: OptionalNumber = None
     """Seconds that a child may take; the run's own limit by default, inf for none."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a child may allocate; the run's own limit by default, inf for none."""
     top: Top = 5
     json: AsJson = False

@@ -10,8 +10,12 @@ import tyro
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    OptionalCount,
+    OptionalNumber,
+    OptionalText,
     StorePlace,
     Top,
+    Words,
     Workers,
     at_least_one,
     budget_in_words,
@@ -29,9 +33,7 @@ DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with
 TABLES = (".csv", ".npz", ".parquet")
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 _Assignments = Annotated[
-    tuple[tuple[str, ...], ...],  # one or more after each --set, which may be repeated
-    tyro.conf.arg(metavar="PART.OPTION=VALUE"),
-    tyro.conf.UseAppendAction,
+    Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
 ]
 
 
@@ -43,7 +45,7 @@ class Search:
     """Search space (`nas-gym list`), or module:attribute of your own."""
     agent: str = "reinforce"
     """Agent that searches (`nas-gym list`), or module:Class of your own."""
-    dataset: str | None = None
+    dataset: OptionalText = None
     """Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file
     with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and
     test.txt; digits or python-docs by default. For a table of several data sets, the one to look
@@ -51,35 +53,35 @@ class Search:
     folder: DataFolder = None
     download: bool = False
     """Allow a named data set to be downloaded into its folder."""
-    recipe: str | None = None
+    recipe: OptionalText = None
     """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
-    evaluator: str | None = None
+    evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
     path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
     by default what is usual for the space."""
-    reward: str | None = None
+    reward: OptionalText = None
     """Reward that the agent maximises (`nas-gym list`); by default what is usual for the space."""
-    budget: int | None = None
+    budget: OptionalCount = None
     """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
-    budget_seconds: float | None = None
+    budget_seconds: OptionalNumber = None
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
     simulated_workers: int = 1
     """Machines that train a batch side by side on the simulated clock."""
     workers: Workers = None
     timeout: float = TIMEOUT
     """Seconds that a child may take before it counts as failed; inf for no limit."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a child may allocate before it counts as failed; by default the machine's memory
     divided by the workers; inf for no limit."""
     failure_reward: float = 0.0
     """Reward of a child that failed."""
-    num_envs: int | None = None
+    num_envs: OptionalCount = None
     """Architectures per batch; the agent's own batch size by default."""
     seed: int = 0
     """Seed of the agent and of every child."""
-    child_seed: int | None = None
+    child_seed: OptionalCount = None
     """Seed of the children only; runs of one store with the same one share what they train."""
-    run: str | None = None
+    run: OptionalText = None
     """Name of the run; made from what it does and when by default."""
     resume: bool = False
     """Continue the run of this name, if there is one under the same options."""
@@ -140,7 +142,7 @@ class Search:
         """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
         from nas_gym.registry import make, usual
 
-        options = _settings([assignment for given in self.set for assignment in given])
+        options = _settings(self.set)
         space = make("space", {"name": self.space, **options["space"]})
         reward = None
         if self.reward is not None or options["reward"]:

@@ -5,12 +5,23 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import tyro
 
 from nas_gym.errors import InvalidOption
 from nas_gym.store.location import folder_beside
+
+# tyro checks the defaults of ``str | None`` and of ``tuple[str, ...]`` with typeguard, whose import
+# takes as long as all the rest of a command's help; those of these types it checks itself.
+OptionalText = Optional[str]  # noqa: UP045
+OptionalCount = Optional[int]  # noqa: UP045
+OptionalNumber = Optional[float]  # noqa: UP045
+OptionalPath = Optional[Path]  # noqa: UP045
+if TYPE_CHECKING:
+    Words = tuple[str, ...]
+else:
+    Words = tuple
 
 _arg = tyro.conf.arg
 RunName = Annotated[
@@ -22,13 +33,13 @@ StorePlace = Annotated[
 AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
 Top = Annotated[int, _arg(help="Architectures in the result.")]
 Workers = Annotated[
-    int | None,
+    OptionalCount,
     _arg(help="Worker processes; all cores by default. Any number gives the same results."),
 ]
 OutFolder = Annotated[
-    Path | None, _arg(help="Folder to write to; the run's name beside the store by default.")
+    OptionalPath, _arg(help="Folder to write to; the run's name beside the store by default.")
 ]
-DataFolder = Annotated[str | None, _arg(help="Folder with the files of a named data set.")]
+DataFolder = Annotated[OptionalText, _arg(help="Folder with the files of a named data set.")]
 
 
 def at_least_one(**values: int | None) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    OptionalNumber,
+    OptionalText,
     RunName,
     StorePlace,
     Workers,
@@ -34,15 +36,15 @@ class Validate:
     """Architectures to train: those with the highest rewards."""
     repeats: int = 3
     """Trainings of each, with new seeds; those already recorded count."""
-    recipe: str | None = None
+    recipe: OptionalText = None
     """Recipe by which they are trained (`nas-gym list`); as in the search by default."""
-    dataset: str | None = None
+    dataset: OptionalText = None
     """The run's data set, if it lies elsewhere now."""
     folder: DataFolder = None
     workers: Workers = None
-    timeout: float | None = None
+    timeout: OptionalNumber = None
     """Seconds that a training may take; no limit by default."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a training may allocate; by default the machine's memory divided by the workers;
     inf for no limit."""
     store: StorePlace = str(DEFAULT_STORE)

@@ -76,7 +76,6 @@ def child(name: str, cell: int, seed: int) -> dict[str, object]:
 
     recipe, space, text = CANDIDATES[name], RNNCell(), load_text("python-docs")
     genotype = decode(space, random_tokens(space, np.random.default_rng((2016, cell))))
-    torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))])  # imports what the first one imports
     start = time.process_time()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

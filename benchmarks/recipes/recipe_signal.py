@@ -170,7 +170,6 @@ def child(subject_name: str, name: str, cell: int, seed: int) -> dict[str, objec
     data = load_digits()
     images = data.images.astype(np.uint8)[:, None]
     dataset = split_dataset("digits", images, data.target, shares=(candidate.validation, 0.2))
-    torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))])  # imports what the first one imports
     start = time.process_time()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -1,12 +1,20 @@
 """The cost of a network: parameters and multiply-adds, counted without training it."""
 
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
-from torch.utils.flop_counter import FlopCounterMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map_only
+from torch.utils.flop_counter import FlopCounterMode, flop_registry
+
+LARGEST = 2**24  # elements of a tensor whose operation the CPU may be asked for
+
+_aten = torch.ops.aten
+_PRODUCTS = {_aten.mm, _aten.addmm, _aten.bmm, _aten.baddbmm}
 
 
 class Cost(NamedTuple):
@@ -36,17 +44,28 @@ def count_multiply_adds(
         dtype: Of the input.
     """
     modes = {module: module.training for module in network.modules()}
-    state = [*network.named_parameters(), *network.named_buffers()]
-    shadows = {name: torch.empty_like(tensor, device="meta") for name, tensor in state}
     network.eval()
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            example = torch.empty((1, *input_shape), dtype=dtype, device="meta")
-            functional_call(network, shadows, (example,))
+        with torch.no_grad():
+            try:
+                with on_meta() as shapes:
+                    _run_shadow(network, input_shape, dtype)
+                return shapes.flops // 2
+            except Exception:  # torch knows better: it counts as well, or says what is wrong
+                with FlopCounterMode(display=False) as counter:
+                    _run_shadow(network, input_shape, dtype)
+                return int(counter.get_total_flops()) // 2
     finally:
         for module, mode in modes.items():
             module.training = mode
-    return int(counter.get_total_flops()) // 2
+
+
+def _run_shadow(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype) -> None:
+    """Run a network with shapes instead of parameters on a shape instead of an example."""
+    state = [*network.named_parameters(), *network.named_buffers()]
+    shadows = {name: _shape_of(tensor) for name, tensor in state}
+    example = torch.empty((1, *input_shape), dtype=dtype, device="meta")
+    functional_call(network, shadows, (example,))
 
 
 def cost_on_meta(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> Cost:
@@ -56,6 +75,100 @@ def cost_on_meta(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> 
         build: For example ``lambda: space.build(genotype, task)``.
         input_shape: Of one example, e.g. (channels, height, width).
     """
-    with torch.device("meta"):
+    with on_meta():
         network = build()
     return Cost(count_parameters(network), count_multiply_adds(network, input_shape))
+
+
+# ---------------------------------------------------------------- torch's meta device, lighter
+
+
+@contextmanager
+def on_meta() -> Iterator["_Shapes"]:
+    """Make all new tensors on the meta device, which takes no memory, and count operations.
+
+    Torch's own meta device imports its compiler and sympy at the first operation (a second or two
+    of every process that counts); inside this block they are seldom needed.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # nothing is worth waking another
+    try:
+        with torch.device("meta"), _Shapes() as shapes:
+            yield shapes
+    finally:
+        torch.set_num_threads(threads)
+
+
+class _Counting:
+    """What ``_Shapes`` inherits: torch would wrap a method of its own in its compiler."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0  # as FlopCounterMode counts: two for a multiply-add
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        with self:  # type: ignore[attr-defined]
+            simpler = function.decompose(*args, **kwargs)
+        if simpler is not NotImplemented:
+            return simpler
+        output = _result(function, args, kwargs)
+        count = flop_registry.get(function._overloadpacket)
+        if count is not None:
+            self.flops += count(*args, **kwargs, out_val=output)
+        return output
+
+
+class _Shapes(_Counting, TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs operations on shapes and adds up their cost."""
+
+
+def _result(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Return the shape that an operation gives on the meta device.
+
+    The CPU finds it out with tensors that hold a single zero, so that no memory is needed.
+    """
+    packet = function._overloadpacket
+    tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+    if _is_for_torch(function, tensors, kwargs):
+        return function(*args, **kwargs)
+    if function._schema.is_mutable:  # in place
+        return args[0]
+    if packet in _PRODUCTS and args[-2].shape[-1] == args[-1].shape[-2]:
+        shape = (*args[-2].shape[:-1], args[-1].shape[-1])
+        return torch.empty(shape, dtype=args[-1].dtype, device="meta")
+    if max(map(Tensor.numel, tensors)) > LARGEST:
+        return function(*args, **kwargs)
+    plain = {name: value for name, value in kwargs.items() if name != "device"}
+    args, plain = tree_map_only(Tensor, _zeros_like, (args, plain))
+    if packet is _aten.convolution:  # of no images: then it is no work
+        output = function(args[0][:0], *args[1:], **plain)
+        return output.new_empty((len(args[0]), *output.shape[1:]), device="meta")
+    return tree_map_only(Tensor, _shape_of, function(*args, **plain))
+
+
+def _is_for_torch(function: Any, tensors: list[Tensor], kwargs: dict[str, Any]) -> bool:
+    """Say whether torch itself must answer: about values, views, and real tensors."""
+    name, tags = function._schema.name, function.tags
+    return (
+        function.is_view
+        or not any(tensor.is_meta for tensor in tensors)
+        or torch.device(kwargs.get("device") or "meta").type != "meta"
+        or torch.Tag.inplace_view in tags
+        or torch.Tag.data_dependent_output in tags
+        or torch.Tag.dynamic_output_shape in tags
+        or (function._schema.is_mutable and not name.endswith("_"))
+        or "linalg" in name  # much work, even on zeros
+    )
+
+
+def _shape_of(tensor: Tensor) -> Tensor:
+    """Return a tensor like this one on the meta device."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="meta")
+
+
+def _zeros_like(tensor: Tensor) -> Tensor:
+    """Return zeros of a shape, all in one place of memory."""
+    return torch.zeros((), dtype=tensor.dtype, device="cpu").expand(tensor.shape)

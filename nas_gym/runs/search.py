@@ -14,6 +14,7 @@ from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import BUDGET, checked_run_name, configuration, protocol_of, unwrapped
@@ -105,6 +106,11 @@ def search(
     if evaluator is None:
         evaluator = usual("evaluator", made_space)
     made_evaluator = make("evaluator", evaluator, space=made_space)
+    spread_out = in_workers(
+        made_evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
+    )
+    if executor is None and spread_out is not made_evaluator:
+        start_server()  # it loads torch while this process prepares the search
     if reward is None:
         reward = usual_reward(made_space, made_evaluator)
     made_reward = make("reward", reward)
@@ -117,13 +123,7 @@ def search(
     )
     env = NASVectorEnv(
         made_space,
-        in_workers(
-            made_evaluator,
-            workers,
-            timeout=timeout,
-            memory_limit=memory_limit,
-            executor=executor,
-        ),
+        spread_out,
         num_envs=made_agent.batch_size if num_envs is None else num_envs,
         reward=made_reward,
         budget=budget,

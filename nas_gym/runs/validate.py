@@ -18,6 +18,7 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leading_metric
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.runs.retrain import final_training, look_up, table_of
@@ -92,6 +93,9 @@ def validate(
     if table is not None:
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
+    workers = check("workers", workers, Annotated[int, Ge(0)])
+    if workers > 0 and len(planned) > len(run.validations):
+        start_server()  # it loads torch while this process loads the data
     evaluator = final_training(run, recipe, dataset, folder)
     protocol, leading = evaluator.protocol, leading_metric(evaluator)
     done = _recorded(run, protocol)

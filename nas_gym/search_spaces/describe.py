@@ -31,7 +31,7 @@ class Description:
 def describe(genotype: Any, task: Any, space: NetworkSpace[Any] | None = None) -> Description:
     """Count the parameters and multiply-adds of the network of ``genotype``, in all and by part.
 
-    Takes about a second and no memory for networks of any size.
+    Takes no memory, and a fraction of a second, for networks of any size.
 
     Args:
         genotype: A genotype of ``space``.
@@ -44,9 +44,9 @@ def describe(genotype: Any, task: Any, space: NetworkSpace[Any] | None = None) -
     """
     import torch
 
-    from nas_gym.networks.cost import count_multiply_adds, count_parameters
+    from nas_gym.networks.cost import count_multiply_adds, count_parameters, on_meta
 
-    with torch.device("meta"):
+    with on_meta():
         builder: NetworkSpace[Any] = NASNetCell() if space is None else space
         network: nn.Module = builder.build(genotype, task)
     modules = dict(_parts(network))

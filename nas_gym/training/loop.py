@@ -9,6 +9,8 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from nas_gym.training.optimizers import DecayGroup, Optimizer
+
 COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
 
 Figures = TypeVar("Figures")  # what is measured on the validation part
@@ -46,7 +48,7 @@ class Training(ABC, Generic[Figures]):
     def __init__(
         self,
         network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Optimizer,
         epochs: int,
         gradient_clip: float,
     ) -> None:
@@ -84,16 +86,14 @@ class Training(ABC, Generic[Figures]):
             loss: To be made smaller.
             rate: The learning rate of this step.
         """
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         if self.gradient_clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
-        self.optimizer.step()
+        self.optimizer.step(rate)
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[DecayGroup]:
     """Return the trainable parameters in two groups for an optimizer.
 
     Weights decay; batch norms and biases, the parameters of one dimension, do not.
@@ -104,6 +104,6 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
     """
     parameters = [p for p in network.parameters() if p.requires_grad]
     return [
-        {"params": [p for p in parameters if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        DecayGroup([p for p in parameters if p.dim() > 1], weight_decay),
+        DecayGroup([p for p in parameters if p.dim() <= 1], 0.0),
     ]

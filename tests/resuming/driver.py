@@ -5,7 +5,6 @@ that the store sends to its database, every commit. Prints, as JSON, the history
 run and those of runs that were killed and resumed until they ended.
 """
 
-import importlib
 import json
 import os
 import random
@@ -120,8 +119,6 @@ def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     _signal = signal.Signals[options.get("signal", "SIGKILL")]
     watch_events()
     make("agent", options["agent"])
-    if "torch" in sys.modules:  # what the first optimizer imports: once, and not in each fork
-        importlib.import_module("torch._dynamo")
     recorder.COMMIT_SECONDS = options["commit_seconds"]
     whole = folder / "whole"
     events = in_a_fork(whole, options)

@@ -56,8 +56,7 @@ class Controller(nn.Module):
         self.vocabulary = vocabulary
         kinds, options = len(vocabulary.kinds) + 1, vocabulary.max_options
         size, layers = settings.hidden_size, settings.layers
-        # Modules initialise themselves from torch's global generator; on "meta" they leave it be.
-        with torch.device("meta"):
+        with torch.random.fork_rng(devices=[]):  # modules draw from the global generator
             self.embedding = nn.Embedding(1 + kinds * options, size)  # 0: no token yet
             self.lstm = nn.LSTM(size, size, layers, batch_first=True)
             self.softmaxes = nn.Linear(size, kinds * options)
@@ -65,7 +64,6 @@ class Controller(nn.Module):
             self.selection: SetSelection | None = None
             if settings.attention and bits is not None:
                 self.selection = SetSelection(bits, vocabulary.names, size)
-        self.to_empty(device="cpu")
         for parameter in self.parameters():
             nn.init.uniform_(
                 parameter, -settings.initial_range, settings.initial_range, generator=generator

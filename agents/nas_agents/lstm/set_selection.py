@@ -53,9 +53,8 @@ class SetSelection(nn.Module):
         self.v = nn.Parameter(torch.empty(hidden_size))
         self.hidden_size = hidden_size
         parts, earlier, self.count = _parts(kind, names)
-        # The controller may be made on the "meta" device, on which these would have no values.
-        self.parts = torch.tensor(parts, device="cpu")  # (names + 1,) int64: from 1; 0 is unknown
-        self.earlier = torch.tensor(earlier, device="cpu")  # (names + 1,): of a bit; 0 is no bit
+        self.parts = torch.tensor(parts)  # (names + 1,) int64: from 1; 0 is unknown
+        self.earlier = torch.tensor(earlier)  # (names + 1,): of a bit; 0 is no bit
 
     def first_anchors(self, episodes: int) -> Anchors:
         """Return what is kept before the first step."""

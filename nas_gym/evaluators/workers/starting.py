@@ -11,7 +11,7 @@ NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main scr
 
 
 def worker_context() -> BaseContext:
-    """Workers are forked from a server that has torch loaded, or spawned where there is none.
+    """Return what starts workers: a server that has torch loaded forks them, or they are spawned.
 
     The server also loads what this process has loaded of nas-gym: a worker imports the main script
     first, which would load it again, in each.
@@ -24,8 +24,24 @@ def worker_context() -> BaseContext:
     return context
 
 
+def start_server() -> None:
+    """Start the fork server now, so that it loads torch while this process does other things.
+
+    Its workers start by themselves when they are needed. Where there is no fork server, or it runs
+    already, nothing happens.
+
+    Raises:
+        InvalidOption: This process cannot have workers.
+    """
+    check_main_process()
+    if worker_context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver  # there is none on Windows
+
+        forkserver.ensure_running()
+
+
 def check_main_process() -> None:
-    """Raise InvalidOption where this process cannot have workers."""
+    """Raise InvalidOption if this process cannot have workers."""
     process = multiprocessing.current_process()
     if getattr(process, "_inheriting", False):
         os._exit(NO_MAIN_GUARD)  # silently: the parent says what is wrong

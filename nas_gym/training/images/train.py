@@ -13,6 +13,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
+from nas_gym.training.optimizers import SGD
 
 EVALUATION_BATCH = 512  # images
 
@@ -69,13 +70,7 @@ class ImageTraining(Training[float]):
         self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
     ) -> None:
         network = network.to(device).to(memory_format=torch.channels_last)
-        optimizer = torch.optim.SGD(
-            parameter_groups(network, recipe.weight_decay),
-            lr=recipe.learning_rate,
-            momentum=recipe.momentum,
-            nesterov=recipe.momentum > 0,
-            fused=True,
-        )
+        optimizer = SGD(parameter_groups(network, recipe.weight_decay), recipe.momentum)
         super().__init__(network, optimizer, recipe.epochs, recipe.gradient_clip)
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset

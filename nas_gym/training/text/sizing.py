@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from nas_gym.errors import InvalidOption
-from nas_gym.networks.cost import count_parameters
+from nas_gym.networks.cost import count_parameters, on_meta
 from nas_gym.networks.task import LanguageTask
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.text.recipe import LanguageRecipe
@@ -59,7 +58,7 @@ def _parameters(
     space: NetworkSpace[Any], genotype: Any, recipe: LanguageRecipe, vocabulary: int, hidden: int
 ) -> int:
     """Count the trainable parameters with that many units, without using memory."""
-    with torch.device("meta"):
+    with on_meta():
         return count_parameters(space.build(genotype, recipe.task(vocabulary, hidden)))
 
 

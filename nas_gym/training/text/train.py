@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
+from nas_gym.training.optimizers import SGD, Adam, Optimizer
 from nas_gym.training.text.dataset import TextDataset, check_lengths
 from nas_gym.training.text.recipe import LanguageRecipe
 
@@ -201,8 +202,6 @@ def measure_test_perplexity(
     )
 
 
-def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> torch.optim.Optimizer:
+def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> Optimizer:
     groups = parameter_groups(network, recipe.weight_decay)
-    if recipe.optimizer == "adam":
-        return torch.optim.Adam(groups, lr=recipe.learning_rate, fused=True)
-    return torch.optim.SGD(groups, lr=recipe.learning_rate, fused=True)
+    return Adam(groups) if recipe.optimizer == "adam" else SGD(groups)

@@ -1,7 +1,10 @@
 import gzip
+import importlib.util
 import os
 import pickle
 import struct
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +55,26 @@ def test_digits_are_complete_stratified_and_never_change():
     assert dataset.fingerprint == (
         "9536cf354e1d4197c143e6be786c03ab86c521262995993160a2114a232a15bb"
     )
+
+
+def test_digits_are_read_without_importing_scikit_learn():
+    script = (
+        "import sys; from nas_gym.training import load_dataset; "
+        "load_dataset('digits'); print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    assert "torch" in done.stdout.split()
+    assert not {"sklearn", "scipy", "pandas"} & set(done.stdout.split())
+
+
+def test_digits_do_not_need_the_file_in_its_place(monkeypatch):
+    import sklearn.datasets  # noqa: F401
+
+    expected = load_dataset("digits").fingerprint
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert load_dataset("digits").fingerprint == expected
 
 
 def test_split_puts_each_image_in_one_part_and_keeps_its_label():

@@ -1,0 +1,144 @@
+"""Optimizers of children against ``torch.optim``, bit by bit."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nas_gym.training.loop import parameter_groups
+from nas_gym.training.optimizers import SGD, Adam, DecayGroup
+
+STEPS = 25
+PAIRS: dict[str, tuple[Any, Any]] = {  # ours, and torch's
+    "sgd": (SGD, lambda groups: torch.optim.SGD(groups, lr=1, fused=True)),
+    "nesterov": (
+        lambda groups: SGD(groups, 0.9),
+        lambda groups: torch.optim.SGD(groups, lr=1, momentum=0.9, nesterov=True, fused=True),
+    ),
+    "adam": (Adam, lambda groups: torch.optim.Adam(groups, lr=1, fused=True)),
+}
+
+
+class Network(nn.Module):
+    """A small random network; one parameter never gets a gradient, one only now and then."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        width = 4 + 2 * seed
+        self.convolutions = nn.Sequential(
+            nn.Conv2d(3, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(),
+            nn.Conv2d(width, width, 3, groups=width if seed % 2 else 1), nn.Flatten(),
+        )  # fmt: skip
+        self.classifier = nn.Linear(width * 36, 5)
+        self.unused = nn.Parameter(torch.randn(3))
+        self.seldom = nn.Parameter(torch.randn(4, 5))
+        self.frozen = nn.Parameter(torch.randn(2), requires_grad=False)
+
+    def forward(self, images: Tensor, step: int) -> Tensor:
+        logits: Tensor = self.classifier(self.convolutions(images))
+        return logits + self.seldom.sum(0) if step % 3 == 0 else logits
+
+
+def train(pair: str, ours: bool, seed: int, weight_decay: float, clip: float) -> list[Tensor]:
+    """Train a network with one of a pair, and return all that it is afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Network(seed).to(memory_format=torch.channels_last)
+        groups = parameter_groups(network, weight_decay)
+        optimizer = PAIRS[pair][0 if ours else 1](
+            groups
+            if ours
+            else [{"params": g.parameters, "weight_decay": g.weight_decay} for g in groups]
+        )
+        for step in range(STEPS):
+            images = torch.randn(16, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+            loss = F.cross_entropy(network(images, step), torch.randint(5, (16,)))
+            rate = 0.05 * (1 - step / STEPS)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            if clip:
+                nn.utils.clip_grad_norm_(network.parameters(), clip)
+            if ours:
+                optimizer.step(rate)
+            else:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
+        return list(network.state_dict().values())
+
+
+@pytest.mark.parametrize("pair", PAIRS)
+@pytest.mark.parametrize(
+    ("seed", "weight_decay", "clip"), [(0, 0.0, 0.0), (1, 3e-4, 5.0), (2, 0.1, 0.1), (3, 1e-3, 0.0)]
+)
+def test_the_numbers_are_torchs_to_the_bit(
+    pair: str, seed: int, weight_decay: float, clip: float
+) -> None:
+    ours = train(pair, True, seed, weight_decay, clip)
+    theirs = train(pair, False, seed, weight_decay, clip)
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("pair", PAIRS)
+def test_the_same_on_a_gpu(pair: str) -> None:
+    after = []
+    for make in PAIRS[pair]:
+        weights = nn.Parameter(torch.linspace(-1, 1, 60, device="cuda").reshape(6, 10))
+        groups = [{"params": [weights], "weight_decay": 0.1}]
+        optimizer = make([DecayGroup([weights], 0.1)] if make is PAIRS[pair][0] else groups)
+        for rate in (0.3, 0.2, 0.1):
+            optimizer.zero_grad()
+            (weights**3).sum().backward()
+            if make is PAIRS[pair][0]:
+                optimizer.step(rate)
+            else:
+                optimizer.param_groups[0]["lr"] = rate
+                optimizer.step()
+        after.append(weights.detach())
+    assert torch.equal(*after)
+
+
+TRAINING = """
+import sys
+import torch
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.search_spaces.rnn_cell.space import RNNCell
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.training import LanguageRecipe, Recipe, split_dataset, text_from_strings
+from nas_gym.training.images.train import train
+from nas_gym.training.text.train import train_language_model
+
+recipe = Recipe(epochs=1, batch_size=8, learning_rate=0.1, gradient_clip=5.0, cutout=2)
+images = torch.randint(255, (40, 1, 8, 8)).numpy().astype("uint8")
+data = split_dataset("noise", images, torch.arange(40).numpy() % 2)
+space = NASBench201()
+genotype = architecture_of(space, (3,) * 6).genotype
+result = train(space.build(genotype, recipe.task(1, 8, 8, 2)), data, recipe, 0)
+assert result.failure is None, result
+
+text = text_from_strings("text", *["to be or not to be " * 10] * 3)
+space = RNNCell()
+genotype = architecture_of(space, (0,) * space.max_length).genotype
+for optimizer in ("sgd", "adam"):
+    recipe = LanguageRecipe(
+        epochs=1, batch_size=2, bptt=8, learning_rate=0.001, hidden=4, optimizer=optimizer,
+        gradient_clip=0.1,
+    )
+    network = space.build(genotype, recipe.task(len(text.vocabulary), 4))
+    result = train_language_model(network, text, recipe, 0)
+    assert result.failure is None, result
+print(*sys.modules)
+"""
+
+
+def test_training_needs_no_compiler() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRAINING], check=True, capture_output=True, text=True
+    )
+    assert not {"torch._dynamo", "sympy"} & set(done.stdout.split())

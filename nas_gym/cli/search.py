@@ -24,6 +24,7 @@ from nas_gym.cli.shared import (
     count_of,
     finite,
     memory_for,
+    start_server_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.runs.config import BUDGET, TIMEOUT, checked_run_name, new_run_name, own_metric
@@ -103,6 +104,7 @@ class Search:
         check_folder(self.store, checked_run_name(run))
         # What cannot be made is refused here, before anything heavy is imported.
         parts = self._parts()
+        start_server_for(parts["evaluator"])
         from nas_gym.cli.output import present, status_of, watched
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress

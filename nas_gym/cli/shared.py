@@ -80,6 +80,14 @@ def _memory_share(workers: int) -> float:
     return total / workers / 2**30
 
 
+def start_server_for(evaluator: object) -> None:
+    """Start what will fork workers: it loads torch while this process imports what it needs."""
+    if not getattr(evaluator, "instant", False):
+        from nas_gym.evaluators.workers.starting import start_server
+
+        start_server()
+
+
 def print_json(data: object) -> None:
     """Print one JSON document for machines."""
     print(json.dumps(data, indent=2, allow_nan=False))

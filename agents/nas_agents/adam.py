@@ -1,7 +1,7 @@
 """Adam (Kingma & Ba 2015, algorithm 1) in NumPy, for agents whose parameters grow as they search.
 
 ``torch.optim.Adam`` has one number of steps for a whole tensor and cannot widen it. The LSTM agents
-have their own (``nas_agents.lstm.controller.Optimizer``), which is measured.
+have their own (``nas_agents.lstm.controller.FlatAdam``), which is measured.
 """
 
 import numpy as np

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_agents.lstm.controller import Optimizer
+from nas_agents.lstm.controller import FlatAdam
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, search_with_replay
 from nas_agents.lstm.vocabulary import Episodes
@@ -36,7 +36,7 @@ class ConsistencyLearner:
         self.settings = settings
         self.controller = controller
         self.rng = rng
-        self.optimizer = Optimizer(controller, settings.learning_rate)
+        self.optimizer = FlatAdam(controller, settings.learning_rate)
 
     def learn(self, replay: Replay) -> list[Tokens]:
         """Fit all that was seen, and return what to evaluate again."""

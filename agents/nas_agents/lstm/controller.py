@@ -142,7 +142,7 @@ class Controller(nn.Module):
         return log_probabilities
 
 
-class Optimizer:
+class FlatAdam:
     """Adam on all that a network may learn, as one vector: a step is an eighth of the calls.
 
     Args:

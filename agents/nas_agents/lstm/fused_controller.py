@@ -3,7 +3,7 @@
 With 8 to 32 architectures per minibatch, the time of an update is that of calling torch: autograd
 calls it for every step and every weight. Here the embeddings go through the LSTM's input weights
 once, as a table with a row per token; what the steps do not need from each other is computed for
-all of them at once; and gradients are added in place, as ``Optimizer`` keeps them. The numbers are
+all of them at once; and gradients are added in place, as ``FlatAdam`` keeps them. The numbers are
 autograd's but for rounding (``tests/agents/lstm/test_fused_controller.py``).
 """
 
@@ -96,7 +96,7 @@ class FusedController(Controller):
 
 
 def _grad(parameter: Tensor) -> Tensor:
-    """Return the gradient that ``Optimizer`` gives to every parameter that is learnt."""
+    """Return the gradient that ``FlatAdam`` gives to every parameter that is learnt."""
     assert parameter.grad is not None
     return parameter.grad
 

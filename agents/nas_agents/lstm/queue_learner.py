@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from nas_agents.lstm.controller import Optimizer
+from nas_agents.lstm.controller import FlatAdam
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.replay import Replay, search_with_replay
 from nas_agents.lstm.vocabulary import Episodes
@@ -28,7 +28,7 @@ class QueueLearner:
     def __init__(self, settings: "PriorityQueue", controller: FusedController) -> None:
         self.settings = settings
         self.controller = controller
-        self.optimizer = Optimizer(controller, settings.learning_rate)
+        self.optimizer = FlatAdam(controller, settings.learning_rate)
 
     def learn(self, replay: Replay) -> list[Tokens]:
         """Train on the best so far, and return which of them to evaluate again."""

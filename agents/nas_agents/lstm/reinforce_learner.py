@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from nas_agents.lstm.controller import Controller, Optimizer, one_thread, sample
+from nas_agents.lstm.controller import Controller, FlatAdam, one_thread, sample
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary, joined
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class ReinforceLearner:
     def __init__(self, settings: "Reinforce", controller: Controller) -> None:
         self.settings = settings
         self.controller = controller
-        self.optimizer = Optimizer(controller, settings.learning_rate)
+        self.optimizer = FlatAdam(controller, settings.learning_rate)
         self.baseline: float | None = None  # the first batch's mean stands in for the past
 
     def update(self, episodes: Episodes) -> None:

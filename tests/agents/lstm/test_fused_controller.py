@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nas_agents.lstm.agent import LSTMAgent
-from nas_agents.lstm.controller import Optimizer, sample
+from nas_agents.lstm.controller import FlatAdam, sample
 from nas_agents.lstm.fused_controller import FusedController
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 from nas_gym.search_spaces.choice_table import ChoiceTable
@@ -25,7 +25,7 @@ def gradient(settings: LSTMAgent, space: SearchSpace[Any], *, fused: bool) -> to
     controller = FusedController(settings, vocabulary, generator)
     with torch.no_grad():
         controller.bias.uniform_(-1, 1, generator=generator)
-    optimizer = Optimizer(controller, 0.1)
+    optimizer = FlatAdam(controller, 0.1)
     tokens, opened = sample(controller, 7, generator)
     weights = torch.randn(7, generator=generator)
     episodes = Episodes(tokens, opened, weights)
@@ -57,7 +57,7 @@ def test_the_gradient_is_autograds(space: SearchSpace[Any], changes: dict[str, f
 def test_the_optimizer_is_adam_to_the_bit() -> None:
     networks = [torch.nn.Linear(5, 3) for _ in range(2)]
     networks[1].load_state_dict(networks[0].state_dict())
-    ours, adam = Optimizer(networks[0], 0.02), torch.optim.Adam(networks[1].parameters(), lr=0.02)
+    ours, adam = FlatAdam(networks[0], 0.02), torch.optim.Adam(networks[1].parameters(), lr=0.02)
     generator = torch.Generator().manual_seed(0)
     for _ in range(20):
         inputs = torch.randn(4, 5, generator=generator)

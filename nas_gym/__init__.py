@@ -13,10 +13,10 @@ stable-baselines3, nor Gymnasium before you do. The map, in reading order:
 ``docs/developer/architecture.md`` says where a new thing goes.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nas_gym.envs.ids import register_with_gymnasium
+from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
     from nas_gym.agent import Agent
@@ -53,35 +53,26 @@ __all__ = [
     "validate",
 ]
 
-_HOME = {
-    "Agent": "agent",
-    "Architecture": "search_spaces.architecture",
-    "ConvNet": "search_spaces.conv_net",
-    "Evaluation": "evaluators.evaluation",
-    "Evaluator": "evaluators.evaluation",
-    "NASEnv": "envs.env",
-    "NASNetCell": "search_spaces.nasnet_cell",
-    "NASVectorEnv": "envs.vector_env",
-    "Pick": "search_spaces.grammar",
-    "RNNCell": "search_spaces.rnn_cell",
-    "SearchSpace": "search_spaces.grammar",
-    "load_run": "store",
-    "resume": "runs.resume",
-    "search": "runs.search",
-    "validate": "runs.validate",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name in _HOME:
-        return getattr(import_module(f"nas_gym.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'nas_gym' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    """List the public names, imported or not."""
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Agent": "agent",
+        "Architecture": "search_spaces.architecture",
+        "ConvNet": "search_spaces.conv_net",
+        "Evaluation": "evaluators.evaluation",
+        "Evaluator": "evaluators.evaluation",
+        "NASEnv": "envs.env",
+        "NASNetCell": "search_spaces.nasnet_cell",
+        "NASVectorEnv": "envs.vector_env",
+        "Pick": "search_spaces.grammar",
+        "RNNCell": "search_spaces.rnn_cell",
+        "SearchSpace": "search_spaces.grammar",
+        "load_run": "store",
+        "resume": "runs.resume",
+        "search": "runs.search",
+        "validate": "runs.validate",
+    },
+)
 
 
 register_with_gymnasium()

@@ -9,6 +9,7 @@ from typing import Any
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 
 _CELL = "nas_gym.search_spaces.nasnet_cell.space"
+_IMAGES = "nas_gym.training.images.sources"
 
 PLUGINS: dict[str, dict[str, str]] = {
     "space": {
@@ -36,6 +37,16 @@ PLUGINS: dict[str, dict[str, str]] = {
         "inverse-perplexity": "nas_gym.envs.rewards:InversePerplexity",
         "inverse-perplexity-squared": "nas_gym.envs.rewards:InversePerplexitySquared",
     },
+    "dataset": {
+        # Functions (folder, download) -> Dataset.
+        "cifar10": f"{_IMAGES}:cifar10",
+        "cifar100": f"{_IMAGES}:cifar100",
+        "digits": f"{_IMAGES}:digits",
+        "fashion-mnist": f"{_IMAGES}:fashion_mnist",
+    },
+    "text": {
+        "python-docs": "nas_gym.training.text.dataset:PYTHON_DOCS",
+    },
 }
 
 
@@ -56,7 +67,7 @@ def names(kind: str) -> list[str]:
     """Return the names that ``make(kind, …)`` knows, without an import of what they stand for.
 
     Args:
-        kind: ``"space"``, ``"evaluator"``, ``"reward"`` or ``"agent"``.
+        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"``, ``"dataset"`` or ``"text"``.
     """
     presets = _attribute("nas_agents:PRESETS") if kind == "agent" else PRESETS.get(kind, {})
     with_presets = [f"{name}/{preset}" for name in presets for preset in presets[name]]

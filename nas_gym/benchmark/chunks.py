@@ -22,7 +22,7 @@ import numpy as np
 import nas_gym
 from nas_gym import agent as recommending
 from nas_gym.benchmark import trials
-from nas_gym.benchmark.suite import DataSet, Entry, Suite, shares
+from nas_gym.benchmark.suite import DataSet, Entrant, Suite, shares
 from nas_gym.benchmark.trials import Chunk, Trials, prepared
 from nas_gym.errors import StoreError
 from nas_gym.registry import make
@@ -35,7 +35,7 @@ CHUNK = 20  # seeds
 class Unit:
     """A chunk of a suite, and the file that its trials are kept in."""
 
-    entry: Entry
+    entry: Entrant
     dataset: DataSet
     chunk: Chunk
     file: Path
@@ -101,7 +101,7 @@ def read(file: Path) -> Trials:
 
 
 def _unit(
-    suite: Suite, entry: Entry, dataset: DataSet, seeds: range, folder: Path, agent_key: str
+    suite: Suite, entry: Entrant, dataset: DataSet, seeds: range, folder: Path, agent_key: str
 ) -> Unit:
     chunk = Chunk(
         entry.agent,
@@ -124,7 +124,7 @@ def _unwritable(path: Path, error: OSError) -> StoreError:
     )
 
 
-def _agent_key(entry: Entry) -> str:
+def _agent_key(entry: Entrant) -> str:
     """Return a key that changes with the agent's settings, its code and nas-gym's version."""
     agent = make("agent", entry.agent)
     module = sys.modules[type(agent).__module__]

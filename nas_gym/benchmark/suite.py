@@ -15,7 +15,7 @@ Spec = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entrant:
     """An agent under the name that tables and figures give it."""
 
     label: str
@@ -52,7 +52,7 @@ class Suite:
 
     name: str
     summary: str
-    entries: tuple[Entry, ...]
+    entries: tuple[Entrant, ...]
     datasets: tuple[DataSet, ...]
     seeds: int = 200
     budget: int = 500
@@ -63,9 +63,9 @@ class Suite:
     notes: str = ""
 
 
-def _entry(label: str, family: str, **options: Any) -> Entry:
+def _entry(label: str, family: str, **options: Any) -> Entrant:
     """Make an entry for an agent of the plug-in table, under its own name or with options."""
-    return Entry(label, {"name": label, **options}, family)
+    return Entrant(label, {"name": label, **options}, family)
 
 
 def _nasbench201(dataset: str) -> DataSet:
@@ -182,13 +182,13 @@ def narrowed(
     return replace(suite, seeds=suite.seeds if seeds is None else seeds)
 
 
-def entry_of(spec: Spec, label: str, family: str = "other") -> Entry:
+def entry_of(spec: Spec, label: str, family: str = "other") -> Entrant:
     """Return an entry for an agent that no suite lists, if it can be made."""
     make("agent", spec)
-    return Entry(label, dict(spec), family)
+    return Entrant(label, dict(spec), family)
 
 
-def _found(suite: Suite, given: str) -> Entry:
+def _found(suite: Suite, given: str) -> Entrant:
     known = {entry.label: entry for entry in suite.entries}
     if given in known:
         return known[given]
@@ -237,7 +237,7 @@ def _json_object(what: str, text: str, example: str) -> Spec:
     return spec
 
 
-def _family(known: Mapping[str, Entry], name: str) -> str:
+def _family(known: Mapping[str, Entrant], name: str) -> str:
     """Return the family of the listed agent of which ``name`` is a preset."""
     base = name.partition("/")[0]
     return next((e.family for e in known.values() if e.agent["name"] == base), "other")

@@ -20,7 +20,6 @@ from nas_gym.registry import make, usual
 from nas_gym.search_spaces.grammar import NetworkSpace, decode, tokens_of
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.published import PUBLISHED
-from nas_gym.search_spaces.rendering import draw_genotype, genotype_as_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,6 +40,8 @@ class Found(NamedTuple):
         """Draw it; a published cell need not have tokens."""
         draw = getattr(self.space, "draw", None)
         if draw is None:
+            from nas_gym.search_spaces.rendering import draw_genotype
+
             return draw_genotype(self.space, self._tokens())
         figure: Figure = draw(self.genotype)
         return figure
@@ -49,6 +50,8 @@ class Found(NamedTuple):
         """Write it in words."""
         to_text = getattr(self.space, "to_text", None)
         if to_text is None:
+            from nas_gym.search_spaces.rendering import genotype_as_text
+
             return genotype_as_text(self.space, self._tokens())
         return str(to_text(self.genotype))
 

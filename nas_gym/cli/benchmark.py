@@ -9,14 +9,16 @@ from typing import Annotated
 
 import tyro
 
-from nas_gym.benchmark.chunks import units
-from nas_gym.benchmark.outcomes import write_outcomes
-from nas_gym.benchmark.report import pages, report_data, write_report
-from nas_gym.benchmark.results import read_results
-from nas_gym.benchmark.runner import run_units
-from nas_gym.benchmark.suite import narrowed, suite_named
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import AsJson, Workers, at_least_one, cores
+from nas_gym.cli.shared import (
+    AsJson,
+    OptionalCount,
+    OptionalPath,
+    Words,
+    Workers,
+    at_least_one,
+    cores,
+    print_json,
+)
 from nas_gym.errors import Interrupted
 
 RESULTS = Path("runs") / "benchmarks"
@@ -28,18 +30,18 @@ class Benchmark:
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
     """Benchmark to run, for example rl-vs-evolution (`nas-gym list`)."""
-    agents: tuple[str, ...] = ()
+    agents: Words = ()
     """Only these agents, and your own: labels, names (`nas-gym list`), module:Class, or JSON such
     as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, except JSON, commas."""
-    datasets: tuple[str, ...] = ()
+    datasets: Words = ()
     """Only these data sets, and your own tables, as JSON:
     '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
-    seeds: int | None = None
+    seeds: OptionalCount = None
     """Searches per agent and data set."""
-    budget: int | None = None
+    budget: OptionalCount = None
     """Evaluations per search."""
     workers: Workers = None
-    out: Path | None = None
+    out: OptionalPath = None
     """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What
     is there already is not run again."""
     json: AsJson = False
@@ -48,6 +50,8 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        from nas_gym.benchmark.suite import narrowed, suite_named
+
         suite = narrowed(
             suite_named(self.name),
             agents=_separated(self.agents),
@@ -58,6 +62,12 @@ class Benchmark:
         whole = suite == suite_named(self.name)
         out = RESULTS / (suite.name if whole else f"{suite.name}-part")
         out = out if self.out is None else self.out
+        from nas_gym.benchmark.chunks import units
+        from nas_gym.benchmark.outcomes import write_outcomes
+        from nas_gym.benchmark.report import pages, report_data, write_report
+        from nas_gym.benchmark.results import read_results
+        from nas_gym.benchmark.runner import run_units
+
         parts = units(suite, out / "raw")
         print(
             f"{suite.name}: {len(suite.entries)} agents x {len(suite.datasets)} data sets x "
@@ -81,7 +91,7 @@ class Benchmark:
         return 1 if failures else 0
 
 
-def _separated(given: tuple[str, ...]) -> list[str]:
+def _separated(given: Words) -> list[str]:
     """Split what is separated by commas, except JSON."""
     return [
         part

@@ -1,23 +1,29 @@
 """``nas-gym describe``."""
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
-from rich.console import Console
-from rich.table import Table
 
 from nas_gym.cli.architectures import Found, find, usual_task
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import AsJson, dashed
-from nas_gym.drawing import save
+from nas_gym.cli.shared import (
+    AsJson,
+    OptionalCount,
+    OptionalNumber,
+    OptionalPath,
+    OptionalText,
+    dashed,
+    print_json,
+)
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 # The options that set a size, in the order in which they are listed to people.
 _SIZES = (
@@ -35,41 +41,41 @@ class Describe:
     architecture: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ARCHITECTURE")]
     """A published name (nasnet-a, nas-v1, nas-cell, …), a JSON file that a report wrote, tokens
     (1,0,12,…), or the architecture string of NAS-Bench-201 or NATS-Bench's size space."""
-    space: str | None = None
+    space: OptionalText = None
     """Search space of a token list or string (`nas-gym list`); by default the saved one, the one
     whose string it is, or nasnet-cell."""
-    repeats: int | None = None
+    repeats: OptionalCount = None
     """N: cells per stack; by default the saved architecture's own, or 6 (NAS-Bench-201: 5)."""
-    filters: int | None = None
+    filters: OptionalCount = None
     """F: filters of the first stack (N @ 24 F in the papers' notation for NASNet-A); 32 by
     default (NAS-Bench-201: 16)."""
-    image_size: int | None = None
+    image_size: OptionalCount = None
     """Pixels per side of an image; 32 by default."""
-    channels: int | None = None
+    channels: OptionalCount = None
     """Channels of an image; 3 by default."""
-    classes: int | None = None
+    classes: OptionalCount = None
     """Classes; 10 by default."""
-    stem: str | None = None
+    stem: OptionalText = None
     """Stem of the network: cifar (default) or imagenet."""
-    concat: str | None = None
+    concat: OptionalText = None
     """Output of a cell: unused (the paper's text) or all; as published by default."""
     auxiliary: bool = False
     """Count the auxiliary classifier as well."""
-    width_multiplier: float | None = None
+    width_multiplier: OptionalNumber = None
     """Factor on the filters of a conv-net's layers; 1 by default."""
-    more_filters: int | None = None
+    more_filters: OptionalCount = None
     """Filters added to each of a conv-net's layers; 0 by default."""
-    vocabulary: int | None = None
+    vocabulary: OptionalCount = None
     """Words or characters of a language model; 10000 by default."""
-    layers: int | None = None
+    layers: OptionalCount = None
     """Layers of a recurrent cell; 2 by default."""
-    hidden: int | None = None
+    hidden: OptionalCount = None
     """Units of a recurrent cell; 650 by default."""
-    embedding: int | None = None
+    embedding: OptionalCount = None
     """Size of a word's vector; by default the number of units."""
     untied: bool = False
     """Give a language model's last layer weights of its own, not those of the embedding."""
-    draw: Path | None = None
+    draw: OptionalPath = None
     """Write a drawing of the architecture to this .png or .svg file."""
     json: AsJson = False
 
@@ -89,6 +95,8 @@ class Describe:
         except (RuntimeError, OverflowError) as error:
             raise InvalidOption(f"no network can have this size ({error})") from error
         if self.draw is not None:
+            from nas_gym.drawing import save
+
             save(found.drawn(), self.draw)
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
@@ -99,6 +107,8 @@ class Describe:
         words = found.in_words()
         if words != self.architecture:
             print(words)
+        from rich.console import Console
+
         Console().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
@@ -140,7 +150,9 @@ def _task_options(found: Found) -> tuple[str, ...]:
     return tuple(getattr(found.space, "task_options", kind.fields))
 
 
-def _parts_table(description: Description) -> Table:
+def _parts_table(description: Description) -> "Table":
+    from rich.table import Table
+
     table = Table("part", box=None)
     for heading in ("output", "parameters"):
         table.add_column(heading, justify="right")

@@ -4,11 +4,8 @@ import json
 import sys
 from dataclasses import dataclass
 
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import OutFolder, RunName, StorePlace, at_least_one
-from nas_gym.runs.export import export
-from nas_gym.runs.findings import Findings
-from nas_gym.store import DEFAULT_STORE, folder_beside, load_run
+from nas_gym.cli.shared import OutFolder, RunName, StorePlace, at_least_one, print_json
+from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
 
 
 @dataclass(frozen=True)
@@ -26,6 +23,11 @@ class Export:
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
         at_least_one(best=self.best)
+        check_there(self.store)
+        from nas_gym.runs.export import export
+        from nas_gym.runs.findings import Findings
+        from nas_gym.store import load_run
+
         run = load_run(self.run, self.store)
         folder = folder_beside(self.store) / run.name if self.out is None else self.out
         files = export(Findings.of(run), self.best, folder)

@@ -1,18 +1,11 @@
 """``nas-gym list``."""
 
-import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-import gymnasium
-
-from nas_gym.benchmark.suite import SUITES
-from nas_gym.cli.output import print_json
-from nas_gym.cli.shared import StorePlace
-from nas_gym.plugins import names
-from nas_gym.search_spaces.published import PUBLISHED
-from nas_gym.store import DEFAULT_STORE, Store
-from nas_gym.training.named import NAMED_RECIPES
+from nas_gym.cli.shared import StorePlace, print_json
+from nas_gym.store.location import DEFAULT_STORE
 
 
 @dataclass(frozen=True)
@@ -46,25 +39,29 @@ class List:
 
 
 def _runs(store: str) -> list[dict[str, Any]]:
-    if store == str(DEFAULT_STORE) and not os.path.exists(store):
+    if store == str(DEFAULT_STORE) and not Path(store).exists():
         return []  # nothing was searched here yet
+    from nas_gym.store import Store
+
     with Store(store, must_exist=True) as opened:
         return opened.runs()
 
 
 def _listing(store: str) -> dict[str, Any]:
-    from nas_gym.training.images.sources import DATASETS  # imports torch
-    from nas_gym.training.text.dataset import TEXTS
+    from nas_gym.benchmark.suite import SUITES
+    from nas_gym.envs.ids import IDS
+    from nas_gym.plugins import names
+    from nas_gym.search_spaces.published import PUBLISHED
+    from nas_gym.training.named import NAMED_RECIPES
 
-    entry = "nas_gym.envs.registration:make_env"
     return {
-        "environments": [i for i, s in gymnasium.registry.items() if s.entry_point == entry],
+        "environments": list(IDS),
         "spaces": names("space"),
         "agents": names("agent"),
         "evaluators": names("evaluator"),
         "rewards": names("reward"),
         "datasets": [
-            *sorted([*DATASETS, *TEXTS]),
+            *sorted([*names("dataset"), *names("text")]),
             "a folder of images",
             "a .npz file",
             "a folder of text",

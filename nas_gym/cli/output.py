@@ -1,7 +1,5 @@
 """How commands present a run: results on stdout, progress and the places of files on stderr."""
 
-import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,23 +7,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from nas_gym.errors import Interrupted, InvalidOption
+from nas_gym.cli.shared import print_json
+from nas_gym.errors import Interrupted
 from nas_gym.runs.export import write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import folder_beside
 from nas_gym.store.location import resume_command
-
-
-def check_folder(store: str | Path, run: str) -> None:
-    """Raise InvalidOption if the folder of a run's files would be the store or another file."""
-    folder = folder_beside(store) / run
-    if folder == Path(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
-        raise InvalidOption(
-            f"the run name {run!r} is that of the file {folder}, and the run's pictures go into a "
-            "folder of that name: give another name with --run"
-        )
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
@@ -39,11 +28,6 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
         files = write_files(found, folder)
         names = ", ".join(file.name for file in files)
         print(f"written to {folder}: {names}", file=sys.stderr)
-
-
-def print_json(data: object) -> None:
-    """Print one JSON document for machines."""
-    print(json.dumps(data, indent=2, allow_nan=False))
 
 
 @contextmanager
@@ -71,16 +55,3 @@ def status_of(found: Findings) -> int:
     reason = failed if found.rows else "the agent asked nothing"
     print(f"nas-gym: {reason}", file=sys.stderr)
     return 1
-
-
-def budget_in_words(budget: int | None, seconds: float | None) -> str:
-    """Return ``150 evaluations``, ``20,000 simulated seconds``, or both."""
-    evaluations = [] if budget is None else [f"{budget} evaluations"]
-    return " or ".join(
-        evaluations + ([] if seconds is None else [f"{seconds:,g} simulated seconds"])
-    )
-
-
-def count_of(number: int, what: str) -> str:
-    """Return ``1 worker`` or ``2 workers``."""
-    return f"{number} {what}{'s'[: number != 1]}"

@@ -1,15 +1,25 @@
 """``nas-gym resume``."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from nas_gym.cli.output import budget_in_words, count_of, present, status_of, watched
-from nas_gym.cli.shared import AsJson, RunName, StorePlace, Top, Workers, at_least_one, cores
-from nas_gym.runs.config import recorded_metric
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.progress import SearchProgress
-from nas_gym.runs.resume import resume
-from nas_gym.store import DEFAULT_STORE, RunData, load_run
-from nas_gym.store.location import shown_store
+from nas_gym.cli.shared import (
+    AsJson,
+    OptionalCount,
+    OptionalNumber,
+    RunName,
+    StorePlace,
+    Top,
+    Workers,
+    at_least_one,
+    budget_in_words,
+    cores,
+    count_of,
+)
+from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
+
+if TYPE_CHECKING:
+    from nas_gym.store import RunData
 
 
 @dataclass(frozen=True)
@@ -18,12 +28,12 @@ class Resume:
 
     run: RunName
     store: StorePlace = str(DEFAULT_STORE)
-    budget: int | None = None
+    budget: OptionalCount = None
     """A larger budget than the run was begun with."""
     workers: Workers = None
-    timeout: float | None = None
+    timeout: OptionalNumber = None
     """Seconds that a child may take; the run's own limit by default, inf for none."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a child may allocate; the run's own limit by default, inf for none."""
     top: Top = 5
     json: AsJson = False
@@ -32,6 +42,11 @@ class Resume:
         """Finish the run; return 0 when its budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers, top=self.top)
+        check_there(self.store)
+        from nas_gym.cli.output import present, status_of
+        from nas_gym.runs.findings import Findings
+        from nas_gym.store import load_run
+
         data = load_run(self.run, self.store)
         if data.status != "finished" or self.budget not in (None, len(data.rows)):
             self._go_on(data, workers)
@@ -40,7 +55,12 @@ class Resume:
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
-    def _go_on(self, data: RunData, workers: int) -> None:
+    def _go_on(self, data: "RunData", workers: int) -> None:
+        from nas_gym.cli.output import watched
+        from nas_gym.runs.config import recorded_metric
+        from nas_gym.runs.progress import SearchProgress
+        from nas_gym.runs.resume import resume
+
         budget = data.config["budget"] if self.budget is None else self.budget
         seconds = data.config.get("simulated", {}).get("budget_seconds")
         progress = SearchProgress(

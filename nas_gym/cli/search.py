@@ -7,42 +7,34 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_gym.cli.output import (
-    budget_in_words,
-    check_folder,
-    count_of,
-    present,
-    status_of,
-    watched,
-)
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    OptionalCount,
+    OptionalNumber,
+    OptionalText,
     StorePlace,
     Top,
+    Words,
     Workers,
     at_least_one,
+    budget_in_words,
+    check_folder,
     cores,
+    count_of,
     finite,
     memory_for,
+    start_server_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.evaluators.trained.trainers import TRAINERS
-from nas_gym.registry import make, options_of, usual
-from nas_gym.runs.config import new_run_name, own_metric
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.progress import SearchProgress
-from nas_gym.runs.search import BUDGET, TIMEOUT, search
-from nas_gym.store import DEFAULT_STORE, load_run
-from nas_gym.store.location import shown_store
+from nas_gym.runs.config import BUDGET, TIMEOUT, checked_run_name, new_run_name, own_metric
+from nas_gym.store.location import DEFAULT_STORE, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")
 SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
 _Assignments = Annotated[
-    tuple[tuple[str, ...], ...],  # one or more after each --set, which may be repeated
-    tyro.conf.arg(metavar="PART.OPTION=VALUE"),
-    tyro.conf.UseAppendAction,
+    Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
 ]
 
 
@@ -54,7 +46,7 @@ class Search:
     """Search space (`nas-gym list`), or module:attribute of your own."""
     agent: str = "reinforce"
     """Agent that searches (`nas-gym list`), or module:Class of your own."""
-    dataset: str | None = None
+    dataset: OptionalText = None
     """Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file
     with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and
     test.txt; digits or python-docs by default. For a table of several data sets, the one to look
@@ -62,35 +54,35 @@ class Search:
     folder: DataFolder = None
     download: bool = False
     """Allow a named data set to be downloaded into its folder."""
-    recipe: str | None = None
+    recipe: OptionalText = None
     """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
-    evaluator: str | None = None
+    evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
     path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
     by default what is usual for the space."""
-    reward: str | None = None
+    reward: OptionalText = None
     """Reward that the agent maximises (`nas-gym list`); by default what is usual for the space."""
-    budget: int | None = None
+    budget: OptionalCount = None
     """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
-    budget_seconds: float | None = None
+    budget_seconds: OptionalNumber = None
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
     simulated_workers: int = 1
     """Machines that train a batch side by side on the simulated clock."""
     workers: Workers = None
     timeout: float = TIMEOUT
     """Seconds that a child may take before it counts as failed; inf for no limit."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a child may allocate before it counts as failed; by default the machine's memory
     divided by the workers; inf for no limit."""
     failure_reward: float = 0.0
     """Reward of a child that failed."""
-    num_envs: int | None = None
+    num_envs: OptionalCount = None
     """Architectures per batch; the agent's own batch size by default."""
     seed: int = 0
     """Seed of the agent and of every child."""
-    child_seed: int | None = None
+    child_seed: OptionalCount = None
     """Seed of the children only; runs of one store with the same one share what they train."""
-    run: str | None = None
+    run: OptionalText = None
     """Name of the run; made from what it does and when by default."""
     resume: bool = False
     """Continue the run of this name, if there is one under the same options."""
@@ -106,28 +98,31 @@ class Search:
         workers = cores() if self.workers is None else self.workers
         budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
         at_least_one(budget=budget, workers=workers, top=self.top)
-        options = _settings([assignment for given in self.set for assignment in given])
-        space = make("space", {"name": self.space, **options["space"]})
-        run = new_run_name(self.space, self.agent) if self.run is None else self.run
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
-        evaluator = make("evaluator", self._evaluator(options, space), space=space)
+        run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        check_folder(self.store, checked_run_name(run))
+        # What cannot be made is refused here, before anything heavy is imported.
+        parts = self._parts()
+        start_server_for(parts["evaluator"])
+        from nas_gym.cli.output import present, status_of, watched
+        from nas_gym.runs.findings import Findings
+        from nas_gym.runs.progress import SearchProgress
+        from nas_gym.runs.search import search
+        from nas_gym.store import load_run
+
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
             f"{budget_in_words(budget, self.budget_seconds)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
-            leading=own_metric(evaluator),
+            leading=own_metric(parts["evaluator"]),
         )
-        check_folder(self.store, run)
         with watched(progress, run, self.store):
             search(
-                space,
-                evaluator,
-                {"name": self.agent, **options["agent"]},
+                **parts,
                 budget=budget,
                 num_envs=self.num_envs,
-                reward=self._reward(options["reward"], space),
                 seed=self.seed,
                 child_seed=self.child_seed,
                 run=run,
@@ -145,14 +140,28 @@ class Search:
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
-    def _reward(self, options: dict[str, Any], space: Any) -> dict[str, Any] | None:
-        """Return the reward with its options; None leaves it to the search."""
-        if self.reward is None and not options:
-            return None
-        return {"name": self.reward or usual("reward", space), **options}
+    def _parts(self) -> dict[str, Any]:
+        """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
+        from nas_gym.registry import make, usual
+
+        options = _settings(self.set)
+        space = make("space", {"name": self.space, **options["space"]})
+        reward = None
+        if self.reward is not None or options["reward"]:
+            name = self.reward or usual("reward", space)
+            reward = make("reward", {"name": name, **options["reward"]})
+        return {
+            "space": space,
+            "agent": make("agent", {"name": self.agent, **options["agent"]}),
+            "evaluator": make("evaluator", self._evaluator(options, space), space=space),
+            "reward": reward,
+        }
 
     def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
         """Return the evaluator with its options, from switches and from --set."""
+        from nas_gym.evaluators.trained.trainers import TRAINERS
+        from nas_gym.registry import options_of, usual
+
         name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
         if name.lower().endswith(TABLES):
             evaluator = {"name": "table", "file": name, **own}

@@ -1,14 +1,27 @@
-"""Options that several commands have, declared once, and what their values mean here."""
+"""What several commands share and what costs nothing to import: options, checks, words, JSON."""
 
+import json
 import math
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import tyro
 
 from nas_gym.errors import InvalidOption
+from nas_gym.store.location import folder_beside
+
+# tyro checks the defaults of ``str | None`` and of ``tuple[str, ...]`` with typeguard, whose import
+# takes as long as all the rest of a command's help; those of these types it checks itself.
+OptionalText = Optional[str]  # noqa: UP045
+OptionalCount = Optional[int]  # noqa: UP045
+OptionalNumber = Optional[float]  # noqa: UP045
+OptionalPath = Optional[Path]  # noqa: UP045
+if TYPE_CHECKING:
+    Words = tuple[str, ...]
+else:
+    Words = tuple
 
 _arg = tyro.conf.arg
 RunName = Annotated[
@@ -20,13 +33,13 @@ StorePlace = Annotated[
 AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
 Top = Annotated[int, _arg(help="Architectures in the result.")]
 Workers = Annotated[
-    int | None,
+    OptionalCount,
     _arg(help="Worker processes; all cores by default. Any number gives the same results."),
 ]
 OutFolder = Annotated[
-    Path | None, _arg(help="Folder to write to; the run's name beside the store by default.")
+    OptionalPath, _arg(help="Folder to write to; the run's name beside the store by default.")
 ]
-DataFolder = Annotated[str | None, _arg(help="Folder with the files of a named data set.")]
+DataFolder = Annotated[OptionalText, _arg(help="Folder with the files of a named data set.")]
 
 
 def at_least_one(**values: int | None) -> None:
@@ -65,3 +78,39 @@ def _memory_share(workers: int) -> float:
     if container.is_file() and (limit := container.read_text().strip()).isdigit():
         total = min(total, int(limit))
     return total / workers / 2**30
+
+
+def start_server_for(evaluator: object) -> None:
+    """Start what will fork workers: it loads torch while this process imports what it needs."""
+    if not getattr(evaluator, "instant", False):
+        from nas_gym.evaluators.workers.starting import start_server
+
+        start_server()
+
+
+def print_json(data: object) -> None:
+    """Print one JSON document for machines."""
+    print(json.dumps(data, indent=2, allow_nan=False))
+
+
+def check_folder(store: str | Path, run: str) -> None:
+    """Raise InvalidOption if the folder of a run's files would be the store or another file."""
+    folder = folder_beside(store) / run
+    if folder == Path(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
+        raise InvalidOption(
+            f"the run name {run!r} is that of the file {folder}, and the run's pictures go into a "
+            "folder of that name: give another name with --run"
+        )
+
+
+def budget_in_words(budget: int | None, seconds: float | None) -> str:
+    """Return ``150 evaluations``, ``20,000 simulated seconds``, or both."""
+    evaluations = [] if budget is None else [f"{budget} evaluations"]
+    return " or ".join(
+        evaluations + ([] if seconds is None else [f"{seconds:,g} simulated seconds"])
+    )
+
+
+def count_of(number: int, what: str) -> str:
+    """Return ``1 worker`` or ``2 workers``."""
+    return f"{number} {what}{'s'[: number != 1]}"

@@ -4,27 +4,27 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-
-from nas_gym.cli.output import print_json
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    OptionalNumber,
+    OptionalText,
     RunName,
     StorePlace,
     Workers,
     at_least_one,
     cores,
     memory_for,
+    print_json,
 )
 from nas_gym.errors import Interrupted
-from nas_gym.evaluators.evaluation import Validation
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.report import print_validations
-from nas_gym.runs.validate import validate
-from nas_gym.store import DEFAULT_STORE, RunData, Store, load_run
-from nas_gym.store.location import store_option
+from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
+
+if TYPE_CHECKING:
+    from nas_gym.evaluators.evaluation import Validation
+    from nas_gym.store import RunData
 
 
 @dataclass(frozen=True)
@@ -36,15 +36,15 @@ class Validate:
     """Architectures to train: those with the highest rewards."""
     repeats: int = 3
     """Trainings of each, with new seeds; those already recorded count."""
-    recipe: str | None = None
+    recipe: OptionalText = None
     """Recipe by which they are trained (`nas-gym list`); as in the search by default."""
-    dataset: str | None = None
+    dataset: OptionalText = None
     """The run's data set, if it lies elsewhere now."""
     folder: DataFolder = None
     workers: Workers = None
-    timeout: float | None = None
+    timeout: OptionalNumber = None
     """Seconds that a training may take; no limit by default."""
-    memory_limit: float | None = None
+    memory_limit: OptionalNumber = None
     """GiB that a training may allocate; by default the machine's memory divided by the workers;
     inf for no limit."""
     store: StorePlace = str(DEFAULT_STORE)
@@ -54,6 +54,9 @@ class Validate:
         """Run the trainings; return 0 when all were done and none failed."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(best=self.best, repeats=self.repeats, workers=workers)
+        check_there(self.store)
+        from nas_gym.store import Store, load_run
+
         run = load_run(self.run, self.store)
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
@@ -65,8 +68,10 @@ class Validate:
         return 0 if all(validation.failure is None for validation in validations) else 1
 
     def _validate(
-        self, run: RunData, workers: int, save: Callable[[Validation], None]
-    ) -> list[Validation]:
+        self, run: "RunData", workers: int, save: "Callable[[Validation], None]"
+    ) -> "list[Validation]":
+        from nas_gym.runs.validate import validate
+
         try:
             return validate(
                 run,
@@ -88,7 +93,12 @@ class Validate:
                 f"command, or see them with `nas-gym report {self.run}{option}`"
             ) from None
 
-    def _present(self, run: RunData, validations: list[Validation]) -> None:
+    def _present(self, run: "RunData", validations: "list[Validation]") -> None:
+        from rich.console import Console
+
+        from nas_gym.runs.findings import Findings
+        from nas_gym.runs.report import print_validations
+
         found = Findings.of(run)
         groups = found.groups_of(validations)
         if self.json:

@@ -6,8 +6,9 @@ the budget and asks evaluators, ``rewards`` judges, ``clock`` adds up the second
 the contract of whatever writes a run down, ``objectives`` finds Pareto fronts.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
     from nas_gym.envs.env import NASEnv
@@ -26,22 +27,14 @@ __all__ = [
     "pareto_front",
 ]
 
-_HOME = {
-    "LedgerOptions": "ledger",
-    "MaskInObservation": "wrappers",
-    "NASEnv": "env",
-    "NASVectorEnv": "vector_env",
-    "Recorder": "recorder",
-    "pareto_front": "objectives",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: the store needs only some of these modules."""
-    if name in _HOME:
-        return getattr(import_module(f"nas_gym.envs.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'nas_gym.envs' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "LedgerOptions": "ledger",
+        "MaskInObservation": "wrappers",
+        "NASEnv": "env",
+        "NASVectorEnv": "vector_env",
+        "Recorder": "recorder",
+        "pareto_front": "objectives",
+    },
+)

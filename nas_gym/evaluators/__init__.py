@@ -12,8 +12,9 @@
 The names below are imported when they are first used: most need numpy, and some torch.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
     from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
@@ -43,29 +44,21 @@ __all__ = [
     "Validation",
 ]
 
-_HOME = {
-    "BitCount": "landscapes",
-    "Evaluation": "evaluation",
-    "Evaluator": "evaluation",
-    "ExecutorEvaluator": "workers.executor",
-    "Landscape": "landscapes",
-    "LanguageModelEvaluator": "trained.text",
-    "NASBench201Table": "tables.nasbench201",
-    "NATSBench": "tables.nats_bench",
-    "ParallelEvaluator": "workers.parallel",
-    "TableFile": "tables.file",
-    "TabularEvaluator": "tables.tabular",
-    "TrainingEvaluator": "trained.images",
-    "Validation": "evaluation",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name in _HOME:
-        return getattr(import_module(f"nas_gym.evaluators.{_HOME[name]}"), name)
-    raise AttributeError(f"module 'nas_gym.evaluators' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted([*globals(), *__all__])
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "BitCount": "landscapes",
+        "Evaluation": "evaluation",
+        "Evaluator": "evaluation",
+        "ExecutorEvaluator": "workers.executor",
+        "Landscape": "landscapes",
+        "LanguageModelEvaluator": "trained.text",
+        "NASBench201Table": "tables.nasbench201",
+        "NATSBench": "tables.nats_bench",
+        "ParallelEvaluator": "workers.parallel",
+        "TableFile": "tables.file",
+        "TabularEvaluator": "tables.tabular",
+        "TrainingEvaluator": "trained.images",
+        "Validation": "evaluation",
+    },
+)

@@ -4,15 +4,19 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.metrics import Metric, leading_metric
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
 
+if TYPE_CHECKING:
+    from nas_gym.envs.vector_env import NASVectorEnv
+
+BUDGET = 150  # evaluations, unless the user says else
+TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
 RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
 
@@ -42,7 +46,7 @@ def unwrapped(evaluator: Any) -> Any:
 
 
 def configuration(
-    space: Any, evaluator: Any, agent: Any, reward: Any, env: NASVectorEnv[Any]
+    space: Any, evaluator: Any, agent: Any, reward: Any, env: "NASVectorEnv[Any]"
 ) -> dict[str, Any]:
     """Return what runs a search again, as JSON data."""
     parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}

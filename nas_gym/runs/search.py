@@ -17,14 +17,12 @@ from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
-from nas_gym.runs.config import checked_run_name, configuration, protocol_of, unwrapped
+from nas_gym.runs.config import BUDGET, checked_run_name, configuration, protocol_of, unwrapped
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
 from nas_gym.store.location import resume_command
 
 _log = logging.getLogger("nas_gym")
-BUDGET = 150  # evaluations, unless the user says else
-TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
 
 
 @dataclass(frozen=True)

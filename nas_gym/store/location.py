@@ -1,12 +1,15 @@
 """The names of a store, a path or a URL, and how messages show them."""
 
+import os
 import re
 import shlex
 from pathlib import Path
-
-import sqlalchemy as sa
+from typing import TYPE_CHECKING
 
 from nas_gym.errors import StoreError
+
+if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
+    import sqlalchemy as sa
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
 _SERVER = re.compile(r"postgres\w*(\+\w+)?:")
@@ -39,6 +42,8 @@ def store_option(store: str | Path) -> str:
     """
     shown = str(store)
     if is_url(store):
+        import sqlalchemy as sa
+
         url = url_of(shown).difference_update_query(SECRETS)
         plain = sa.URL.create(  # url.set(password=None) would keep it
             url.drivername,
@@ -57,8 +62,25 @@ def folder_beside(store: str | Path) -> Path:
     return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
 
 
-def url_of(text: str) -> sa.URL:
-    """Read a URL; raises StoreError if that is not possible."""
+def check_there(store: str | Path) -> None:
+    """Raise StoreError if ``store`` is a path and there is nothing."""
+    if is_url(store):
+        return
+    try:
+        os.stat(store)
+    except (FileNotFoundError, NotADirectoryError):
+        raise StoreError(
+            f"there is no results database {store}: run a search first, or name another with "
+            "--store"
+        ) from None
+    except OSError:
+        pass  # whoever opens it says why that is not possible
+
+
+def url_of(text: str) -> "sa.URL":
+    """Read a URL; raise StoreError if that is not possible."""
+    import sqlalchemy as sa
+
     try:
         url = sa.make_url(text)
     except (sa.exc.ArgumentError, ValueError):
@@ -74,7 +96,7 @@ def url_of(text: str) -> sa.URL:
     return url
 
 
-def without_secrets(url: sa.URL) -> str:
+def without_secrets(url: "sa.URL") -> str:
     """Return the URL as messages may show it."""
     hidden = {name: "***" for name in SECRETS if name in url.query}
     return url.update_query_dict(hidden).render_as_string()

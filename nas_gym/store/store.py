@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store.database import check_integrity, connect, damaged
-from nas_gym.store.location import DEFAULT_STORE, store_option
+from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
 from nas_gym.store.locks import locks_of
 from nas_gym.store.migrations import prepare
 from nas_gym.store.queries import all_runs, earlier_of, run_named, validations_of
@@ -150,10 +150,7 @@ class Store:
             elif path.exists():
                 raise StoreError(f"{path} is not a file: name a file with --store")
             elif must_exist:
-                raise StoreError(
-                    f"there is no results database {path}: run a search first, "
-                    "or name another with --store"
-                )
+                check_there(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import tyro
 
+from nas_gym.cli.main import _one_by_one
 from nas_gym.cli.search import Search
 from nas_gym.store import Store, load_run
 
@@ -203,7 +204,7 @@ def _group_lives(group: int) -> bool:
 
 def test_settings_given_in_several_places_count_all() -> None:
     given = "--set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
-    command = tyro.cli(Search, args=given.split())
-    assert command.set == (("agent.a=1",), ("agent.b=2", "space.c=3"), ("agent.d=4",))
+    command = tyro.cli(Search, args=_one_by_one(given.split()))
+    assert command.set == ("agent.a=1", "agent.b=2", "space.c=3", "agent.d=4")
     assert (command.seed, command.json) == (3, True)
     assert tyro.cli(Search, args=[]).set == ()

@@ -7,10 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2] / "nas_gym" / "search_spaces"
 HEAVY = {"network", "layers", "fused", "drawing", "layout"}  # imported by those who build and draw
 PROGRAM = """
-import importlib, sys, types
-gymnasium = types.ModuleType("gymnasium")  # it would import numpy
-gymnasium.register = lambda **_: None
-sys.modules["gymnasium"] = gymnasium
+import importlib, sys
 for name in sys.argv[1:]:
     importlib.import_module(name)
 print(*{"torch", "matplotlib", "numpy", "scipy"} & set(sys.modules))

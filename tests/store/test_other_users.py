@@ -15,11 +15,9 @@ from nas_gym.store import Store
 from nas_gym.store.begin import begin_run
 
 END = "--- end ---"
-# A user who may not write; what another user perhaps cannot import is imported before.
+# A user who may not write. What another user perhaps cannot import is imported before, by a search.
 AS_NOBODY = f"""
-import concurrent.futures.process, json, os, sys
-import sqlalchemy.dialects.sqlite
-import nas_agents, nas_gym.evaluators.workers.parallel, nas_gym.evaluators.landscapes
+import contextlib, io, json, os, sys, tempfile
 from nas_gym.cli.main import main
 
 def run(command):
@@ -31,6 +29,13 @@ def run(command):
             print({END!r}, end="", file=stream, flush=True)
 
 os.chdir("/")
+everything = ["search", "--evaluator", "landscape", "--agent", "random-search", "--budget", "2",
+              "--workers", "1", "--run", "first"]
+with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
+    with contextlib.redirect_stderr(io.StringIO()):
+        store = ["--store", folder + "/store.sqlite"]
+        for command in (everything, ["report", "first"], ["list"], ["report", "none"]):
+            run(command + store)
 run(["list", "--store", "none"])
 if os.geteuid() == 0:
     os.setgroups([])

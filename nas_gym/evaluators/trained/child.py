@@ -44,6 +44,13 @@ class ChildTraining(Configured, ABC):
             object.__setattr__(self, "dataset", os.fspath(self.dataset))
         if not isinstance(self.dataset, str) and not hasattr(self.dataset, "fingerprint"):
             raise InvalidOption(f"dataset is {self.dataset!r}: give a name, a path or the data set")
+        if isinstance(self.dataset, str):
+            self.check_place(self.dataset)
+
+    @staticmethod
+    @abstractmethod
+    def check_place(dataset: str) -> None:
+        """Raise an error if a name or path means no data; loads nothing."""
 
     @property
     @abstractmethod

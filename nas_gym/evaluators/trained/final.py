@@ -24,6 +24,10 @@ class _Final(ChildTraining):
     and gets an InvalidOption.
     """
 
+    @staticmethod
+    def check_place(dataset: str) -> None:
+        """Leave it to whoever loads the data, and knows where it lay during the search."""
+
     @property
     def stateful(self) -> NoReturn:  # type: ignore[override]
         """Nothing: this raises InvalidOption, which keeps the evaluator out of searches."""

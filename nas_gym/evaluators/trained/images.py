@@ -14,6 +14,7 @@ from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
+from nas_gym.training.places import images_at
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -70,6 +71,11 @@ class TrainingEvaluator(ChildTraining):
         if self.folder is not None:
             object.__setattr__(self, "folder", str(self.folder))
         _ = self.named_recipe
+
+    @staticmethod
+    def check_place(dataset: str) -> None:
+        """Raise an error if there is no such data set; loads nothing."""
+        images_at(dataset)
 
     @property
     def named_recipe(self) -> Recipe:

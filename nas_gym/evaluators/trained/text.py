@@ -13,6 +13,7 @@ from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import TEXT
 from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.places import text_at
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
 from nas_gym.training.text.sources import Level, Vocabulary
 
@@ -86,6 +87,11 @@ class LanguageModelEvaluator(ChildTraining):
                 "build returns language models"
             )
         _ = self.named_recipe
+
+    @staticmethod
+    def check_place(dataset: str) -> None:
+        """Raise an error if there is no such text; loads nothing."""
+        text_at(dataset)
 
     @property
     def named_recipe(self) -> LanguageRecipe:

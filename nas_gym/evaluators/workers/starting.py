@@ -59,7 +59,7 @@ def check_main_process() -> None:
 
 
 def cannot_start(exit_status: int | None) -> InvalidOption:
-    """Return what is wrong if the first worker ends before it is ready."""
+    """Return the error that says why the first worker ended before it was ready."""
     if exit_status == NO_MAIN_GUARD:
         return InvalidOption(
             "worker processes import the main script, and this one would search again in each: "

@@ -6,22 +6,23 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import Annotated
 
 import numpy as np
 from annotated_types import Ge
 
-from nas_gym.errors import InvalidDataset, InvalidOption, unknown_name
+from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.options import check
+from nas_gym.plugins import load
 from nas_gym.training.images.dataset import (
     Dataset,
     check_class_count,
     split_dataset,
     with_test_part,
 )
+from nas_gym.training.places import images_at
 
-__all__ = ["DATASETS", "Dataset", "load_dataset", "split_dataset"]
+__all__ = ["Dataset", "load_dataset", "split_dataset"]
 
 DOWNLOAD_FOLDER = Path("~/.cache/nas-gym")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
@@ -38,7 +39,7 @@ def load_dataset(
     """Load the data set of a name, of a folder of images, or of an ``.npz`` file.
 
     Args:
-        name_or_path: A name from ``DATASETS``, a folder with one folder of images per class, or a
+        name_or_path: A name (``nas-gym list``), a folder with one folder of images per class, or a
             file with the arrays ``images`` and ``labels``.
         folder: Where a named data set lies or is downloaded to; its usual places by default.
         download: Whether a named data set may be downloaded when it is not there.
@@ -51,21 +52,15 @@ def load_dataset(
     """
     name = os.fspath(name_or_path)
     image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
-    path = Path(name).expanduser()
-    if name not in DATASETS and not name.endswith(".npz") and path.is_dir():
+    kind, path = images_at(name), Path(name).expanduser()
+    if kind == "folder":
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)
     if image_size is not None:
         raise InvalidOption("image_size resizes a folder of images only: leave it out")
-    if name in DATASETS:
-        return DATASETS[name](None if folder is None else Path(folder).expanduser(), download)
-    if name.endswith(".npz"):
+    if kind == "file":
         return npz_file(path)
-    if len(path.parts) > 1 or path.is_file():
-        raise InvalidDataset(
-            f"{name} is not a folder: give a folder of images, an .npz file, or one of "
-            f"{', '.join(DATASETS)}"
-        )
-    raise unknown_name("data set", name, [*DATASETS, "FOLDER_OF_IMAGES", "FILE.npz"])
+    read: Callable[[Path | None, bool], Dataset] = load("dataset", name)
+    return read(None if folder is None else Path(folder).expanduser(), download)
 
 
 def digits(folder: Path | None = None, download: bool = False) -> Dataset:
@@ -110,11 +105,6 @@ def cifar10(folder: Path | None = None, download: bool = False) -> Dataset:
 def cifar100(folder: Path | None = None, download: bool = False) -> Dataset:
     """Load CIFAR-100, colour 32 x 32: 45,000 / 5,000 of 50,000 training images, 10,000 test."""
     return _cifar("cifar100", "CIFAR100", folder, download)
-
-
-DATASETS: MappingProxyType[str, Callable[[Path | None, bool], Dataset]] = MappingProxyType(
-    {"digits": digits, "fashion-mnist": fashion_mnist, "cifar10": cifar10, "cifar100": cifar100}
-)
 
 
 def image_folder(folder: Path, image_size: int = FOLDER_IMAGE_SIZE) -> Dataset:

@@ -15,8 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset, unknown_name
+from nas_gym.errors import InvalidDataset
 from nas_gym.options import check
+from nas_gym.plugins import load
+from nas_gym.training.places import text_at
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
@@ -30,7 +32,6 @@ from nas_gym.training.text.sources import (
 )
 
 __all__ = [
-    "TEXTS",
     "TextDataset",
     "check_lengths",
     "load_text",
@@ -67,14 +68,14 @@ class TextDataset:
         return self
 
 
-class _Source(NamedTuple):
+class EmbeddedText(NamedTuple):
     """An embedded text."""
 
     read: Callable[[], RawText]
     words: int  # the size of its vocabulary of words unless the user gives another
 
 
-TEXTS = {"python-docs": _Source(read_python_docs, 1000)}
+PYTHON_DOCS = EmbeddedText(read_python_docs, 1000)
 
 
 def load_text(
@@ -91,7 +92,7 @@ def load_text(
     its words are, and which topics test, is told in ``nas_gym.training.text.sources``.
 
     Args:
-        name_or_path: A name from ``TEXTS``, or a folder.
+        name_or_path: A name (``nas-gym list``), or a folder.
         level: ``"word"`` or ``"character"``.
         vocabulary: Most entries of the vocabulary, ``<unk>`` among them, >= 3; the most frequent
             ones of the training part stay. None: 1,000 words of ``python-docs``, else all. Without
@@ -103,25 +104,14 @@ def load_text(
         InvalidDataset: The text is missing, broken or too poor.
     """
     name = os.fspath(name_or_path)
-    if name in TEXTS:
+    if text_at(name) == "name":
+        source: EmbeddedText = load("text", name)
         if vocabulary is None and level == "word":
-            vocabulary = TEXTS[name].words
-        raw = TEXTS[name].read()
+            vocabulary = source.words
+        raw = source.read()
     else:
-        raw = read_folder(_folder(name))
+        raw = read_folder(Path(name).expanduser())
     return text_of(raw, level=level, vocabulary=vocabulary)
-
-
-def _folder(name: str) -> Path:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        return path
-    if os.sep in name or path.exists():
-        raise InvalidDataset(
-            f"{name} is not a folder: give a folder with train.txt, valid.txt and test.txt, or one "
-            f"of {', '.join(TEXTS)}"
-        )
-    raise unknown_name("text", name, [*TEXTS, "a folder with train.txt, valid.txt and test.txt"])
 
 
 def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:

@@ -1,0 +1,72 @@
+"""The command itself: what it knows without importing anything, and what help and refusals cost."""
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+from nas_gym.cli.main import COMMANDS, class_of
+
+HEAVY = {"torch", "matplotlib", "scipy", "pandas", "numpy", "gymnasium", "sqlalchemy", "sklearn"}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_their_classes_say(name: str) -> None:
+    assert (inspect.getdoc(class_of(name)) or "").partition("\n\n")[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ("--help", 0),
+        ("--version", 0),
+        *((f"{name} --help", 0) for name in COMMANDS),
+        ("list", 0),
+        ("nope", 2),
+        ("search --nope 1", 2),
+        ("search --space nope", 2),
+        ("search --space nasnet-cell/nope", 2),
+        ("search --agent nope", 2),
+        ("search --reward nope", 2),
+        ("search --evaluator nope", 2),
+        ("search --recipe nope", 2),
+        ("search --dataset nope", 2),
+        ("search --dataset /no/such/folder", 2),
+        ("search --space rnn-cell --dataset nope", 2),
+        ("search --set space.blocks=true", 2),
+        ("search --set agent.batch_size=2.5", 2),
+        ("search --set agent.nope=1", 2),
+        ("search --set recipe.epochs=0", 2),
+        ("search --set reward.target=1 --reward nope", 2),
+        ("search --budget 0", 2),
+        ("search --workers 0", 2),
+        ("search --run .nope", 2),
+        ("report nope", 2),
+        ("export nope", 2),
+        ("resume nope", 2),
+        ("validate nope", 2),
+        ("describe nope", 2),
+        ("describe nasnet-a --hidden 8", 2),
+        ("benchmark nope", 2),
+    ],
+)
+def test_help_lists_and_refusals_import_nothing_heavy(
+    arguments: str, status: int, tmp_path: object
+) -> None:
+    program = (
+        "import atexit, sys\n"
+        f"atexit.register(lambda: print(*{HEAVY!r} & set(sys.modules), file=sys.__stderr__))\n"
+        "from nas_gym.cli.main import main\n"
+        f"main({arguments.split()!r})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=str(tmp_path), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == status, done.stderr
+    *said, heavy = done.stderr.splitlines() or [""]
+    assert heavy.split() == []
+    assert "Traceback" not in done.stderr
+    if status == 2 and "─" not in done.stderr:  # tyro draws a box around what it cannot parse
+        assert len(said) == 1, said

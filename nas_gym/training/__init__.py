@@ -3,7 +3,8 @@
 - ``images``: ``dataset`` (what a data set is), ``sources`` (where data sets come from), ``recipe``
   (how a child is trained), ``train`` (the training itself).
 - ``text``: the same for language models, and ``sizing`` (how large a child is).
-- ``loop``, ``recipes`` and ``places`` (what a name or a path means) are what both share.
+- ``loop``, ``optimizers``, ``recipes`` and ``places`` (what a name or a path means) are what both
+  share.
 
 The names below are imported when they are first used: those of data need torch.
 """

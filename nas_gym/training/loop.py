@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from nas_gym.training.optimizers import DecayGroup, Optimizer
+from nas_gym.training.optimizers import ChildOptimizer, DecayGroup
 
 COUNTED_EPOCHS = 5  # Zoph & Le 2016, section 4.1: the best of the last five epochs counts
 
@@ -48,7 +48,7 @@ class Training(ABC, Generic[Figures]):
     def __init__(
         self,
         network: nn.Module,
-        optimizer: Optimizer,
+        optimizer: ChildOptimizer,
         epochs: int,
         gradient_clip: float,
     ) -> None:

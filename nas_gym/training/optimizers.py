@@ -22,7 +22,7 @@ class DecayGroup(NamedTuple):
     weight_decay: float  # L2 coefficient, >= 0
 
 
-class Optimizer(ABC):
+class ChildOptimizer(ABC):
     """What changes weights along their gradients.
 
     Args:
@@ -53,7 +53,7 @@ class Optimizer(ABC):
         """Change the parameters of one group, of which there is one at least."""
 
 
-class SGD(Optimizer):
+class SGD(ChildOptimizer):
     """Stochastic gradient descent, as ``torch.optim.SGD(…, fused=True)``.
 
     Args:
@@ -88,7 +88,7 @@ class AdamState(NamedTuple):
     steps: Tensor  # taken so far: a number in float32
 
 
-class Adam(Optimizer):
+class Adam(ChildOptimizer):
     """Adam (Kingma & Ba 2015), as ``torch.optim.Adam(…, fused=True)`` with its usual values."""
 
     def __init__(self, groups: Sequence[DecayGroup]) -> None:

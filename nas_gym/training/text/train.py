@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
-from nas_gym.training.optimizers import SGD, Adam, Optimizer
+from nas_gym.training.optimizers import SGD, Adam, ChildOptimizer
 from nas_gym.training.text.dataset import TextDataset, check_lengths
 from nas_gym.training.text.recipe import LanguageRecipe
 
@@ -202,6 +202,6 @@ def measure_test_perplexity(
     )
 
 
-def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> Optimizer:
+def _optimizer(network: nn.Module, recipe: LanguageRecipe) -> ChildOptimizer:
     groups = parameter_groups(network, recipe.weight_decay)
     return Adam(groups) if recipe.optimizer == "adam" else SGD(groups)

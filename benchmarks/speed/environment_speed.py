@@ -193,8 +193,8 @@ def main() -> None:
         "`python benchmarks/speed/environment_speed.py`.\n\n"
         f"{table(['what', 'median', 'range', 'target'], rows)}\n\n"
         "Where the time of the vector environment goes, in microseconds per architecture of 50 "
-        f"tokens, each part by itself: {told}; the whole round {whole:.1f}. The rest is the garbage "
-        "collector, which looks at all that a search keeps, and the arrays of the infos.\n",
+        f"tokens, each part by itself: {told}; the whole round {whole:.1f}. The rest is the "
+        "garbage collector, which looks at all that a search keeps, and the arrays of the infos.\n",
     )
 
 

@@ -27,7 +27,13 @@ from nas_gym.cli.shared import (
     start_server_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
-from nas_gym.runs.config import BUDGET, TIMEOUT, checked_run_name, new_run_name, own_metric
+from nas_gym.runs.config import (
+    BUDGET,
+    TIMEOUT,
+    checked_run_name,
+    new_run_name,
+    own_metric,
+)
 from nas_gym.store.location import DEFAULT_STORE, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
@@ -102,6 +108,21 @@ class Search:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         check_folder(self.store, checked_run_name(run))
+        from nas_gym.runs.options import checked_options
+
+        limits: dict[str, Any] = {
+            "budget": budget,
+            "num_envs": self.num_envs,
+            "seed": self.seed,
+            "child_seed": self.child_seed,
+            "workers": workers,
+            "timeout": finite(self.timeout),
+            "memory_limit": memory_for(self.memory_limit, workers),
+            "failure_reward": self.failure_reward,
+            "budget_seconds": self.budget_seconds,
+            "simulated_workers": self.simulated_workers,
+        }
+        checked_options(**limits)
         # What cannot be made is refused here, before anything heavy is imported.
         parts = self._parts()
         start_server_for(parts["evaluator"])
@@ -121,20 +142,11 @@ class Search:
         with watched(progress, run, self.store):
             search(
                 **parts,
-                budget=budget,
-                num_envs=self.num_envs,
-                seed=self.seed,
-                child_seed=self.child_seed,
                 run=run,
                 resume=self.resume,
-                workers=workers,
-                timeout=finite(self.timeout),
-                memory_limit=memory_for(self.memory_limit, workers),
-                failure_reward=self.failure_reward,
                 store=self.store,
                 watcher=progress,
-                budget_seconds=self.budget_seconds,
-                simulated_workers=self.simulated_workers,
+                **limits,
             )
         found = Findings.of(load_run(run, self.store))
         present(found, self.store, None, self.top, self.json)

@@ -4,9 +4,7 @@ import logging
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
-
-from annotated_types import Ge
+from typing import Any
 
 from nas_gym.agent import Agent
 from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
@@ -15,9 +13,15 @@ from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
-from nas_gym.options import check
 from nas_gym.registry import Part, make, usual, usual_reward
-from nas_gym.runs.config import BUDGET, checked_run_name, configuration, protocol_of, unwrapped
+from nas_gym.runs.config import (
+    BUDGET,
+    checked_run_name,
+    configuration,
+    protocol_of,
+    unwrapped,
+)
+from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
 from nas_gym.store.location import resume_command
@@ -102,6 +106,19 @@ def search(
         RunDiverged: The resumed run asks for other architectures than it did.
         StoreError: The store failed; what was recorded is kept.
     """
+    numbers = checked_options(
+        budget=budget,
+        num_envs=num_envs,
+        seed=seed,
+        child_seed=child_seed,
+        workers=workers,
+        timeout=timeout,
+        memory_limit=memory_limit,
+        failure_reward=failure_reward,
+        budget_seconds=budget_seconds,
+        simulated_workers=simulated_workers,
+    )
+    budget, seed, child_seed = (numbers[name] for name in ("budget", "seed", "child_seed"))
     made_space = make("space", space)
     if evaluator is None:
         evaluator = usual("evaluator", made_space)
@@ -117,10 +134,7 @@ def search(
     made_agent: Agent = make("agent", agent)
     if budget is None and budget_seconds is None:
         budget = BUDGET
-    seed = check("seed", seed, Annotated[int, Ge(0)])
-    child_seed = (
-        seed if child_seed is None else check("child_seed", child_seed, Annotated[int, Ge(0)])
-    )
+    child_seed = seed if child_seed is None else child_seed
     env = NASVectorEnv(
         made_space,
         spread_out,

@@ -1,0 +1,23 @@
+"""The numbers of a search: what each may be."""
+
+from typing import Annotated, Any, Unpack
+
+from annotated_types import Ge, Gt
+
+from nas_gym.envs.ledger import LedgerOptions
+from nas_gym.options import check_all
+
+
+class SearchOptions(LedgerOptions, total=False):
+    """The numbers of a search, checked before anything is made; ``search`` says what they are."""
+
+    child_seed: Annotated[int, Ge(0)] | None
+    num_envs: Annotated[int, Ge(1)] | None
+    workers: Annotated[int, Ge(0)]
+    timeout: Annotated[float, Gt(0)] | None
+    memory_limit: Annotated[float, Gt(0)] | None
+
+
+def checked_options(**options: Unpack[SearchOptions]) -> dict[str, Any]:
+    """Return the numbers of a search, as Python's own; raise InvalidOption for a wrong one."""
+    return check_all(SearchOptions, options)

@@ -23,6 +23,6 @@ def exports(
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
     def names() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
+        return sorted({*homes, *(n for n in vars(sys.modules[package]) if n.startswith("__"))})
 
     return get, names

@@ -88,7 +88,7 @@ def load(kind: str, name: str) -> Any:
     base, slash, preset = name.partition("/")
     path = table(kind).get(base, base)
     if ":" not in path:
-        raise unknown_name(kind, name, names(kind))
+        raise unknown_name(kind, name, [*names(kind), "module:attribute of your own"])
     if not slash:
         return _attribute(path)
     presets: Mapping[str, Any] = getattr(_module(path), "PRESETS", {})

@@ -65,6 +65,8 @@ def make(kind: str, part: Part, **context: Any) -> Any:
     if isinstance(part, str):
         part = {"name": part}
     made = _make_named(kind, part, context) if isinstance(part, Mapping) else part
+    if isinstance(made, type):
+        raise InvalidOption(f"the {kind} is the class {made.__name__}: give an instance of it")
     missing = [name for name in _CONTRACTS[kind] if not hasattr(made, name)]
     if missing:
         raise InvalidOption(

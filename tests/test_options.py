@@ -101,16 +101,16 @@ KNOWN: list[tuple[Any, Callable[[Any], bool], str]] = [
     (bool, lambda v: isinstance(v, bool), "true or false"),
     (str, word, "a word"),
     (None, lambda v: v is None, "null"),
-    (int | None, lambda v: whole(v) or v is None, "a whole number, or null"),
+    (int | None, lambda v: whole(v) or v is None, "a whole number, or leave it out"),
     (
         Annotated[int | None, Ge(1)],
         lambda v: v is None or (whole(v) and v >= 1),
-        "a whole number of 1 or more, or null",
+        "a whole number of 1 or more, or leave it out",
     ),
     (
         Optional[Annotated[int, Ge(1)]],  # noqa: UP045
         lambda v: v is None or (whole(v) and v >= 1),
-        "a whole number of 1 or more, or null",
+        "a whole number of 1 or more, or leave it out",
     ),
     (Union[str, int], lambda v: word(v) or whole(v), "a word or a whole number"),  # noqa: UP007
     (bool | float, lambda v: isinstance(v, bool) or number(v), "true or false or a finite number"),
@@ -150,7 +150,7 @@ KNOWN: list[tuple[Any, Callable[[Any], bool], str]] = [
     (str | Path, lambda v: word(v) or isinstance(v, Path), "a word or a path"),
     (os.PathLike, lambda v: isinstance(v, Path), "a path"),
     (Plain, lambda v: isinstance(v, Plain), "a Plain"),
-    (Plain | None, lambda v: isinstance(v, Plain) or v is None, "a Plain, or null"),
+    (Plain | None, lambda v: isinstance(v, Plain) or v is None, "a Plain, or leave it out"),
 ]
 
 LEAVES = (
@@ -175,7 +175,7 @@ ANYTHING = st.recursive(
 
 # What hypothesis draws nothing for, or only the same value again.
 NOT_DRAWN = {"a path", "null", "a word or a path", "a mapping", "a Plain"}
-NOT_DRAWN |= {"a whole number of 1 or more, or null"}
+NOT_DRAWN |= {"a whole number of 1 or more, or leave it out"}
 
 
 def same(one: Any, other: Any) -> bool:
@@ -349,7 +349,7 @@ class Changing(Options):
         (lambda: Child("3"), "^size is '3': give"),  # type: ignore[arg-type]
         (lambda: Child(2.0), "^size is 2.0: give"),  # type: ignore[arg-type]
         (lambda: Child(1, betas=(1.0,)), "give a list of 2, each item a finite number$"),  # type: ignore[arg-type]
-        (lambda: Child(1, later=(0,)), r"^later is \(0,\): give a list, .*, or null$"),
+        (lambda: Child(1, later=(0,)), r"^later is \(0,\): give a list, .*, or leave it out$"),
         (lambda: Child(1, kept="a"), "^kept is 'a': give a whole number$"),  # type: ignore[arg-type]
         (lambda: Child(1, names=("a", "b")), "^size is 1 and there are 2 names$"),
         (lambda: Grandchild(size=1), "^size is 1: give a whole number of 2 or more$"),
@@ -394,7 +394,7 @@ def test_options_of_a_typed_dict_and_of_a_dataclass() -> None:
     with pytest.raises(UnknownName, match=r"^unknown option 'budgt': did you mean 'budget'"):
         check_all(More, {"budgt": 1})
     with pytest.raises(
-        InvalidOption, match=r"^budget is 0: give a whole number of 1 or more, or n"
+        InvalidOption, match=r"^budget is 0: give a whole number of 1 or more, or l"
     ):
         check_all(More, {"budget": 0})
     with pytest.raises(InvalidOption, match=r"^sizes is 3: give a list"):

@@ -131,16 +131,24 @@ def _read(path: Path, space_name: str | None) -> Found:
     if not isinstance(data, dict) or "architecture" not in data:
         space = _space(space_name or USUAL_SPACE)
         return Found(_from_json(space, data), space)
-    space = _space(space_name or _saved_space(data.get("space")))
+    space = _space(space_name or _saved_space(path, data.get("space")))
     task = _saved_task(path, data.get("task"), space)
+    if not hasattr(space, "genotype_from_json") and isinstance(data.get("tokens"), list):
+        return Found(decode(space, data["tokens"]), space, task, tuple(data["tokens"]))
     return Found(_from_json(space, data["architecture"]), space, task)
 
 
-def _saved_space(saved: Any) -> str | Mapping[str, Any]:
+def _saved_space(path: Path, saved: Any) -> str | Mapping[str, Any]:
     """Return the space that a file names; it must not say which module is imported."""
-    if isinstance(saved, dict) and str(saved.get("name")).partition("/")[0] in PLUGINS["space"]:
+    if not isinstance(saved, dict):
+        return USUAL_SPACE
+    name = str(saved.get("name"))
+    if name.partition("/")[0] in PLUGINS["space"]:
         return saved
-    return USUAL_SPACE
+    raise InvalidGenotype(
+        f"{path} says that its space is {name!r}, and no file may say what is imported: name the "
+        "space yourself with --space"
+    )
 
 
 def _saved_task(path: Path, data: Any, space: NetworkSpace[Any]) -> Any:

@@ -63,6 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"nas-gym: {error}", file=sys.stderr)
         sys.exit(error.status if isinstance(error, Interrupted) else 2)
     except KeyboardInterrupt:
+        print("nas-gym: interrupted", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

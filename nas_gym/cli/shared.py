@@ -5,19 +5,43 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from tyro.constructors import PrimitiveConstructorSpec
 
 from nas_gym.errors import InvalidOption
 from nas_gym.store.location import folder_beside
 
-# tyro checks the defaults of ``str | None`` and of ``tuple[str, ...]`` with typeguard, whose import
-# takes as long as all the rest of a command's help; those of these types it checks itself.
-OptionalText = Optional[str]  # noqa: UP045
-OptionalCount = Optional[int]  # noqa: UP045
-OptionalNumber = Optional[float]  # noqa: UP045
-OptionalPath = Optional[Path]  # noqa: UP045
+
+def _leaves_out(kind: type, metavar: str, words: str) -> tuple[Any, Any]:
+    """Return what tyro needs to read an option of ``kind`` that may be left out."""
+
+    def read(arguments: list[str]) -> Any:
+        try:
+            return kind(arguments[0])
+        except ValueError:
+            raise ValueError(f"it is {arguments[0]!r}: give {words}") from None
+
+    reader = PrimitiveConstructorSpec[Any](
+        nargs=1,
+        metavar=metavar,
+        instance_from_str=read,
+        is_instance=lambda value: value is None or isinstance(value, kind),
+        str_from_instance=lambda value: [str(value)],
+    )
+    return reader, tyro.conf.arg(help_behavior_hint="")  # the text says what the default does
+
+
+_TEXT, _HINT = _leaves_out(str, "TEXT", "a word")
+_COUNT, _ = _leaves_out(int, "INT", "a whole number")
+_NUMBER, _ = _leaves_out(float, "FLOAT", "a number")
+_PATH, _ = _leaves_out(Path, "PATH", "a path")
+# (Read by tyro alone, ``int | None`` would import typeguard, which takes as long as all the rest.)
+OptionalText = Annotated[str | None, _TEXT, _HINT]
+OptionalCount = Annotated[int | None, _COUNT, _HINT]
+OptionalNumber = Annotated[float | None, _NUMBER, _HINT]
+OptionalPath = Annotated[Path | None, _PATH, _HINT]
 if TYPE_CHECKING:
     Words = tuple[str, ...]
 else:

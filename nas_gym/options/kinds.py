@@ -118,7 +118,7 @@ def _either(kinds: Sequence[Kind]) -> Kind:
         raise known[0] if known and len(others) == 1 else Refused
 
     words = " or ".join(kind.expected for kind in others)
-    words += ", or null" if _NULL in kinds else ""
+    words += ", or leave it out" if _NULL in kinds else ""
     return Kind("" if _ANYTHING in kinds else words, convert)
 
 

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from nas_gym.errors import InvalidDataset, unknown_name
+from nas_gym.errors import InvalidDataset, UnknownName, unknown_name
 from nas_gym.plugins import names
 
 
@@ -28,6 +28,8 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
             f"{name} is not a folder: give a folder of images, an .npz file, or one of "
             f"{', '.join(known)}"
         )
+    if name in names("text"):
+        raise UnknownName(f"{name!r} is a text, for spaces of recurrent cells: give images")
     raise unknown_name("data set", name, [*known, "FOLDER_OF_IMAGES", "FILE.npz"])
 
 
@@ -49,4 +51,6 @@ def text_at(name: str) -> Literal["name", "folder"]:
             f"{name} is not a folder: give a folder with train.txt, valid.txt and test.txt, or one "
             f"of {', '.join(known)}"
         )
+    if name in names("dataset"):
+        raise UnknownName(f"{name!r} is a data set of images, and this space reads text: give one")
     raise unknown_name("text", name, [*known, "a folder with train.txt, valid.txt and test.txt"])

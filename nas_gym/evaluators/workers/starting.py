@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 from multiprocessing.context import BaseContext
 
@@ -37,7 +38,12 @@ def start_server() -> None:
     if worker_context().get_start_method() == "forkserver":
         from multiprocessing import forkserver  # there is none on Windows
 
-        forkserver.ensure_running()
+        # Before it ignores Ctrl-C itself, which reaches all processes of a terminal.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def check_main_process() -> None:

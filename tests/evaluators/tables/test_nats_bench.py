@@ -165,7 +165,7 @@ def test_it_is_json_data_and_goes_to_other_processes(synthetic):
         ({"space": BitString(3)}, "knows the spaces NASBench201.*not BitString"),
         ({"dataset": "cifar"}, "did you mean 'cifar10'"),
         ({"hp": 90}, "unknown schedule.*known: 12, 200"),
-        ({"epoch": 0}, "epoch is 0: give a whole number of 1 or more, or null"),
+        ({"epoch": 0}, "epoch is 0: give a whole number of 1 or more, or leave it out"),
         ({"epoch": 13, "hp": 12}, "from 1 to 12"),
         ({"seeds": "best"}, "seeds is 'best'"),
         ({"missing": "ignore"}, "unknown missing"),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,37 @@ def test_no_class_name_is_defined_twice() -> None:
 
 def test_import_contracts_have_no_exceptions() -> None:
     assert "ignore_imports" not in (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+
+def imported(file: Path) -> set[str]:
+    """The modules that a module imports, in its functions as well, but not for type checkers."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            return
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse(file.read_text(encoding="utf-8")))
+    return found
+
+
+def test_no_imports_run_in_a_circle() -> None:
+    names = {
+        ".".join(file.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"):
+        file
+        for package in PACKAGES for file in package.rglob("*.py")
+    }  # fmt: skip
+    order = TopologicalSorter(
+        {name: imported(file) & names.keys() - {name} for name, file in names.items()}
+    )
+    order.prepare()  # raises CycleError, which names the circle
 
 
 # ---------------------------------------------------------------- a newcomer follows the page

@@ -1,5 +1,28 @@
 """Agents, one file each. ``nas_gym`` finds them through ``AGENTS``, never by import."""
 
+from typing import TYPE_CHECKING
+
+from nas_gym.lazy import exports
+
+if TYPE_CHECKING:
+    from nas_agents.genetic import Genetic
+    from nas_agents.local_search import LocalSearch
+    from nas_agents.model_based_reinforce import ModelBasedReinforce
+    from nas_agents.nsga2 import NSGA2
+    from nas_agents.path_consistency import PathConsistency
+    from nas_agents.ppo import PPO
+    from nas_agents.predictor_evolution import PredictorEvolution
+    from nas_agents.priority_queue import PriorityQueue
+    from nas_agents.random_search import RandomSearch
+    from nas_agents.regularized_evolution import RegularizedEvolution
+    from nas_agents.reinforce import Reinforce
+    from nas_agents.sb3.a2c import SB3A2C
+    from nas_agents.sb3.algorithm import SB3
+    from nas_agents.sb3.dqn import SB3DQN
+    from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
+    from nas_agents.sb3.ppo import SB3PPO
+    from nas_agents.softmax_reinforce import SoftmaxReinforce
+
 # name -> "module:class"
 AGENTS: dict[str, str] = {
     "random-search": "nas_agents.random_search:RandomSearch",
@@ -49,3 +72,48 @@ PRESETS: dict[str, tuple[str, ...]] = {
     ),
     "priority-queue": ("plain",),
 }
+
+__all__ = [
+    "AGENTS",
+    "NSGA2",
+    "PPO",
+    "PRESETS",
+    "SB3",
+    "SB3A2C",
+    "SB3DQN",
+    "SB3PPO",
+    "Genetic",
+    "LocalSearch",
+    "ModelBasedReinforce",
+    "PathConsistency",
+    "PredictorEvolution",
+    "PriorityQueue",
+    "RandomSearch",
+    "RegularizedEvolution",
+    "Reinforce",
+    "SB3MaskablePPO",
+    "SoftmaxReinforce",
+]
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "Genetic": "genetic",
+        "LocalSearch": "local_search",
+        "ModelBasedReinforce": "model_based_reinforce",
+        "NSGA2": "nsga2",
+        "PPO": "ppo",
+        "PathConsistency": "path_consistency",
+        "PredictorEvolution": "predictor_evolution",
+        "PriorityQueue": "priority_queue",
+        "RandomSearch": "random_search",
+        "RegularizedEvolution": "regularized_evolution",
+        "Reinforce": "reinforce",
+        "SB3": "sb3.algorithm",
+        "SB3A2C": "sb3.a2c",
+        "SB3DQN": "sb3.dqn",
+        "SB3MaskablePPO": "sb3.maskable_ppo",
+        "SB3PPO": "sb3.ppo",
+        "SoftmaxReinforce": "softmax_reinforce",
+    },
+)

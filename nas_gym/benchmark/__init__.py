@@ -6,3 +6,23 @@ processes, resumable), ``outcomes`` (those files to CSV), ``results`` (CSV read 
 ``statistics``, and the pages made only from the CSV files: ``tables``, ``verdict``, ``figures``,
 ``report``.
 """
+
+from typing import TYPE_CHECKING
+
+from nas_gym.lazy import exports
+
+if TYPE_CHECKING:
+    from nas_gym.benchmark.suite import SUITES, Suite
+
+__all__ = [
+    "SUITES",
+    "Suite",
+]
+
+__getattr__, __dir__ = exports(
+    __name__,
+    {
+        "SUITES": "suite",
+        "Suite": "suite",
+    },
+)

@@ -96,7 +96,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         self.space = space
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
-        self.ledger = Ledger(evaluator, reward or Accuracy(), **ledger)
+        self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
         self._ended = False

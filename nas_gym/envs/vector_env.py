@@ -80,7 +80,7 @@ class NASVectorEnv(
         self.num_envs: int = check("num_envs", num_envs, Annotated[int, Ge(1)])
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
-        self.ledger = Ledger(evaluator, reward or Accuracy(), **ledger)
+        self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
         self.single_action_space, self.single_observation_space = spaces_of(space)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)

@@ -30,7 +30,7 @@ def new_run_name(space: str, agent: str) -> str:
 
 def checked_run_name(name: str) -> str:
     """Return ``name``; raise InvalidOption if it cannot name a row and a folder."""
-    if not RUN_NAME.fullmatch(name):
+    if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
         raise InvalidOption(
             f"the run name {name!r} cannot name a folder: use up to 100 letters, digits, "
             "'.', '_' and '-', starting with a letter or digit"

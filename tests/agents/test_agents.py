@@ -273,3 +273,14 @@ def true_best(agent, landscape):
 def best_of(agent, space, seed, budget):
     landscape = Landscape(space, seed, noise=0.005)
     return max(reward for _, reward in run_agent(agent, landscape, space, budget=budget, seed=seed))
+
+
+def test_the_package_and_its_tables_load_no_agent() -> None:
+    code = (
+        "import sys, nas_agents; nas_agents.AGENTS, nas_agents.PRESETS\n"
+        "heavy = {'torch', 'numpy', 'stable_baselines3', 'gymnasium'}\n"
+        "agents = {path.partition(':')[0] for path in nas_agents.AGENTS.values()}\n"
+        "assert not (heavy | agents) & set(sys.modules)\n"
+        "assert 'Reinforce' in dir(nas_agents) and nas_agents.Reinforce().batch_size"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from nas_gym.envs.vector_env import NASVectorEnv
 
-FOREVER = 10**9  # steps: the budget ends before
 # What ``learn`` decides. Small networks learn fastest on the CPU, and only there repeatably.
 OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
 
@@ -66,7 +65,7 @@ class SB3(Options):
         """Let the algorithm learn until the budget is spent."""
         from stable_baselines3.common.on_policy_algorithm import OnPolicyAlgorithm
 
-        from nas_agents.sb3.learning import learn
+        from nas_agents.sb3.learning import exploration, learn
 
         algorithm = algorithm_class(self.algorithm)
         options = _named(json.loads(self.options))
@@ -150,11 +149,6 @@ def rollout(env: "NASVectorEnv[Any]", episodes: int) -> int:
     # Two at least: SB3 standardizes the advantages of an update.
     steps = env.space.max_length * ceil(episodes / env.num_envs)
     return steps if steps * env.num_envs > 1 else 2
-
-
-def exploration(env: "NASVectorEnv[Any]", evaluations: float) -> float:
-    """Return SB3's ``exploration_fraction`` of ``FOREVER`` that is so many evaluations."""
-    return max(1.0, evaluations * env.space.max_length) / FOREVER
 
 
 # ---------------------------------------------------------------- names in options

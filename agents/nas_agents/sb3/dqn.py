@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt
 
-from nas_agents.sb3.algorithm import TunedSB3, exploration
+from nas_agents.sb3.algorithm import TunedSB3
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
@@ -35,6 +35,8 @@ class SB3DQN(TunedSB3):
 
     def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
+        from nas_agents.sb3.learning import exploration
+
         length = env.space.max_length
         return {
             **super().arguments(env),

@@ -15,9 +15,10 @@ from stable_baselines3.common.base_class import BaseAlgorithm
 from stable_baselines3.common.logger import Logger
 from torch.distributions import Distribution
 
-from nas_agents.sb3.algorithm import FOREVER
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.sb3 import StandardizedVecEnv, StopAtBudget
+
+FOREVER = 10**9  # steps: the budget ends before
 
 
 def learn(
@@ -87,3 +88,8 @@ class _VecEnv(StandardizedVecEnv):
             return super().step_wait()
         with self.apart.swapped():
             return super().step_wait()
+
+
+def exploration(env: "NASVectorEnv[Any]", evaluations: float) -> float:
+    """Return SB3's ``exploration_fraction`` of ``FOREVER`` that is so many evaluations."""
+    return max(1.0, evaluations * env.space.max_length) / FOREVER

@@ -3,7 +3,7 @@
 from concurrent.futures import Executor
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Gt
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import check
@@ -31,6 +31,9 @@ def in_workers(
         InvalidOption: An option out of range, or options that exclude each other.
     """
     workers = check("workers", workers, Annotated[int, Ge(0)])
+    limit_of_a_child = Annotated[float, Gt(0)] | None
+    timeout = check("timeout", timeout, limit_of_a_child)
+    memory_limit = check("memory_limit", memory_limit, limit_of_a_child)
     limits = {"timeout": timeout, "memory_limit": memory_limit}
     for name, limit in limits.items():
         if limit is not None and workers == 0:
@@ -38,13 +41,15 @@ def in_workers(
                 f"{name} is {limit} and workers is 0: only worker processes can be limited, give "
                 "workers=1 or more"
             )
+    if executor is not None and workers > 0:
+        raise InvalidOption(f"workers is {workers} and there is an executor: give one of the two")
+    if executor is not None and not isinstance(executor, Executor):
+        raise InvalidOption(
+            f"executor is {executor!r}: give a live concurrent.futures.Executor, or leave it out"
+        )
     if getattr(evaluator, "instant", False):
         return evaluator
     if executor is not None:
-        if workers > 0:
-            raise InvalidOption(
-                f"workers is {workers} and there is an executor: give one of the two"
-            )
         from nas_gym.evaluators.workers.executor import ExecutorEvaluator
 
         return ExecutorEvaluator(evaluator, executor)

@@ -11,9 +11,10 @@ from stable_baselines3 import PPO
 import nas_gym
 from nas_agents.random_search import RandomSearch
 from nas_agents.sb3.a2c import SB3A2C
-from nas_agents.sb3.algorithm import FOREVER, SB3, exploration, rollout
+from nas_agents.sb3.algorithm import SB3, rollout
 from nas_agents.sb3.dqn import SB3DQN
 from nas_agents.sb3.episodic_dqn import EpisodicDQN
+from nas_agents.sb3.learning import FOREVER, exploration
 from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_gym.envs.vector_env import NASVectorEnv

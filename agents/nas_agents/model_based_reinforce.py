@@ -93,7 +93,7 @@ class ModelBasedReinforce(Options):
 
 
 class PolicyLearner:
-    """What trains the policy."""
+    """A learner that trains the policy."""
 
     def __init__(self, settings: ModelBasedReinforce, policy: LogLinearPolicy) -> None:
         self.settings = settings

@@ -131,7 +131,10 @@ def softmax(logits: Floats) -> Floats:
 
 
 class SoftmaxLearner:
-    """What moves the logits along the policy gradient; choices off a batch's path stay put."""
+    """A learner that moves the logits along the policy gradient.
+
+    Choices off a batch's path stay put.
+    """
 
     def __init__(self, settings: SoftmaxReinforce, policy: Policy) -> None:
         self.settings = settings

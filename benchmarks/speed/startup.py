@@ -1,4 +1,4 @@
-"""How soon ``nas-gym`` answers, beside the imports that nobody can avoid.
+"""The time until ``nas-gym`` answers, beside the imports that nobody can avoid.
 
     python -m benchmarks.speed.startup [--repeats 9] [--only WORD] [--write]
 
@@ -96,7 +96,7 @@ class Case:
 
 
 class Run(NamedTuple):
-    """What one process took, with all its children."""
+    """The time and memory that one process took, with all its children."""
 
     wall: float  # seconds, until its end or the first training step's
     cpu: float  # seconds of user and system, until its end

@@ -197,7 +197,7 @@ class PlainNASNet(nn.Module):
 
 
 class Pair:
-    """The same network on both sides, with equal weights.
+    """A pair of equal networks, ours and the plain one, with equal weights.
 
     Args:
         genotype: What to build.

@@ -101,7 +101,7 @@ def _ctrl_c_held() -> Iterator[None]:
 
 
 class _Failed(Exception):
-    """What an agent raised, as text: its own class may be one that cannot be pickled."""
+    """An agent's exception as text: its own class may be one that cannot be pickled."""
 
 
 def _work(chunk: Chunk, file: Path) -> None:

@@ -87,7 +87,7 @@ class Describe:
             if self.concat not in CONCATS:
                 raise unknown_name("concat rule", self.concat, CONCATS)
             if not isinstance(found.genotype, CellGenotype):
-                raise InvalidOption("--concat is for NASNet's cells alone: leave it out")
+                raise InvalidOption("--concat is only for NASNet's cells: leave it out")
             found = found._replace(genotype=with_concat(found.genotype, self.concat))
         genotype, task = found.genotype, self._task(found)
         try:

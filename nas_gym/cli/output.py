@@ -1,4 +1,4 @@
-"""How commands present a run: results on stdout, progress and the places of files on stderr."""
+"""The output of a run's commands: results on stdout, progress and the places of files on stderr."""
 
 import sys
 from collections.abc import Iterator

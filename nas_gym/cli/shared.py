@@ -1,4 +1,4 @@
-"""What several commands share and what costs nothing to import: options, checks, words, JSON."""
+"""Parts that several commands share and import at no cost: options, checks, words, JSON."""
 
 import json
 import math

@@ -25,7 +25,7 @@ class Known(NamedTuple):
 
 
 class Claim(enum.Enum):
-    """Who trains a job that nobody has trained yet."""
+    """The run that trains a job that nobody has trained yet."""
 
     OURS = "ours"
     THEIRS = "theirs"  # another live run has begun with it

@@ -1,4 +1,4 @@
-"""How good an architecture is; ``README.md`` shows how to write an evaluator.
+"""Evaluators, which say how good an architecture is; ``README.md`` shows how to write one.
 
 - ``evaluation`` is the contract: ``Evaluator``, and the ``Evaluation`` that it gives.
 - ``trained`` really trains children, on images or on text; ``final`` there opens the test part.

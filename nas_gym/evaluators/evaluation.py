@@ -9,7 +9,7 @@ from nas_gym.search_spaces.architecture import Architecture
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """How good an architecture is. Validation figures only: no test figure belongs here.
+    """The judgement on one architecture, by validation figures only: no test figure belongs here.
 
     Args:
         architecture: What was evaluated; every result carries it.
@@ -83,7 +83,7 @@ class Validation:
 
 @runtime_checkable
 class Evaluator(Protocol):
-    """What says HOW GOOD architectures are.
+    """The part that says HOW GOOD architectures are.
 
     ``stateful`` is True if a later answer may differ from an earlier one (a noisy landscape,
     shared weights): its answers are then never given from the memo.

@@ -78,7 +78,7 @@ class Landscape(Configured):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on besides space, architecture and seed, as JSON data."""
+        """All that the accuracies depend on besides space, architecture and seed, as JSON data."""
         names = ("seed", "interactions", "noise", "best", "middling", "exponent")
         return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
 

@@ -77,7 +77,7 @@ class Metric(Options):
 
     @property
     def shown(self) -> "tuple[Metric, ...]":
-        """What is shown of a child if this metric leads: itself, then those beside it."""
+        """The metrics shown of a child if this one leads: itself, then those beside it."""
         return (self, *map(metric_named, self.beside))
 
     def best_of(self, *values: float) -> float:

@@ -100,7 +100,7 @@ def on_meta() -> Iterator["_Shapes"]:
 
 
 class _Counting:
-    """What ``_Shapes`` inherits: torch would wrap a method of its own in its compiler."""
+    """The base of ``_Shapes``: torch would wrap a method of its own in its compiler."""
 
     def __init__(self) -> None:
         super().__init__()

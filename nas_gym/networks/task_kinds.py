@@ -45,7 +45,7 @@ class LanguagePart:
 
 
 class TaskKind(ABC):
-    """What ``nas-gym describe`` has to know of the tasks of one class."""
+    """The knowledge that ``nas-gym describe`` needs about the tasks of one class."""
 
     network: str  # what is built for it, for people
     usual: Any  # the task for which a network is described unless something else is said

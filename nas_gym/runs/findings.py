@@ -1,4 +1,4 @@
-"""What a run found, put together once: report, card and export only consume it."""
+"""The findings of a run, put together once: report, card and export only consume it."""
 
 import json
 import re
@@ -111,7 +111,7 @@ class Validated:
 
     @property
     def failures(self) -> dict[str, int]:
-        """How often it failed, by reason."""
+        """The number of its failures, by reason."""
         return dict(Counter(t.failure for t in self.trainings if t.failure is not None))
 
     def to_json(self) -> dict[str, Any]:
@@ -243,7 +243,7 @@ class Findings:
 
     @property
     def protocol(self) -> Mapping[str, Any]:
-        """What the evaluations depend on; empty if the evaluator does not say so."""
+        """All that the evaluations depend on; empty if the evaluator does not say so."""
         return self.config.get("protocol") or {}
 
     @property

@@ -1,4 +1,4 @@
-"""What trains again what a search has found, or looks its entry up in a table."""
+"""Evaluators that train again what a search has found, or look its entry up in a table."""
 
 from typing import TYPE_CHECKING, Any
 

@@ -1,4 +1,4 @@
-"""What trainings of all kinds share: the device, the seed, epochs and steps."""
+"""The common part of trainings of all kinds: the device, the seed, epochs and steps."""
 
 import math
 from abc import ABC, abstractmethod

@@ -23,7 +23,7 @@ class DecayGroup(NamedTuple):
 
 
 class ChildOptimizer(ABC):
-    """What changes weights along their gradients.
+    """An optimizer, which changes weights along their gradients.
 
     Args:
         groups: All that is trained; all on one device.
@@ -81,7 +81,7 @@ class SGD(ChildOptimizer):
 
 
 class AdamState(NamedTuple):
-    """What Adam knows of a parameter."""
+    """The state that Adam keeps of a parameter."""
 
     mean: Tensor  # moving average of its gradients
     square: Tensor  # and of their squares

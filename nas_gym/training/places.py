@@ -1,4 +1,4 @@
-"""What kind of data a name or a path means; a wrong one is refused before torch is imported."""
+"""The kind of data that a name or a path means; a wrong one is refused before torch is imported."""
 
 import os
 from pathlib import Path

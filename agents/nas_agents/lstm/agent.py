@@ -11,7 +11,7 @@ from nas_gym.options import Options
 
 @dataclass(frozen=True)
 class LSTMAgent(Options):
-    """What can be set of every agent with this controller; each says where its defaults come from.
+    """The options of every agent with this controller; each says where its defaults come from.
 
     Args:
         batch_size: m, architectures per update, >= 1.

@@ -28,7 +28,7 @@ def search(settings: "PathConsistency", env: "NASVectorEnv[Any]") -> None:
 
 
 class ConsistencyLearner:
-    """What makes log-probabilities differ as the rewards do."""
+    """A learner that makes log-probabilities differ as the rewards do."""
 
     def __init__(
         self, settings: "PathConsistency", controller: FusedController, rng: np.random.Generator

@@ -39,7 +39,7 @@ def one_thread() -> Iterator[None]:
 
 
 class State(NamedTuple):
-    """What a step leaves for the next."""
+    """The values that a step leaves for the next."""
 
     layers: list[tuple[Tensor, Tensor]]  # of the LSTM: hidden and cell, (episodes, hidden_size)
     anchors: Anchors | None  # None without attention

@@ -20,7 +20,7 @@ from nas_agents.lstm.vocabulary import Episodes
 
 
 class FusedController(Controller):
-    """The same policy, whose gradient takes less time.
+    """A controller with the same policy, whose gradient takes less time.
 
     That is so with one layer, no ``tanh_constant`` and no attention; else autograd does it.
     """

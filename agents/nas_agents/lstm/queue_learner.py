@@ -23,7 +23,7 @@ def search(settings: "PriorityQueue", env: "NASVectorEnv[Any]") -> None:
 
 
 class QueueLearner:
-    """What raises the likelihood of the queue."""
+    """A learner that raises the likelihood of the queue."""
 
     def __init__(self, settings: "PriorityQueue", controller: FusedController) -> None:
         self.settings = settings

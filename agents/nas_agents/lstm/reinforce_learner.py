@@ -56,7 +56,7 @@ def sample_round(
 
 
 class ReinforceLearner:
-    """What moves the controller along the policy gradient."""
+    """A learner that moves the controller along the policy gradient."""
 
     def __init__(self, settings: "Reinforce", controller: Controller) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""What agents that learn from all earlier rewards share: the memory, and what they ask next."""
+"""The common part of agents that learn from all earlier rewards: memory and what they ask next."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any

@@ -27,7 +27,7 @@ DIGITS = "0123456789"
 
 
 class Anchors(NamedTuple):
-    """What sampling keeps of the steps so far."""
+    """The states that sampling keeps of the steps so far."""
 
     states: Tensor  # (episodes, parts + 1, hidden_size): at each part's anchor; row 0 is unused
     ended: Tensor  # (episodes,) int64: the part of the last token; 0 if that was a bit

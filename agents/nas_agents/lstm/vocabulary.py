@@ -1,4 +1,4 @@
-"""What the LSTM agents know of a space: its numbered choices, and episodes in these numbers."""
+"""The LSTM agents' view of a space: its numbered choices, and episodes in these numbers."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple

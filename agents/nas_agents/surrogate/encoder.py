@@ -24,7 +24,7 @@ class Encoder:
 
     @property
     def sizes(self) -> Ints:
-        """How many codes each choice can have, (names,), "absent" included."""
+        """The number of codes that each choice can have, (names,), "absent" included."""
         return np.array([len(options) + 1 for options in self._options], np.int64)
 
     def codes_of(self, choice: Choice) -> tuple[int, list[int]]:

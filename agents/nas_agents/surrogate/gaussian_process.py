@@ -35,7 +35,7 @@ AMPLITUDE, OWN, NOISE, WEIGHTS = 0, 1, 2, 3  # places in the logarithms of the h
 
 
 class Posterior(NamedTuple):
-    """What the process says of some architectures, in warped rewards."""
+    """The process's prediction for some architectures, in warped rewards."""
 
     mean: Floats  # (architectures,)
     deviation: Floats  # (architectures,) standard deviation, without an evaluation's noise
@@ -43,13 +43,13 @@ class Posterior(NamedTuple):
     hot: Floats  # (architectures, codes)
 
     def take(self, places: Ints) -> "Posterior":
-        """Return the same of fewer architectures."""
+        """Return the prediction for only the architectures at ``places``."""
         return Posterior(
             self.mean[places], self.deviation[places], self.explained[:, places], self.hot[places]
         )
 
     def joined(self, other: "Posterior") -> "Posterior":
-        """Return the same of these and, after them, those of ``other``, both of one fit."""
+        """Return the prediction for these architectures, then ``other``'s; both are of one fit."""
         return Posterior(
             np.concatenate([self.mean, other.mean]),
             np.concatenate([self.deviation, other.deviation]),

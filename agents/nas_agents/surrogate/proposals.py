@@ -1,4 +1,4 @@
-"""What both model-based agents do with a predictor: choose a batch, and recommend."""
+"""The use that both model-based agents make of a predictor: choose a batch, and recommend."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

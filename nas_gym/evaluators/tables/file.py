@@ -91,7 +91,7 @@ class TableFile(Configured, TabularEvaluator):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on, as JSON data; the file by its SHA-256, not its path."""
+        """All that the accuracies depend on, as JSON data: the file by SHA-256, not by its path."""
         return {
             "evaluator": "table",
             "fingerprint": self._table.fingerprint,

@@ -54,13 +54,13 @@ class NASBench201Table(Configured, TabularEvaluator):
         super().__post_init__()
         if not isinstance(self.space, NASBench201):
             raise InvalidOption(
-                f"this table knows NAS-Bench-201's cells alone, not {type(self.space).__name__}: "
+                f"this table knows only NAS-Bench-201's cells, not {type(self.space).__name__}: "
                 "leave space out, or give another evaluator"
             )
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on, as JSON data."""
+        """All that the accuracies depend on, as JSON data."""
         return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:

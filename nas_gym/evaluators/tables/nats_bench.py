@@ -105,7 +105,7 @@ class NATSBench(Configured, TabularEvaluator):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on, as JSON data."""
+        """All that the accuracies depend on, as JSON data."""
         return {
             "evaluator": "nats-bench",
             "fingerprint": self._fingerprint,

@@ -45,7 +45,7 @@ class TabularEvaluator(ABC):
     @property
     @abstractmethod
     def protocol(self) -> dict[str, Any]:
-        """What the accuracies depend on besides the architecture and the seed, as JSON data."""
+        """All that the accuracies depend on besides the architecture and the seed, as JSON data."""
 
     @abstractmethod
     def entry(self, tokens: Tokens) -> Entry:

@@ -1,4 +1,4 @@
-"""What evaluators that really train children share, whatever the children are trained on."""
+"""The common part of evaluators that really train children, whatever the data."""
 
 import os
 import time
@@ -76,7 +76,7 @@ class ChildTraining(Configured, ABC):
 
     @property
     def protocol(self) -> dict[str, Any]:
-        """What the metrics depend on, as JSON data: results of one protocol are comparable."""
+        """All that the metrics depend on, as JSON data: results of one protocol are comparable."""
         from nas_gym.training.loop import training_device
 
         return {

@@ -96,7 +96,7 @@ class TrainingEvaluator(ChildTraining):
 
     @property
     def task(self) -> Task:
-        """What the networks are built for."""
+        """The task that the networks are built for."""
         return self.named_recipe.task(*self.data.image_shape, self.data.classes)
 
     def build(self, genotype: Any) -> "nn.Module":

@@ -1,4 +1,4 @@
-"""How worker processes start, and why they cannot."""
+"""The start of worker processes, and the reasons why they cannot start."""
 
 import multiprocessing
 import os

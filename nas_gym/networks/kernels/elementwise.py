@@ -120,7 +120,7 @@ class Program:
         self._views: dict[tuple[int, bool], tuple[Tensor, list[Any]]] = {}
 
     def add(self, function: Callable[..., Any], *tensors: Tensor) -> None:
-        """Do ``function`` of the step's part of each tensor."""
+        """Add a call of ``function``, made at every step with that step's slice of each tensor."""
         with_torch = function in (_sigmoid, _relu)
         views = [self._steps(tensor, with_torch) for tensor in tensors]
         self._lines.append((function, list(zip(*views, strict=True))))

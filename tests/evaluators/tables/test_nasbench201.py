@@ -153,7 +153,7 @@ def test_options_through_gym_make():
         ({"seeds": 3}, InvalidOption, "is 3: give one of 'mean', 'random' or .* from 0 to 2"),
         ({"seeds": "best"}, InvalidOption, "seeds .*is 'best'"),
         ({"seeds": True}, InvalidOption, "is True: give one of 'mean', 'random'"),
-        ({"space": "nasnet-cell"}, InvalidOption, "knows NAS-Bench-201's cells alone"),
+        ({"space": "nasnet-cell"}, InvalidOption, "knows only NAS-Bench-201's cells"),
         ({"data": "cifar10"}, UnknownName, "unknown option of the environment 'data'"),
     ],
 )

@@ -5,7 +5,7 @@ import math
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
@@ -37,11 +37,12 @@ _TEXT, _HINT = _leaves_out(str, "TEXT", "a word")
 _COUNT, _ = _leaves_out(int, "INT", "a whole number")
 _NUMBER, _ = _leaves_out(float, "FLOAT", "a number")
 _PATH, _ = _leaves_out(Path, "PATH", "a path")
-# (Read by tyro alone, ``int | None`` would import typeguard, which takes as long as all the rest.)
-OptionalText = Annotated[str | None, _TEXT, _HINT]
-OptionalCount = Annotated[int | None, _COUNT, _HINT]
-OptionalNumber = Annotated[float | None, _NUMBER, _HINT]
-OptionalPath = Annotated[Path | None, _PATH, _HINT]
+# typing's Optional: tyro checks a default of ``int | None``, as one of ``tuple[str, ...]`` below,
+# with typeguard, whose import takes as long as all the rest of a command's help.
+OptionalText = Annotated[Optional[str], _TEXT, _HINT]  # noqa: UP045
+OptionalCount = Annotated[Optional[int], _COUNT, _HINT]  # noqa: UP045
+OptionalNumber = Annotated[Optional[float], _NUMBER, _HINT]  # noqa: UP045
+OptionalPath = Annotated[Optional[Path], _PATH, _HINT]  # noqa: UP045
 if TYPE_CHECKING:
     Words = tuple[str, ...]
 else:

@@ -8,7 +8,17 @@ import pytest
 
 from nas_gym.cli.main import COMMANDS, class_of
 
-HEAVY = {"torch", "matplotlib", "scipy", "pandas", "numpy", "gymnasium", "sqlalchemy", "sklearn"}
+HEAVY = {
+    "typeguard",
+    "torch",
+    "matplotlib",
+    "scipy",
+    "pandas",
+    "numpy",
+    "gymnasium",
+    "sqlalchemy",
+    "sklearn",
+}
 
 
 @pytest.mark.parametrize("name", COMMANDS)

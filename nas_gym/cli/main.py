@@ -17,8 +17,6 @@ from dataclasses import make_dataclass
 from importlib import import_module
 from typing import Any
 
-import tyro
-
 from nas_gym import __version__
 from nas_gym.errors import Interrupted, NASGymError
 
@@ -40,21 +38,20 @@ COMMANDS = {
     "benchmark": "Compare agents on tabular benchmarks: tables, figures, and a verdict with its "
     "statistics.",
 }
-_CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit."""
+    # Collecting what imports make, and all of it again at the end, takes a third of torch's import.
+    gc.set_threshold(_OBJECTS)
+    atexit.register(gc.freeze)
     sys.path.insert(0, os.getcwd())  # so that module:attribute finds the user's own files
     given = list(sys.argv[1:] if arguments is None else arguments)
     if given == ["--version"]:
         print(f"nas-gym {__version__}")
         sys.exit(0)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: recorded
-    # Collecting what imports make, and all of it again at the end, takes a third of torch's import.
-    gc.set_threshold(_OBJECTS)
-    atexit.register(gc.freeze)
     command = _read(given)
     try:
         status = command()
@@ -82,10 +79,13 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
 
     Only the module of the command that is named is imported.
     """
+    import tyro
+
+    config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
         command: Callable[[], int] = tyro.cli(
-            class_of(name), prog=f"nas-gym {name}", args=_one_by_one(arguments[1:]), config=_CONFIG
+            class_of(name), prog=f"nas-gym {name}", args=_one_by_one(arguments[1:]), config=config
         )
         return command
     stubs: dict[str, Callable[..., Any]] = {
@@ -97,7 +97,7 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         prog="nas-gym",
         description="Neural architecture search as reinforcement learning.",
         args=arguments,
-        config=_CONFIG,
+        config=config,
     )
     return unreachable
 

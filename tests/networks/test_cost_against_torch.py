@@ -237,6 +237,7 @@ print(peak() - before)  # KiB
 """
 
 
+@pytest.mark.slow
 def test_counting_takes_no_compiler_and_no_memory() -> None:
     done = subprocess.run(
         [sys.executable, "-c", COUNTING], check=True, capture_output=True, text=True

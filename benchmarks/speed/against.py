@@ -39,33 +39,26 @@ def rate(work, amount):
         work()
         seconds.append(time.perf_counter() - start)
     print(amount / min(seconds))
+
+def step(env, actions):
+    env.reset(seed=0)
+    for action in actions:
+        _, _, terminated, truncated, _ = env.step(action)
+        if terminated or truncated:
+            env.reset()
 """
 WORK = {
     "tokens/s of `NASNetCell-v0`, one episode at a time": """
 env = gym.make("NASNetCell-v0", evaluator="landscape")
 actions = np.random.default_rng(0).integers(13, size=10_000).tolist()
 
-def work():
-    env.reset(seed=0)
-    for action in actions:
-        _, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            env.reset()
-
-rate(work, len(actions))
+rate(lambda: step(env, actions), len(actions))
 """,
     "tokens/s of `NASConvNet-v0`, one episode at a time": """
 env = gym.make("NASConvNet-v0", evaluator="landscape")
 actions = np.random.default_rng(0).integers(4, size=5_000).tolist()
 
-def work():
-    env.reset(seed=0)
-    for action in actions:
-        _, _, terminated, truncated, _ = env.step(action)
-        if terminated or truncated:
-            env.reset()
-
-rate(work, len(actions))
+rate(lambda: step(env, actions), len(actions))
 """,
     "tokens/s of 64 `NASNetCell-v0` in the vector environment": """
 env = gym.make_vec("NASNetCell-v0", num_envs=64, evaluator="landscape")

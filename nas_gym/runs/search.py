@@ -118,7 +118,10 @@ def search(
         budget_seconds=budget_seconds,
         simulated_workers=simulated_workers,
     )
+    # Python's own from here on: numpy's would not go into the record.
     budget, seed, child_seed = (numbers[name] for name in ("budget", "seed", "child_seed"))
+    workers, timeout = numbers["workers"], numbers["timeout"]
+    memory_limit = numbers["memory_limit"]
     made_space = make("space", space)
     if evaluator is None:
         evaluator = usual("evaluator", made_space)

@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import nas_gym
@@ -140,3 +141,14 @@ def test_a_search_in_which_every_child_fails_says_so(caplog: pytest.LogCaptureFi
     result = nas_gym.search(space, failing, "random-search", budget=4)
     assert result.best() == []
     assert "every child failed, the first one with: " in caplog.text
+
+
+def test_numpys_numbers_are_recorded_as_pythons(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    nas_gym.search(
+        evaluator="landscape", agent="random-search", budget=np.int64(3), seed=np.int64(1),
+        workers=np.int64(1), timeout=np.float64(60.0), run="numpy", store=store,
+    )  # fmt: skip
+    run = load_run("numpy", store)
+    assert (run.config["budget"], run.config["seed"], len(run.rows)) == (3, 1, 3)
+    assert run.config["limits"]["timeout"] == 60.0

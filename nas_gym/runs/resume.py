@@ -3,9 +3,13 @@
 import math
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Annotated
+
+from annotated_types import Ge
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.options import check
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, load_run
 
@@ -50,6 +54,7 @@ def resume(
             f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
+    workers = check("workers", workers, Annotated[int, Ge(0)] | None)
     if workers is None:
         workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
     own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them

@@ -152,3 +152,12 @@ def test_numpys_numbers_are_recorded_as_pythons(tmp_path: Path) -> None:
     run = load_run("numpy", store)
     assert (run.config["budget"], run.config["seed"], len(run.rows)) == (3, 1, 3)
     assert run.config["limits"]["timeout"] == 60.0
+
+
+@pytest.mark.parametrize("workers", ["2", True, -1, 1.5])
+def test_workers_of_a_resumed_run_are_checked(workers: Any, tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    nas_gym.search(evaluator="landscape", agent="random-search", budget=2, run="cut", store=store)
+    with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number of 0 or more"):
+        nas_gym.resume("cut", store, budget=4, workers=workers)
+    assert len(load_run("cut", store).rows) == 2

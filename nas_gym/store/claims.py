@@ -90,11 +90,14 @@ class Claims:
         known = [claim for claim in claims if (claim["key"], claim["seed"]) in found]
         if known:
             self._delete.execute(connection, known)
+        ours = set(wanted)
         if inserted < len(claims):
-            for row in self._by_key(connection, CLAIMS, wanted):
-                if row["run_id"] != self.run_id:
-                    found.setdefault((row["key"], row["seed"]), Claim.THEIRS)
-        return [found.get(job, Claim.OURS) for job in wanted]
+            rows = self._by_key(connection, CLAIMS, wanted)
+            ours = {(row["key"], row["seed"]) for row in rows if row["run_id"] == self.run_id}
+        # A job is ours only by our claim. In a server, every query sees what was committed before
+        # it: a run that writes its evaluation between two of them has neither here. Who waits for
+        # it finds it.
+        return [found.get(job, Claim.OURS if job in ours else Claim.THEIRS) for job in wanted]
 
     def _by_key(
         self, connection: sa.Connection, table: sa.Table, jobs: Iterable[tuple[str, int]]

@@ -1,7 +1,8 @@
 """Measure what a store of a million evaluations costs whoever reads it.
 
-Two stores are made in bulk: one run of a million requests, and 10,000 runs of a hundred. Beside them
-lies a short run that was cut. Then each command, and ``load_run``, runs in a process of its own.
+Two stores are made in bulk: one run of a million requests, and 10,000 runs of a hundred. Beside
+them lies a short run that was cut. Then each command, and ``load_run``, runs in a process of its
+own.
 
     python benchmarks/speed/large_store.py --write
 
@@ -15,13 +16,13 @@ import argparse
 import json
 import os
 import random
-import resource
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -145,10 +146,8 @@ def fill(store: Path, runs: int, each: int) -> None:
     space, evaluator = {"name": "nasnet-cell"}, {"name": "landscape"}
     parts: Any = space, evaluator, "random-search"
     nas_gym.search(*parts, budget=KINDS, run="model", store=store)
-    try:
+    with suppress(SystemExit):
         nas_gym.search(*parts, budget=16, seed=1, run="cut", store=store, watcher=Cut(11))
-    except SystemExit:
-        pass
     connection = sqlite3.connect(store, isolation_level=None)
     connection.row_factory = sqlite3.Row
     connection.execute("PRAGMA synchronous = OFF")

@@ -8,6 +8,9 @@ import gc
 import signal
 from importlib import import_module
 
+from nas_gym.evaluators.workers.keeper import keep
+
+keep()  # before anything is loaded: it stays small
 signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 # What a worker needs for its first child. Nothing here starts a thread or touches a GPU: both would

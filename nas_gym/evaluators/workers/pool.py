@@ -23,6 +23,7 @@ from multiprocessing.util import Finalize
 from typing import NamedTuple
 
 from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.evaluators.workers.keeper import descendants, kill
 from nas_gym.evaluators.workers.starting import cannot_start, check_main_process, worker_context
 from nas_gym.evaluators.workers.worker import DONE, READY, STARTED, serve
 
@@ -228,10 +229,7 @@ class _Worker:
 
     def end(self) -> int | None:
         """Kill it and what it started; return its exit status, negative if a signal ended it."""
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
+        self.kill()
         self.process.join(GRACE)
         if self.process.exitcode == LOST_TRACK and not self.gone:
             with suppress(ProcessLookupError):
@@ -239,6 +237,15 @@ class _Worker:
         self.connection.close()
         exit_status: int | None = self.process.exitcode
         return exit_status
+
+    def kill(self) -> None:
+        """Kill it and what it started: its group, and what has a session of its own."""
+        started = descendants(self.process.pid)
+        if hasattr(os, "killpg"):
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        kill(started)
 
 
 def describe_exit(exit_status: int | None) -> str:
@@ -259,6 +266,6 @@ def _kill_all(workers: list[_Worker]) -> None:
     if not workers:
         return
     for worker in workers:
-        worker.process.kill()
+        worker.kill()
     while workers:
         workers.pop().end()

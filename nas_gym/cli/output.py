@@ -15,6 +15,7 @@ from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import folder_beside
 from nas_gym.store.location import resume_command
+from nas_gym.store.long_runs import column
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
@@ -49,7 +50,7 @@ def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
 
 def status_of(found: Findings) -> int:
     """Return the exit status: 0 if the budget was spent and a child was evaluated, else 1."""
-    if any(row.failure is None for row in found.rows):
+    if any(failure is None for failure in column(found.rows, "failure")):
         return 0 if found.status == "finished" else 1
     failed = "every child failed, for the reasons above"
     reason = failed if found.rows else "the agent asked nothing"

@@ -7,6 +7,7 @@ from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metr
 from nas_gym.runs.findings import Findings, Validated, spread
 from nas_gym.runs.markdown import table
 from nas_gym.store import Row
+from nas_gym.store.long_runs import with_key
 
 Card = dict[str, Any]
 _SHOWN_VALIDATION = ("accuracies", "test_accuracies", "metrics", "seeds", "failures", "protocol")
@@ -20,7 +21,10 @@ def card_of(found: Findings, row: Row, rank: int) -> Card:
     test figures are there and nowhere else. ``metrics`` holds all figures of the search.
     """
     config, protocol = found.config, found.protocol
-    mine = [other for other in found.evaluated if other.key == row.key]
+    mine = [
+        *with_key(found.rows, row.key),
+        *(other for other in found.unanswered if other.key == row.key),
+    ]
     validations = [group for group in found.validations if group.row.key == row.key]
     return {
         "run": found.run,

@@ -13,6 +13,7 @@ from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.store import Row
+from nas_gym.store.long_runs import column
 
 DRAWN = 3  # architectures that a report draws
 
@@ -57,7 +58,8 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
     from nas_gym.drawing import draw_learning_curve, save
 
     _prepared(folder)
-    rewards = [None if row.failure else row.reward for row in found.evaluated]
+    answers = zip(*(column(found.evaluated, name) for name in ("reward", "failure")), strict=True)
+    rewards = [None if failure else reward for reward, failure in answers]
     curve = draw_learning_curve(rewards, title=found.run, ylabel=found.config["reward"]["name"])
     files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
     return files + _write_architectures(found, top, folder)

@@ -1,38 +1,86 @@
 """The findings of a run, put together once: report, card and export only consume it."""
 
+import itertools
 import json
 import re
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, overload
 
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
 from nas_gym.registry import make
 from nas_gym.runs.config import recorded_metric
 from nas_gym.store import Row, RunData
+from nas_gym.store.long_runs import choose, column
 from nas_gym.training.named import NAMED_RECIPES
 
 AS_SEARCHED = "as in the search"  # the recipe of a final training
+FIRST_ROWS = 1_000  # best ones, whose metrics say which there are
 _ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: what was wrong"
 
 
 def best_rows(run: RunData, count: int) -> list[Row]:
     """Return the ``count`` different architectures with the highest rewards, best first."""
-    return _ranked(run)[:count]
+    return list(Ranked(run)[:count])
 
 
-def _ranked(run: RunData) -> list[Row]:
-    """Return all different architectures that did not fail, by reward."""
-    unique: dict[str, Row] = {}
-    # Stable: the first of equals stays first.
-    for row in sorted([*run.rows, *run.unanswered], key=lambda row: -row.reward):
-        if row.failure is None:
-            unique.setdefault(row.key, row)
-    return list(unique.values())
+class Ranked(Sequence[Row]):
+    """All different architectures of a run that did not fail, best first; found when asked for.
+
+    Args:
+        run: Has them.
+    """
+
+    def __init__(self, run: RunData) -> None:
+        everything = choose(run.rows, range(len(run.rows)), run.unanswered)
+        failed = [failure is not None for failure in column(everything, "failure")]
+        rewards = column(everything, "reward")
+        fine = [number for number, bad in enumerate(failed) if not bad]
+        # Stable: the first of equals stays first.
+        order = array("q", sorted(fine, key=lambda number: -rewards[number]))
+        self._waiting = iter(choose(everything, order))
+        self._found: list[Row] = []
+        self._keys: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return how many there are, which takes all rows."""
+        return len(self._up_to(None))
+
+    def __bool__(self) -> bool:
+        """Return whether there is one."""
+        return len(self._up_to(1)) > 0
+
+    @overload
+    def __getitem__(self, rank: int) -> Row: ...
+    @overload
+    def __getitem__(self, rank: slice) -> Sequence[Row]: ...
+    def __getitem__(self, rank: int | slice) -> Row | Sequence[Row]:
+        """Return the row of a rank, from 0, or of some."""
+        last = rank.stop if isinstance(rank, slice) else rank + 1
+        return self._up_to(None if last is None or last <= 0 else last)[rank]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield them, best first."""
+        for rank in itertools.count():
+            found = self._up_to(rank + 1)
+            if len(found) <= rank:
+                return
+            yield found[rank]
+
+    def _up_to(self, count: int | None) -> list[Row]:
+        while count is None or len(self._found) < count:
+            row = next(self._waiting, None)
+            if row is None:
+                break
+            if row.key not in self._keys:
+                self._keys.add(row.key)
+                self._found.append(row)
+        return self._found
 
 
 @dataclass(frozen=True)
@@ -40,7 +88,7 @@ class FailureGroup:
     """Evaluations that failed for one reason."""
 
     reason: str  # errors whose texts differ are named by their type only
-    rows: tuple[Row, ...]  # at least one, in order
+    rows: Sequence[Row]  # at least one, in order
 
     def to_json(self) -> dict[str, Any]:
         """Return the reason, how often it came, and the first failure in full."""
@@ -54,31 +102,34 @@ class FailureGroup:
         }
 
 
-def failure_groups(rows: Iterable[Row]) -> list[FailureGroup]:
+def failure_groups(rows: Sequence[Row]) -> list[FailureGroup]:
     """Group the failures among ``rows`` by reason, most frequent first.
 
     Errors of one type are one group: a message may hold sizes or addresses and differ each time.
     """
-    groups: dict[str, list[Row]] = {}
-    for row in rows:
-        if row.failure is not None:
-            groups.setdefault(_kind(row), []).append(row)
+    groups: dict[str, list[int]] = {}
+    failures = column(rows, "failure")
+    details = column(rows, "detail") if "crashed" in failures else failures
+    for number, failure in enumerate(failures):
+        if failure is not None:
+            groups.setdefault(_kind(failure, details[number]), []).append(number)
     ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [FailureGroup(_reason(kind, members), tuple(members)) for kind, members in ordered]
+    return [
+        FailureGroup(_reason(kind, {failures[n] for n in members}), choose(rows, members))
+        for kind, members in ordered
+    ]
 
 
-def _kind(row: Row) -> str:
+def _kind(failure: str, detail: str | None) -> str:
     """Return what makes failures one group; crashes differ by their signal or exit status."""
-    failure = str(row.failure)
-    if failure == "crashed" and row.detail:
-        return f"crashed ({row.detail})"
+    if failure == "crashed" and detail:
+        return f"crashed ({detail})"
     error = _ERROR.match(failure)
     return failure if error is None else error.group()
 
 
-def _reason(kind: str, rows: Sequence[Row]) -> str:
-    """Return the whole text if all rows have the same, else their kind."""
-    texts = {str(row.failure) for row in rows}
+def _reason(kind: str, texts: set[str]) -> str:
+    """Return the whole text if all have the same, else their kind."""
     return texts.pop() if len(texts) == 1 and not kind.startswith("crashed (") else kind
 
 
@@ -151,12 +202,14 @@ def _validated(
     for training in validations:
         protocols = groups.setdefault(training.key, {})
         protocols.setdefault(protocol_text(training.protocol), {})[training.seed] = training
-    for rank, row in enumerate(ranked, start=1):
-        for group in groups.get(row.key, {}).values():
+    for rank, row in enumerate(ranked if groups else (), start=1):
+        for group in groups.pop(row.key, {}).values():
             trainings = tuple(group.values())
             protocol = trainings[0].protocol
             words = _recipe_in_words(config, protocol)
             yield Validated(rank, row, protocol, trainings, words)
+        if not groups:  # the ranks of a long run are many
+            return
 
 
 def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
@@ -206,20 +259,22 @@ class Findings:
     config: Mapping[str, Any]  # what runs it again
     versions: Mapping[str, str] | None  # of the packages, when it was last started
     leading: Metric  # by which its architectures are compared
-    rows: tuple[Row, ...]  # requests in the agent's order
+    rows: Sequence[Row]  # requests in the agent's order
     unanswered: tuple[Row, ...]  # evaluated when the run was cut, before the agent saw it
-    ranked: tuple[Row, ...]  # different architectures that did not fail, highest reward first
-    paid: tuple[Row, ...]  # evaluated anew, answered to a request or not
-    memo: tuple[Row, ...]  # requests that were answered from the memo
+    ranked: Sequence[Row]  # different architectures that did not fail, highest reward first
+    paid: Sequence[Row]  # evaluated anew, answered to a request or not
+    memo: Sequence[Row]  # requests that were answered from the memo
     failures: tuple[FailureGroup, ...]  # among ``paid``, most frequent first
     validations: tuple[Validated, ...]  # final trainings by rank; the only test figures
 
     @classmethod
     def of(cls, run: RunData) -> "Findings":
         """Put together what is in a run."""
-        ranked = _ranked(run)
-        memo = tuple(row for row in run.rows if row.source == "memo")
-        paid = (*(row for row in run.rows if row.source != "memo"), *run.unanswered)
+        ranked = Ranked(run)
+        sources = column(run.rows, "source")
+        memo = choose(run.rows, [n for n, source in enumerate(sources) if source == "memo"])
+        anew = [n for n, source in enumerate(sources) if source != "memo"]
+        paid = choose(run.rows, anew, run.unanswered)
         return cls(
             run=run.name,
             status=run.status,
@@ -229,7 +284,7 @@ class Findings:
             leading=_leading(run, ranked),
             rows=run.rows,
             unanswered=run.unanswered,
-            ranked=tuple(ranked),
+            ranked=ranked,
             paid=paid,
             memo=memo,
             failures=tuple(failure_groups(paid)),
@@ -247,9 +302,9 @@ class Findings:
         return self.config.get("protocol") or {}
 
     @property
-    def evaluated(self) -> tuple[Row, ...]:
+    def evaluated(self) -> Sequence[Row]:
         """The requests, then what was evaluated but never handed to the agent."""
-        return (*self.rows, *self.unanswered)
+        return choose(self.rows, range(len(self.rows)), self.unanswered)
 
     def groups_of(self, trainings: Iterable[Validation]) -> list[Validated]:
         """Return some of the run's final trainings, grouped as ``validations``."""
@@ -261,7 +316,7 @@ def _leading(run: RunData, ranked: Sequence[Row]) -> Metric:
     named = recorded_metric(run.config)
     if named is not None:
         return named
-    recorded = {name for row in ranked for name in row.metrics}
+    recorded = {name for row in ranked[:FIRST_ROWS] for name in row.metrics}
     return leader_of(recorded | {name for v in run.validations for name in v.metrics})
 
 
@@ -280,8 +335,8 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
         "memo_hits": len(found.memo),
         "failures": {group.reason: len(group.rows) for group in found.failures},
         "failure_details": [group.to_json() for group in found.failures],
-        "child_seconds_paid": sum(row.seconds for row in found.paid),
-        "child_seconds_saved": sum(row.seconds for row in found.memo),
+        "child_seconds_paid": sum(column(found.paid, "seconds")),
+        "child_seconds_saved": sum(column(found.memo, "seconds")),
         "best": [
             {
                 "rank": rank,

@@ -7,6 +7,7 @@ from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
 from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
+from nas_gym.store.long_runs import column
 
 
 def print_summary(found: Findings, console: Console, top: int = 5) -> None:
@@ -43,7 +44,7 @@ def _print_cost(found: Findings, console: Console) -> None:
         f"{config['agent']['name']} in {config['space']['name']}",
         soft_wrap=True,
     )
-    paid, saved = (sum(row.seconds for row in rows) for rows in (found.paid, found.memo))
+    paid, saved = (sum(column(rows, "seconds")) for rows in (found.paid, found.memo))
     console.print(
         f"{len(found.paid)} evaluated in {paid:.0f} s of child time, "
         f"{len(found.memo)} from memo ({saved:.0f} s saved), "
@@ -54,7 +55,7 @@ def _print_cost(found: Findings, console: Console) -> None:
     if simulated.get("budget_seconds") is not None:
         machines = simulated["simulated_workers"]
         console.print(
-            f"{sum(row.seconds for row in found.rows):,.0f} seconds of training asked for, repeats "
+            f"{sum(column(found.rows, 'seconds')):,.0f} seconds of training asked for, repeats "
             f"counted again; the budget is {simulated['budget_seconds']:,g} simulated seconds on "
             f"{machines} machine{'s'[: machines != 1]}",
             soft_wrap=True,

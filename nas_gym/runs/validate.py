@@ -25,6 +25,7 @@ from nas_gym.runs.retrain import final_training, look_up, table_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
+from nas_gym.store.long_runs import column
 from nas_gym.training.named import AnyRecipe
 
 if TYPE_CHECKING:
@@ -147,7 +148,7 @@ def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
             f"run {run.name!r} has no architecture that was evaluated without a failure: there is "
             "nothing to validate"
         )
-    used = {row.seed for row in (*run.rows, *run.unanswered)}
+    used = {*column(run.rows, "seed"), *(row.seed for row in run.unanswered)}
     return [Planned(row, seed) for row in rows for seed in _new_seeds(run, row.key, used, repeats)]
 
 

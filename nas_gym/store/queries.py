@@ -6,9 +6,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.store.claims import CHUNK
+from nas_gym.store.long_runs import evaluations_of
 from nas_gym.store.rows import evaluation_row, read_validation, request_rows, row_of
-from nas_gym.store.run_data import Earlier, Row
+from nas_gym.store.run_data import Earlier, Ref, Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, RUNS, VALIDATIONS
 
 
@@ -20,25 +20,61 @@ def run_named(name: str) -> "sa.Select[Any]":
 def all_runs() -> "sa.Select[Any]":
     """Return the query for all runs with their counts, oldest first.
 
-    ``best_reward`` is that of a request; before the first one is answered, of an evaluation.
+    ``best_reward`` is that of a request; before the first one is answered, of an evaluation. Every
+    table is read once, and of evaluations little but their keys. (In a run that is finished, every
+    evaluation has answered a request.)
     """
-    count = sa.select(sa.func.count()).where(REQUESTS.c.run_id == RUNS.c.id)
-    paid = sa.select(sa.func.count()).where(EVALUATIONS.c.run_id == RUNS.c.id)
-    used = sa.select(sa.func.count(sa.distinct(REQUESTS.c.evaluation_serial))).where(
-        REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.evaluation_run == RUNS.c.id
+    fine = sa.case((REQUESTS.c.failure.is_(None), REQUESTS.c.reward))
+    asked = _per_run(REQUESTS, sa.func.count().label("requests"), sa.func.max(fine).label("best"))
+    paid = _per_run(EVALUATIONS, sa.func.count().label("paid"))
+    serial = sa.func.count(sa.distinct(REQUESTS.c.evaluation_serial)).label("used")
+    used = (
+        sa.select(REQUESTS.c.run_id, serial)
+        .join(RUNS, RUNS.c.id == REQUESTS.c.run_id)
+        .where(REQUESTS.c.evaluation_run == REQUESTS.c.run_id, RUNS.c.status != "finished")
+        .group_by(REQUESTS.c.run_id)
+        .subquery()
     )
-    best = sa.select(sa.func.max(REQUESTS.c.reward)).where(
-        REQUESTS.c.run_id == RUNS.c.id, REQUESTS.c.failure.is_(None)
+    before_any = (
+        sa.select(sa.func.max(EVALUATIONS.c.reward))
+        .where(EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None))
+        .scalar_subquery()
     )
-    before_any = sa.select(sa.func.max(EVALUATIONS.c.reward)).where(
-        EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None)
+    left = sa.func.coalesce(paid.c.paid, 0) - sa.func.coalesce(used.c.used, 0)
+    of = {"isouter": True}
+    return (
+        sa.select(
+            RUNS,
+            sa.func.coalesce(asked.c.requests, 0).label("requests"),
+            sa.case((RUNS.c.status == "finished", 0), else_=left).label("unanswered"),
+            sa.case((asked.c.best.is_(None), before_any), else_=asked.c.best).label("best_reward"),
+        )
+        .join(asked, asked.c.run_id == RUNS.c.id, **of)
+        .join(paid, paid.c.run_id == RUNS.c.id, **of)
+        .join(used, used.c.run_id == RUNS.c.id, **of)
+        .order_by(RUNS.c.id)
     )
-    return sa.select(
-        RUNS,
-        count.scalar_subquery().label("requests"),
-        (paid.scalar_subquery() - used.scalar_subquery()).label("unanswered"),
-        sa.func.coalesce(best.scalar_subquery(), before_any.scalar_subquery()).label("best_reward"),
-    ).order_by(RUNS.c.id)
+
+
+def _per_run(table: sa.Table, *figures: "sa.ColumnElement[Any]") -> Any:
+    return sa.select(table.c.run_id, *figures).group_by(table.c.run_id).subquery()
+
+
+def requests_of(connection: sa.Connection, run_id: int) -> int:
+    """Count the requests of a run."""
+    query = sa.select(sa.func.count()).where(REQUESTS.c.run_id == run_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def unanswered_of(connection: sa.Connection, run_id: int, number: int) -> list[tuple[Ref, Row]]:
+    """Read what a run has paid for and no request used yet; ``number`` is of the next request."""
+    used = sa.select(REQUESTS.c.evaluation_serial).where(
+        REQUESTS.c.run_id == run_id, REQUESTS.c.evaluation_run == run_id
+    )
+    paid = sa.select(EVALUATIONS.c.serial).where(EVALUATIONS.c.run_id == run_id)
+    left = {(run_id, serial) for serial in connection.execute(paid.except_(used)).scalars()}
+    found = evaluations_of(connection, left)
+    return [(ref, _unanswered(found[ref], number)) for ref in sorted(found)]
 
 
 def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
@@ -47,7 +83,7 @@ def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
     own = _all(connection, EVALUATIONS, EVALUATIONS.c.run_id == run_id, EVALUATIONS.c.serial)
     evaluations = {(row["run_id"], row["serial"]): evaluation_row(row) for row in own}
     refs = tuple((row["evaluation_run"], row["evaluation_serial"]) for row in requests)
-    evaluations |= _others(connection, set(refs) - evaluations.keys())
+    evaluations |= evaluations_of(connection, set(refs) - evaluations.keys())
     answered = set(refs)
     unanswered = tuple(
         ((run_id, row["serial"]), _unanswered(row, len(requests)))
@@ -60,21 +96,6 @@ def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
 
 def _unanswered(row: Mapping[str, Any], number: int) -> Row:
     return row_of(row, number, row["tokens"])
-
-
-def _others(
-    connection: sa.Connection, refs: set[tuple[int, int]]
-) -> dict[tuple[int, int], dict[str, Any]]:
-    """Read evaluations that other runs paid for."""
-    found = {}
-    for owner in sorted({run_id for run_id, _ in refs}):
-        serials = sorted(serial for run_id, serial in refs if run_id == owner)
-        for first in range(0, len(serials), CHUNK):
-            chosen = EVALUATIONS.c.serial.in_(serials[first : first + CHUNK])
-            where = sa.and_(EVALUATIONS.c.run_id == owner, chosen)
-            for row in _all(connection, EVALUATIONS, where, EVALUATIONS.c.serial):
-                found[owner, row["serial"]] = evaluation_row(row)
-    return found
 
 
 def validations_of(connection: sa.Connection, run_id: int) -> tuple[Validation, ...]:

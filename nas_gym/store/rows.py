@@ -32,16 +32,23 @@ def request_rows(
     Raises:
         StoreError: A row is missing or not what was written.
     """
-    rows = []
-    for number, request in enumerate(requests):
-        check(REQUESTS, request)
-        evaluation = evaluations.get((request["evaluation_run"], request["evaluation_serial"]))
-        if request["number"] != number or evaluation is None:
-            raise StoreError(_damaged("requests"))
-        tokens = tuple(json.loads(request["tokens"]))
-        asked = {name: request[name] for name in ("source", "reward", "failure")}
-        rows.append(row_of({**evaluation, **asked}, number, tokens))
-    return tuple(rows)
+    rows = tuple(request_row(request, evaluations) for request in requests)
+    if any(row.number != number for number, row in enumerate(rows)):
+        raise damaged_row("requests")
+    return rows
+
+
+def request_row(
+    request: Mapping[str, Any], evaluations: Mapping[tuple[int, int], dict[str, Any]]
+) -> Row:
+    """Return one request; raises StoreError as ``request_rows`` does."""
+    check(REQUESTS, request)
+    evaluation = evaluations.get((request["evaluation_run"], request["evaluation_serial"]))
+    if evaluation is None:
+        raise damaged_row("requests")
+    tokens = tuple(json.loads(request["tokens"]))
+    asked = {name: request[name] for name in ("source", "reward", "failure")}
+    return row_of({**evaluation, **asked}, request["number"], tokens)
 
 
 def row_of(
@@ -74,11 +81,12 @@ def check(table: sa.Table, row: Mapping[str, Any]) -> None:
     except (TypeError, ValueError):
         unchanged = False
     if not unchanged:
-        raise StoreError(_damaged(table.name))
+        raise damaged_row(table.name)
 
 
-def _damaged(table: str) -> str:
-    return (
+def damaged_row(table: str) -> StoreError:
+    """Return the error for a row that is missing, or not what was written."""
+    return StoreError(
         f"the results database is damaged: a row of its table {table!r} is not what was written; "
         "nothing was changed in it; restore a copy, or name another database with --store"
     )

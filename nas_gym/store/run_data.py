@@ -1,5 +1,6 @@
 """A run as it was recorded: its rows, its sessions, its validations, as plain data or a table."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +45,7 @@ class RunData:
     config: dict[str, Any]  # parts by name, seeds, budget: what `nas-gym resume` runs again
     env_spec: str | None  # JSON for gymnasium.envs.registration.EnvSpec.from_json
     sessions: tuple[dict[str, Any], ...]  # one per start: when, versions, git state, machine
-    rows: tuple[Row, ...]  # requests in the agent's order
+    rows: Sequence[Row]  # requests in the agent's order; those of a long run are read as needed
     unanswered: tuple[Row, ...] = ()  # evaluated when the run was cut, before the agent saw it
     validations: tuple[Validation, ...] = ()  # final trainings, with test figures
 

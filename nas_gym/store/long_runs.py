@@ -1,0 +1,269 @@
+"""The rows of a long run: read from the store, and checked, as they are asked for.
+
+A million rows are gigabytes as Python objects, and minutes of reading. What concerns all of them
+(rewards, failures, seconds) is read as compact columns, whose requests are checked as every row is.
+"""
+
+import weakref
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple, TypeVar, overload
+from zlib import crc32
+
+import sqlalchemy as sa
+
+from nas_gym.store.database import Database
+from nas_gym.store.rows import damaged_row, evaluation_row, request_row
+from nas_gym.store.run_data import Row
+from nas_gym.store.schema import EVALUATIONS, PROTOCOLS, REQUESTS
+
+LONG = 20_000  # requests; shorter runs are read at once
+BLOCK = 1_000  # rows that are read together
+PAGE = 20_000  # rows of a column that are read together
+CHUNK = 500  # keys in one query
+T = TypeVar("T")
+
+
+class _Requests(NamedTuple):
+    """What the requests of a run say, in order."""
+
+    reward: "array[float]"
+    failure: list[str | None]
+    source: list[str]
+
+
+class LazyRows(Sequence[Row]):
+    """The rows of one long run.
+
+    Args:
+        database: Has them; it connects again when it is read after it was closed.
+        run_id: The run.
+        count: Of its requests, by now; others may follow.
+    """
+
+    def __init__(self, database: Database, run_id: int, count: int) -> None:
+        self._database = database
+        self._run_id = run_id
+        self._count = count
+        self._block: tuple[int, list[Row]] = 0, []  # the last one read, and where it begins
+        weakref.finalize(self, database.close)
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return self._count
+
+    @overload
+    def __getitem__(self, position: int) -> Row: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Row]: ...
+    def __getitem__(self, position: int | slice) -> Row | Sequence[Row]:
+        """Read one row, or choose some."""
+        if isinstance(position, slice):
+            return ChosenRows(self, range(self._count)[position])
+        number = range(self._count)[position]
+        first, block = self._block
+        if not first <= number < first + len(block):
+            first = number - number % BLOCK
+            block = self._between(first, first + BLOCK)
+            self._block = first, block
+        return block[number - first]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Read block after block."""
+        for first in range(0, self._count, BLOCK):
+            yield from self._between(first, first + BLOCK)
+
+    def at(self, numbers: Sequence[int]) -> list[Row]:
+        """Read some rows, in this order."""
+        wanted = sorted(set(numbers))
+        rows: dict[int, Row] = {}
+        for first in range(0, len(wanted), CHUNK):
+            chosen = REQUESTS.c.number.in_(wanted[first : first + CHUNK])
+            rows |= {row.number: row for row in self._read(chosen)}
+        if len(rows) < len(wanted):
+            raise damaged_row("requests")
+        return [rows[number] for number in numbers]
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Return one value per row, by the name of a field with a number or a short text."""
+        if name in _Requests._fields:
+            values: Sequence[Any] = getattr(self._requests, name)
+            return values
+        if name == "seconds":
+            return self._seconds
+        return self._joined(EVALUATIONS.c[name])
+
+    def with_key(self, key: str) -> Sequence[Row]:
+        """Return the requests that asked for an architecture."""
+        of = sa.and_(
+            EVALUATIONS.c.protocol_id.in_(sa.select(PROTOCOLS.c.id)),  # for the index
+            EVALUATIONS.c.key == key,
+        )
+        query = (
+            sa.select(REQUESTS.c.number)
+            .select_from(REQUESTS.join(EVALUATIONS))
+            .where(REQUESTS.c.run_id == self._run_id, REQUESTS.c.number < self._count, of)
+            .order_by(REQUESTS.c.number)
+        )
+        return ChosenRows(self, self._database.read(lambda c: list(c.execute(query).scalars())))
+
+    @cached_property
+    def _seconds(self) -> "array[float]":
+        return array("d", self._joined(EVALUATIONS.c.seconds))
+
+    @cached_property
+    def _requests(self) -> _Requests:
+        """Read and check all requests."""
+        columns = _Requests(array("d"), [], [])
+        known: dict[Any, Any] = {}  # one object per text
+        query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run_id)
+
+        def work(connection: sa.Connection) -> None:
+            number = 0
+            for row in _plain(connection, query, self._count):
+                if row[1] != number or crc32(repr(list(row[:-1])).encode()) != row[-1]:
+                    raise damaged_row("requests")
+                _, _, _, _, _, source, reward, failure, _ = row
+                columns.reward.append(reward)
+                columns.failure.append(known.setdefault(failure, failure))
+                columns.source.append(known.setdefault(source, source))
+                number += 1
+            if number != self._count:
+                raise damaged_row("requests")
+
+        self._database.read(work)
+        return columns
+
+    def _joined(self, column: "sa.Column[Any]") -> list[Any]:
+        """Read a column of the evaluations behind all requests."""
+        query = (
+            sa.select(column)
+            .select_from(REQUESTS.join(EVALUATIONS))
+            .where(REQUESTS.c.run_id == self._run_id)
+        )
+        known: dict[Any, Any] = {}
+        read = self._database.read(
+            lambda c: [known.setdefault(value, value) for (value,) in _plain(c, query, self._count)]
+        )
+        if len(read) != self._count:
+            raise damaged_row("evaluations")
+        return read
+
+    def _between(self, first: int, end: int) -> list[Row]:
+        end = min(end, self._count)
+        rows = self._read(sa.and_(REQUESTS.c.number >= first, REQUESTS.c.number < end))
+        if [row.number for row in rows] != list(range(first, end)):
+            raise damaged_row("requests")
+        return rows
+
+    def _read(self, where: "sa.ColumnElement[bool]") -> list[Row]:
+        query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run_id, where)
+        query = query.order_by(REQUESTS.c.number)
+
+        def work(connection: sa.Connection) -> list[Row]:
+            requests = [row._asdict() for row in connection.execute(query)]
+            refs = {(row["evaluation_run"], row["evaluation_serial"]) for row in requests}
+            found = evaluations_of(connection, refs)
+            return [request_row(row, found) for row in requests]
+
+        return self._database.read(work)
+
+
+class ChosenRows(Sequence[Row]):
+    """Some rows of a long run, in any order.
+
+    Args:
+        rows: Of the run.
+        numbers: Those that are chosen; ``len(rows)`` and more are those of ``more``.
+        more: Rows that follow the run's own.
+    """
+
+    def __init__(self, rows: LazyRows, numbers: Sequence[int], more: Sequence[Row] = ()) -> None:
+        self.rows = rows
+        self.numbers = numbers
+        self.more = more
+
+    def __len__(self) -> int:
+        """Return how many they are."""
+        return len(self.numbers)
+
+    @overload
+    def __getitem__(self, position: int) -> Row: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Row]: ...
+    def __getitem__(self, position: int | slice) -> Row | Sequence[Row]:
+        """Read one row, or choose among them."""
+        if isinstance(position, slice):
+            return ChosenRows(self.rows, self.numbers[position], self.more)
+        return self._at([self.numbers[position]])[0]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Read block after block."""
+        for first in range(0, len(self.numbers), BLOCK):
+            yield from self._at(self.numbers[first : first + BLOCK])
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Return one value per row."""
+        whole = self.rows.column(name)
+        if self.more:
+            whole = [*whole, *(getattr(row, name) for row in self.more)]
+        return [whole[number] for number in self.numbers]
+
+    def _at(self, numbers: Sequence[int]) -> list[Row]:
+        count = len(self.rows)
+        own = iter(self.rows.at([number for number in numbers if number < count]))
+        return [next(own) if number < count else self.more[number - count] for number in numbers]
+
+
+def column(rows: Sequence[Row], name: str) -> Sequence[Any]:
+    """Return a field of each row, without making rows where a long run need not."""
+    if isinstance(rows, LazyRows | ChosenRows):
+        return rows.column(name)
+    return [getattr(row, name) for row in rows]
+
+
+def with_key(rows: Sequence[Row], key: str) -> Sequence[Row]:
+    """Return the requests of a run that asked for an architecture."""
+    if isinstance(rows, LazyRows):
+        return rows.with_key(key)
+    return [row for row in rows if row.key == key]
+
+
+def choose(rows: Sequence[Row], numbers: Iterable[int], more: Sequence[Row] = ()) -> Sequence[Row]:
+    """Return the rows at these positions, and then ``more``."""
+    if isinstance(rows, LazyRows):
+        own = len(rows)
+        return ChosenRows(rows, array("q", [*numbers, *range(own, own + len(more))]), more)
+    if isinstance(rows, ChosenRows) and not more:
+        chosen = array("q", [rows.numbers[number] for number in numbers])
+        return ChosenRows(rows.rows, chosen, rows.more)
+    return (*(rows[number] for number in numbers), *more)
+
+
+def evaluations_of(
+    connection: sa.Connection, refs: set[tuple[int, int]]
+) -> dict[tuple[int, int], dict[str, Any]]:
+    """Read evaluations by run and serial, and check them."""
+    found = {}
+    for owner in sorted({run_id for run_id, _ in refs}):
+        serials = sorted(serial for run_id, serial in refs if run_id == owner)
+        for first in range(0, len(serials), CHUNK):
+            chosen = EVALUATIONS.c.serial.in_(serials[first : first + CHUNK])
+            query = sa.select(EVALUATIONS).where(EVALUATIONS.c.run_id == owner, chosen)
+            for row in connection.execute(query):
+                found[owner, row.serial] = evaluation_row(row._asdict())
+    return found
+
+
+def _plain(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> Iterator[Any]:
+    """Yield the rows of the first ``count`` requests as the driver has them, page by page.
+
+    SQLAlchemy's own rows take as long again, and drivers of servers hold whole results.
+    """
+    for first in range(0, count, PAGE):
+        end = min(first + PAGE, count)
+        page = query.where(REQUESTS.c.number >= first, REQUESTS.c.number < end)
+        cursor: Any = connection.execute(page.order_by(REQUESTS.c.number)).cursor
+        yield from cursor.fetchall()
+        cursor.close()

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH, HEIGHT = 9.0, 5.0  # inches
+SHOWN = 20_000  # points that are drawn at most, or twice as many; every best one is
 MANY = 2000  # points that an SVG or PDF still draws one by one
 POINT, BEST, MEAN, FAILURE = "#9db7d5", "#12767f", "#d9822b", "#b3261e"
 Floats = NDArray[np.float64]
@@ -56,22 +57,30 @@ def _plot(axes: "Axes", requests: NDArray[np.int64], values: Floats) -> None:
     if good.any():
         at, reward = requests[good], values[good]
         size = 1.5 if many else 4.0
-        axes.plot(at, reward, "o", color=POINT, markersize=size, rasterized=many, label="reward")
+        some = slice(None, None, max(1, len(at) // SHOWN))  # more are one cloud, and take seconds
+        axes.plot(
+            at[some], reward[some], "o",
+            color=POINT, markersize=size, rasterized=many, label="reward",
+        )  # fmt: skip
         window = running_mean_window(len(reward))
         label = f"mean of the last {window}"
         if window > 1:
-            axes.plot(at, running_mean(reward, window), color=MEAN, linewidth=1.5, label=label)
+            axes.plot(
+                at[some], running_mean(reward, window)[some], color=MEAN, linewidth=1.5, label=label
+            )
         best = np.maximum.accumulate(reward)
         first = at[int(np.argmax(reward))]
         label = f"best so far: {best[-1]:.4g} at request {first}"
-        steps = np.append(at, requests[-1]), np.append(best, best[-1])
+        better = np.flatnonzero(np.diff(best, prepend=-np.inf) if len(best) > SHOWN else at)
+        steps = np.append(at[better], requests[-1]), np.append(best[better], best[-1])
         axes.step(*steps, where="post", color=BEST, linewidth=1.8, label=label)
         axes.plot(first, best[-1], "o", color=BEST, markersize=6)
     if not good.all():
         failed = requests[~good]
+        few = failed[:: max(1, len(failed) // SHOWN)]
         axes.plot(
-            failed,
-            np.full(len(failed), 0.015),
+            few,
+            np.full(len(few), 0.015),
             "x",
             color=FAILURE,
             markersize=4,

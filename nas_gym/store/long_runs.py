@@ -96,17 +96,23 @@ class LazyRows(Sequence[Row]):
 
     def with_key(self, key: str) -> Sequence[Row]:
         """Return the requests that asked for an architecture."""
-        of = sa.and_(
+        of = sa.select(EVALUATIONS.c.run_id, EVALUATIONS.c.serial).where(
             EVALUATIONS.c.protocol_id.in_(sa.select(PROTOCOLS.c.id)),  # for the index
             EVALUATIONS.c.key == key,
         )
-        query = (
-            sa.select(REQUESTS.c.number)
-            .select_from(REQUESTS.join(EVALUATIONS))
-            .where(REQUESTS.c.run_id == self._run_id, REQUESTS.c.number < self._count, of)
-            .order_by(REQUESTS.c.number)
-        )
-        return ChosenRows(self, self._database.read(lambda c: list(c.execute(query).scalars())))
+
+        def work(connection: sa.Connection) -> list[int]:
+            numbers: list[int] = []
+            for owner, serial in connection.execute(of).all():
+                asked = sa.select(REQUESTS.c.number).where(
+                    REQUESTS.c.run_id == self._run_id,
+                    REQUESTS.c.evaluation_serial == serial,
+                    REQUESTS.c.evaluation_run == owner,
+                )
+                numbers += connection.execute(asked).scalars()
+            return sorted(number for number in numbers if number < self._count)
+
+        return ChosenRows(self, self._database.read(work))
 
     @cached_property
     def _seconds(self) -> "array[float]":
@@ -120,16 +126,18 @@ class LazyRows(Sequence[Row]):
         query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run_id)
 
         def work(connection: sa.Connection) -> None:
-            number = 0
-            for row in _plain(connection, query, self._count):
-                if row[1] != number or crc32(repr(list(row[:-1])).encode()) != row[-1]:
+            for page in _pages(connection, query, self._count):
+                first = len(columns.reward)
+                sums = [crc32(repr(list(row[:-1])).encode()) for row in page]
+                numbers = [row[1] for row in page]
+                if sums != [row[-1] for row in page] or numbers != [
+                    *range(first, first + len(page))
+                ]:
                     raise damaged_row("requests")
-                _, _, _, _, _, source, reward, failure, _ = row
-                columns.reward.append(reward)
-                columns.failure.append(known.setdefault(failure, failure))
-                columns.source.append(known.setdefault(source, source))
-                number += 1
-            if number != self._count:
+                columns.source.extend(known.setdefault(row[5], row[5]) for row in page)
+                columns.reward.extend([row[6] for row in page])
+                columns.failure.extend([known.setdefault(row[7], row[7]) for row in page])
+            if len(columns.reward) != self._count:
                 raise damaged_row("requests")
 
         self._database.read(work)
@@ -144,7 +152,11 @@ class LazyRows(Sequence[Row]):
         )
         known: dict[Any, Any] = {}
         read = self._database.read(
-            lambda c: [known.setdefault(value, value) for (value,) in _plain(c, query, self._count)]
+            lambda c: [
+                known.setdefault(value, value)
+                for page in _pages(c, query, self._count)
+                for (value,) in page
+            ]
         )
         if len(read) != self._count:
             raise damaged_row("evaluations")
@@ -206,6 +218,8 @@ class ChosenRows(Sequence[Row]):
     def column(self, name: str) -> Sequence[Any]:
         """Return one value per row."""
         whole = self.rows.column(name)
+        if self.numbers == range(len(self.rows)):
+            return whole
         if self.more:
             whole = [*whole, *(getattr(row, name) for row in self.more)]
         return [whole[number] for number in self.numbers]
@@ -234,6 +248,8 @@ def choose(rows: Sequence[Row], numbers: Iterable[int], more: Sequence[Row] = ()
     """Return the rows at these positions, and then ``more``."""
     if isinstance(rows, LazyRows):
         own = len(rows)
+        if isinstance(numbers, range) and not more:
+            return ChosenRows(rows, numbers)
         return ChosenRows(rows, array("q", [*numbers, *range(own, own + len(more))]), more)
     if isinstance(rows, ChosenRows) and not more:
         chosen = array("q", [rows.numbers[number] for number in numbers])
@@ -256,8 +272,8 @@ def evaluations_of(
     return found
 
 
-def _plain(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> Iterator[Any]:
-    """Yield the rows of the first ``count`` requests as the driver has them, page by page.
+def _pages(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> Iterator[list[Any]]:
+    """Yield the rows of the first ``count`` requests as the driver has them, some at once.
 
     SQLAlchemy's own rows take as long again, and drivers of servers hold whole results.
     """
@@ -265,5 +281,5 @@ def _plain(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> It
         end = min(first + PAGE, count)
         page = query.where(REQUESTS.c.number >= first, REQUESTS.c.number < end)
         cursor: Any = connection.execute(page.order_by(REQUESTS.c.number)).cursor
-        yield from cursor.fetchall()
+        yield cursor.fetchall()
         cursor.close()

@@ -118,18 +118,17 @@ class ChildTraining(Configured, ABC):
     def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
         import torch
 
+        from nas_gym.networks.isolation import isolated
+        from nas_gym.training.loop import seeded
+
         start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = self.build(architecture.genotype)
-            result = self.train(network, seed)
-            metrics = self.metrics(network, result) if result.failure is None else {}
-        except Exception as error:  # whatever a child does wrong is its result
-            return failed(architecture, error, time.perf_counter() - start)
-        finally:
-            torch.set_num_threads(threads)
+        with isolated(self.threads, seed):
+            try:
+                with seeded(seed, torch.device("cpu")):
+                    network = self.build(architecture.genotype)
+                result = self.train(network, seed)
+                metrics = self.metrics(network, result) if result.failure is None else {}
+            except Exception as error:  # whatever a child does wrong is its result
+                return failed(architecture, error, time.perf_counter() - start)
         seconds = time.perf_counter() - start
         return Evaluation(architecture, metrics, seconds, "trained", result.failure)

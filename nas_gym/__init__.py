@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nas_gym.agent import Agent
     from nas_gym.envs.env import NASEnv
     from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_gym.errors import NASGymError
     from nas_gym.evaluators.evaluation import Evaluation, Evaluator
     from nas_gym.runs.resume import resume
     from nas_gym.runs.search import search
@@ -42,6 +43,7 @@ __all__ = [
     "Evaluation",
     "Evaluator",
     "NASEnv",
+    "NASGymError",
     "NASNetCell",
     "NASVectorEnv",
     "Pick",
@@ -62,6 +64,7 @@ __getattr__, __dir__ = exports(
         "Evaluation": "evaluators.evaluation",
         "Evaluator": "evaluators.evaluation",
         "NASEnv": "envs.env",
+        "NASGymError": "errors",
         "NASNetCell": "search_spaces.nasnet_cell",
         "NASVectorEnv": "envs.vector_env",
         "Pick": "search_spaces.grammar",

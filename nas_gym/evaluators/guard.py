@@ -5,13 +5,20 @@ a child's misfortune into a failed evaluation, and an evaluator's mistake into o
 """
 
 import math
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from numbers import Real
+from typing import Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import failed
-from nas_gym.evaluators.metrics import is_test_figure
+from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
+from nas_gym.options import check
+from nas_gym.search_spaces.architecture import Architecture
 
 
 class Guard:
@@ -23,7 +30,12 @@ class Guard:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        self._harmless: set[tuple[str, ...]] = set()  # names of metrics that may be seen
+        gives: Any = evaluator
+        while getattr(gives, "changes_nothing", False):  # workers
+            gives = gives.inner
+        self._leading = leading_metric(gives)
+        # By the names of metrics that may be seen: the least and the largest value of each.
+        self._ranges: dict[tuple[str, ...], list[tuple[float, float]]] = {}
 
     def evaluations(self, jobs: Mapping[int, Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield the position of each job with its evaluation, as they finish.
@@ -32,8 +44,8 @@ class Guard:
             jobs: What is asked, by any positions; those come back, each exactly once.
 
         Raises:
-            InvalidOption: What the evaluator gave is no ``Evaluation``, was not asked for, or
-                shows a figure of the test part.
+            InvalidOption: What the evaluator gave is no ``Evaluation``, was not asked for, has a
+                figure that is no number or out of its range, or shows one of the test part.
         """
         while jobs:
             # Answers are known by their tokens: what is asked twice (with two seeds) has to wait.
@@ -58,7 +70,7 @@ class Guard:
         architectures, seeds = zip(*jobs, strict=True)
         try:
             for evaluation in self.evaluator.evaluate(architectures, seeds):
-                if isinstance(evaluation, Evaluation):
+                if isinstance(getattr(evaluation, "architecture", None), Architecture):
                     answered.add(evaluation.architecture.tokens)
                 yield evaluation
             return
@@ -76,48 +88,119 @@ class Guard:
         self, evaluation: Evaluation, waiting: dict[tuple[int, ...], int]
     ) -> tuple[int, Evaluation]:
         """Return whose answer this is, no longer ``waiting``, and the evaluation to go on with."""
-        if not isinstance(evaluation, Evaluation):
-            raise InvalidOption(
-                f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
-            )
+        evaluation = _with_fields(evaluation)
         position = waiting.pop(evaluation.architecture.tokens, None)
         if position is None:
             raise InvalidOption(
                 f"the evaluator answered {evaluation.architecture.tokens} once more than it "
                 "was asked: an evaluator yields one Evaluation per architecture"
             )
-        names = tuple(evaluation.metrics)
-        if names not in self._harmless:
-            _refuse_test_figures(names)
-            self._harmless.add(names)
-        failure = evaluation.failure or _not_finite(evaluation.metrics)
+        metrics, failure = self._numbers(evaluation.metrics)
+        failure = evaluation.failure or failure
         if failure is not None:
             evaluation = replace(evaluation, metrics={}, failure=failure)
+        elif metrics is not evaluation.metrics:
+            evaluation = replace(evaluation, metrics=metrics)
         return position, evaluation
+
+    def _numbers(self, metrics: Mapping[str, Any]) -> tuple[Mapping[str, float], str | None]:
+        """Return the metrics as Python's numbers, and the failure if one is no finite number.
+
+        Raises:
+            InvalidOption: A metric that is no number, is out of its range, or of the test part.
+        """
+        names = tuple(metrics)
+        ranges = self._ranges.get(names)
+        if ranges is None:
+            _refuse_test_figures(names)
+            ranges = self._ranges[names] = [_range_of(name, self._leading) for name in names]
+        for value, (least, most) in zip(metrics.values(), ranges, strict=True):
+            if (type(value) is not float and type(value) is not int) or not least <= value <= most:
+                break
+        else:  # as almost always
+            return metrics, None
+        plain = {}
+        for (name, given), (least, most) in zip(metrics.items(), ranges, strict=True):
+            value = None if given is None else _number(name, given)
+            if value is None or not _is_finite(value):
+                return {}, f"error: the metric {name} is {given!r}"
+            if not least <= value <= most:
+                raise InvalidOption(f"{name} is {given!r}: give {_in_words(name, least, most)}")
+            plain[name] = value
+        return plain, None
+
+
+def _with_fields(evaluation: Any) -> Evaluation:
+    """Return the evaluation if its fields are of the right types, else raise InvalidOption."""
+    if not isinstance(evaluation, Evaluation):
+        raise InvalidOption(
+            f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
+        )
+    e: Any = evaluation
+    texts = all(each is None or type(each) is str for each in (e.failure, e.detail))
+    if (
+        type(e.seconds) is float and 0.0 <= e.seconds < math.inf
+        and type(e.architecture) is Architecture and isinstance(e.metrics, Mapping)
+        and type(e.source) is str and texts and e.failure != ""
+    ):  # fmt: skip
+        return evaluation
+    checked = {n: check(f"{n} of an Evaluation", getattr(e, n), kind) for n, kind in _FIELDS}
+    if e.failure == "":
+        raise InvalidOption("failure of an Evaluation is '': say why it failed, or give None")
+    return replace(evaluation, **checked)
+
+
+_FIELDS: tuple[tuple[str, Any], ...] = (
+    ("architecture", Architecture),
+    ("metrics", Mapping),
+    ("seconds", Annotated[float, Ge(0)]),
+    ("source", str),
+    ("failure", str | None),
+    ("detail", str | None),
+)
+
+
+def _range_of(name: str, leading: Metric) -> tuple[float, float]:
+    """Return the least and the largest value that a metric may have."""
+    known = {**METRICS, leading.name: leading}.get(name.removeprefix("final_"))
+    least, most = (None, None) if known is None else (known.least, known.most)
+    largest = sys.float_info.max
+    return -largest if least is None else least, largest if most is None else most
+
+
+def _in_words(name: str, least: float, most: float) -> str:
+    if (least, most) == (0, 1):
+        return "a fraction from 0 to 1 (percent divided by 100)"
+    if most == sys.float_info.max:
+        return f"a number of {least:g} or more"
+    return f"a number from {least:g} to {most:g}"
+
+
+def _number(name: str, given: Any) -> float:
+    """Return a number of Python, numpy or torch as Python's own."""
+    is_scalar = hasattr(given, "dtype") and getattr(given, "shape", None) == ()
+    value = given.item() if is_scalar else given
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise InvalidOption(f"{name} is {given!r}: an evaluator gives numbers as metrics")
+    if isinstance(value, int):
+        return value
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
+def _is_finite(value: float) -> bool:
+    return abs(value) <= sys.float_info.max  # whole numbers may be larger than any float
 
 
 def _refuse_test_figures(names: Sequence[str]) -> None:
     """Raise InvalidOption if a metric is named like a figure of the test part."""
     for name in names:
+        if not isinstance(name, str):
+            raise InvalidOption(f"the evaluator reports {name!r}: give a text as a metric's name")
         if is_test_figure(name):
             raise InvalidOption(
                 f"the evaluator reports {name!r}: no search may see a figure of the test part, "
                 "so leave it out of the metrics, or rename it if it is a validation figure"
             )
-
-
-def _not_finite(metrics: Mapping[str, float]) -> str | None:
-    """Return the failure if a metric is no finite number, else None."""
-    try:
-        if all(map(math.isfinite, metrics.values())):
-            return None
-    except TypeError:
-        pass
-    for name, value in metrics.items():
-        try:
-            finite = math.isfinite(value)
-        except TypeError:
-            finite = False
-        if not finite:
-            return f"error: the metric {name} is {value!r}"
-    return None

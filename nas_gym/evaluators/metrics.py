@@ -39,6 +39,8 @@ class Metric(Options):
         beside: Names of the metrics that are shown beside it if it leads.
         reward_in_table: Format of rewards in a table if it leads.
         reward_alone: Format of a reward in a text if it leads.
+        least: Its smallest value; None: any. Others are refused where an evaluator gives them.
+        most: Its largest value; None: any.
 
     Raises:
         InvalidOption: A value out of range, or a figure of the test part.
@@ -53,6 +55,8 @@ class Metric(Options):
     beside: tuple[str, ...] = ()
     reward_in_table: str = ".4f"
     reward_alone: str = ".4f"
+    least: float | None = None
+    most: float | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,7 +95,7 @@ class Metric(Options):
         return f"{value:.{self.digits}f}" if self.digits else f"{value:,.0f}"
 
 
-ACCURACY = Metric("accuracy", plural="accuracies")  # a fraction in [0, 1]
+ACCURACY = Metric("accuracy", plural="accuracies", least=0, most=1)
 PERPLEXITY = Metric(
     "perplexity",
     plural="perplexities",
@@ -102,10 +106,11 @@ PERPLEXITY = Metric(
     # Rewards are small: 80 / perplexity ** 2.
     reward_in_table=".6f",
     reward_alone=".6g",
+    least=1,
 )
-BITS_PER_CHARACTER = Metric("bits_per_character", better="lower", per="character")
-PARAMETERS = Metric("parameters", better="lower", digits=0)  # trainable
-MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0)
+BITS_PER_CHARACTER = Metric("bits_per_character", better="lower", per="character", least=0)
+PARAMETERS = Metric("parameters", better="lower", digits=0, least=0)  # trainable
+MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0, least=0)
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(

@@ -11,6 +11,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from nas_gym.networks.isolation import isolated
+
 LARGEST = 2**24  # elements of a tensor whose operation the CPU may be asked for
 
 _aten = torch.ops.aten
@@ -46,15 +48,14 @@ def count_multiply_adds(
     modes = {module: module.training for module in network.modules()}
     network.eval()
     try:
-        with torch.no_grad():
-            try:
-                with on_meta() as shapes:
-                    _run_shadow(network, input_shape, dtype)
-                return shapes.flops // 2
-            except Exception:  # torch knows better: it counts as well, or says what is wrong
-                with FlopCounterMode(display=False) as counter:
-                    _run_shadow(network, input_shape, dtype)
-                return int(counter.get_total_flops()) // 2
+        try:
+            with on_meta() as shapes, torch.no_grad():
+                _run_shadow(network, input_shape, dtype)
+            return shapes.flops // 2
+        except Exception:  # torch knows better: it counts as well, or says what is wrong
+            with isolated(1), torch.no_grad(), FlopCounterMode(display=False) as counter:
+                _run_shadow(network, input_shape, dtype)
+            return int(counter.get_total_flops()) // 2
     finally:
         for module, mode in modes.items():
             module.training = mode
@@ -90,13 +91,9 @@ def on_meta() -> Iterator["_Shapes"]:
     Torch's own meta device imports its compiler and sympy at the first operation (a second or two
     of every process that counts); inside this block they are seldom needed.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # nothing is worth waking another
-    try:
-        with torch.device("meta"), _Shapes() as shapes:
-            yield shapes
-    finally:
-        torch.set_num_threads(threads)
+    # One thread: nothing is worth waking another.
+    with isolated(1), torch.device("meta"), _Shapes() as shapes:
+        yield shapes
 
 
 class _Counting:

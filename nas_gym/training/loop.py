@@ -29,9 +29,14 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         seed: Of torch's global generators inside the block.
         device: What the network computes on.
     """
-    gpus = [torch.cuda.current_device()] if device.type == "cuda" else []
+    gpus = []
+    if device.type == "cuda":
+        gpus = [torch.cuda.current_device() if device.index is None else device.index]
     with torch.random.fork_rng(devices=gpus):
-        torch.manual_seed(seed)
+        # Not torch.manual_seed: it seeds all GPUs, and these are all that is restored.
+        torch.default_generator.manual_seed(seed)
+        for gpu in gpus:
+            torch.cuda.default_generators[gpu].manual_seed(seed)
         yield
 
 

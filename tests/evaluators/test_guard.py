@@ -2,12 +2,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation, Job
 from nas_gym.evaluators.guard import Guard
+from nas_gym.evaluators.metrics import Metric
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.testing import BitCount, BitString
 
@@ -53,7 +58,7 @@ def test_the_same_tokens_are_asked_in_turn() -> None:
 
 
 def test_silence_and_what_is_no_number_are_failures() -> None:
-    for value in (float("nan"), float("inf"), "0.5", None):
+    for value in (float("nan"), float("inf"), np.float32("nan"), 10**400, None):
         evaluator = Given(lambda asked, value=value: [Evaluation(asked[1], {"accuracy": value})])
         found = dict(Guard(evaluator).evaluations(jobs((0, 0, 0), (0, 0, 1))))
         assert found[11].failure == f"error: the metric accuracy is {value!r}"
@@ -122,3 +127,65 @@ def test_errors_that_concern_all_children_are_raised() -> None:
 
     with pytest.raises(InvalidOption, match="the data cannot be read"):
         list(Guard(Given(refuses)).evaluations(jobs((0, 0, 0), (0, 0, 1))))
+
+
+def checked(metrics: Any, leading: Any = "accuracy", **fields: Any) -> Evaluation:
+    """Return the guard's answer for one child with these metrics."""
+    evaluator = Given(lambda asked: [replace(Evaluation(asked[0], metrics), **fields)])
+    evaluator.leading_metric = leading  # type: ignore[attr-defined]
+    ((_, found),) = Guard(evaluator).evaluations(jobs((0, 0, 0)))
+    return found
+
+
+OUTSIDE = (
+    ("accuracy", 93.4, "a fraction from 0 to 1"),
+    ("accuracy", -0.1, "a fraction from 0 to 1"),
+    ("final_accuracy", np.float32(93.4), "a fraction from 0 to 1"),
+    ("perplexity", 0.5, "a number of 1 or more"),
+    ("final_perplexity", torch.tensor(0.5), "a number of 1 or more"),
+    ("bits_per_character", -1, "a number of 0 or more"),
+    ("parameters", -1, "a number of 0 or more"),
+    ("multiply_adds", np.int64(-1), "a number of 0 or more"),
+    ("share", 2.0, "a number from -1 to 1"),
+    ("final_share", 2, "a number from -1 to 1"),
+)
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), OUTSIDE)
+def test_a_figure_out_of_its_range_is_refused(name: str, value: Any, expected: str) -> None:
+    share = Metric("share", least=-1, most=1)
+    with pytest.raises(InvalidOption, match=rf"^{name} is .*: give {expected}"):
+        checked({"accuracy": 0.5, name: value}, share)
+
+
+@pytest.mark.parametrize("value", ["0.5", True, np.True_, [0.5], np.ones(1), 1j, object()])
+def test_what_is_no_number_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidOption, match="accuracy is .*: an evaluator gives numbers"):
+        checked({"accuracy": value})
+    with pytest.raises(InvalidOption, match="1: give a text as a metric's name"):
+        checked({1: 0.5})
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("architecture", "0,0,0"), ("metrics", [0.5]), ("source", None), ("detail", 3),
+        ("failure", ValueError("x")), ("failure", ""), ("failure", True), ("seconds", -1.0),
+        ("seconds", float("nan")), ("seconds", float("inf")), ("seconds", "1"), ("seconds", True),
+    ],
+)  # fmt: skip
+def test_fields_of_the_wrong_type_are_refused(field: str, value: Any) -> None:
+    with pytest.raises(InvalidOption, match=f"^{field} of an Evaluation is "):
+        checked({"accuracy": 0.5}, **{field: value})
+
+
+@given(st.floats(0, 1), st.sampled_from([float, np.float32, np.float64, np.asarray, torch.tensor]))
+def test_numbers_of_other_libraries_become_pythons(value: float, kind: Any) -> None:
+    given = {"accuracy": kind(value), "anything": kind(-7.5), "parameters": np.int64(3)}
+    found = checked(given, seconds=np.float32(2.5))
+    assert found.metrics == {
+        "accuracy": kind(value).item() if kind is not float else value,
+        "anything": -7.5,
+        "parameters": 3,
+    }
+    assert {type(each) for each in (*found.metrics.values(), found.seconds)} == {int, float}

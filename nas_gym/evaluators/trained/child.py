@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nas_gym.errors import InvalidOption, InvalidSpace
+from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import failed
@@ -79,6 +79,7 @@ class ChildTraining(Configured, ABC):
         """All that the metrics depend on, as JSON data: results of one protocol are comparable."""
         from nas_gym.training.loop import training_device
 
+        self.settle()
         return {
             "evaluator": self.name,
             "dataset": self.data.name,
@@ -87,6 +88,42 @@ class ChildTraining(Configured, ABC):
             "device": training_device().type,  # a GPU computes in another precision
             "threads": self.threads,
         }
+
+    def settle(self) -> None:
+        """Load the data; pickles and copies of this evaluator then find the same, or refuse.
+
+        Raises:
+            InvalidDataset: The data cannot be read, or is not what it was when the run began. That
+                is no fault of a child.
+        """
+        from nas_gym.networks.isolation import isolated
+
+        try:
+            with isolated(1):  # several threads hang after a fork
+                data = self.data
+        except NASGymError:
+            raise
+        except Exception as error:
+            raise InvalidDataset(
+                f"the data set {self._dataset_name} cannot be read ({type(error).__name__}: "
+                f"{error}): repair it, or give it more memory"
+            ) from error
+        begun_with = vars(self).setdefault("begun_with", data.fingerprint)
+        if data.fingerprint != begun_with:
+            raise InvalidDataset(
+                f"the data set {data.name!r} has changed since the run began (fingerprint "
+                f"{data.fingerprint[:12]}…, then {begun_with[:12]}…): bring the old data back and "
+                "go on with `nas-gym resume`, or start a new run"
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the options, and the fingerprint of the data if it is known."""
+        known = {n: value for n, value in vars(self).items() if n == "begun_with"}
+        return super().__getstate__() | known
+
+    @property
+    def _dataset_name(self) -> str:
+        return repr(self.dataset if isinstance(self.dataset, str) else self.dataset.name)
 
     @classmethod
     def recorded_task(
@@ -104,7 +141,7 @@ class ChildTraining(Configured, ABC):
         Raises:
             InvalidDataset: The data cannot be read; that is no fault of a child.
         """
-        _ = self.data
+        self.settle()
         for architecture, seed in zip(architectures, seeds, strict=True):
             yield self._evaluate(architecture, seed)
 
@@ -118,18 +155,17 @@ class ChildTraining(Configured, ABC):
     def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
         import torch
 
+        from nas_gym.networks.isolation import isolated
+        from nas_gym.training.loop import seeded
+
         start = time.perf_counter()
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with torch.random.fork_rng(devices=[]):
-                torch.manual_seed(seed)
-                network = self.build(architecture.genotype)
-            result = self.train(network, seed)
-            metrics = self.metrics(network, result) if result.failure is None else {}
-        except Exception as error:  # whatever a child does wrong is its result
-            return failed(architecture, error, time.perf_counter() - start)
-        finally:
-            torch.set_num_threads(threads)
+        with isolated(self.threads, seed):
+            try:
+                with seeded(seed, torch.device("cpu")):
+                    network = self.build(architecture.genotype)
+                result = self.train(network, seed)
+                metrics = self.metrics(network, result) if result.failure is None else {}
+            except Exception as error:  # whatever a child does wrong is its result
+                return failed(architecture, error, time.perf_counter() - start)
         seconds = time.perf_counter() - start
         return Evaluation(architecture, metrics, seconds, "trained", result.failure)

@@ -1,6 +1,5 @@
 """An evaluator that spreads children over any ``concurrent.futures.Executor``, or a cluster's."""
 
-import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator
 from nas_gym.evaluators.failures import failed
 from nas_gym.evaluators.workers.jobs import (
     SpreadEvaluator,
+    dump_evaluator,
     dump_outcome,
     evaluate_job,
     job_of,
@@ -63,7 +63,7 @@ class ExecutorEvaluator(SpreadEvaluator):
             NASGymError: For what concerns all children: the executor broke or was shut down, the
                 data cannot be read, its processes cannot load the evaluator.
         """
-        pickled = pickle.dumps(self.inner)
+        pickled = dump_evaluator(self.inner)
         asked: dict[Future[bytes], Architecture[Any]] = {}
         try:
             for architecture, seed in zip(architectures, seeds, strict=True):
@@ -86,6 +86,11 @@ class ExecutorEvaluator(SpreadEvaluator):
         except RuntimeError as error:  # what the standard library raises after shutdown()
             raise NASGymError(
                 f"the executor takes no jobs ({error}): give one that is not shut down"
+            ) from error
+        except Exception as error:  # no processes, no files: of no child
+            raise NASGymError(
+                f"the executor cannot take a job ({type(error).__name__}: {error}): give one that "
+                "can start its processes"
             ) from error
 
 

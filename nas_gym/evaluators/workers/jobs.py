@@ -16,8 +16,30 @@ from nas_gym.search_spaces.architecture import Architecture
 
 
 def job_of(architecture: Architecture[Any], seed: int) -> bytes:
-    """Return what is sent for a child."""
-    return pickle.dumps((architecture, seed))
+    """Return what is sent for a child.
+
+    Raises:
+        InvalidOption: The architecture cannot be sent.
+    """
+    try:
+        return pickle.dumps((architecture, seed))
+    except Exception as error:
+        raise _unreadable("architecture", error) from error
+
+
+def dump_evaluator(evaluator: Evaluator) -> bytes:
+    """Return what is sent to a process that is to use the evaluator.
+
+    Raises:
+        InvalidOption: It cannot be sent.
+    """
+    settle = getattr(evaluator, "settle", None)
+    if callable(settle):
+        settle()  # so that all processes find the same data, or say that it has changed
+    try:
+        return pickle.dumps(evaluator)
+    except Exception as error:
+        raise _unreadable("evaluator", error) from error
 
 
 def load_evaluator(pickled: bytes) -> Evaluator:

@@ -1,6 +1,5 @@
 """An evaluator that spreads children over worker processes, which may crash or hang."""
 
-import pickle
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -10,10 +9,10 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
-from nas_gym.evaluators.workers.jobs import SpreadEvaluator, job_of, read_outcome
+from nas_gym.evaluators.workers.jobs import SpreadEvaluator, dump_evaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -78,6 +77,14 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
                     yield _evaluation(outcome, architectures[position])
         except GeneratorExit:  # nobody wants the rest; the workers may be wanted again
             raise
+        except Exception as error:
+            self.close()
+            if isinstance(error, NASGymError):
+                raise
+            raise NASGymError(  # what a child raises comes back as an outcome
+                f"the worker processes failed, and no child of theirs ({type(error).__name__}: "
+                f"{error}): free memory and open files, then go on"
+            ) from error
         except BaseException:  # Ctrl-C among them
             self.close()
             raise
@@ -96,7 +103,7 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
     def _pool(self) -> WorkerPool:
         """Return the running pool, started if there is none."""
         if not self._pools:
-            pickled = pickle.dumps(self.inner)
+            pickled = dump_evaluator(self.inner)
             self._pools.append(WorkerPool(self.workers, pickled, self.memory_limit))
         return self._pools[0]
 

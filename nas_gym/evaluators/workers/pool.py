@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.workers.keeper import descendants, kill
-from nas_gym.evaluators.workers.starting import cannot_start, check_main_process, worker_context
+from nas_gym.evaluators.workers.starting import cannot_start, check_main_process, start_worker
 from nas_gym.evaluators.workers.worker import DONE, READY, STARTED, serve
 
 FAILED_STARTS = 5  # in a row, after which it is no accident
@@ -60,10 +60,10 @@ class WorkerPool:
     def __init__(self, workers: int, pickled: bytes, memory_limit: float | None = None) -> None:
         check_main_process()
         self._count = workers
-        self._context = worker_context()
         self._arguments = (pickled, memory_limit)
         self._workers: list[_Worker] = []
         self._failed_starts = 0
+        self._orphaned: set[int] = set()  # jobs whose worker was lost with the fork server
         self._running = False
         # Before multiprocessing joins the processes that it started, at exit.
         self._end = Finalize(self, _kill_all, (self._workers,), exitpriority=10)
@@ -92,6 +92,7 @@ class WorkerPool:
                 "close() the generator that gives them"
             )
         self._running = True
+        self._orphaned.clear()
         waiting = deque(range(len(jobs)))
         left = len(jobs)
         try:
@@ -124,7 +125,7 @@ class WorkerPool:
             self._start_one()
 
     def _start_one(self) -> None:
-        self._workers.append(_Worker(self._context, *self._arguments))
+        self._workers.append(start_worker(lambda context: _Worker(context, *self._arguments)))
 
     def _hand_out(self, waiting: deque[int], jobs: Sequence[bytes]) -> None:
         for worker in self._workers:
@@ -174,7 +175,10 @@ class WorkerPool:
             )
         if worker.job is None:
             return []
-        if not worker.started:  # it died before it had the job: no fault of the child
+        orphan = exit_status == LOST_TRACK and not worker.gone and worker.job not in self._orphaned
+        if orphan:  # once: a child may be what ends the server
+            self._orphaned.add(worker.job)
+        if orphan or not worker.started:  # no fault of the child
             waiting.appendleft(worker.job)
             return []
         seconds = time.monotonic() - worker.began
@@ -189,8 +193,13 @@ class _Worker:
         self.process = context.Process(  # type: ignore[attr-defined]
             target=serve, args=(theirs, pickled, memory_limit), name="nas-gym-worker", daemon=False
         )
-        self.process.start()
-        theirs.close()  # so that its end is seen here
+        try:
+            self.process.start()
+        except BaseException:
+            self.connection.close()
+            raise
+        finally:
+            theirs.close()  # so that its end is seen here
         self.handles = (self.connection, self.process.sentinel)
         self.ready = self.gone = False
         self.job: int | None = None  # position of the job that it has

@@ -2,12 +2,24 @@
 
 import multiprocessing
 import os
+import shutil
 import signal
 import sys
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
 from multiprocessing.context import BaseContext
+from multiprocessing.util import Finalize
+from typing import Any, TypeVar
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, NASGymError
 
+Started = TypeVar("Started")
+
+# Bytes of a folder's name, beyond which a socket in it has no name that the system takes (104 on
+# some): multiprocessing's own is "/listener-" and eight letters.
+LONGEST_FOLDER = 103 - len("/listener-12345678")
+_OTHER_PLACES = ("/tmp", "/var/tmp", "/dev/shm", os.path.expanduser("~"))  # for that folder
 NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main script again
 
 
@@ -41,9 +53,79 @@ def start_server() -> None:
         # Before it ignores Ctrl-C itself, which reaches all processes of a terminal.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            forkserver.ensure_running()
+            mend_server()
+            with suppress(OSError):  # the first worker will tell, or be started otherwise
+                forkserver.ensure_running()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def start_worker(start: Callable[[BaseContext], Started]) -> Started:
+    """Return what ``start`` starts; if it fails, try again with a new server, then without one.
+
+    Args:
+        start: Starts a worker process in a context.
+
+    Raises:
+        NASGymError: No process can be started; that is no child's fault.
+    """
+    context = worker_context()
+    if context.get_start_method() == "forkserver":
+        for _ in range(2):
+            mend_server()
+            with suppress(OSError, EOFError):  # its socket is gone, or it died meanwhile
+                return start(context)
+            _abandon_server()
+    try:
+        return start(multiprocessing.get_context("spawn"))
+    except (OSError, EOFError, RuntimeError, MemoryError) as error:
+        raise NASGymError(
+            f"no worker process can be started ({type(error).__name__}: {error}): free processes, "
+            "open files, memory or space in the temporary folder, or evaluate in this process "
+            "with workers=0"
+        ) from error
+
+
+def mend_server() -> None:
+    """See to it that the fork server has a folder for its socket, and is there or can be started.
+
+    The usual temporary folder may be gone (a cleaner came by), read-only, or have too long a name.
+    """
+    from multiprocessing import forkserver  # there is none on Windows
+
+    address = vars(forkserver)["_forkserver"]._forkserver_address
+    if address is not None and not os.path.exists(address):
+        _abandon_server()
+    config: dict[str, Any] = vars(multiprocessing.current_process())["_config"]
+    if config.get("tempdir") is not None and _fits(config["tempdir"]):
+        return
+    for place in (tempfile.gettempdir, *(lambda p=p: p for p in _OTHER_PLACES)):
+        with suppress(OSError):
+            if _fits(place(), len(b"/pymp-12345678")):
+                folder = config["tempdir"] = tempfile.mkdtemp(prefix="pymp-", dir=place())
+                Finalize(None, shutil.rmtree, (folder, True), exitpriority=-100)
+                return
+    config["tempdir"] = None
+
+
+def _fits(folder: str, more: int = 0) -> bool:
+    """Return whether a socket can be made in ``folder``, its name ``more`` bytes longer."""
+    length = len(os.fsencode(folder)) + more
+    return length <= LONGEST_FOLDER and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _abandon_server() -> None:
+    """Forget the fork server, so that another is started; it ends when its last worker does."""
+    from multiprocessing import forkserver
+
+    server = vars(forkserver)["_forkserver"]
+    with server._lock:
+        if server._forkserver_alive_fd is not None:
+            with suppress(OSError):
+                os.close(server._forkserver_alive_fd)
+        server._forkserver_alive_fd = None
+        server._forkserver_address = None
+        server._forkserver_pid = None
 
 
 def check_main_process() -> None:

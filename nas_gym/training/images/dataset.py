@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.networks.isolation import isolated
 
 VALIDATION_SHARE = 0.1  # Zoph et al. 2017, appendix A.1: 45,000 / 5,000 of CIFAR's 50,000
 Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation, test
@@ -48,7 +49,9 @@ class Dataset:
     def normalise(self, images: Tensor) -> Tensor:
         """Return float32 images; over the training part each channel has mean 0 and deviation 1."""
         mean, deviation = self.mean.to(images.device), self.deviation.to(images.device)
-        return images.to(torch.float32).sub_(mean).div_(deviation)
+        return (
+            images.to(torch.float32).sub(mean).div_(deviation)
+        )  # images of floats stay as they are
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
         """Return itself: nothing changes a data set, and its tensors may be large."""
@@ -136,6 +139,7 @@ def _hash_order(names: Sequence[str]) -> np.ndarray:
     return np.asarray(sorted(range(len(names)), key=digests.__getitem__), dtype=np.int64)
 
 
+@isolated(threads=1)  # several hang after a fork
 def _dataset(name: str, *parts: tuple[np.ndarray, np.ndarray]) -> Dataset:
     """Make the data set of three (images, labels) pairs: training, validation, test."""
     fingerprint = hashlib.sha256()

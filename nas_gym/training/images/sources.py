@@ -12,6 +12,7 @@ import numpy as np
 from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset, InvalidOption
+from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.plugins import load
 from nas_gym.training.images.dataset import (
@@ -29,6 +30,7 @@ DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package data
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
 
 
+@isolated(threads=1)
 def load_dataset(
     name_or_path: str | os.PathLike[str],
     *,

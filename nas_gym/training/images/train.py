@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.networks.isolation import isolated, ordinary
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
@@ -29,6 +30,7 @@ class TrainResult:
     failure: str | None = None  # "diverged", else None
 
 
+@isolated()
 def train(
     network: nn.Module,
     dataset: Dataset,
@@ -77,8 +79,8 @@ class ImageTraining(Training[float]):
         self.recipe = recipe
         self.device = device
         self.random = torch.Generator().manual_seed(seed)
-        self.images = dataset.train_images.to(device)
-        self.labels = dataset.train_labels.to(device)
+        self.images = ordinary(dataset.train_images).to(device)
+        self.labels = ordinary(dataset.train_labels).to(device)
         self.batch_size = min(recipe.batch_size, len(self.labels))
         self.steps = len(self.labels) // self.batch_size  # of an epoch
 
@@ -124,6 +126,7 @@ class ImageTraining(Training[float]):
         return _accuracy(self.network, self.dataset, images, labels, self.device)
 
 
+@isolated()
 def measure_test_accuracy(
     network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
 ) -> float | None:

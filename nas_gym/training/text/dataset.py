@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.plugins import load
 from nas_gym.training.places import text_at
@@ -114,6 +115,7 @@ def load_text(
     return text_of(raw, level=level, vocabulary=vocabulary)
 
 
+@isolated(threads=1)
 def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None) -> TextDataset:
     """Turn a text into indices of words or characters; see ``load_text`` for the arguments."""
     level = check("level", level, Level)

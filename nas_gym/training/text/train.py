@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nas_gym.networks.isolation import isolated, ordinary
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 from nas_gym.training.optimizers import SGD, Adam, ChildOptimizer
 from nas_gym.training.text.dataset import TextDataset, check_lengths
@@ -38,6 +39,7 @@ class LanguageResult:
     failure: str | None = None  # "diverged", else None
 
 
+@isolated()
 def train_language_model(
     network: nn.Module,
     text: TextDataset,
@@ -89,7 +91,8 @@ class TextTraining(Training[Figures]):
         self.recipe = recipe
         self.device = device
         self.batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
-        self.inputs, self.targets = (side.to(device) for side in streams(text.train, self.batch))
+        sides = streams(ordinary(text.train), self.batch)
+        self.inputs, self.targets = (side.to(device) for side in sides)
         self.steps = math.ceil(len(self.inputs) / recipe.bptt)  # of an epoch
 
     def losses(self, epoch: int) -> Iterator[float]:
@@ -180,6 +183,7 @@ def measure(
     return Figures(perplexity, bits * len(tokens) / characters, right / predicted)
 
 
+@isolated()
 def measure_test_perplexity(
     network: nn.Module, text: TextDataset, *, device: torch.device | str | None = None
 ) -> Figures | None:

@@ -64,6 +64,14 @@ class LanguageModelEvaluator(ChildTraining):
     recipe_class = LanguageRecipe
     task_kind = TEXT
     leading_metric = PERPLEXITY
+    gives = (
+        "perplexity",
+        "final_perplexity",
+        "bits_per_character",
+        "accuracy",
+        "parameters",
+        "multiply_adds",
+    )
 
     @classmethod
     def recorded_task(

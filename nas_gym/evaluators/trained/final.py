@@ -43,7 +43,8 @@ class _Final(ChildTraining):
 class FinalTraining(_Final, TrainingEvaluator):
     """A ``TrainingEvaluator`` with two more metrics, taken after the training.
 
-    ``test_accuracy`` and ``test_balanced_accuracy`` are missing if a logit of the test part is not finite.
+    ``test_accuracy`` and ``test_balanced_accuracy`` are missing if a logit of the test part is not
+    finite.
 
     Args:
         space: As all others, see ``TrainingEvaluator``.

@@ -29,8 +29,8 @@ class TrainingEvaluator(ChildTraining):
 
     Metrics: ``accuracy`` and ``balanced_accuracy`` (each the best of the last five epochs; the
     latter is the mean over the classes of the share that is right), ``final_accuracy``,
-    ``parameters``, ``multiply_adds``. The same architecture and seed give the same accuracy, bit for bit, on one
-    machine, whatever ran before and however many workers there are.
+    ``parameters``, ``multiply_adds``. The same architecture and seed give the same accuracy, bit
+    for bit, on one machine, whatever ran before and however many workers there are.
 
     Args:
         space: A space with ``build(genotype, task)``.

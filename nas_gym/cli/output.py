@@ -57,11 +57,10 @@ def status_of(found: Findings) -> int:
     """Return the exit status: 0 if a child was evaluated until budget or time ran out, else 1."""
     if any(row.failure is None for row in found.evaluated):
         return 0 if found.status in ("finished", "out of time") else 1
-    failed = "every child failed, for the reasons above"
-    late = found.status == "out of time"
-    nothing = (
-        "the time was over before a child was evaluated" if late else "the agent asked nothing"
-    )
-    reason = failed if found.evaluated else nothing
+    reason = "the agent asked nothing"
+    if found.evaluated:
+        reason = "every child failed, for the reasons above"
+    elif found.status == "out of time":
+        reason = "the time was over before a child was evaluated"
     print(f"nas-gym: {reason}", file=sys.stderr)
     return 1

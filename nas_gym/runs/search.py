@@ -103,7 +103,7 @@ def search(
         budget_seconds: Simulated seconds: those that the evaluations report (a table's training
             times), counted again for a repeat; the batch in which they run out is still evaluated.
         simulated_workers: Machines that train a batch side by side on the simulated clock.
-        time_limit: Wall-clock time of this call, > 0: seconds, or a text such as ``"90s"``,
+        time_limit: Wall-clock time from the agent's beginning, > 0: seconds, or a text such as ``"90s"``,
             ``"20m"`` or ``"1h30m"``. When it is over nothing more is begun and children in worker
             processes are cut; one that is trained in this process is waited for. The run's status
             is then ``"out of time"``; it can be gone on with, and trains what was cut anew.
@@ -116,7 +116,6 @@ def search(
         RunDiverged: The resumed run asks for other architectures than it did.
         StoreError: The store failed; what was recorded is kept.
     """
-    began = time.monotonic()
     numbers = checked_options(
         budget=budget,
         num_envs=num_envs,
@@ -180,8 +179,7 @@ def search(
     elif resume:
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
     records = TeeRecorder(record, watcher)
-    env.ledger.end_at(math.inf if seconds is None else began + seconds)
-    time_up = _run(env, made_agent, seed, record, records)
+    time_up = _run(env, made_agent, seed, record, records, seconds)
     failures = [a.evaluation.failure for a in records.answers]
     if failures and all(failures) and watcher is None:  # the command says so itself
         _log.warning("every child failed, the first one with: %s", failures[0])
@@ -196,12 +194,14 @@ def _run(
     seed: int,
     record: RunRecorder | None,
     records: TeeRecorder,
+    seconds: float | None,
 ) -> TimeUp | None:
     """Let the agent search, and return what ended it if that was the clock."""
     status: str | None = "failed"
     try:
         env.ledger.attach(records)
         records.started()
+        env.ledger.end_at(math.inf if seconds is None else time.monotonic() + seconds)
         env.reset(seed=seed)
         agent.search(env)
         status = "unfinished" if env.remaining else "finished"

@@ -25,6 +25,7 @@ from nas_gym.cli.shared import (
     count_of,
     finite,
     memory_for,
+    say_data,
     start_server_for,
     workers_for,
 )
@@ -137,6 +138,7 @@ class Search:
         workers = workers_for(parts["evaluator"], self.workers)
         limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
+        say_data(parts["evaluator"])
         from nas_gym.cli.output import present, say_time_up, status_of, watched
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress

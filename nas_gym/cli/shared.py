@@ -151,6 +151,16 @@ def workers_for(evaluator: object, given: int | None) -> int:
     return 1
 
 
+def say_data(evaluator: object) -> None:
+    """Say what was read, if the evaluator trains on data that says so."""
+    from nas_gym.evaluators.trained.child import ChildTraining
+
+    if isinstance(evaluator, ChildTraining):
+        summary = getattr(evaluator.data, "summary", None)
+        for line in () if summary is None else summary.lines():
+            print(line, file=sys.stderr)
+
+
 def say_one_process() -> None:
     """Say why there is one worker on many cores."""
     print("the evaluator is stateful: one worker process holds its state", file=sys.stderr)

@@ -80,6 +80,12 @@ def own_metric(evaluator: Any) -> Metric | None:
     return leading_metric(evaluator)
 
 
+def data_recorded(evaluator: Any) -> dict[str, Any] | None:
+    """Return what a report is to know of the evaluator's data, as JSON data; None without data."""
+    summary = getattr(evaluator, "data_summary", None)
+    return summary() if callable(summary) else None
+
+
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:
     """Return the leading metric that a configuration holds."""
     return Metric(**config["leading_metric"]) if "leading_metric" in config else None

@@ -22,6 +22,7 @@ from nas_gym.runs.config import (
     BUDGET,
     checked_run_name,
     configuration,
+    data_recorded,
     protocol_of,
     unwrapped,
 )
@@ -103,10 +104,11 @@ def search(
         budget_seconds: Simulated seconds: those that the evaluations report (a table's training
             times), counted again for a repeat; the batch in which they run out is still evaluated.
         simulated_workers: Machines that train a batch side by side on the simulated clock.
-        time_limit: Wall-clock time from the agent's beginning, > 0: seconds, or a text such as ``"90s"``,
-            ``"20m"`` or ``"1h30m"``. When it is over nothing more is begun and children in worker
-            processes are cut; one that is trained in this process is waited for. The run's status
-            is then ``"out of time"``; it can be gone on with, and trains what was cut anew.
+        time_limit: Wall-clock time from the agent's beginning, > 0: seconds, or a text such as
+            ``"90s"``, ``"20m"`` or ``"1h30m"``. When it is over nothing more is begun and children
+            in worker processes are cut; one that is trained in this process is waited for. The
+            run's status is then ``"out of time"``; it can be gone on with, and trains what was cut
+            anew.
 
     Returns:
         The result, with ``.best(k)``.
@@ -164,13 +166,14 @@ def search(
     if run is not None:
         told = unwrapped(made_evaluator)
         config = configuration(made_space, told, made_agent, made_reward, env)
+        data = data_recorded(told)
         limits = {"timeout": timeout, "memory_limit": memory_limit}
         one_process = {"one_process": True} if keeps_state(told) else {}
         limits |= {} if seconds is None else {"time_limit": seconds}
         record = start_run(
             store,
             checked_run_name(run),
-            config | {"seed": seed, "limits": limits},
+            config | {"seed": seed, "limits": limits} | ({} if data is None else {"data": data}),
             resume=resume,
             protocol=protocol_of(config, made_space, told),
             env_spec=env_spec_of(config) if config["restorable"] else None,

@@ -150,6 +150,16 @@ class LanguageModelEvaluator(ChildTraining):
             "multiply_adds": count_multiply_adds(network, (1,), torch.int64),
         }
 
+    def data_summary(self) -> dict[str, Any]:
+        """Return what a report is to know of the text, as JSON data."""
+        text = self.data
+        return {
+            "name": text.name,
+            "unit": f"{text.level}s",
+            "parts": {part: len(getattr(text, part)) for part in ("train", "validation", "test")},
+            "unigram_perplexity": text.unigram_perplexity(),
+        }
+
     def _details(self) -> dict[str, Any]:
         return {
             "level": self.data.level,

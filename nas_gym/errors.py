@@ -48,9 +48,7 @@ class TimeUp(BudgetExceeded):
 
     def __init__(self, cut: int = 0) -> None:
         self.cut = cut
-        children = (
-            "no child was" if cut == 0 else "1 child was" if cut == 1 else f"{cut} children were"
-        )
+        children = {0: "no child was", 1: "1 child was"}.get(cut, f"{cut} children were")
         super().__init__(f"the time of the search is over; {children} cut")
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:

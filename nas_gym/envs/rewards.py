@@ -5,8 +5,9 @@ environment gives those its ``failure_reward``. It may name the metrics that it 
 is refused before anything is evaluated if the evaluator says that it does not give them.
 """
 
+import math
 import numbers
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -132,8 +133,10 @@ def check_reward(reward: Reward, evaluator: Any) -> None:
         reward: Its ``needs``, if it has some, are names of metrics.
         evaluator: Its ``gives``, if it has some, are the names of all its metrics.
     """
-    gives = getattr(evaluator, "gives", None)
-    for name in getattr(reward, "needs", ()) if gives is not None else ():
+    gives: Collection[str] | None = getattr(evaluator, "gives", None)
+    if gives is None:
+        return
+    for name in getattr(reward, "needs", ()):
         if name not in gives:
             raise _not_given(name, gives)
 
@@ -143,12 +146,15 @@ def reward_as_float(given: Any) -> float:
     if type(given) is float:
         return given
     plain = given.item() if getattr(given, "shape", None) == () else given  # of numpy or torch
-    if isinstance(plain, numbers.Real) and not isinstance(plain, bool):
+    if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
+        raise InvalidOption(
+            f"the reward is {' '.join(repr(plain).split())[:80]}: give a reward that returns a "
+            "finite number for every child that did not fail"
+        )
+    try:
         return float(plain)
-    raise InvalidOption(
-        f"the reward is {' '.join(repr(plain).split())[:80]}: give a reward that returns a finite "
-        "number for every child that did not fail"
-    )
+    except OverflowError:  # a whole number that no float can hold
+        return math.copysign(math.inf, plain)
 
 
 def _not_given(name: str, given: Iterable[str]) -> InvalidOption:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nas_gym
@@ -48,11 +48,13 @@ def test_what_is_no_time_is_refused(given_: Any) -> None:
         nas_gym.search(SPACE, Landscape(SPACE), time_limit=given_)
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 10**7))
 def test_words_are_read_again(seconds: int) -> None:
     assert seconds_of("", duration_in_words(seconds)) == seconds
 
 
+@settings(max_examples=25, deadline=None)
 @given(st.text(alphabet="0123456789dhms. -", max_size=8))
 def test_any_text_is_read_or_refused(text: str) -> None:
     with suppress(InvalidOption):
@@ -87,7 +89,10 @@ def history(result: Any) -> list[Any]:
     return [(a.evaluation.architecture.tokens, a.reward) for a in result.answers]
 
 
-@pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", "reinforce"])
+REINFORCE = pytest.param("reinforce", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", REINFORCE])
 @pytest.mark.parametrize("slow", [3, 8])
 def test_a_run_whose_time_was_over_goes_on_as_if_it_had_not_been(
     agent: str, slow: int, tmp_path: Path
@@ -112,19 +117,17 @@ def test_a_run_whose_time_was_over_goes_on_as_if_it_had_not_been(
 
 def test_time_is_the_only_limit_if_no_other_is_given(tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
-    began = time.monotonic()
     result = nas_gym.search(
         SPACE, Landscape(SPACE), "random-search", time_limit=0.3, run="a", store=store
     )
-    assert time.monotonic() - began < 10
-    assert len(result.answers) > 150
+    assert result.time_up is not None
     run = load_run("a", store)
     assert (run.config["budget"], run.config["limits"]["time_limit"]) == (None, 0.3)
     with pytest.raises(InvalidOption, match="no budget beside its time"):
         nas_gym.resume("a", store, time_limit=float("inf"))
     again = nas_gym.resume("a", store)  # the run's own limit
     assert again.time_up is not None
-    assert len(again.answers) > len(result.answers)
+    assert history(again)[: len(result.answers)] == history(result)
     more = len(again.answers) + 1
     assert len(nas_gym.resume("a", store, budget=more).answers) == more
 

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
+from nas_gym.runs.config import name_with_preset
 from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
 
 
@@ -56,7 +57,8 @@ def _print_cost(found: Findings, console: Console) -> None:
     of = "" if config["budget"] is None else f" of {config['budget']}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{config['agent']['name']} in {config['space']['name']}{cut if found.unanswered else ''}",
+        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}"
+        f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )
     paid, saved = (sum(row.seconds for row in rows) for rows in (found.paid, found.memo))

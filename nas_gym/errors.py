@@ -40,6 +40,22 @@ class BudgetExceeded(NASGymError, RuntimeError):
     """An evaluation was asked for when the budget was spent."""
 
 
+class TimeUp(BudgetExceeded):
+    """The wall-clock time of a search is over; what was evaluated is kept, and can be gone on with.
+
+    ``cut`` is the number of children that were in flight and have no result.
+    """
+
+    def __init__(self, cut: int = 0) -> None:
+        self.cut = cut
+        children = {0: "no child was", 1: "1 child was"}.get(cut, f"{cut} children were")
+        super().__init__(f"the time of the search is over; {children} cut")
+
+    def __reduce__(self) -> tuple[type, tuple[object, ...]]:
+        """Rebuild with the number; the default passes the message on."""
+        return type(self), (self.cut,)
+
+
 class RunDiverged(NASGymError, RuntimeError):
     """A resumed run asks for other architectures than it did before it was cut.
 

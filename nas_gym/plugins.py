@@ -33,6 +33,7 @@ PLUGINS: dict[str, dict[str, str]] = {
     "reward": {
         "accuracy": "nas_gym.envs.rewards:Accuracy",
         "accuracy-cubed": "nas_gym.envs.rewards:AccuracyCubed",
+        "balanced-accuracy": "nas_gym.envs.rewards:BalancedAccuracy",
         "accuracy-under-target": "nas_gym.envs.rewards:AccuracyUnderTarget",
         "inverse-perplexity": "nas_gym.envs.rewards:InversePerplexity",
         "inverse-perplexity-squared": "nas_gym.envs.rewards:InversePerplexitySquared",

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 
 from nas_gym.cli.shared import print_json
-from nas_gym.errors import Interrupted
+from nas_gym.errors import Interrupted, TimeUp
 from nas_gym.runs.export import write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
@@ -48,11 +48,20 @@ def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
             ) from None
 
 
+def say_time_up(time_up: TimeUp | None, run: str, store: str) -> None:
+    """Say that the time is over, and how to go on."""
+    if time_up is not None:
+        print(f"{time_up}; go on with `{resume_command(run, store)}`", file=sys.stderr)
+
+
 def status_of(found: Findings) -> int:
-    """Return the exit status: 0 if the budget was spent and a child was evaluated, else 1."""
+    """Return the exit status: 0 if a child was evaluated until budget or time ran out, else 1."""
     if any(failure is None for failure in column(found.rows, "failure")):
-        return 0 if found.status == "finished" else 1
-    failed = "every child failed, for the reasons above"
-    reason = failed if found.rows else "the agent asked nothing"
+        return 0 if found.status in ("finished", "out of time") else 1
+    reason = "the agent asked nothing"
+    if found.rows:
+        reason = "every child failed, for the reasons above"
+    elif found.status == "out of time":
+        reason = "the time was over before a child was evaluated"
     print(f"nas-gym: {reason}", file=sys.stderr)
     return 1

@@ -7,6 +7,7 @@ from nas_gym.cli.shared import (
     AsJson,
     OptionalCount,
     OptionalNumber,
+    OptionalTime,
     RunName,
     StorePlace,
     Top,
@@ -15,7 +16,9 @@ from nas_gym.cli.shared import (
     budget_in_words,
     cores,
     count_of,
+    say_one_process,
 )
+from nas_gym.options.durations import seconds_of
 from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ class Resume:
     store: StorePlace = str(DEFAULT_STORE)
     budget: OptionalCount = None
     """A larger budget than the run was begun with."""
+    time: OptionalTime = None
+    """Wall-clock time after which it ends again, e.g. 20m; the run's own by default, unless
+    --budget is given; inf for no limit."""
     workers: Workers = None
     timeout: OptionalNumber = None
     """Seconds that a child may take; the run's own limit by default, inf for none."""
@@ -40,8 +46,8 @@ class Resume:
 
     def __call__(self) -> int:
         """Finish the run; return 0 when its budget was spent, 1 if no child could be evaluated."""
-        workers = cores() if self.workers is None else self.workers
-        at_least_one(workers=workers, top=self.top)
+        at_least_one(budget=self.budget, workers=self.workers, top=self.top)
+        time_limit = seconds_of("--time", self.time)
         check_there(self.store)
         from nas_gym.cli.output import present, status_of
         from nas_gym.runs.findings import Findings
@@ -49,30 +55,42 @@ class Resume:
 
         data = load_run(self.run, self.store)
         if data.status != "finished" or self.budget not in (None, len(data.rows)):
-            self._go_on(data, workers)
+            self._go_on(data, time_limit)
             data = load_run(self.run, self.store)
         found = Findings.of(data)
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
-    def _go_on(self, data: "RunData", workers: int) -> None:
-        from nas_gym.cli.output import watched
+    def _workers(self, data: "RunData") -> int:
+        """Return the number of workers: as given, or a core each; one for a stateful evaluator."""
+        if self.workers is not None:
+            return self.workers
+        if data.sessions and data.sessions[-1].get("one_process"):
+            say_one_process()
+            return 1
+        return cores()
+
+    def _go_on(self, data: "RunData", time_limit: float | None) -> None:
+        from nas_gym.cli.output import say_time_up, watched
         from nas_gym.runs.config import recorded_metric
         from nas_gym.runs.progress import SearchProgress
-        from nas_gym.runs.resume import resume
+        from nas_gym.runs.resume import resume, session_seconds
 
+        workers = self._workers(data)
+        seconds_of_session = session_seconds(data.config, self.budget, time_limit)
         budget = data.config["budget"] if self.budget is None else self.budget
         seconds = data.config.get("simulated", {}).get("budget_seconds")
         progress = SearchProgress(
             budget,
             f"run {self.run} goes on after {len(data.rows) + len(data.unanswered)} evaluations of "
-            f"{budget_in_words(budget, seconds)}, "
+            f"{budget_in_words(budget, seconds, seconds_of_session)}, "
             f"{count_of(workers, 'worker')}; "
             f"recorded in {shown_store(self.store)}",
             leading=recorded_metric(data.config),
+            time_limit=seconds_of_session,
         )
         with watched(progress, self.run, self.store):
-            resume(
+            result = resume(
                 self.run,
                 self.store,
                 budget=self.budget,
@@ -80,4 +98,6 @@ class Resume:
                 timeout=self.timeout,
                 memory_limit=self.memory_limit,
                 watcher=progress,
+                time_limit=time_limit,
             )
+        say_time_up(result.time_up, self.run, self.store)

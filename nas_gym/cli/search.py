@@ -13,6 +13,7 @@ from nas_gym.cli.shared import (
     OptionalCount,
     OptionalNumber,
     OptionalText,
+    OptionalTime,
     StorePlace,
     Top,
     Words,
@@ -24,9 +25,12 @@ from nas_gym.cli.shared import (
     count_of,
     finite,
     memory_for,
+    say_data,
     start_server_for,
+    workers_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.options.durations import seconds_of
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
@@ -69,7 +73,10 @@ class Search:
     reward: OptionalText = None
     """Reward that the agent maximises (`nas-gym list`); by default what is usual for the space."""
     budget: OptionalCount = None
-    """Evaluations, repeats included; 150 by default, no limit with --budget-seconds."""
+    """Evaluations, repeats included; 150 by default, no limit with --budget-seconds or --time."""
+    time: OptionalTime = None
+    """Wall-clock time after which the search ends, e.g. 90s, 20m, 1h30m; children in flight are
+    cut. `nas-gym resume` goes on with the run."""
     budget_seconds: OptionalNumber = None
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
     simulated_workers: int = 1
@@ -102,7 +109,9 @@ class Search:
     def __call__(self) -> int:
         """Run the search; return 0 when the budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
-        budget = BUDGET if self.budget is None and self.budget_seconds is None else self.budget
+        time_limit = finite(seconds_of("--time", self.time))
+        endless = self.budget_seconds is None and time_limit is None
+        budget = BUDGET if self.budget is None and endless else self.budget
         at_least_one(budget=budget, workers=workers, top=self.top)
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
@@ -121,12 +130,16 @@ class Search:
             "failure_reward": self.failure_reward,
             "budget_seconds": self.budget_seconds,
             "simulated_workers": self.simulated_workers,
+            "time_limit": time_limit,
         }
         checked_options(**limits)
         # What cannot be made is refused here, before anything heavy is imported.
         parts = self._parts()
+        workers = workers_for(parts["evaluator"], self.workers)
+        limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
-        from nas_gym.cli.output import present, status_of, watched
+        say_data(parts["evaluator"])
+        from nas_gym.cli.output import present, say_time_up, status_of, watched
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.search import search
@@ -135,12 +148,13 @@ class Search:
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
-            f"{budget_in_words(budget, self.budget_seconds)}, "
+            f"{budget_in_words(budget, self.budget_seconds, time_limit)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
             leading=own_metric(parts["evaluator"]),
+            time_limit=time_limit,
         )
         with watched(progress, run, self.store):
-            search(
+            result = search(
                 **parts,
                 run=run,
                 resume=self.resume,
@@ -148,6 +162,7 @@ class Search:
                 watcher=progress,
                 **limits,
             )
+        say_time_up(result.time_up, run, self.store)
         found = Findings.of(load_run(run, self.store))
         present(found, self.store, None, self.top, self.json)
         return status_of(found)

@@ -11,6 +11,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options.durations import duration_in_words
 from nas_gym.store.location import folder_beside
 
 
@@ -36,12 +37,14 @@ def _leaves_out(kind: type, metavar: str, words: str) -> tuple[Any, Any]:
 _TEXT, _HINT = _leaves_out(str, "TEXT", "a word")
 _COUNT, _ = _leaves_out(int, "INT", "a whole number")
 _NUMBER, _ = _leaves_out(float, "FLOAT", "a number")
+_TIME, _ = _leaves_out(str, "TIME", "a time")
 _PATH, _ = _leaves_out(Path, "PATH", "a path")
 # typing's Optional: tyro checks a default of ``int | None``, as one of ``tuple[str, ...]`` below,
 # with typeguard, whose import takes as long as all the rest of a command's help.
 OptionalText = Annotated[Optional[str], _TEXT, _HINT]  # noqa: UP045
 OptionalCount = Annotated[Optional[int], _COUNT, _HINT]  # noqa: UP045
 OptionalNumber = Annotated[Optional[float], _NUMBER, _HINT]  # noqa: UP045
+OptionalTime = Annotated[Optional[str], _TIME, _HINT]  # noqa: UP045
 OptionalPath = Annotated[Optional[Path], _PATH, _HINT]  # noqa: UP045
 if TYPE_CHECKING:
     Words = tuple[str, ...]
@@ -84,9 +87,9 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def finite(limit: float) -> float | None:
+def finite(limit: float | None) -> float | None:
     """Return a limit as ``nas_gym.search`` takes it: None for infinity."""
-    return None if math.isinf(limit) and limit > 0 else limit
+    return None if limit == math.inf else limit
 
 
 def memory_for(given: float | None, workers: int) -> float | None:
@@ -128,12 +131,39 @@ def check_folder(store: str | Path, run: str) -> None:
         )
 
 
-def budget_in_words(budget: int | None, seconds: float | None) -> str:
-    """Return ``150 evaluations``, ``20,000 simulated seconds``, or both."""
-    evaluations = [] if budget is None else [f"{budget} evaluations"]
-    return " or ".join(
-        evaluations + ([] if seconds is None else [f"{seconds:,g} simulated seconds"])
-    )
+def budget_in_words(
+    budget: int | None, seconds: float | None, time_limit: float | None = None
+) -> str:
+    """Return ``150 evaluations``, ``20,000 simulated seconds``, ``20m``, or several of them."""
+    limits = [] if budget is None else [f"{budget} evaluations"]
+    limits += [] if seconds is None else [f"{seconds:,g} simulated seconds"]
+    limits += [] if time_limit is None else [duration_in_words(time_limit)]
+    return " or ".join(limits)
+
+
+def workers_for(evaluator: object, given: int | None) -> int:
+    """Return the number of workers: as given, or by default a core each; one if it keeps state."""
+    from nas_gym.evaluators.evaluation import keeps_state
+
+    if given is not None or getattr(evaluator, "instant", False) or not keeps_state(evaluator):
+        return cores() if given is None else given
+    say_one_process()
+    return 1
+
+
+def say_data(evaluator: object) -> None:
+    """Say what was read, if the evaluator trains on data that says so."""
+    from nas_gym.evaluators.trained.child import ChildTraining
+
+    if isinstance(evaluator, ChildTraining):
+        summary = getattr(evaluator.data, "summary", None)
+        for line in () if summary is None else summary.lines():
+            print(line, file=sys.stderr)
+
+
+def say_one_process() -> None:
+    """Say why there is one worker on many cores."""
+    print("the evaluator is stateful: one worker process holds its state", file=sys.stderr)
 
 
 def count_of(number: int, what: str) -> str:

@@ -102,7 +102,9 @@ class Validate:
         found = Findings.of(run)
         groups = found.groups_of(validations)
         if self.json:
-            print_json({"run": run.name, "validations": [group.to_json() for group in groups]})
+            sure = {} if found.certainty is None else {"certainty": found.certainty.to_json()}
+            shown = [group.to_json() for group in groups]
+            print_json({"run": run.name, "validations": shown, **sure})
         else:
             print_validations(found, groups, Console(soft_wrap=False))
 

@@ -5,6 +5,7 @@ A resumed run is the same search again, whose first requests are answered from i
 
 import hashlib
 import math
+import time
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,8 +15,8 @@ from annotated_types import Ge, Gt
 
 from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.recorder import Answer, Claim, Known, Recorder
-from nas_gym.envs.rewards import Reward
-from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged
+from nas_gym.envs.rewards import Reward, check_reward, reward_as_float
+from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged, TimeUp
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.guard import Guard
 from nas_gym.options import check_all
@@ -59,7 +60,8 @@ class Ledger:
         options: See ``LedgerOptions``.
 
     Raises:
-        InvalidOption: An option out of range.
+        InvalidOption: An option out of range, or a reward that needs a metric that the evaluator
+            does not give.
         UnknownName: No such option.
     """
 
@@ -67,6 +69,7 @@ class Ledger:
         self, evaluator: Evaluator, reward: Reward, **options: Unpack[LedgerOptions]
     ) -> None:
         given = check_all(LedgerOptions, options)
+        check_reward(reward, evaluator)
         self.evaluator = evaluator
         self.reward = reward
         self.budget: int | None = given.get("budget")
@@ -76,6 +79,7 @@ class Ledger:
         self.failure_reward = float(given.get("failure_reward", 0.0))
         self.requests = 0
         self._timeless = 0  # requests since the clock last moved
+        self._end = math.inf  # of time.monotonic(), after which nothing is begun
         self._guard = Guard(evaluator)
         self._memo: dict[str, Known] = {}  # by canonical key
         self._trainings: dict[str, int] = {}  # key -> how often it was needed anew
@@ -85,6 +89,17 @@ class Ledger:
         """Write to ``record`` from now on, after answering again what it has already."""
         self.record = Recorder() if record is None else record
         self._history = deque(self.record.history())
+
+    def end_at(self, moment: float) -> None:
+        """Begin nothing after ``moment`` of ``time.monotonic()``: a request raises ``TimeUp`` then.
+
+        Children in flight are cut if the evaluator can do that (it has ``end_at`` as well); one
+        that is trained in this process is waited for. What agents see before does not depend on
+        the time, so a run that goes on asks for the same again.
+        """
+        self._end = moment
+        if hasattr(self.evaluator, "end_at"):
+            self.evaluator.end_at(moment)
 
     @property
     def remaining(self) -> float:
@@ -98,8 +113,10 @@ class Ledger:
 
         Raises:
             BudgetExceeded: More architectures than ``remaining``; none of them is evaluated.
+            TimeUp: The time is over, maybe in the middle of the batch; see ``end_at``.
             RunDiverged: The record answers another architecture than is asked for here.
         """
+        self._check_time()
         if len(architectures) > self.remaining:
             raise BudgetExceeded(self._exceeded(len(architectures)))
         replayed = self._replay(architectures)
@@ -188,7 +205,8 @@ class Ledger:
         self._train(jobs, ours, answers)
         # Only now: whoever waits holds nothing that others could be waiting for.
         for position in theirs:
-            found = self.record.wait(jobs[position])
+            found = self.record.wait(jobs[position], until=self._end)
+            self._check_time()
             if isinstance(found, Evaluation):
                 answers[position] = self._rewarded(found)
             else:
@@ -199,6 +217,7 @@ class Ledger:
         self, jobs: Sequence[Job], positions: Sequence[int], answers: dict[int, Answer]
     ) -> None:
         """Ask the evaluator; its answers arrive in any order, and are recorded as they do."""
+        left = len(positions)
         for position, evaluation in self._guard.evaluations({p: jobs[p] for p in positions}):
             reward = self.failure_reward
             try:
@@ -206,12 +225,19 @@ class Ledger:
                 reward = answers[position].reward
             finally:  # even if the reward raises: the child was paid for
                 self.record.evaluated(Answer(evaluation, reward), jobs[position].seed)
+            left -= 1
+            if left and not hasattr(self.evaluator, "end_at"):  # which says how many were cut
+                self._check_time()
+
+    def _check_time(self) -> None:
+        if self._end < math.inf and time.monotonic() >= self._end:
+            raise TimeUp
 
     def _rewarded(self, evaluation: Evaluation) -> Answer:
         """Return the evaluation with its reward; a failure to the agent if that is not finite."""
         if evaluation.failure is not None:
             return Answer(evaluation, self.failure_reward)
-        reward = float(self.reward(evaluation))
+        reward = reward_as_float(self.reward(evaluation))
         if not math.isfinite(reward):
             failed = replace(evaluation, failure=f"error: the reward is {reward}")
             return Answer(failed, self.failure_reward)

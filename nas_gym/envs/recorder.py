@@ -1,6 +1,7 @@
 """The contract of a recorder: it writes a run down, and says what was answered before."""
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
@@ -42,8 +43,11 @@ class Recorder:
         """Return, for each job, its evaluation if anybody has trained it, else who trains it."""
         return [Claim.OURS] * len(jobs)
 
-    def wait(self, job: Job) -> Evaluation | Claim:
-        """Return the evaluation of a job that was ``THEIRS``, or ``OURS`` if they gave up."""
+    def wait(self, job: Job, until: float = math.inf) -> Evaluation | Claim:
+        """Return the evaluation of a job that was ``THEIRS``, or ``OURS`` if they gave up.
+
+        ``THEIRS`` again if it is still not there at ``until``, of ``time.monotonic()``.
+        """
         raise NotImplementedError(
             "a recorder whose `claim` never says THEIRS is never asked to wait"
         )
@@ -98,9 +102,9 @@ class TeeRecorder(Recorder):
         """Ask the recorder."""
         return self.record.claim(jobs)
 
-    def wait(self, job: Job) -> Evaluation | Claim:
+    def wait(self, job: Job, until: float = math.inf) -> Evaluation | Claim:
         """Ask the recorder."""
-        return self.record.wait(job)
+        return self.record.wait(job, until)
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
         """Keep the answers, and tell the watcher."""

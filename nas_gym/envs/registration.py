@@ -1,8 +1,10 @@
 """The entry points of ``gym.make`` and ``gym.make_vec``, and environments' specifications."""
 
 import inspect
+import logging
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from multiprocessing import current_process
 from typing import Any
 
 import gymnasium
@@ -12,8 +14,11 @@ from nas_gym.envs.ids import ENTRY_POINT, VECTOR_ENTRY_POINT
 from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import unknown_name
+from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.registry import Part, make, options_of, usual, usual_reward
+
+_log = logging.getLogger("nas_gym")
 
 
 def env_spec_of(config: Mapping[str, Any]) -> str:
@@ -48,7 +53,19 @@ def make_env(
     ``gym.make("NASBench201-v0", dataset="cifar100")``.
     """
     *parts, options = _parts(NASEnv, space, evaluator, reward, options)
+    _warn_of_copies(parts[1])
     return NASEnv(*parts, **options)
+
+
+def _warn_of_copies(evaluator: Any) -> None:
+    """Say that each process of gymnasium's ``AsyncVectorEnv`` has a state of its own."""
+    second = current_process().name.startswith("Worker<") and current_process().name.endswith("-1")
+    if second and keeps_state(evaluator):  # said once, if there is more than one process
+        _log.warning(
+            "the evaluator %s is stateful, and each process of this vector environment has a copy "
+            "with a state of its own: leave out vectorization_mode for one state",
+            type(evaluator).__name__,
+        )
 
 
 def make_vector_env(

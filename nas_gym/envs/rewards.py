@@ -1,12 +1,15 @@
 """Rewards: from an evaluation to the number that an agent maximises.
 
 A reward is any callable ``Evaluation -> float``. It is never asked about a failed child: the
-environment gives those its ``failure_reward``.
+environment gives those its ``failure_reward``. It may name the metrics that it ``needs``: then it
+is refused before anything is evaluated if the evaluator says that it does not give them.
 """
 
-from collections.abc import Callable
+import math
+import numbers
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 from annotated_types import Gt, Le
 
@@ -21,14 +24,34 @@ Reward = Callable[[Evaluation], float]
 class Accuracy:
     """Validation accuracy, in [0, 1] (Zoph et al. 2017, appendix A)."""
 
+    needs: ClassVar[tuple[str, ...]] = ("accuracy",)
+
     def __call__(self, evaluation: Evaluation) -> float:
         """Return the reward of a child that did not fail."""
         return metric_of(evaluation, "accuracy")
 
 
 @dataclass(frozen=True)
+class BalancedAccuracy:
+    """Mean over the classes of the validation accuracy of each, in [0, 1].
+
+    Where some classes have few images, naming the largest one always has a high accuracy, and a
+    balanced accuracy of 1 / classes (Brodersen et al. 2010, "The balanced accuracy and its
+    posterior distribution").
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("balanced_accuracy",)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """Return the reward of a child that did not fail."""
+        return metric_of(evaluation, "balanced_accuracy")
+
+
+@dataclass(frozen=True)
 class AccuracyCubed:
     """Validation accuracy to the third power, in [0, 1] (Zoph & Le 2016, section 4.1)."""
+
+    needs: ClassVar[tuple[str, ...]] = ("accuracy",)
 
     def __call__(self, evaluation: Evaluation) -> float:
         """Return the reward of a child that did not fail."""
@@ -45,6 +68,8 @@ class InversePerplexitySquared(Options):
 
     c: Annotated[float, Gt(0)] = 80.0
 
+    needs: ClassVar[tuple[str, ...]] = ("perplexity",)
+
     def __call__(self, evaluation: Evaluation) -> float:
         """Return the reward of a child that did not fail."""
         return self.c / metric_of(evaluation, "perplexity") ** 2
@@ -59,6 +84,8 @@ class InversePerplexity(Options):
     """
 
     c: Annotated[float, Gt(0)] = 80.0
+
+    needs: ClassVar[tuple[str, ...]] = ("perplexity",)
 
     def __call__(self, evaluation: Evaluation) -> float:
         """Return the reward of a child that did not fail."""
@@ -81,6 +108,11 @@ class AccuracyUnderTarget(Options):
     metric: str = "parameters"
     exponent: Annotated[float, Le(0)] = -1.0
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The metrics that it asks for."""
+        return ("accuracy", self.metric)
+
     def __call__(self, evaluation: Evaluation) -> float:
         """Return the reward of a child that did not fail."""
         excess = max(1.0, metric_of(evaluation, self.metric) / self.target)
@@ -90,9 +122,43 @@ class AccuracyUnderTarget(Options):
 def metric_of(evaluation: Evaluation, name: str) -> float:
     """Return a metric of an evaluation; raises InvalidOption if the evaluator does not give it."""
     if name not in evaluation.metrics:
-        given = ", ".join(evaluation.metrics) or "none"
-        raise InvalidOption(
-            f"the reward needs the metric {name!r}, but the evaluator gives {given}: "
-            "choose another reward or evaluator"
-        )
+        raise _not_given(name, evaluation.metrics)
     return float(evaluation.metrics[name])
+
+
+def check_reward(reward: Reward, evaluator: Any) -> None:
+    """Raise InvalidOption if the reward needs what the evaluator is known not to give.
+
+    Args:
+        reward: Its ``needs``, if it has some, are names of metrics.
+        evaluator: Its ``gives``, if it has some, are the names of all its metrics.
+    """
+    gives: Collection[str] | None = getattr(evaluator, "gives", None)
+    if gives is None:
+        return
+    for name in getattr(reward, "needs", ()):
+        if name not in gives:
+            raise _not_given(name, gives)
+
+
+def reward_as_float(given: Any) -> float:
+    """Return what a reward gave, NaN and the infinities too; raise InvalidOption for no number."""
+    if type(given) is float:
+        return given
+    plain = given.item() if getattr(given, "shape", None) == () else given  # of numpy or torch
+    if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
+        raise InvalidOption(
+            f"the reward is {' '.join(repr(plain).split())[:80]}: give a reward that returns a "
+            "finite number for every child that did not fail"
+        )
+    try:
+        return float(plain)
+    except OverflowError:  # a whole number that no float can hold
+        return math.copysign(math.inf, plain)
+
+
+def _not_given(name: str, given: Iterable[str]) -> InvalidOption:
+    return InvalidOption(
+        f"the reward needs the metric {name!r}, but the evaluator gives "
+        f"{', '.join(given) or 'none'}: choose another reward or evaluator"
+    )

@@ -90,7 +90,10 @@ class Evaluator(Protocol):
 
     An evaluator may also have a property ``protocol``: JSON data that names all that its answers
     depend on besides space, architecture and seed (data set, recipe, …). Runs in one store share
-    what they evaluate if it is equal; without it a run shares with no other.
+    what they evaluate if it is equal; without it a run shares with no other. If it has ``gives``,
+    the names of all its metrics, a reward that ``needs`` another one is refused before anything is
+    evaluated. A ``stateful`` evaluator is held by one process, unless it has ``seeded = True``:
+    what differs between its answers follows from the seeds alone.
     """
 
     @property
@@ -109,6 +112,14 @@ class Evaluator(Protocol):
 
     def close(self) -> None:
         """Release processes and files. Safe to call twice."""
+
+
+def keeps_state(evaluator: Any) -> bool:
+    """Return whether an evaluator's answers depend on what it was asked before.
+
+    Copies of it in several processes would then each have a state of their own.
+    """
+    return not getattr(evaluator, "seeded", False) and bool(evaluator.stateful)
 
 
 class Job(NamedTuple):

@@ -71,6 +71,8 @@ class Landscape(Configured):
     exponent: Annotated[float, Gt(0)] = 3.0
     fresh_noise: bool = False
 
+    seeded = True
+
     @property
     def stateful(self) -> bool:
         """Whether a repeat gets new noise."""
@@ -203,6 +205,7 @@ class BitCount(Options):
     noise: Annotated[float, Ge(0)] = 0.01
 
     stateful = True
+    seeded = True
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

@@ -96,6 +96,8 @@ class Metric(Options):
 
 
 ACCURACY = Metric("accuracy", plural="accuracies", least=0, most=1)
+# Mean over the classes of the share that is right: chance and the largest class score 1/classes.
+BALANCED_ACCURACY = Metric("balanced_accuracy", plural="balanced accuracies", least=0, most=1)
 PERPLEXITY = Metric(
     "perplexity",
     plural="perplexities",
@@ -114,7 +116,10 @@ MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
-    {metric.name: metric for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, *SIZES)}
+    {
+        metric.name: metric
+        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES)
+    }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.
 _LEADERS = (PERPLEXITY, ACCURACY)

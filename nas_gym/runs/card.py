@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metric
+from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.findings import Findings, Validated, spread
 from nas_gym.runs.markdown import table
 from nas_gym.store import Row
@@ -52,7 +53,12 @@ def card_of(found: Findings, row: Row, rank: int) -> Card:
         "evaluator": config.get("evaluator"),
         "reward_of_the_search": config.get("reward"),
         "versions": found.versions,
+        **({} if found.certainty is None else _certainty(found.certainty)),
     }
+
+
+def _certainty(certainty: Certainty) -> Card:
+    return {"certainty": certainty.to_json() | {"facts": certainty.facts()}}
 
 
 def _validation(group: Validated) -> dict[str, Any]:
@@ -74,6 +80,10 @@ def card_as_markdown(card: Card, leading: Metric = ACCURACY, drawing: str | None
         lines += [f"![The architecture, drawn]({drawing})", ""]
     lines += [_two_columns(_figures(card, leading)), "", "## How it was found", ""]
     lines += [_two_columns(_origin(card))]
+    if "certainty" in card:
+        lines += ["", "## How far the figures can be trusted", ""]
+        lines += [_two_columns(card["certainty"]["facts"])]
+        lines += [f"\n{warning}." for warning in card["certainty"]["warnings"]]
     if card["recipe"] is not None:
         lines += ["", "## Recipe of the search", "", _two_columns(card["recipe"])]
     return "\n".join(lines) + "\n"

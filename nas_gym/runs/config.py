@@ -1,6 +1,7 @@
 """The configuration that runs a search again, as JSON data; the names of runs."""
 
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -51,6 +52,8 @@ def configuration(
     """Return what runs a search again, as JSON data."""
     parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}
     ledger, own = env.ledger, own_metric(evaluator)
+    named = {kind: preset_of(parts[kind]) for kind in ("space", "agent")}
+    presets = {kind: name for kind, name in named.items() if name is not None}
     simulated = {
         "budget_seconds": ledger.budget_seconds,
         "simulated_workers": ledger.clock.workers,
@@ -59,6 +62,7 @@ def configuration(
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
         **({} if simulated == _UNSIMULATED else {"simulated": simulated}),
         **({} if own is None else {"leading_metric": asdict(own)}),
+        **({} if not presets else {"presets": presets}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
         "budget": env.ledger.budget,
@@ -66,6 +70,21 @@ def configuration(
         "child_seed": env.ledger.seed,
         "failure_reward": env.ledger.failure_reward,
     }
+
+
+def preset_of(part: Any) -> str | None:
+    """Return the name of the preset that a part is equal to, of those in its own module."""
+    presets = getattr(sys.modules.get(type(part).__module__), "PRESETS", {})
+    if not isinstance(presets, Mapping) or part == presets.get("default"):
+        return None
+    same = [n for n, each in presets.items() if type(each) is type(part) and each == part]
+    return same[0] if same else None
+
+
+def name_with_preset(config: Mapping[str, Any], kind: str) -> str:
+    """Return the name of a recorded space or agent as the user gives it: ``nsga2/deb2002``."""
+    preset = (config.get("presets") or {}).get(kind)
+    return f"{config[kind]['name']}/{preset}" if preset else str(config[kind]["name"])
 
 
 def own_metric(evaluator: Any) -> Metric | None:
@@ -78,6 +97,12 @@ def own_metric(evaluator: Any) -> Metric | None:
     if ours or not hasattr(evaluator, "leading_metric"):
         return None
     return leading_metric(evaluator)
+
+
+def data_recorded(evaluator: Any) -> dict[str, Any] | None:
+    """Return what a report is to know of the evaluator's data, as JSON data; None without data."""
+    summary = getattr(evaluator, "data_summary", None)
+    return summary() if callable(summary) else None
 
 
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:

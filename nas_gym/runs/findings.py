@@ -12,8 +12,9 @@ from statistics import mean, stdev
 from typing import Any, overload
 
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
+from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, PERPLEXITY, Metric, leader_of
 from nas_gym.registry import make
+from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
 from nas_gym.store import Row, RunData
 from nas_gym.store.long_runs import choose, column
@@ -296,6 +297,23 @@ class Findings:
         """The search space, made again from the record when it is first needed."""
         return make("space", self.config["space"])
 
+    @cached_property
+    def certainty(self) -> Certainty | None:
+        """How far the figures can be trusted; None if the run recorded nothing of its data."""
+        name = self.leading.name
+        known = name in (ACCURACY.name, PERPLEXITY.name)
+        values = [row.metrics[name] for row in self.ranked if known and name in row.metrics]
+        tested = self.validations[0].test_accuracies if self.validations else []
+        return Certainty.of(self.config.get("data"), values, tested)
+
+    @property
+    def shown(self) -> tuple[Metric, ...]:
+        """The metrics that reports show of a child, the leading one first."""
+        rewarded = str((self.config.get("reward") or {}).get("name")) == "balanced-accuracy"
+        imbalanced = self.certainty is not None and self.certainty.imbalanced
+        balanced = (BALANCED_ACCURACY,) if rewarded or imbalanced else ()
+        return (*self.leading.shown, *balanced)
+
     @property
     def protocol(self) -> Mapping[str, Any]:
         """All that the evaluations depend on; empty if the evaluator does not say so."""
@@ -324,6 +342,8 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
     """Return the run as JSON data: what was asked, what it cost, what was best, what failed.
 
     ``validations`` are final trainings with new seeds, after the search; the only test figures.
+    ``unanswered`` counts what was evaluated in a batch that was cut, so that no request has it yet.
+    ``certainty`` is there if the run recorded what its data is.
     """
     return {
         "run": found.run,
@@ -332,6 +352,7 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
         "config": found.config,
         "requests": len(found.rows),
         "evaluated": len(found.paid),
+        "unanswered": len(found.unanswered),
         "memo_hits": len(found.memo),
         "failures": {group.reason: len(group.rows) for group in found.failures},
         "failure_details": [group.to_json() for group in found.failures],
@@ -350,4 +371,5 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
             for rank, row in enumerate(found.ranked[:top], start=1)
         ],
         "validations": [group.to_json() for group in found.validations],
+        **({} if found.certainty is None else {"certainty": found.certainty.to_json()}),
     }

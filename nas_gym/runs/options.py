@@ -16,6 +16,7 @@ class SearchOptions(LedgerOptions, total=False):
     workers: Annotated[int, Ge(0)]
     timeout: Annotated[float, Gt(0)] | None
     memory_limit: Annotated[float, Gt(0)] | None
+    time_limit: Annotated[float, Gt(0)] | None
 
 
 def checked_options(**options: Unpack[SearchOptions]) -> dict[str, Any]:

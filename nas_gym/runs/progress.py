@@ -1,5 +1,6 @@
 """Progress on stderr: of a search, and of a benchmark in parts."""
 
+import math
 import time
 from collections.abc import Sequence
 from types import TracebackType
@@ -63,6 +64,7 @@ class SearchProgress(_Bar, Recorder):
         console: Where to write; stderr by default.
         leading: The metric by which architectures are compared; by default the one that the first
             evaluation tells.
+        time_limit: Wall-clock seconds after which it ends at the latest; None for no limit.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class SearchProgress(_Bar, Recorder):
         announcement: str = "",
         console: Console | None = None,
         leading: Metric | None = None,
+        time_limit: float | None = None,
     ) -> None:
         super().__init__("search", budget, console)
         self.announcement = announcement
         self.leading = leading
+        self._time_limit, self._ends = time_limit, math.inf
         self.running = False
         self.best: float | None = None  # value of the leading metric
         self.trained = self.failed = self.memo = self.requests = self.recorded = 0
@@ -109,6 +113,7 @@ class SearchProgress(_Bar, Recorder):
         self.running = True
         self.console.print(self.announcement, soft_wrap=True)
         self._begun = self._said = time.monotonic()
+        self._ends = math.inf if self._time_limit is None else self._begun + self._time_limit
         self._bar.start()
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
@@ -144,6 +149,8 @@ class SearchProgress(_Bar, Recorder):
         minutes = max(time.monotonic() - self._begun, 1e-9) / 60
         pace = (self.done - self.recorded) / minutes
         left = (self.total - self.done) / pace * 60 if pace and self.total else None
+        if self._ends < math.inf:
+            left = max(0.0, min(self._ends - time.monotonic(), math.inf if left is None else left))
         recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [

@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
+from nas_gym.runs.config import name_with_preset
 from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
 from nas_gym.store.long_runs import column
 
@@ -19,6 +20,7 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
         console.print("no architecture was evaluated without a failure")
         return
     console.print(_best_table(found, top))
+    _print_certainty(found, console)
     if found.validations:
         print_validations(found, found.validations, console)
     console.print("best architecture:")
@@ -29,19 +31,35 @@ def print_validations(found: Findings, groups: Sequence[Validated], console: Con
     """Print a table of final trainings, one line per architecture and recipe, and failures."""
     console.print(_validation_table(found, groups))
     console.print("(mean ± standard deviation; no search has seen the test part)")
+    if groups != found.validations:  # or they are in the report already
+        _print_certainty(found, console)
     for group in groups:
         for reason, count in group.failures.items():
             line = f"  rank {group.rank}: {count} x {reason}"
             console.print(line, soft_wrap=True, markup=False)
 
 
+def _print_certainty(found: Findings, console: Console) -> None:
+    """Print what is to be known beside the figures, and what makes them doubtful."""
+    if found.certainty is None:
+        return
+    said = [f"{name}: {value}" for name, value in found.certainty.facts().items()]
+    said += [f"warning: {warning}" for warning in found.certainty.warnings]
+    console.print("\n".join(said), soft_wrap=True, markup=False, highlight=False)
+
+
 def _print_cost(found: Findings, console: Console) -> None:
     """Print how many evaluations there were, and how long they took."""
     config = found.config
+    cut = (
+        f"; {len(found.unanswered)} more were evaluated in a batch that was cut: they answer it "
+        "when the run goes on"
+    )
     of = "" if config["budget"] is None else f" of {config['budget']}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{config['agent']['name']} in {config['space']['name']}",
+        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}"
+        f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )
     paid, saved = (sum(column(rows, "seconds")) for rows in (found.paid, found.memo))
@@ -84,16 +102,17 @@ def _best_in_words(found: Findings) -> str:
 
 def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
-    shown = (found.leading, *SIZES)
+    shown = (*(found.shown if found.leading == ACCURACY else [found.leading]), *SIZES)
     for heading in ("rank", "reward", *(metric.words for metric in shown), "s", "request"):
         table.add_column(heading, justify="right")
+    unanswered = {id(row) for row in found.unanswered}
     for rank, row in enumerate(found.ranked[:top], start=1):
         table.add_row(
             str(rank),
             format(row.reward, found.leading.reward_in_table),
             *(metric.in_words(row.metrics.get(metric.name)) for metric in shown),
             f"{row.seconds:.1f}",
-            str(row.number + 1),
+            "-" if id(row) in unanswered else str(row.number + 1),
         )
     return table
 

@@ -1,15 +1,17 @@
 """Continue a recorded run where it was cut."""
 
 import math
+from collections.abc import Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from annotated_types import Ge
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
+from nas_gym.options.durations import seconds_of
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, load_run
 
@@ -24,6 +26,7 @@ def resume(
     memory_limit: float | None = None,
     executor: Executor | None = None,
     watcher: Watcher | None = None,
+    time_limit: float | str | None = None,
 ) -> SearchResult:
     """Continue a recorded run where it was cut; its history is that of a run never cut.
 
@@ -36,6 +39,8 @@ def resume(
         memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
         executor: As in ``search``.
         watcher: As in ``search``.
+        time_limit: As in ``search``, of this call; None keeps the run's own, unless a budget is
+            given: then there is none. ``math.inf`` lifts it this time.
 
     Raises:
         StoreError: There is no such run, a live process is writing it, or it was begun with
@@ -76,8 +81,32 @@ def resume(
         failure_reward=config["failure_reward"],
         store=store,
         watcher=watcher,
+        time_limit=session_seconds(config, budget, time_limit),
         **config.get("simulated", {}),
     )
+
+
+def session_seconds(
+    config: Mapping[str, Any], budget: int | None, given: float | str | None
+) -> float | None:
+    """Return the wall-clock seconds that ``resume`` may take; None for no limit.
+
+    Args:
+        config: Of the run.
+        budget: As given to ``resume``.
+        given: As given to ``resume``.
+
+    Raises:
+        InvalidOption: No time, or nothing would ever end the run.
+    """
+    own = None if budget is not None else config.get("limits", {}).get("time_limit")
+    seconds = _limit(seconds_of("time_limit", given), own)
+    endless = config["budget"] is None and not config.get("simulated", {}).get("budget_seconds")
+    if seconds is None and budget is None and endless:
+        raise InvalidOption(
+            "the run has no budget beside its time: give a time limit (--time), or a budget"
+        )
+    return seconds
 
 
 def _limit(given: float | None, own: float | None) -> float | None:

@@ -1,6 +1,8 @@
 """``search``: an agent, an environment and a record put together."""
 
 import logging
+import math
+import time
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +12,17 @@ from nas_gym.agent import Agent
 from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
 from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import InvalidOption, RunDiverged, StoreError
+from nas_gym.errors import InvalidOption, RunDiverged, StoreError, TimeUp
+from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
+from nas_gym.options.durations import seconds_of
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
     checked_run_name,
     configuration,
+    data_recorded,
     protocol_of,
     unwrapped,
 )
@@ -36,6 +41,7 @@ class SearchResult:
     run: str | None  # name in the store, if it was recorded
     answers: tuple[Answer, ...] = field(repr=False)
     simulated_seconds: float = 0.0  # on the simulated clock
+    time_up: TimeUp | None = None  # if a time limit ended it
 
     def best(self, count: int = 1) -> list[Answer]:
         """Return the ``count`` different architectures with the highest rewards, best first."""
@@ -67,6 +73,7 @@ def search(
     watcher: Watcher | None = None,
     budget_seconds: float | None = None,
     simulated_workers: int = 1,
+    time_limit: float | str | None = None,
 ) -> SearchResult:
     """Search ``space`` for architectures that ``evaluator`` finds good.
 
@@ -76,7 +83,7 @@ def search(
         evaluator: HOW GOOD it is; by default what is usual for the space.
         agent: Who searches.
         budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
-            if there is a budget of seconds.
+            if there is a budget of seconds or a time limit.
         num_envs: Architectures per batch; the agent's ``batch_size`` by default.
         reward: What the agent maximises; by default what is usual for the space.
         seed: Seeds the agent, >= 0.
@@ -97,6 +104,11 @@ def search(
         budget_seconds: Simulated seconds: those that the evaluations report (a table's training
             times), counted again for a repeat; the batch in which they run out is still evaluated.
         simulated_workers: Machines that train a batch side by side on the simulated clock.
+        time_limit: Wall-clock time from the agent's beginning, > 0: seconds, or a text such as
+            ``"90s"``, ``"20m"`` or ``"1h30m"``. When it is over nothing more is begun and children
+            in worker processes are cut; one that is trained in this process is waited for. The
+            run's status is then ``"out of time"``; it can be gone on with, and trains what was cut
+            anew.
 
     Returns:
         The result, with ``.best(k)``.
@@ -117,11 +129,12 @@ def search(
         failure_reward=failure_reward,
         budget_seconds=budget_seconds,
         simulated_workers=simulated_workers,
+        time_limit=None if time_limit == math.inf else seconds_of("time_limit", time_limit),
     )
     # Python's own from here on: numpy's would not go into the record.
     budget, seed, child_seed = (numbers[name] for name in ("budget", "seed", "child_seed"))
     workers, timeout = numbers["workers"], numbers["timeout"]
-    memory_limit = numbers["memory_limit"]
+    memory_limit, seconds = numbers["memory_limit"], numbers["time_limit"]
     made_space = make("space", space)
     if evaluator is None:
         evaluator = usual("evaluator", made_space)
@@ -135,7 +148,7 @@ def search(
         reward = usual_reward(made_space, made_evaluator)
     made_reward = make("reward", reward)
     made_agent: Agent = make("agent", agent)
-    if budget is None and budget_seconds is None:
+    if budget is None and budget_seconds is None and seconds is None:
         budget = BUDGET
     child_seed = seed if child_seed is None else child_seed
     env = NASVectorEnv(
@@ -153,23 +166,29 @@ def search(
     if run is not None:
         told = unwrapped(made_evaluator)
         config = configuration(made_space, told, made_agent, made_reward, env)
+        data = data_recorded(told)
+        limits = {"timeout": timeout, "memory_limit": memory_limit}
+        one_process = {"one_process": True} if keeps_state(told) else {}
+        limits |= {} if seconds is None else {"time_limit": seconds}
         record = start_run(
             store,
             checked_run_name(run),
-            config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
+            config | {"seed": seed, "limits": limits} | ({} if data is None else {"data": data}),
             resume=resume,
             protocol=protocol_of(config, made_space, told),
             env_spec=env_spec_of(config) if config["restorable"] else None,
-            session=session() | {"workers": workers},
+            session=session() | {"workers": workers} | one_process,
         )
     elif resume:
         raise InvalidOption("resume=True needs the name of the run: give run=NAME")
     records = TeeRecorder(record, watcher)
-    _run(env, made_agent, seed, record, records)
+    time_up = _run(env, made_agent, seed, record, records, seconds)
     failures = [a.evaluation.failure for a in records.answers]
     if failures and all(failures) and watcher is None:  # the command says so itself
         _log.warning("every child failed, the first one with: %s", failures[0])
-    return SearchResult(run, tuple(records.answers), env.clock.seconds)
+    if time_up is not None and watcher is None:
+        _log.warning("%s", time_up)
+    return SearchResult(run, tuple(records.answers), env.clock.seconds, time_up)
 
 
 def _run(
@@ -178,14 +197,21 @@ def _run(
     seed: int,
     record: RunRecorder | None,
     records: TeeRecorder,
-) -> None:
+    seconds: float | None,
+) -> TimeUp | None:
+    """Let the agent search, and return what ended it if that was the clock."""
     status: str | None = "failed"
     try:
         env.ledger.attach(records)
         records.started()
+        env.ledger.end_at(math.inf if seconds is None else time.monotonic() + seconds)
         env.reset(seed=seed)
         agent.search(env)
         status = "unfinished" if env.remaining else "finished"
+        return None
+    except TimeUp as time_up:
+        status = "out of time"
+        return time_up
     except (KeyboardInterrupt, SystemExit):
         status = "interrupted"
         raise

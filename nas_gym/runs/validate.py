@@ -15,7 +15,7 @@ from annotated_types import Ge
 from nas_gym.envs.ledger import child_seed
 from nas_gym.errors import InvalidSpace, InvalidTokens, StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
-from nas_gym.evaluators.metrics import ACCURACY, Metric, leading_metric
+from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leading_metric
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
@@ -197,7 +197,7 @@ def _validation(
     metrics, failure = evaluation.metrics, evaluation.failure
     if failure is None and leading.test_name not in metrics:
         failure = "diverged"  # on the test part
-    more = [metric for metric in leading.shown if metric != ACCURACY]
+    more = [metric for metric in (*leading.shown, BALANCED_ACCURACY) if metric != ACCURACY]
     kept = [*(metric.name for metric in more), *(metric.test_name for metric in more)]
     return Validation(
         key=row.key,

@@ -20,7 +20,7 @@ from nas_gym.store.schema import CLAIMS, PROTOCOLS, RUNS, summed, to_text
 from nas_gym.store.store import Store
 
 # Options that may differ when a run goes on. Whether it can be restored follows from its parts.
-MAY_CHANGE = ("budget", "limits", "restorable")
+MAY_CHANGE = ("budget", "limits", "restorable", "data", "presets")
 
 
 def start_run(

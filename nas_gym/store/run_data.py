@@ -41,7 +41,7 @@ class RunData:
 
     name: str
     started: str  # ISO 8601, UTC
-    status: str  # running, cut, finished, interrupted, failed or unfinished
+    status: str  # running, cut, finished, interrupted, failed, unfinished, out of time
     config: dict[str, Any]  # parts by name, seeds, budget: what `nas-gym resume` runs again
     env_spec: str | None  # JSON for gymnasium.envs.registration.EnvSpec.from_json
     sessions: tuple[dict[str, Any], ...]  # one per start: when, versions, git state, machine

@@ -83,7 +83,7 @@ VALIDATIONS = sa.Table(
     sa.Column("checksum", sa.BigInteger, nullable=False),
 )
 
-STATUSES = ("running", "finished", "interrupted", "failed", "unfinished")
+STATUSES = ("running", "finished", "interrupted", "failed", "unfinished", "out of time")
 _NOT_SUMMED = {"checksum", "status", "id"}  # a status changes while a run goes on
 _VALUES = {  # the values of a row that its checksum is made of
     table.name: itemgetter(*(c.name for c in table.columns if c.name not in _NOT_SUMMED))

@@ -28,6 +28,11 @@ class _Wrapper(Options):
         """Whether the inner evaluator is."""
         return self.inner.stateful
 
+    @property
+    def seeded(self) -> bool:
+        """Whether what differs between the inner evaluator's answers follows from the seeds."""
+        return getattr(self.inner, "seeded", False)
+
     def close(self) -> None:
         """Close the inner evaluator."""
         self.inner.close()

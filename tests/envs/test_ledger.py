@@ -1,5 +1,7 @@
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from typing import Any
 
 import gymnasium as gym
@@ -13,12 +15,14 @@ from nas_gym.envs.rewards import (
     Accuracy,
     AccuracyCubed,
     AccuracyUnderTarget,
+    BalancedAccuracy,
     InversePerplexity,
     InversePerplexitySquared,
 )
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import BudgetExceeded, InvalidOption, UnknownName
+from nas_gym.errors import BudgetExceeded, InvalidOption, TimeUp, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
@@ -220,3 +224,57 @@ def test_a_reward_that_is_not_finite_keeps_the_metrics(counting: Any) -> None:
     evaluation, reward = ledger.request(architectures(1))[0]
     assert (reward, evaluation.failure) == (-1.0, "error: the reward is inf")
     assert evaluation.accuracy is not None
+
+
+class Word:
+    def __init__(self, given: Any) -> None:
+        self.given = given
+
+    def __call__(self, _: Evaluation) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    "given", ["high", "0.5", None, 1j, [0.5], True, np.zeros(1), np.bool_(True), object(), {}]
+)
+def test_a_reward_that_is_no_number_is_one_sentence(counting: Any, given: Any) -> None:
+    events = Events()
+    with pytest.raises(InvalidOption, match=r"^the reward is .*: give a reward that returns a fin"):
+        Ledger(counting, Word(given), record=events).request(architectures(1))
+    assert [event[0] for event in events.events] == ["evaluated"]  # the child was paid for
+
+
+@pytest.mark.parametrize(
+    "given", [1, 0.5, np.float32(0.5), np.int64(2), np.array(0.5), Fraction(1)]
+)
+def test_numbers_of_all_kinds_are_rewards(counting: Any, given: Any) -> None:
+    ((_, reward),) = Ledger(counting, Word(given)).request(architectures(1))
+    assert type(reward) is float
+    assert reward == given
+
+
+def test_a_reward_of_what_is_not_given_is_refused_at_once(counting: Any) -> None:
+    counting.gives = ("accuracy", "parameters")
+    needed = {
+        "perplexity": InversePerplexity(),
+        "balanced_accuracy": BalancedAccuracy(),
+        "multiply_adds": AccuracyUnderTarget(1, metric="multiply_adds"),
+    }
+    for name, reward in needed.items():
+        for evaluator in (counting, ParallelEvaluator(counting, 2)):
+            with pytest.raises(InvalidOption, match=f"{name}', but the evaluator gives accuracy, "):
+                Ledger(evaluator, reward)
+    Ledger(counting, AccuracyUnderTarget(1))
+    del counting.gives  # then it is not known
+    Ledger(counting, InversePerplexity())
+    assert counting.batches == []
+
+
+def test_nothing_is_begun_when_the_time_is_over(counting: Any) -> None:
+    ledger = Ledger(counting, Accuracy(), budget=4)
+    ledger.end_at(time.monotonic() - 1)
+    with pytest.raises(TimeUp, match="no child was cut"):
+        ledger.request(architectures(2))
+    assert (counting.batches, ledger.remaining, ledger.requests) == ([], 4, 0)
+    ledger.end_at(math.inf)
+    assert len(ledger.request(architectures(2))) == 2

@@ -42,6 +42,8 @@ def _stable_value(key: str, value: Any, trained: bool) -> Any:
         return f"some {type(value).__name__}"
     if key == "versions":
         return sorted(value)
+    if key in ("warnings", "facts") and trained:  # sentences with measurements
+        return f"some {type(value).__name__}"
     if key == "rank" and trained:
         return "some rank"
     return stable(value, trained and key not in SETTINGS)

@@ -1,3 +1,4 @@
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -190,3 +191,15 @@ def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(NASGymError, match="--out"):
         write_files(Findings.of(run), tmp_path / "file" / "out")
+
+
+def test_a_report_names_presets(tmp_path: Path) -> None:
+    space, store = NASNetCell(blocks=1), tmp_path / "store.sqlite"
+    agents = {"a": "nsga2/deb2002", "b": "nsga2"}
+    for run, agent in agents.items():
+        nas_gym.search(space, Landscape(space), agent, budget=2, run=run, store=store)
+        console = Console(width=200, record=True, file=io.StringIO())
+        print_summary(Findings.of(load_run(run, store)), console)
+        assert f"2 of 2 evaluations by {agent} in nasnet-cell\n" in console.export_text()
+    nas_gym.resume("a", store, budget=3)
+    assert load_run("a", store).config["presets"] == {"agent": "deb2002"}

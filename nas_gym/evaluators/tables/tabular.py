@@ -36,6 +36,7 @@ class TabularEvaluator(ABC):
 
     seeds: str | int
     instant = True  # no worker process could answer faster
+    seeded = True
 
     @property
     def stateful(self) -> bool:

@@ -32,6 +32,7 @@ class ChildTraining(Configured, ABC):
     task_kind: ClassVar[TaskKind]  # what its networks are built for
 
     stateful = False
+    gives: ClassVar[tuple[str, ...]]  # the names of its metrics
 
     def __post_init__(self) -> None:
         super().__post_init__()

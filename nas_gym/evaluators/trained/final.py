@@ -24,6 +24,8 @@ class _Final(ChildTraining):
     and gets an InvalidOption.
     """
 
+    seeded = True  # asked instead of ``stateful`` by whoever only spreads it over processes
+
     @staticmethod
     def check_place(dataset: str) -> None:
         """Leave it to whoever loads the data, and knows where it lay during the search."""
@@ -39,21 +41,24 @@ class _Final(ChildTraining):
 
 @dataclass(frozen=True)
 class FinalTraining(_Final, TrainingEvaluator):
-    """A ``TrainingEvaluator`` with one more metric, ``test_accuracy``, taken after the training.
+    """A ``TrainingEvaluator`` with two more metrics, taken after the training.
 
-    It is missing if a logit of the test part is not finite.
+    ``test_accuracy`` and ``test_balanced_accuracy`` are missing if a logit of the test part is not
+    finite.
 
     Args:
         space: As all others, see ``TrainingEvaluator``.
     """
 
     def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
-        """Return those of the search, and the test accuracy."""
-        from nas_gym.training.images.train import measure_test_accuracy
+        """Return those of the search, and the test accuracies."""
+        from nas_gym.training.images.train import measure_test_scores
 
         metrics = super().metrics(network, result)
-        tested = measure_test_accuracy(network, self.data)
-        return metrics if tested is None else {**metrics, "test_accuracy": tested}
+        tested = measure_test_scores(network, self.data)
+        if tested is None:
+            return metrics
+        return metrics | {f"test_{name}": value for name, value in tested._asdict().items()}
 
 
 @dataclass(frozen=True)

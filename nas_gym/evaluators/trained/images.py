@@ -27,9 +27,10 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 class TrainingEvaluator(ChildTraining):
     """An evaluator that trains each architecture on images and reports validation accuracy.
 
-    Metrics: ``accuracy`` (best of the last five epochs), ``final_accuracy``, ``parameters``,
-    ``multiply_adds``. The same architecture and seed give the same accuracy, bit for bit, on one
-    machine, whatever ran before and however many workers there are.
+    Metrics: ``accuracy`` and ``balanced_accuracy`` (each the best of the last five epochs; the
+    latter is the mean over the classes of the share that is right), ``final_accuracy``,
+    ``parameters``, ``multiply_adds``. The same architecture and seed give the same accuracy, bit
+    for bit, on one machine, whatever ran before and however many workers there are.
 
     Args:
         space: A space with ``build(genotype, task)``.
@@ -60,6 +61,7 @@ class TrainingEvaluator(ChildTraining):
     name = "training"
     recipe_class = Recipe
     task_kind = IMAGES
+    gives = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -116,8 +118,10 @@ class TrainingEvaluator(ChildTraining):
 
         assert result.accuracy is not None
         assert result.final_accuracy is not None
+        assert result.balanced_accuracy is not None
         return {
             "accuracy": result.accuracy,
+            "balanced_accuracy": result.balanced_accuracy,
             "final_accuracy": result.final_accuracy,
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, self.data.image_shape),

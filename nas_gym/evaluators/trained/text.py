@@ -64,6 +64,14 @@ class LanguageModelEvaluator(ChildTraining):
     recipe_class = LanguageRecipe
     task_kind = TEXT
     leading_metric = PERPLEXITY
+    gives = (
+        "perplexity",
+        "final_perplexity",
+        "bits_per_character",
+        "accuracy",
+        "parameters",
+        "multiply_adds",
+    )
 
     @classmethod
     def recorded_task(
@@ -140,6 +148,16 @@ class LanguageModelEvaluator(ChildTraining):
             "accuracy": result.best.accuracy,
             "parameters": count_parameters(network),
             "multiply_adds": count_multiply_adds(network, (1,), torch.int64),
+        }
+
+    def data_summary(self) -> dict[str, Any]:
+        """Return what a report is to know of the text, as JSON data."""
+        text = self.data
+        return {
+            "name": text.name,
+            "unit": f"{text.level}s",
+            "parts": {part: len(getattr(text, part)) for part in ("train", "validation", "test")},
+            "unigram_perplexity": text.unigram_perplexity(),
         }
 
     def _details(self) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """An evaluator that spreads children over any ``concurrent.futures.Executor``, or a cluster's."""
 
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.errors import InvalidOption, NASGymError, TimeUp
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state
 from nas_gym.evaluators.failures import failed
 from nas_gym.evaluators.workers.jobs import (
     SpreadEvaluator,
@@ -42,7 +43,8 @@ class ExecutorEvaluator(SpreadEvaluator):
             or a cluster's.
 
     Raises:
-        InvalidOption: ``executor`` is not a ``concurrent.futures.Executor``.
+        InvalidOption: ``executor`` is not a ``concurrent.futures.Executor``, or the evaluator is
+            stateful: an executor says not which process has a job.
     """
 
     inner: Evaluator
@@ -53,6 +55,11 @@ class ExecutorEvaluator(SpreadEvaluator):
             raise InvalidOption(
                 f"executor is {self.executor!r}: give a live concurrent.futures.Executor"
             )
+        if keeps_state(self.inner):
+            raise InvalidOption(
+                f"there is an executor, and the evaluator {type(self.inner).__name__} is stateful, "
+                "so that each process would have a state of its own: give workers=1 instead"
+            )
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
@@ -62,13 +69,20 @@ class ExecutorEvaluator(SpreadEvaluator):
         Raises:
             NASGymError: For what concerns all children: the executor broke or was shut down, the
                 data cannot be read, its processes cannot load the evaluator.
+            TimeUp: The time that ``end_at`` gave is over; what runs is left to the executor.
         """
         pickled = dump_evaluator(self.inner)
         asked: dict[Future[bytes], Architecture[Any]] = {}
         try:
             for architecture, seed in zip(architectures, seeds, strict=True):
                 asked[self._submit(pickled, job_of(architecture, seed))] = architecture
-            for future in as_completed(list(asked)):
+            left = [max(0.0, end - time.monotonic()) for end in self._ends]
+            finished = as_completed(list(asked), *left)
+            while asked:
+                try:
+                    future = next(finished)
+                except TimeoutError:
+                    raise TimeUp(sum(future.running() for future in asked)) from None
                 yield _evaluation(future, asked.pop(future))
         finally:
             for future in asked:
@@ -76,6 +90,7 @@ class ExecutorEvaluator(SpreadEvaluator):
 
     def close(self) -> None:
         """Close the inner evaluator; the executor is the caller's."""
+        self._ends.clear()
         self.inner.close()
 
     def _submit(self, pickled: bytes, job: bytes) -> "Future[bytes]":

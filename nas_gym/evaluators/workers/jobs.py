@@ -7,6 +7,7 @@ cannot be read, or end with it.
 import pickle
 import time
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError
@@ -121,6 +122,25 @@ class SpreadEvaluator:
 
     inner: Evaluator
     changes_nothing = True  # about the numbers: records name the inner evaluator
+
+    @cached_property
+    def _ends(self) -> list[float]:
+        """The moment at which the time is over, if there is one."""
+        return []
+
+    def end_at(self, moment: float) -> None:
+        """Begin no child after ``moment`` of ``time.monotonic()``, and raise ``TimeUp`` then."""
+        self._ends[:] = [moment]
+
+    @property
+    def gives(self) -> tuple[str, ...] | None:
+        """The names of the inner evaluator's metrics; None if it does not say."""
+        return getattr(self.inner, "gives", None)
+
+    @property
+    def seeded(self) -> bool:
+        """Whether what differs between the inner evaluator's answers follows from the seeds."""
+        return getattr(self.inner, "seeded", False)
 
     @property
     def stateful(self) -> bool:

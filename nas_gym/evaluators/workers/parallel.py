@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.configured import Configured
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, dump_evaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
 from nas_gym.search_spaces.architecture import Architecture
@@ -45,7 +45,8 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
             limit. Needs Linux. Memory of a GPU is not counted.
 
     Raises:
-        InvalidOption: An option out of range, or a memory limit on a system that has none.
+        InvalidOption: An option out of range, a memory limit on a system that has none, or more
+            than one worker for a stateful evaluator.
     """
 
     inner: Evaluator
@@ -55,6 +56,11 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.workers > 1 and keeps_state(self.inner):
+            raise InvalidOption(
+                f"workers is {self.workers}, and the evaluator {type(self.inner).__name__} is "
+                "stateful, so that each process would have a state of its own: give workers=1"
+            )
         if self.memory_limit is not None and not sys.platform.startswith("linux"):
             raise InvalidOption(
                 f"memory_limit is {self.memory_limit}, and only Linux can limit the memory of a "
@@ -69,12 +75,19 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
         Raises:
             NASGymError: For what concerns all children: the data cannot be read, the workers cannot
                 start or load the evaluator.
+            TimeUp: The time that ``end_at`` gave is over; what was in flight is cut.
         """
         jobs = [job_of(a, seed) for a, seed in zip(architectures, seeds, strict=True)]
+        one_process = keeps_state(self.inner)
         try:
-            with closing(self._pool().run(jobs, self.timeout)) as outcomes:
+            with closing(self._pool().run(jobs, self.timeout, *self._ends)) as outcomes:
                 for position, outcome in outcomes:
+                    is_lost = isinstance(outcome, Lost)
+                    if one_process and not is_lost:
+                        self._check_state()
                     yield _evaluation(outcome, architectures[position])
+                    if one_process and is_lost:  # only now: this child is to be recorded
+                        self._check_state()
         except GeneratorExit:  # nobody wants the rest; the workers may be wanted again
             raise
         except Exception as error:
@@ -93,12 +106,22 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
         """End the workers, whatever they are doing; safe to call twice."""
         while self._pools:
             self._pools.pop().close()
+        self._ends.clear()
         self.inner.close()
 
     @cached_property
     def _pools(self) -> list[WorkerPool]:
         """The running pool, if there is one."""
         return []
+
+    def _check_state(self) -> None:
+        """Raise NASGymError if the process that held the evaluator's state was replaced."""
+        if self._pool().starts > 1:
+            raise NASGymError(
+                f"the worker process that held the state of the evaluator "
+                f"{type(self.inner).__name__} ended, and the state with it: what was recorded is "
+                "kept, and a run that goes on begins with a new state"
+            )
 
     def _pool(self) -> WorkerPool:
         """Return the running pool, started if there is none."""

@@ -11,6 +11,7 @@ Here each worker has its own pipe and the process that asks waits for all of the
 thread, no polling, no shared lock that a killed worker could take along.
 """
 
+import math
 import os
 import signal
 import time
@@ -22,7 +23,7 @@ from multiprocessing.context import BaseContext
 from multiprocessing.util import Finalize
 from typing import NamedTuple
 
-from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.errors import InvalidOption, NASGymError, TimeUp
 from nas_gym.evaluators.workers.keeper import descendants, kill
 from nas_gym.evaluators.workers.starting import cannot_start, check_main_process, start_worker
 from nas_gym.evaluators.workers.worker import DONE, READY, STARTED, serve
@@ -64,6 +65,7 @@ class WorkerPool:
         self._workers: list[_Worker] = []
         self._failed_starts = 0
         self._orphaned: set[int] = set()  # jobs whose worker was lost with the fork server
+        self.starts = 0  # of workers; more than their number if one was replaced
         self._running = False
         # Before multiprocessing joins the processes that it started, at exit.
         self._end = Finalize(self, _kill_all, (self._workers,), exitpriority=10)
@@ -79,12 +81,15 @@ class WorkerPool:
                 raise cannot_start(self._workers.pop().end())
         self._fill()
 
-    def run(self, jobs: Sequence[bytes], timeout: float | None) -> Generator[Outcome]:
+    def run(
+        self, jobs: Sequence[bytes], timeout: float | None, until: float = math.inf
+    ) -> Generator[Outcome]:
         """Yield outcomes of ``jobs`` as they end; closing the generator kills what still runs.
 
         Args:
             jobs: What ``evaluate_job`` takes.
             timeout: Seconds that a job may take; None for no limit.
+            until: Of ``time.monotonic()``; what is not done then is cut, and ``TimeUp`` raised.
         """
         if self._running:
             raise InvalidOption(
@@ -98,9 +103,12 @@ class WorkerPool:
         try:
             self._wait(waiting, 0.0)  # some may have died since the last batch
             while left:
+                if time.monotonic() >= until:
+                    raise TimeUp(sum(w.started and w.job is not None for w in self._workers))
                 self._fill()
                 self._hand_out(waiting, jobs)
-                outcomes = self._wait(waiting, self._patience(timeout), timeout)
+                patience = min(self._patience(timeout), max(0.0, until - time.monotonic()))
+                outcomes = self._wait(waiting, patience, timeout)
                 left -= len(outcomes)
                 self._fill()
                 self._hand_out(waiting, jobs)  # before the caller takes its time
@@ -125,6 +133,7 @@ class WorkerPool:
             self._start_one()
 
     def _start_one(self) -> None:
+        self.starts += 1
         self._workers.append(start_worker(lambda context: _Worker(context, *self._arguments)))
 
     def _hand_out(self, waiting: deque[int], jobs: Sequence[bytes]) -> None:

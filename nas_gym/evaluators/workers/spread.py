@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Ge, Gt
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.options import check
 
 
@@ -21,14 +22,16 @@ def in_workers(
 
     Args:
         evaluator: Gives the numbers; it must be picklable to be spread. One that is ``instant`` (a
-            table) stays in this process.
+            table) stays in this process; one that is ``stateful`` and not ``seeded`` is held by one
+            process, never by several.
         workers: Processes on this machine, >= 0, each replaced when a child ends it; 0 for none.
         timeout: Seconds that a child may take in a worker, > 0; None for no limit.
         memory_limit: GiB that a child may allocate in a worker, > 0; None for no limit. Linux only.
         executor: A live ``concurrent.futures.Executor`` instead of workers; stays open.
 
     Raises:
-        InvalidOption: An option out of range, or options that exclude each other.
+        InvalidOption: An option out of range, options that exclude each other, or a stateful
+            evaluator for more than one process.
     """
     workers = check("workers", workers, Annotated[int, Ge(0)])
     limit_of_a_child = Annotated[float, Gt(0)] | None
@@ -55,6 +58,11 @@ def in_workers(
         return ExecutorEvaluator(evaluator, executor)
     if workers == 0:
         return evaluator
+    if workers > 1 and keeps_state(evaluator):
+        raise InvalidOption(
+            f"workers is {workers}, and the evaluator {type(evaluator).__name__} is stateful, so "
+            "that each process would have a state of its own: give workers=1, or 0 for this process"
+        )
     from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 
     return ParallelEvaluator(evaluator, workers, timeout, memory_limit)

@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,6 +20,13 @@ from nas_gym.training.optimizers import SGD
 EVALUATION_BATCH = 512  # images
 
 
+class Scores(NamedTuple):
+    """How a network does on a part of the data; both are fractions in [0, 1]."""
+
+    accuracy: float  # of all images
+    balanced_accuracy: float  # mean over the classes that the part has of the share that is right
+
+
 @dataclass(frozen=True)
 class TrainResult:
     """The result of a child on the validation part. Accuracies are fractions in [0, 1]."""
@@ -28,6 +36,7 @@ class TrainResult:
     accuracies: tuple[float, ...]  # of the last five epochs, oldest first
     seconds: float  # wall time, >= 0
     failure: str | None = None  # "diverged", else None
+    balanced_accuracy: float | None = None  # best of the last five epochs; None after a failure
 
 
 @isolated()
@@ -58,15 +67,18 @@ def train(
     device = training_device(device)
     start = time.perf_counter()
     with seeded(seed, device):
-        accuracies = ImageTraining(network, dataset, recipe, seed, device).run()
+        scores = ImageTraining(network, dataset, recipe, seed, device).run()
     seconds = time.perf_counter() - start
-    if accuracies is None:
+    if scores is None:
         return TrainResult(None, None, (), seconds, "diverged")
-    return TrainResult(max(accuracies), accuracies[-1], tuple(accuracies), seconds)
+    accuracies = tuple(each.accuracy for each in scores)
+    balanced = max(each.balanced_accuracy for each in scores)
+    best, last = max(accuracies), accuracies[-1]
+    return TrainResult(best, last, accuracies, seconds, balanced_accuracy=balanced)
 
 
-class ImageTraining(Training[float]):
-    """The training of a classifier; it is measured by its validation accuracy in [0, 1]."""
+class ImageTraining(Training[Scores]):
+    """The training of a classifier; it is measured by its accuracies on the validation part."""
 
     def __init__(
         self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
@@ -120,17 +132,25 @@ class ImageTraining(Training[float]):
         )
         return main + self.recipe.auxiliary_weight * auxiliary
 
-    def validate(self) -> float | None:
-        """Return the validation accuracy, or None if a logit is not finite."""
+    def validate(self) -> Scores | None:
+        """Return the validation accuracies, or None if a logit is not finite."""
         images, labels = self.dataset.validation_images, self.dataset.validation_labels
-        return _accuracy(self.network, self.dataset, images, labels, self.device)
+        return _scores(self.network, self.dataset, images, labels, self.device)
 
 
 @isolated()
 def measure_test_accuracy(
     network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
 ) -> float | None:
-    """Return the fraction of the test part, in [0, 1], that a trained network gets right.
+    """Return the accuracy that ``measure_test_scores`` measures."""
+    scores = measure_test_scores(network, dataset, device=device)
+    return None if scores is None else scores.accuracy
+
+
+def measure_test_scores(
+    network: nn.Module, dataset: Dataset, *, device: torch.device | str | None = None
+) -> Scores | None:
+    """Return how much of the test part a trained network gets right.
 
     It is for what a search has found, once the search is over; ``train`` never calls it, and no
     evaluator of a search does.
@@ -141,7 +161,7 @@ def measure_test_accuracy(
         device: By default the GPU if there is one, else the CPU.
 
     Returns:
-        The fraction, or None if a logit is not finite.
+        The fractions, or None if a logit is not finite.
 
     Raises:
         InvalidDataset: The test part is empty.
@@ -152,15 +172,15 @@ def measure_test_accuracy(
         )
     device = training_device(device)
     network = network.to(device).to(memory_format=torch.channels_last)
-    return _accuracy(network, dataset, dataset.test_images, dataset.test_labels, device)
+    return _scores(network, dataset, dataset.test_images, dataset.test_labels, device)
 
 
-def _accuracy(
+def _scores(
     network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
-) -> float | None:
-    """Return the fraction of ``images`` that is right, or None if a logit is not finite."""
+) -> Scores | None:
+    """Return how much of ``images`` is right, or None if a logit is not finite."""
     network.eval()
-    right = torch.zeros((), dtype=torch.int64, device=device)
+    right = []
     with torch.inference_mode(), _autocast(device):
         for first in range(0, len(labels), EVALUATION_BATCH):
             batch = slice(first, first + EVALUATION_BATCH)
@@ -168,8 +188,12 @@ def _accuracy(
             logits = network(normal.contiguous(memory_format=torch.channels_last))
             if not bool(logits.isfinite().all()):
                 return None
-            right += (logits.argmax(1) == labels[batch].to(device)).sum()
-    return int(right) / len(labels)
+            right.append(logits.argmax(1) == labels[batch].to(device))
+    hits = torch.cat(right).cpu()
+    totals = labels.cpu().bincount()
+    present = totals > 0
+    recalls = labels.cpu()[hits].bincount(minlength=len(totals))[present] / totals[present].double()
+    return Scores(int(hits.sum()) / len(labels), float(recalls.mean()))
 
 
 def _autocast(device: torch.device) -> torch.autocast:

@@ -64,6 +64,16 @@ class TextDataset:
     test_characters: int
     fingerprint: str  # sha256 of level, vocabulary and all parts
 
+    def unigram_perplexity(self) -> float:
+        """Return the validation perplexity of guessing by frequency, whatever came before.
+
+        Each entry of the vocabulary counts once more than it stands in the training part, so that
+        none is impossible (Laplace's rule of succession).
+        """
+        counts = self.train.bincount(minlength=len(self.vocabulary)).double() + 1
+        guesses = (counts / counts.sum()).log()
+        return float((-guesses[self.validation].mean()).exp())
+
     def __deepcopy__(self, memo: dict[int, Any]) -> "TextDataset":
         """Return itself: nothing changes a text."""
         return self

@@ -67,3 +67,22 @@ class UnrulyEvaluator:
 
     def close(self):
         pass
+
+
+class Counter:
+    """Answers how often it was asked, in hundredths."""
+
+    stateful = True
+
+    def __init__(self, dies_at=0):
+        self.asked, self.dies_at = 0, dies_at
+
+    def evaluate(self, architectures, seeds):
+        for architecture in architectures:
+            self.asked += 1
+            if self.asked == self.dies_at:
+                os._exit(3)
+            yield Evaluation(architecture, {"accuracy": self.asked / 100})
+
+    def close(self):
+        pass

@@ -10,7 +10,7 @@ from torch import nn
 from nas_gym.errors import InvalidDataset
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import load_dataset, split_dataset
-from nas_gym.training.images.train import augment, measure_test_accuracy, train
+from nas_gym.training.images.train import augment, measure_test_accuracy, measure_test_scores, train
 
 FAST = Recipe(epochs=3, batch_size=64, learning_rate=0.1)
 
@@ -198,6 +198,23 @@ def test_test_accuracy_is_that_of_a_slow_loop(digits):
             right += max(range(10), key=lambda c: float(logits[c])) == int(label)
     assert measured == right / len(digits.test_labels)
     assert 0.5 < measured < 1
+
+
+def test_balanced_accuracy_is_the_mean_over_the_classes_that_are_there(digits):
+    """All images are taken for class 3, and class 9 is not there."""
+    kept = digits.test_labels != 9
+    rare = replace(
+        digits, test_images=digits.test_images[kept], test_labels=digits.test_labels[kept]
+    )
+    scores = measure_test_scores(Scripted([3]), rare, device="cpu")
+    assert scores.balanced_accuracy == pytest.approx(1 / 9)
+    assert scores.accuracy == float((rare.test_labels == 3).double().mean())
+
+
+def test_balanced_accuracy_is_the_best_of_the_last_epochs(digits):
+    result = train(small_net(), digits, replace(FAST, epochs=1), seed=0, device="cpu")
+    assert 0.1 < result.balanced_accuracy < 1
+    assert result.balanced_accuracy == pytest.approx(result.accuracy, abs=0.1)  # digits: balanced
 
 
 def test_test_accuracy_of_more_images_than_a_batch(digits):

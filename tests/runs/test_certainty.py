@@ -1,0 +1,157 @@
+import io
+import json
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.console import Console
+
+import nas_gym
+from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.runs.card import card_as_markdown, card_of
+from nas_gym.runs.certainty import Certainty, luck_of_the_best, standard_error
+from nas_gym.runs.findings import Findings, summary
+from nas_gym.runs.report import print_summary
+from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.store import load_run
+
+DATA = {
+    "name": "photos",
+    "classes": {"cat [x]": {"train": 60, "validation": 40, "test": 20}},
+    "parts": {"train": 150, "validation": 100, "test": 50},
+    "chance": 0.25,
+    "largest_share": 0.4,
+    "largest_class": "cat [x]",
+}
+
+
+class Judge:
+    """Gives accuracies in turn, and says what it measured them on."""
+
+    stateful = False
+
+    def __init__(self, *accuracies: float, data: Any = DATA) -> None:
+        self.accuracies, self.data = list(accuracies), data
+
+    def data_summary(self) -> Any:
+        return self.data
+
+    def evaluate(
+        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+    ) -> Iterator[Evaluation]:
+        for architecture in architectures:
+            accuracy = self.accuracies.pop(0)
+            metrics = {"accuracy": accuracy, "balanced_accuracy": accuracy / 2}
+            yield Evaluation(architecture, metrics)
+
+    def close(self) -> None:
+        pass
+
+
+def found_by(judge: Judge, folder: Path, **options: Any) -> Findings:
+    budget, store = len(judge.accuracies), folder / "s.sqlite"
+    space = NASNetCell(blocks=1)
+    nas_gym.search(
+        space, judge, "random-search", budget=budget, run="a", store=store, seed=2, **options
+    )
+    return Findings.of(load_run("a", store))
+
+
+def printed(found: Findings) -> str:
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_summary(found, console)
+    return console.export_text()
+
+
+def test_a_report_says_what_the_figures_are_worth(tmp_path: Path) -> None:
+    found = found_by(Judge(0.40, 0.42, 0.44, 0.45), tmp_path)
+    text = printed(found)
+    assert "images: 150 to train, 100 to validate, 50 to test" in text
+    assert "accuracy by chance: 0.2500" in text
+    assert "always naming the largest class: 0.4000 (cat [x])" in text
+    assert f"error of an accuracy: {math.sqrt(0.45 * 0.55 / 100):.4f} (validation part)" in text
+    assert "balanced accuracy" in text  # the classes are imbalanced
+    assert "0.4500, is within noise of the others" in text
+    assert "0.4500, is within noise of naming cat [x] always, 0.4000" in text
+    said = summary(found)
+    assert len(said["certainty"]["warnings"]) == 2
+    assert said["certainty"]["baseline"] == {"accuracy": 0.4, "class": "cat [x]"}
+    assert said["config"]["data"] == DATA
+    page = card_as_markdown(card_of(found, found.ranked[0], 1))
+    assert "| accuracy by chance | 0.2500 |" in page
+    assert "within noise of the others" in page
+
+
+def test_a_clear_winner_is_not_doubted(tmp_path: Path) -> None:
+    found = found_by(Judge(0.40, 0.42, 0.95, 0.45), tmp_path)
+    assert summary(found)["certainty"]["warnings"] == []
+    assert "warning" not in printed(found)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        *(None, [], "text", 1, {}, {"parts": 3}, {"parts": {"validation": "many"}}),
+        {"parts": {"validation": 0}},
+        {"parts": {"validation": True}},
+    ],
+)
+def test_nothing_is_said_of_unknown_data(tmp_path: Path, data: Any) -> None:
+    """Older runs have none; a record may hold anything."""
+    found = found_by(Judge(0.40, 0.42, data=data), tmp_path)
+    assert "certainty" not in summary(found)
+    assert "chance" not in printed(found)
+
+
+def test_a_run_goes_on_when_it_had_recorded_no_data(tmp_path: Path) -> None:
+    found_by(Judge(0.40, 0.42, data=None), tmp_path)
+    space, store = NASNetCell(blocks=1), tmp_path / "s.sqlite"
+    again: dict[str, Any] = {"run": "a", "store": store, "seed": 2, "resume": True}
+    nas_gym.search(space, Judge(0.5), "random-search", budget=3, **again)
+    assert Findings.of(load_run("a", store)).certainty is not None
+
+
+def test_perplexities_are_compared_with_guessing_by_frequency() -> None:
+    data = {"parts": {"validation": 70, "train": 700}, "unit": "words", "unigram_perplexity": 90.0}
+    poor, good = (Certainty.of(data, [value], []) for value in (90.5, 40.0))
+    assert poor is not None
+    assert good is not None
+    assert poor.facts()["words"] == "700 to train, 70 to validate"
+    assert "no better than that of guessing by frequency, 90.00" in poor.warnings[0]
+    assert (good.warnings, good.errors) == ([], {})
+
+
+@pytest.mark.parametrize("children", [1, 2, 10, 150])
+def test_luck_is_that_of_drawn_normals(children: int) -> None:
+    draws = np.random.default_rng(0).standard_normal((20_000, children)).max(1)
+    assert np.mean(draws <= luck_of_the_best(children)) == pytest.approx(0.95, abs=0.006)
+
+
+def test_the_standard_error_is_that_of_drawn_parts() -> None:
+    draws = np.random.default_rng(0).binomial(60, 0.52, 20_000) / 60
+    assert standard_error(0.52, 60) == pytest.approx(draws.std(), rel=0.02)
+
+
+ODD = st.sampled_from(
+    [None, True, -1, 0, 3, 10**400, 0.5, math.nan, math.inf, "text", "[red]", [], [1], {}, {"a": 1}]
+)
+NAMES = ("parts", "chance", "largest_share", "largest_class", "unit", "unigram_perplexity")
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(*[ODD] * len(NAMES)), st.integers(1, 10**9), st.lists(st.floats(0, 1), max_size=4))
+def test_whatever_a_record_holds_is_read_or_left(
+    odd: tuple[Any, ...], count: int, values: list[float]
+) -> None:
+    data = dict(zip(NAMES, odd, strict=True))
+    for given_ in (data, data | {"parts": {"validation": count, "test": odd[0]}}):
+        found = Certainty.of(given_, sorted(values, reverse=True), [])
+        if found is not None:
+            json.dumps(found.to_json(), allow_nan=False)
+            found.facts()

@@ -163,11 +163,10 @@ class TrainingEvaluator(ChildTraining):
         }
 
     def _details(self) -> dict[str, Any]:
-        shares = {
-            o: getattr(self, o) for o in ("validation", "test") if getattr(self, o) is not None
-        }
+        shares = {"validation": self.validation, "test": self.test}
+        given = {part: share for part, share in shares.items() if share is not None}
         return {
-            **({"shares": shares} if shares else {}),
+            **({"shares": given} if given else {}),
             "recipe": self.named_recipe.to_json(),
             "task": task_to_json(self.task),
         }

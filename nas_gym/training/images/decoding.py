@@ -123,8 +123,7 @@ def _picture(image: Image.Image, side: int) -> Picture:
     width, height = image.size
     if width * height > LARGEST:
         raise InvalidDataset(
-            f"has {width} x {height} pixels, more than the {LARGEST:,} that an image may have: make "
-            "it smaller"
+            f"has {width} x {height} pixels, and an image may have {LARGEST:,}: make it smaller"
         )
     check_memory(width * height * _BYTES_PER_PIXEL, f"({width} x {height} pixels)")
     notes = {FIRST} if getattr(image, "is_animated", False) else set()
@@ -190,8 +189,8 @@ def _from_floats(image: Image.Image, notes: set[str]) -> Image.Image:
     lowest, highest = float(values.min()), float(values.max())
     if not (lowest >= 0 and highest <= 255):  # NaN is in no order
         raise InvalidDataset(
-            f'holds floats (mode "F") from {lowest:g} to {highest:g}, and what can be shown is 0 to 1 '
-            "or 0 to 255: rescale it, or save it with 8 or 16 bits"
+            f'holds floats (mode "F") from {lowest:g} to {highest:g}, and only 0 to 1 or 0 to 255 '
+            "can be shown: rescale it, or save it with 8 or 16 bits"
         )
     if highest > 0:  # black is black on either scale
         notes.add(UNIT if highest <= 1 else BYTES)

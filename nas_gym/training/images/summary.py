@@ -91,7 +91,7 @@ class DataSummary:
             f"data set {self.name}: {_count(sum(parts.values()), 'image')} of {len(self.counts)} "
             f"classes; {parts['train']:,} train, {parts['validation']:,} validate, "
             f"{parts['test']:,} test",
-            f"  classes: {_listed([f'{n} {sum(c):,}' for n, c in self.counts.items()])}",
+            f"  classes: {_listed([f'{n}: {sum(c):,}' for n, c in self.counts.items()])}",
             f"  image sizes: {self._sizes()}",
         ]
         for done, count in self.reading.converted.items():

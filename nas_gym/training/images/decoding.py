@@ -102,7 +102,8 @@ def _reason(error: Exception, path: str) -> str:
         return "its content is of no known format"
     if isinstance(error, Image.DecompressionBombError):
         return f"it says that it has more than {LARGEST:,} pixels"
-    words = shown(" ".join(str(error).split()))[:200].replace(shown(path), "it")
+    told = str(getattr(error, "strerror", None) or error)
+    words = shown(" ".join(told.split()))[:200].replace(shown(path), "it")
     return words or type(error).__name__
 
 

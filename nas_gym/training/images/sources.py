@@ -15,7 +15,7 @@ from nas_gym.options import check
 from nas_gym.plugins import load
 from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
 from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
-from nas_gym.training.images.decoding import BYTES, DARK, UNIT, read_picture, readable
+from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture, readable
 from nas_gym.training.images.folders import Listing, list_images, path_below
 from nas_gym.training.images.splitting import Shares
 from nas_gym.training.images.summary import Reading
@@ -227,6 +227,11 @@ def _read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarra
                 f'{shown(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
                 f"{shown(scales[BYTES])} from 0 to 255: save all on one scale"
             )
+    if notes[DARK] and not notes[CUT]:
+        raise InvalidDataset(
+            f"{shown(folder)}: its images of 16 bits never reach 256 of 65,535 and would all be "
+            "black: save them with 8 bits, or use the whole range"
+        )
     warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
     warnings += _alike(listing.classes)
     if listing.nested:
@@ -250,9 +255,9 @@ def _alike(classes: Sequence[str]) -> list[str]:
 def _cifar(
     name: str, class_name: str, folder: Path | None, download: bool, validation: float | None
 ) -> Dataset:
+    root = _root(folder, download)
     from torchvision import datasets
 
-    root = _root(folder, download)
     make: Any = getattr(datasets, class_name)
     if download:
         _download(lambda: make(str(root), download=True), name, root)

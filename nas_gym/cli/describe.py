@@ -8,6 +8,7 @@ import tyro
 from nas_gym.cli.architectures import Found, find, usual_task
 from nas_gym.cli.shared import (
     AsJson,
+    DataFolder,
     OptionalCount,
     OptionalNumber,
     OptionalPath,
@@ -36,9 +37,14 @@ _FIELDS = {"image_size": ("height", "width"), "untied": ("tied",)}
 
 @dataclass(frozen=True)
 class Describe:
-    """Describe a named or saved architecture: parameters, multiply-adds, its parts."""
+    """Describe a named or saved architecture: parameters, multiply-adds, its parts.
 
-    architecture: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="ARCHITECTURE")]
+    Or, with --dataset, a data set of images: its classes, parts and sizes, and what was left out.
+    """
+
+    architecture: Annotated[
+        tyro.conf.Positional[OptionalText], tyro.conf.arg(metavar="[ARCHITECTURE]")
+    ] = None
     """A published name (nasnet-a, nas-v1, nas-cell, …), a JSON file that a report wrote, tokens
     (1,0,12,…), or the architecture string of NAS-Bench-201 or NATS-Bench's size space."""
     space: OptionalText = None
@@ -77,10 +83,26 @@ class Describe:
     """Give a language model's last layer weights of its own, not those of the embedding."""
     draw: OptionalPath = None
     """Write a drawing of the architecture to this .png or .svg file."""
+    dataset: OptionalText = None
+    """Describe this data set of images instead: a name (`nas-gym list`), a folder or a .npz file;
+    of the other options --folder, --download, --image-size and --json go with it."""
+    folder: DataFolder = None
+    download: bool = False
+    """Allow a named data set to be downloaded into its folder."""
+    contact_sheet: OptionalPath = None
+    """Write images of each class of the data set, as the network sees them, to this .png or other
+    image file."""
     json: AsJson = False
 
     def __call__(self) -> int:
         """Print the description."""
+        if self.dataset is not None:
+            return self._describe_data(self.dataset)
+        for option in ("folder", "download", "contact_sheet"):
+            if getattr(self, option):
+                raise InvalidOption(f"--{dashed(option)} is only for a data set: give --dataset")
+        if self.architecture is None:
+            raise InvalidOption("nothing to describe: give an architecture, or --dataset")
         found = find(self.architecture, self.space)
         self._refuse_what_does_not_fit(found)
         if self.concat is not None:
@@ -111,6 +133,31 @@ class Describe:
 
         Console().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
+        return 0
+
+    def _describe_data(self, dataset: str) -> int:
+        """Print what a data set is, and draw its contact sheet."""
+        others = [o for o in ("architecture", "space", "concat", "draw") if getattr(self, o)]
+        others += [option for option in self._given() if option != "image_size"]
+        if others:
+            what = "ARCHITECTURE" if others[0] == "architecture" else f"--{dashed(others[0])}"
+            raise InvalidOption(
+                f"{what} says nothing about a data set: leave it out, or leave out --dataset"
+            )
+        from nas_gym.training.images.sheet import check_sheet, save_sheet
+        from nas_gym.training.images.sources import load_dataset
+
+        if self.contact_sheet is not None:
+            check_sheet(self.contact_sheet)
+        data = load_dataset(
+            dataset, folder=self.folder, download=self.download, image_size=self.image_size
+        )
+        if self.contact_sheet is not None:
+            save_sheet(data, self.contact_sheet)
+        if self.json:
+            print_json(data.summary.to_json())
+        else:
+            print(*data.summary.lines(), sep="\n")
         return 0
 
     def _given(self) -> dict[str, Any]:

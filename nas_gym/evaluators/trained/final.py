@@ -91,6 +91,9 @@ class FinalLanguageTraining(_Final, LanguageModelEvaluator):
 # What trains again what an evaluator trained, by the evaluator's name, and the options that it
 # takes over from the run.
 FINAL: Mapping[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
-    "training": (FinalTraining, ("folder", "download", "image_size", "threads")),
+    "training": (
+        FinalTraining,
+        ("folder", "download", "image_size", "threads", "validation", "test"),
+    ),
     "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
 }

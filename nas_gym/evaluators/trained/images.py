@@ -6,9 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
-from nas_gym.errors import InvalidSpace
+from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
@@ -21,6 +21,12 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
     from nas_gym.training.images.sources import Dataset
     from nas_gym.training.images.train import TrainResult
+
+# What a data set of images has: this module must not import torch, and so not ``Dataset`` either.
+_OF_IMAGES = (
+    "name", "fingerprint", "image_shape", "classes", "normalise", "train_images", "train_labels",
+    "validation_images", "validation_labels", "test_images", "test_labels",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,9 @@ class TrainingEvaluator(ChildTraining):
         image_size: Side in pixels of a folder's images, >= 1.
         threads: Torch threads while a child trains, >= 1; one per process is fastest for small
             children if there is a process per core.
+        validation: Share of each class's images that validate, in (0, 1); None: as is usual for the
+            data. Data with a validation part of its own takes none.
+        test: The same of the test part, which no search sees.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -57,6 +66,8 @@ class TrainingEvaluator(ChildTraining):
     download: bool = False
     image_size: Annotated[int, Ge(1)] | None = None
     threads: Annotated[int, Ge(1)] = 1
+    validation: Annotated[float, Interval(gt=0, lt=1)] | None = None
+    test: Annotated[float, Interval(gt=0, lt=1)] | None = None
 
     name = "training"
     recipe_class = Recipe
@@ -72,12 +83,34 @@ class TrainingEvaluator(ChildTraining):
             )
         if self.folder is not None:
             object.__setattr__(self, "folder", str(self.folder))
+        self._check_data()
         _ = self.named_recipe
 
     @staticmethod
     def check_place(dataset: str) -> None:
         """Raise an error if there is no such data set; loads nothing."""
         images_at(dataset)
+
+    def _check_data(self) -> None:
+        """Raise InvalidOption for what is no data set of images, and for shares that cannot be."""
+        if (self.validation or 0) + (self.test or 0) >= 1:
+            raise InvalidOption(
+                f"validation is {self.validation} and test is {self.test}: give shares that leave "
+                "something to train"
+            )
+        if isinstance(self.dataset, str):
+            return
+        if not all(hasattr(self.dataset, member) for member in _OF_IMAGES):
+            raise InvalidOption(
+                f"dataset is a {type(self.dataset).__name__}, and this evaluator trains on images: "
+                "give a name, a path or a Dataset (split_dataset makes one of arrays)"
+            )
+        for option in ("validation", "test"):
+            if getattr(self, option) is not None:
+                raise InvalidOption(
+                    f"{option} is {getattr(self, option)!r}, and the data set has its parts "
+                    "already: leave it out, or give the shares to split_dataset"
+                )
 
     @property
     def named_recipe(self) -> Recipe:
@@ -93,8 +126,14 @@ class TrainingEvaluator(ChildTraining):
         from nas_gym.training.images.sources import load_dataset
 
         return load_dataset(
-            self.dataset, folder=self.folder, download=self.download, image_size=self.image_size
-        )
+            self.dataset, folder=self.folder, download=self.download, image_size=self.image_size,
+            validation=self.validation, test=self.test,
+        )  # fmt: skip
+
+    def data_summary(self) -> dict[str, Any] | None:
+        """Return what the data set is, as JSON data (``DataSummary``); None if it does not say."""
+        summary = getattr(self.data, "summary", None)
+        return None if summary is None else summary.to_json()
 
     @property
     def task(self) -> Task:
@@ -128,4 +167,10 @@ class TrainingEvaluator(ChildTraining):
         }
 
     def _details(self) -> dict[str, Any]:
-        return {"recipe": self.named_recipe.to_json(), "task": task_to_json(self.task)}
+        shares = {"validation": self.validation, "test": self.test}
+        given = {part: share for part, share in shares.items() if share is not None}
+        return {
+            **({"shares": given} if given else {}),
+            "recipe": self.named_recipe.to_json(),
+            "task": task_to_json(self.task),
+        }

@@ -1,23 +1,31 @@
-"""Data sets: tensors in three fixed parts, split the same way on every machine.
+"""Data sets: tensors in three fixed parts, and what may be asked of them.
 
-The order of images within a class is that of a hash, so that a split depends on no random generator
-and on no library version.
+How images come into the parts is told in ``nas_gym.training.images.splitting``.
 """
 
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
+from nas_gym.training.images.splitting import (
+    Shares,
+    check_class_count,
+    check_images,
+    copy_groups,
+    split_by_hash,
+    split_rest,
+)
+from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Reading
+from nas_gym.training.places import shown
 
-VALIDATION_SHARE = 0.1  # Zoph et al. 2017, appendix A.1: 45,000 / 5,000 of CIFAR's 50,000
-Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation, test
+__all__ = ["Dataset", "check_class_count", "split_dataset", "with_parts", "with_test_part"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,12 +47,29 @@ class Dataset:
     mean: Tensor  # (1, channels, 1, 1), of the training part
     deviation: Tensor  # (1, channels, 1, 1), of the training part, > 0
     fingerprint: str  # sha256 of all images and labels, and of who is in which part
+    class_names: tuple[str, ...] = ()  # by label; empty: the labels themselves
+    reading: Reading = NOTHING_READ  # what reading the files found
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
         """(channels, height, width)."""
         channels, height, width = self.train_images.shape[1:]
         return int(channels), int(height), int(width)
+
+    @cached_property
+    def summary(self) -> DataSummary:
+        """What it is, for people and records; computed at its first use."""
+        labels = [getattr(self, f"{part}_labels").numpy(force=True) for part in PARTS]
+        counts = (np.bincount(of, minlength=self.classes)[: self.classes].tolist() for of in labels)
+        names = self.class_names or range(self.classes)
+        each = zip(*counts, strict=True)
+        return DataSummary(
+            name=shown(self.name),
+            counts={shown(str(n)): c for n, c in zip(names, each, strict=True)},
+            image_shape=self.image_shape,
+            reading=self.reading,
+            warnings=tuple(_copies_in_words(self)),
+        )
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return float32 images; over the training part each channel has mean 0 and deviation 1."""
@@ -66,8 +91,11 @@ def split_dataset(
     shares: tuple[float, float] = (0.1, 0.1),
     names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
+    reading: Reading | None = None,
 ) -> Dataset:
     """Make a data set from all its images, split within each class.
+
+    Exact copies of one image stay in one part where a class has enough other images.
 
     Args:
         name: For people and records.
@@ -76,30 +104,21 @@ def split_dataset(
         shares: Of validation and test, of each class's images; at least one image each.
         names: What the hash that orders images is made of; their numbers by default.
         class_names: For messages; the labels by default.
+        reading: What reading its files found, for its summary.
 
     Raises:
-        InvalidDataset: Fewer than two classes, or a class with fewer than three images.
+        InvalidDataset: Not such arrays, fewer than two classes, a class with fewer than three
+            images, or shares that leave a class nothing to train.
     """
-    if len(labels) and labels.min() < 0:
-        raise InvalidDataset(f"{name}: label {labels.min()} is negative: number classes from 0")
-    counts = np.bincount(labels) if len(labels) else np.zeros(0, dtype=np.int64)
-    check_class_count(len(counts), name)
-    for label, count in enumerate(counts):
-        if count < 3:
-            shown = class_names[label] if class_names else label
-            raise InvalidDataset(
-                f"{name}: class {shown} has {count} images: each class needs at least 3, "
-                "to train, to validate and to test (classes are numbered from 0 without gaps)"
-            )
-    validation, test = ([max(1, round(share * int(count))) for count in counts] for share in shares)
-    order = _hash_order(names if names is not None else [str(i) for i in range(len(labels))])
-    parts = _split(labels, order, validation, test)
-    return _dataset(name, *((images[part], labels[part]) for part in parts))
+    check_images(name, images, labels)
+    parts = split_by_hash(name, labels, copy_groups(images), shares, names, class_names)
+    pairs = ((images[part], labels[part]) for part in parts)
+    return _dataset(name, *pairs, class_names=class_names, reading=reading)
 
 
 def with_test_part(
     name: str, images: np.ndarray, labels: np.ndarray, test_images: np.ndarray,
-    test_labels: np.ndarray,
+    test_labels: np.ndarray, validation: float | None = None,
 ) -> Dataset:  # fmt: skip
     """Make a data set that has its own test part; a tenth of its other images validate.
 
@@ -109,11 +128,14 @@ def with_test_part(
         labels: (N,) whole numbers from 0.
         test_images: As ``images``.
         test_labels: As ``labels``.
+        validation: The share of the other images that validate, in (0, 1).
+
+    Raises:
+        InvalidDataset: Not such arrays.
     """
-    counts = np.bincount(labels)
-    validation = [round(VALIDATION_SHARE * int(count)) for count in counts]
-    order = _hash_order([str(i) for i in range(len(labels))])
-    train, held_out, _ = _split(labels, order, validation, [0] * len(counts))
+    for pair in ((images, labels), (test_images, test_labels)):
+        check_images(name, *pair)
+    train, held_out = split_rest(labels, validation)
     return _dataset(
         name,
         (images[train], labels[train]),
@@ -122,37 +144,62 @@ def with_test_part(
     )
 
 
-def _split(labels: np.ndarray, order: np.ndarray, validation: list[int], test: list[int]) -> Split:
-    """Split each class: the first in ``order`` validate, the next test, the others train."""
-    parts: tuple[list[np.ndarray], ...] = ([], [], [])
-    for label, (held_out, tested) in enumerate(zip(validation, test, strict=True)):
-        members = order[labels[order] == label]
-        parts[1].append(members[:held_out])
-        parts[2].append(members[held_out : held_out + tested])
-        parts[0].append(members[held_out + tested :])
-    train, held, last = (np.sort(np.concatenate(part)) for part in parts)
-    return train, held, last
+def with_parts(
+    name: str, images: np.ndarray, labels: np.ndarray, parts: np.ndarray, shares: Shares, *,
+    names: Sequence[str], class_names: Sequence[str], reading: Reading,
+) -> Dataset:  # fmt: skip
+    """Make a data set whose images say their part; a part that is missing comes from training.
 
+    Args:
+        name: For people and records.
+        images: (N, channels, height, width), uint8.
+        labels: (N,) whole numbers from 0, each class in each part.
+        parts: (N,) ``"train"``, ``"validation"`` or ``"test"``.
+        shares: Of the training part, for the part that is missing; None: a tenth. (One of a part
+            that is there says nothing.)
+        names: What the hash that orders images is made of.
+        class_names: For messages.
+        reading: What reading its files found.
 
-def _hash_order(names: Sequence[str]) -> np.ndarray:
-    digests = [hashlib.sha256(name.encode()).digest() for name in names]
-    return np.asarray(sorted(range(len(names)), key=digests.__getitem__), dtype=np.int64)
+    Raises:
+        InvalidDataset: A class has too few images.
+    """
+    chosen = [np.flatnonzero(parts == part) for part in PARTS]
+    wanted = [0.1 if share is None else share for share in shares]
+    missing = [0.0 if len(c) else share for c, share in zip(chosen[1:], wanted, strict=True)]
+    if any(missing):
+        train = chosen[0]
+        found = split_by_hash(
+            name, labels[train], copy_groups(images[train]), (missing[0], missing[1]),
+            [names[int(i)] for i in train], class_names,
+        )  # fmt: skip
+        taken = [train[part] for part in found]
+        split_off = zip(chosen[1:], taken[1:], strict=True)
+        chosen = [taken[0], *(own if len(own) else new for own, new in split_off)]
+    pairs = ((images[part], labels[part]) for part in chosen)
+    return _dataset(name, *pairs, class_names=class_names, reading=reading)
 
 
 @isolated(threads=1)  # several hang after a fork
-def _dataset(name: str, *parts: tuple[np.ndarray, np.ndarray]) -> Dataset:
+def _dataset(
+    name: str,
+    *parts: tuple[np.ndarray, np.ndarray],
+    class_names: Sequence[str] | None = None,
+    reading: Reading | None = None,
+) -> Dataset:
     """Make the data set of three (images, labels) pairs: training, validation, test."""
     fingerprint = hashlib.sha256()
     tensors: list[Tensor] = []
     for images, labels in parts:
         for array in (np.ascontiguousarray(images), labels.astype(np.int64)):
             fingerprint.update(f"{array.dtype} {array.shape}".encode())
-            fingerprint.update(array.tobytes())
-            tensors.append(torch.from_numpy(array.copy()))
+            fingerprint.update(array.reshape(-1).view(np.uint8).data)
+            own = array.base is None and array.flags.writeable
+            tensors.append(torch.from_numpy(array if own else array.copy()))
     train, train_labels, validation, validation_labels, test, test_labels = tensors
     mean, deviation = _statistics(train)
     return Dataset(
-        name=name,
+        name=shown(name),
         train_images=train,
         train_labels=train_labels,
         validation_images=validation,
@@ -163,6 +210,8 @@ def _dataset(name: str, *parts: tuple[np.ndarray, np.ndarray]) -> Dataset:
         mean=mean,
         deviation=deviation,
         fingerprint=fingerprint.hexdigest(),
+        class_names=tuple(map(shown, class_names or ())),
+        reading=reading or NOTHING_READ,
     )
 
 
@@ -180,9 +229,24 @@ def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
     return mean.float().view(1, -1, 1, 1), deviation.float().view(1, -1, 1, 1)
 
 
-def check_class_count(count: int, where: str) -> None:
-    """Raise InvalidDataset if there are fewer than two classes."""
-    if count < 2:
-        raise InvalidDataset(
-            f"{where} has {count} class{'' if count == 1 else 'es'}: give at least 2"
-        )
+def _copies_in_words(data: Dataset) -> list[str]:
+    """Return a sentence for each kind of copy that makes figures better or worse than they are."""
+    seen: dict[bytes, set[int]] = {}
+    warnings, conflicting = [], 0
+    for part in PARTS:
+        groups = copy_groups(getattr(data, f"{part}_images").numpy(force=True))
+        labels = getattr(data, f"{part}_labels").tolist()
+        copies = sum(group in seen for group in groups)
+        if part != "train" and copies:
+            warnings.append(
+                f"{copies} of {len(groups)} images of the {part} part are exact copies of images "
+                f"of {'the training part' if part == 'validation' else 'other parts'}: its "
+                "figures are better than they should be; take the copies away"
+            )
+        for group, label in zip(groups, labels, strict=True):
+            known = seen.setdefault(group, set())
+            conflicting += bool(known - {label})
+            known.add(label)
+    if conflicting:
+        warnings.append(f"{conflicting} images are exact copies of images of another class")
+    return warnings

@@ -1,33 +1,34 @@
 """The data sets, one function each, and ``load_dataset``, which finds them by name or path."""
 
-import gzip
-import importlib.util
+import inspect
 import os
-import zipfile
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge
+from annotated_types import Ge, Interval
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.plugins import load
-from nas_gym.training.images.dataset import (
-    Dataset,
-    check_class_count,
-    split_dataset,
-    with_test_part,
-)
-from nas_gym.training.places import images_at
+from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
+from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
+from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture, readable
+from nas_gym.training.images.folders import Listing, list_images, path_below
+from nas_gym.training.images.splitting import Shares
+from nas_gym.training.images.summary import Reading
+from nas_gym.training.memory import check_memory
+from nas_gym.training.places import images_at, shown, user_path
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
 
 DOWNLOAD_FOLDER = Path("~/.cache/nas-gym")
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
+Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part
 
 
 @isolated(threads=1)
@@ -37,46 +38,89 @@ def load_dataset(
     folder: str | os.PathLike[str] | None = None,
     download: bool = False,
     image_size: int | None = None,
+    validation: float | None = None,
+    test: float | None = None,
 ) -> Dataset:
     """Load the data set of a name, of a folder of images, or of an ``.npz`` file.
 
     Args:
-        name_or_path: A name (``nas-gym list``), a folder with one folder of images per class, or a
-            file with the arrays ``images`` and ``labels``.
+        name_or_path: A name (``nas-gym list``), a folder with one folder of images per class (or
+            with ``train``, ``val`` and ``test``, each with such folders), or a file with the arrays
+            ``images`` and ``labels``.
         folder: Where a named data set lies or is downloaded to; its usual places by default.
         download: Whether a named data set may be downloaded when it is not there.
         image_size: Side in pixels of a folder's images, >= 1 (default 32); other data has its own.
+        validation: The share of each class's images that validate, in (0, 1); None: as is usual for
+            the data. Data with a validation part of its own takes none.
+        test: The same of the test part.
 
     Raises:
         UnknownName: No such data set.
         InvalidDataset: The data is missing, broken or of the wrong shape.
-        InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized.
+        InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized; the
+            shares are none, or leave nothing to train.
     """
-    name = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str | bytes | os.PathLike):
+        raise InvalidOption(f"the data set is {name_or_path!r}: give a name or a path")
+    name = os.fsdecode(name_or_path)
     image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
-    kind, path = images_at(name), Path(name).expanduser()
+    shares = checked_shares(validation, test)
+    kind, path = images_at(name), user_path(name)
     if kind == "folder":
-        return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)
+        return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size, shares)
     if image_size is not None:
         raise InvalidOption("image_size resizes a folder of images only: leave it out")
     if kind == "file":
-        return npz_file(path)
-    read: Callable[[Path | None, bool], Dataset] = load("dataset", name)
-    return read(None if folder is None else Path(folder).expanduser(), download)
+        return npz_file(path, shares)
+    read: Callable[..., Dataset] = load("dataset", name)
+    return read(
+        None if folder is None else user_path(folder), download, **_taken(name, read, shares)
+    )
 
 
-def digits(folder: Path | None = None, download: bool = False) -> Dataset:
+def checked_shares(validation: float | None, test: float | None) -> Shares:
+    """Return the shares of validation and test, or raise InvalidOption."""
+    shares = check("validation", validation, Share), check("test", test, Share)
+    if sum(share or 0 for share in shares) >= 1:
+        raise InvalidOption(
+            f"validation is {validation} and test is {test}: give shares that leave something to "
+            "train"
+        )
+    return shares
+
+
+def _taken(name: str, read: Callable[..., Dataset], shares: Shares) -> dict[str, float]:
+    """Return the shares that were given, if the data set takes them."""
+    known = inspect.signature(read).parameters
+    given = {n: s for n, s in zip(("validation", "test"), shares, strict=True) if s is not None}
+    for part in given:
+        if part not in known:
+            raise _has_own(name, part)
+    return given
+
+
+def _has_own(data: str, part: str) -> InvalidOption:
+    return InvalidOption(f"{data} has its own {part} part: leave out the option {part!r}")
+
+
+def digits(
+    folder: Path | None = None, download: bool = False, *, validation: float | None = None,
+    test: float | None = None,
+) -> Dataset:  # fmt: skip
     """Load handwritten digits, 1,797 grey images of 8 x 8 pixels, embedded in scikit-learn.
 
     Of each class 45 % train, 35 % validate and 20 % test: a large validation part makes the reward
     of a search less noisy (benchmarks/results/recipe_signal.md).
     """
-    rows = _digits_rows()
+    rows = read_digits()
     images = rows[:, :-1].astype(np.uint8).reshape(-1, 1, 8, 8)  # values 0 to 16
-    return split_dataset("digits", images, rows[:, -1].astype(np.int64), shares=(0.35, 0.20))
+    shares = (0.35 if validation is None else validation, 0.20 if test is None else test)
+    return split_dataset("digits", images, rows[:, -1].astype(np.int64), shares=shares)
 
 
-def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset:
+def fashion_mnist(
+    folder: Path | None = None, download: bool = False, *, validation: float | None = None
+) -> Dataset:
     """Load Fashion-MNIST, grey 28 x 28: 54,000 / 6,000 of 60,000 training images, 10,000 test.
 
     ``folder`` holds torchvision's ``FashionMNIST/raw`` or the four original IDX files, gzipped or
@@ -84,7 +128,7 @@ def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset
     """
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")
              for kind in ("images-idx3", "labels-idx1")]  # fmt: skip
-    root = DOWNLOAD_FOLDER.expanduser() if folder is None else folder
+    root = _root(folder, download)
     if download and _idx_files(root, names) is None:
         from torchvision.datasets import FashionMNIST
 
@@ -94,125 +138,148 @@ def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset
         found = _idx_files(DEBIAN_FASHION_MNIST, names)
     if found is None:
         raise _not_there("fashion-mnist", root)
-    images, labels, test_images, test_labels = (_read_idx(path) for path in found)
+    arrays = [read_idx(path) for path in found]
+    for path, array, rank in zip(found, arrays, (3, 1, 3, 1), strict=True):
+        if array.ndim != rank or array.shape[1:] != arrays[0].shape[1:] * (rank == 3):
+            raise InvalidDataset(f"{shown(path)} is damaged (shape {array.shape}): get it again")
+    images, labels, test_images, test_labels = arrays
     return with_test_part("fashion-mnist", images[:, None], labels, test_images[:, None],
-                           test_labels)  # fmt: skip
+                           test_labels, validation)  # fmt: skip
 
 
-def cifar10(folder: Path | None = None, download: bool = False) -> Dataset:
+def cifar10(
+    folder: Path | None = None, download: bool = False, *, validation: float | None = None
+) -> Dataset:
     """Load CIFAR-10, colour 32 x 32: 45,000 / 5,000 of 50,000 training images, 10,000 test."""
-    return _cifar("cifar10", "CIFAR10", folder, download)
+    return _cifar("cifar10", "CIFAR10", folder, download, validation)
 
 
-def cifar100(folder: Path | None = None, download: bool = False) -> Dataset:
+def cifar100(
+    folder: Path | None = None, download: bool = False, *, validation: float | None = None
+) -> Dataset:
     """Load CIFAR-100, colour 32 x 32: 45,000 / 5,000 of 50,000 training images, 10,000 test."""
-    return _cifar("cifar100", "CIFAR100", folder, download)
+    return _cifar("cifar100", "CIFAR100", folder, download, validation)
 
 
-def image_folder(folder: Path, image_size: int = FOLDER_IMAGE_SIZE) -> Dataset:
-    """Load a folder with one folder of images per class (torchvision's ``ImageFolder`` layout).
+def image_folder(
+    folder: Path, image_size: int = FOLDER_IMAGE_SIZE, shares: Shares = (None, None)
+) -> Dataset:
+    """Load a folder of images, of one of the layouts in ``nas_gym.training.images.folders``.
 
-    Images become RGB, cut to a square about their centre and resized to ``image_size`` pixels. Of
-    each class 80 % train, 10 % validate and 10 % test, by a hash of the path below ``folder``.
+    Images become RGB as ``nas_gym.training.images.decoding`` tells, cut to a square about their
+    centre and resized to ``image_size`` pixels. Of each class 80 % train, 10 % validate and 10 %
+    test, by a hash of the path below ``folder``, unless the folder has parts of its own.
     """
-    from PIL import ImageOps
-    from torchvision.datasets import ImageFolder
-
-    classes = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
-    if not classes:
-        raise InvalidDataset(f"{folder} has no folders: put each class's images in a folder of it")
-    if set(classes) <= {"train", "val", "valid", "validation", "test"}:
-        raise InvalidDataset(
-            f"{folder} holds parts, not classes ({', '.join(classes)}): give the folder that has "
-            "one folder per class; nas-gym splits it itself"
-        )
-    check_class_count(len(classes), f"{folder}")
-    try:
-        listing = ImageFolder(str(folder))
-    except FileNotFoundError as error:
-        raise InvalidDataset(f"{folder}: {str(error).splitlines()[0]}") from None
-    images = np.empty((len(listing.samples), 3, image_size, image_size), dtype=np.uint8)
-    for index, (path, _) in enumerate(listing.samples):
-        try:
-            image = ImageOps.fit(listing.loader(path), (image_size, image_size))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InvalidDataset(
-                f"{path} cannot be read as an image ({error}): repair it or take it away"
-            ) from error
-        images[index] = np.asarray(image).transpose(2, 0, 1)
-    names = [Path(path).relative_to(folder).as_posix() for path, _ in listing.samples]
-    labels = np.asarray([label for _, label in listing.samples])
-    return split_dataset(folder.name, images, labels, names=names, class_names=classes)
+    listing = list_images(folder, readable()[0])
+    for part, share in zip(("validation", "test"), shares, strict=True):
+        if share is not None and part in (listing.parts or ()):
+            raise _has_own(shown(folder), part)
+    images, reading = _read_pictures(folder, listing, image_size)
+    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    names = [path_below(path, folder) for path in listing.paths]
+    labels, classes = np.asarray(listing.labels), listing.classes
+    if listing.parts is not None:
+        parts = np.asarray(listing.parts)
+        return with_parts(name, images, labels, parts, shares, names=names, class_names=classes,
+                           reading=reading)  # fmt: skip
+    return split_dataset(
+        name, images, labels, shares=_or_a_tenth(shares), names=names, class_names=classes,
+        reading=reading,
+    )  # fmt: skip
 
 
-def npz_file(path: Path) -> Dataset:
+def npz_file(path: Path, shares: Shares = (None, None)) -> Dataset:
     """Load an ``.npz`` file with ``images`` and ``labels``.
 
     ``images`` are (N, height, width), (N, channels, height, width) or (N, height, width, channels)
     with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Of each
     class 80 % train, 10 % validate and 10 % test.
     """
-    arrays = _read_npz(path)
-    images, labels = arrays["images"], arrays["labels"]
-    if images.ndim == 3:
-        images = images[:, None]
-    if images.ndim != 4 or 0 in images.shape:
-        raise InvalidDataset(
-            f"{path}: images has the shape {images.shape}: expected (N, height, width), "
-            "(N, channels, height, width) or (N, height, width, channels)"
-        )
-    if images.shape[1] not in (1, 3, 4) and images.shape[3] in (1, 3, 4):
-        images = images.transpose(0, 3, 1, 2)
-    if images.shape[1] not in (1, 3, 4):
-        raise InvalidDataset(f"{path}: images have {images.shape[1]} channels: expected 1, 3 or 4")
-    if images.dtype != np.uint8:
-        images = _as_float(images, path)
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise InvalidDataset(
-            f"{path}: labels is {labels.dtype} {labels.shape}: expected {len(images)} whole "
-            "numbers, one per image"
-        )
-    if int(labels.max()) >= len(labels):
-        raise InvalidDataset(
-            f"{path}: label {labels.max()} among {len(labels)} images: number classes from 0 "
-            "without gaps"
-        )
-    return split_dataset(path.stem, np.ascontiguousarray(images), labels.astype(np.int64))
+    images, labels = read_npz(path)
+    return split_dataset(path.stem, images, labels, shares=_or_a_tenth(shares))
 
 
 # ---------------------------------------------------------------- reading files
 
 
-def _digits_rows() -> np.ndarray:
-    """Return (1797, 65): the pixels of each digit, and what it is.
-
-    The file is read without importing scikit-learn, which takes a second in every worker.
-    """
-    found = importlib.util.find_spec("sklearn")
-    if found is not None and found.origin is not None:
-        file = Path(found.origin).parent / "datasets" / "data" / "digits.csv.gz"
-        if file.is_file():
-            return np.loadtxt(file, dtype=np.uint8, delimiter=",")
-    from sklearn.datasets import load_digits
-
-    data = load_digits()
-    return np.column_stack([data.data, data.target])
+def _or_a_tenth(shares: Shares) -> tuple[float, float]:
+    validation, test = (0.1 if share is None else share for share in shares)
+    return validation, test
 
 
-def _cifar(name: str, class_name: str, folder: Path | None, download: bool) -> Dataset:
+def _read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray, Reading]:
+    """Read all images (N, 3, side, side), and say how they came to be."""
+    count = len(listing.paths)
+    # The parts are a copy of the whole, and each image is resized as floats.
+    check_memory(
+        2 * count * 3 * side**2 + 16 * side**2, f"{count} images of {side} x {side} pixels"
+    )
+    images = np.empty((count, 3, side, side), dtype=np.uint8)
+    sizes: Counter[tuple[int, int]] = Counter()
+    notes: Counter[str] = Counter()
+    scales: dict[str, str] = {}  # that of floats -> a file that has it
+    for index, path in enumerate(listing.paths):
+        picture = read_picture(path, side)
+        images[index] = picture.pixels
+        sizes[picture.size] += 1
+        notes.update(picture.notes)
+        scales.update(dict.fromkeys(picture.notes & {UNIT, BYTES}, path))
+        if len(scales) > 1:
+            raise InvalidDataset(
+                f'{shown(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
+                f"{shown(scales[BYTES])} from 0 to 255: save all on one scale"
+            )
+    if notes[DARK] and not notes[CUT]:
+        raise InvalidDataset(
+            f"{shown(folder)}: its images of 16 bits never reach 256 of 65,535 and would all be "
+            "black: save them with 8 bits, or use the whole range"
+        )
+    warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
+    warnings += _alike(listing.classes)
+    if listing.nested:
+        notes["in folders within their class's folder, which count as the class's"] = listing.nested
+    return images, Reading(dict(sizes), listing.left_out, dict(notes), tuple(warnings))
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """Return a warning for classes whose names differ in case or in how accents are written."""
+    from unicodedata import normalize
+
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(normalize("NFC", n).casefold(), n), n) for n in classes]
+    return [
+        f"the classes {shown(one)} and {shown(other)} differ only in how their names are written"
+        for one, other in pairs
+        if one != other
+    ]
+
+
+def _cifar(
+    name: str, class_name: str, folder: Path | None, download: bool, validation: float | None
+) -> Dataset:
+    root = _root(folder, download)
     from torchvision import datasets
 
-    root = DOWNLOAD_FOLDER.expanduser() if folder is None else folder
-    make = getattr(datasets, class_name)
+    make: Any = getattr(datasets, class_name)
     if download:
         _download(lambda: make(str(root), download=True), name, root)
-    try:
+    try:  # the files are unpickled only after their checksums were found to be the published ones
         train, test = (make(str(root), train=train) for train in (True, False))
-    except (RuntimeError, OSError):  # torchvision's words are about its own arguments
+    except Exception:  # torchvision's words are about its own arguments
         raise _not_there(name, root) from None
     pairs = ((part.data.transpose(0, 3, 1, 2), np.asarray(part.targets)) for part in (train, test))
     (images, labels), (test_images, test_labels) = pairs
-    return with_test_part(name, images, labels, test_images, test_labels)
+    return with_test_part(name, images, labels, test_images, test_labels, validation)
+
+
+def _root(folder: Path | None, download: bool) -> Path:
+    """Return where a named data set lies or goes."""
+    root = user_path(DOWNLOAD_FOLDER) if folder is None else folder
+    if download and root == DOWNLOAD_FOLDER:
+        raise InvalidDataset(
+            "there is no home folder to download to: say where with --folder (folder=...)"
+        )
+    return root
 
 
 def _not_there(name: str, root: Path) -> InvalidDataset:
@@ -240,47 +307,3 @@ def _idx_files(root: Path, names: Sequence[str]) -> list[Path] | None:
             if all(path.is_file() for path in paths):
                 return paths
     return None
-
-
-def _read_idx(path: Path) -> np.ndarray:
-    """Read an IDX file of unsigned bytes: two zeros, type 8, rank, sizes (big-endian), values."""
-    try:
-        content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
-        if content[:3] != b"\0\0\x08":
-            raise ValueError("it does not begin as an IDX file of bytes")
-        rank = content[3]
-        shape = np.frombuffer(content, ">u4", rank, offset=4).astype(int)
-        return np.frombuffer(content, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, ValueError, IndexError) as error:
-        raise InvalidDataset(f"{path} is damaged ({error}): get it again") from error
-
-
-def _read_npz(path: Path) -> dict[str, np.ndarray]:
-    if not path.is_file():
-        raise InvalidDataset(f"{path} does not exist: give an .npz file with images and labels")
-    if not zipfile.is_zipfile(path):
-        raise InvalidDataset(f"{path} is not an .npz file: save it with numpy.savez")
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in ("images", "labels") if name in file}
-            names = list(file)
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidDataset(
-            f"{path} cannot be read ({error}): save plain arrays, not objects, with numpy.savez"
-        ) from error
-    if len(arrays) < 2:
-        raise InvalidDataset(
-            f"{path} has the arrays {', '.join(names) or 'none'}: expected images and labels"
-        )
-    return arrays
-
-
-def _as_float(images: np.ndarray, path: Path) -> np.ndarray:
-    if images.dtype.kind not in "iufb":
-        raise InvalidDataset(f"{path}: images is {images.dtype}: expected numbers")
-    floats = images.astype(np.float32)
-    if not np.isfinite(floats).all():
-        raise InvalidDataset(f"{path}: images has values that are not finite: take them out")
-    return floats

@@ -8,18 +8,17 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset
+from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.plugins import load
-from nas_gym.training.places import text_at
+from nas_gym.training.places import text_at, user_path
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
@@ -114,14 +113,16 @@ def load_text(
         InvalidOption: ``vocabulary`` is no whole number of 3 or more.
         InvalidDataset: The text is missing, broken or too poor.
     """
-    name = os.fspath(name_or_path)
+    if not isinstance(name_or_path, str | bytes | os.PathLike):
+        raise InvalidOption(f"the text is {name_or_path!r}: give a name or a path")
+    name = os.fsdecode(name_or_path)
     if text_at(name) == "name":
         source: EmbeddedText = load("text", name)
         if vocabulary is None and level == "word":
             vocabulary = source.words
         raw = source.read()
     else:
-        raw = read_folder(Path(name).expanduser())
+        raw = read_folder(user_path(name))
     return text_of(raw, level=level, vocabulary=vocabulary)
 
 

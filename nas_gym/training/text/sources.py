@@ -12,6 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.training.memory import check_memory
+from nas_gym.training.places import shown
 
 Level = Literal["word", "character"]  # the items that a model reads
 Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
@@ -21,6 +23,7 @@ END = "<eos>"  # the end of a line, or of a paragraph
 FILES = ("train.txt", "valid.txt", "test.txt")
 
 SHARE = 0.1  # of python-docs' characters, at most, that validate; and as many that test
+_MEMORY_PER_BYTE = 20  # of a file, at least: its words are Python's, and then numbers
 REPEATED = 60  # characters of a paragraph that counts as a repetition
 _BLANK = re.compile(r"\n[ \t]*\n[ \t\n]*")  # between paragraphs
 _WORD = re.compile(r"[^\W\d]\w*|\d+(?:\.\d+)*|([^\w\s])\1{0,2}")
@@ -46,30 +49,46 @@ def read_folder(folder: Path) -> RawText:
     """Read a folder with ``train.txt``, ``valid.txt`` and ``test.txt``.
 
     Raises:
-        InvalidDataset: A file is missing, empty or not UTF-8.
+        InvalidDataset: A file is missing, unreadable, empty, too large or not UTF-8.
     """
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InvalidDataset(
-            f"{folder} has no {' and no '.join(missing)}: a folder of text has the files "
+            f"{shown(folder)} has no {' and no '.join(missing)}: a folder of text has the files "
             f"{', '.join(FILES)}"
         )
     train, validation, test = (_read_lines(folder / name) for name in FILES)
-    return RawText(folder.resolve().name, (train, validation, test), words_of_lines)
+    return RawText(shown(folder.resolve().name), (train, validation, test), words_of_lines)
 
 
 def _read_lines(path: Path) -> str:
     """Read the lines of a file, without the spaces around them; each ends with a newline."""
-    content = path.read_bytes()
+    where = shown(path)
+    try:
+        check_memory(path.stat().st_size * _MEMORY_PER_BYTE, where)
+        content = path.read_bytes()
+    except OSError as error:
+        raise InvalidDataset(
+            f"{where} cannot be read ({error.strerror}): make it readable"
+        ) from None
+    if b"\0" in content:
+        raise InvalidDataset(
+            f"{where} holds NUL characters, as UTF-16 and binary files do: convert it to UTF-8"
+        )
+    if b"\r" in content and b"\n" not in content:
+        raise InvalidDataset(
+            f"{where} ends its lines with carriage returns alone, so that it would be one line: "
+            "end them with newlines"
+        )
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidDataset(
-            f"{path} is not UTF-8: byte {content[error.start]:#04x} at offset {error.start} "
+            f"{where} is not UTF-8: byte {content[error.start]:#04x} at offset {error.start} "
             f"({error.reason}); convert the file to UTF-8"
         ) from None
     if not text.strip():
-        raise InvalidDataset(f"{path} is empty: put text into it")
+        raise InvalidDataset(f"{where} is empty: put text into it")
     return clean_lines(text.removeprefix("\ufeff"))
 
 

@@ -1,0 +1,248 @@
+"""One image file, as a viewer shows it: decoded, upright, 8 bits of RGB, cut to a square.
+
+- Orientation tags are obeyed before anything is cut.
+- 16 bits become 8 by the high byte of the type's full scale, as in viewers. Whole numbers of 32
+  bits have no full scale: 0 to 65,535 are read as 16 bits, and images that go beyond, or that never
+  reach 256 and could as well be 8 bits, are refused.
+- Floats are 0 to 1, or 0 to 255; others are refused.
+- What is transparent lies on white.
+- An embedded colour profile other than sRGB is applied, so that CMYK, Lab and wide-gamut images
+  have the colours that a viewer shows.
+- Of several frames or pages the first counts.
+
+Whatever a decoder raises becomes one ``InvalidDataset`` that names the file.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache, lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+
+from nas_gym.errors import InvalidDataset
+from nas_gym.training.memory import check_memory
+from nas_gym.training.places import shown
+
+LARGEST = (
+    178_956_970  # pixels of one image: twice Pillow's warning, where it takes it for an attack
+)
+_BYTES_PER_PIXEL = 16  # at most, while an image is turned and its colours are converted
+# Not read: what needs another program, what Pillow only recognises, and what is no picture.
+_UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF"}
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262  # tags of EXIF and TIFF
+_NO_ALPHA = {
+    "BMP",
+    "DIB",
+    "TGA",
+    "ICO",
+}  # writers leave the fourth byte zero and mean nothing by it
+
+TURNED = "turned as their orientation tag says"
+CUT = "of 16 bits, cut to their high byte"
+DARK = "of 16 bits that never reach 256 and so become black"
+UNIT = "of floats from 0 to 1"
+BYTES = "of floats from 0 to 255"
+ON_WHITE = "transparent, laid on white"
+PROFILE = "changed from their colour profile to sRGB"
+CONVERTED = "in other colours than RGB or grey, converted"
+FIRST = "of several frames, of which the first counts"
+
+
+class Picture(NamedTuple):
+    """What the network sees of a file, and how it came to be."""
+
+    pixels: np.ndarray  # (3, side, side) uint8
+    size: tuple[int, int]  # width and height as a viewer shows them
+    notes: frozenset[str]  # of the constants above
+
+
+@cache
+def readable() -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the suffixes of images (``.jpg``), and the formats, that are read."""
+    Image.init()
+    formats = tuple(sorted(set(Image.OPEN) - _UNREAD))
+    suffixes = {s for s, of in Image.registered_extensions().items() if of in formats}
+    return frozenset(suffixes), formats
+
+
+def read_picture(path: str, side: int) -> Picture:
+    """Read an image, cut to a square about its centre and resized to ``side`` pixels.
+
+    Raises:
+        InvalidDataset: It is damaged, cut off, too large, or of no known range; the file is named.
+    """
+    try:
+        formats = readable()[1]
+        with _as_asked(), open(path, "rb") as file, Image.open(file, formats=formats) as image:
+            return _picture(image, side)
+    except InvalidDataset as error:
+        raise InvalidDataset(f"{shown(path)} {error}") from None
+    except Exception as error:  # decoders raise whatever their bytes lead them to
+        raise InvalidDataset(
+            f"{shown(path)} cannot be read as an image ({_reason(error, path)}): repair it or take "
+            "it away"
+        ) from error
+
+
+def _reason(error: Exception, path: str) -> str:
+    if isinstance(error, UnidentifiedImageError):
+        return "its content is of no known format"
+    if isinstance(error, Image.DecompressionBombError):
+        return f"it says that it has more than {LARGEST:,} pixels"
+    told = str(getattr(error, "strerror", None) or error)
+    words = shown(" ".join(told.split()))[:200].replace(shown(path), "it")
+    return words or type(error).__name__
+
+
+@contextmanager
+def _as_asked() -> Iterator[None]:
+    """Refuse what is cut off whatever other code asked Pillow for, and keep its warnings quiet."""
+    before = ImageFile.LOAD_TRUNCATED_IMAGES
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        ImageFile.LOAD_TRUNCATED_IMAGES = before
+
+
+def _picture(image: Image.Image, side: int) -> Picture:
+    width, height = image.size
+    if width * height > LARGEST:
+        raise InvalidDataset(
+            f"has {width} x {height} pixels, and an image may have {LARGEST:,}: make it smaller"
+        )
+    check_memory(width * height * _BYTES_PER_PIXEL, f"({width} x {height} pixels)")
+    notes = {FIRST} if getattr(image, "is_animated", False) else set()
+    before = _orientation(image)  # that of TIFF is gone once it is loaded, which turns it
+    image.load()
+    if image.format == "TIFF":
+        notes |= {TURNED} if before in _TURNS else set()
+    elif (turn := _TURNS.get(_orientation(image))) is not None:
+        image = _turned(image, turn)
+        notes.add(TURNED)
+    seen = _in_colour(image, notes)
+    square = ImageOps.fit(seen, (side, side))
+    return Picture(np.asarray(square).transpose(2, 0, 1), image.size, frozenset(notes))
+
+
+def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
+    turned = image.transpose(turn)
+    turned.format = image.format
+    return turned
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return the orientation tag; 1 if there is none, or if the tags are damaged."""
+    try:
+        return int(image.getexif().get(_ORIENTATION, 1))
+    except Exception:  # viewers show such an image as it is stored
+        return 1
+
+
+def _in_colour(image: Image.Image, notes: set[str]) -> Image.Image:
+    """Return RGB of 8 bits, and note what had to be done."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        image = _from_integers(image, notes)
+    elif image.mode == "F":
+        image = _from_floats(image, notes)
+    elif image.has_transparency_data:
+        return _on_white(image, notes)
+    return _in_srgb(image, notes)
+
+
+def _from_integers(image: Image.Image, notes: set[str]) -> Image.Image:
+    values = np.asarray(image)
+    lowest, highest = int(values.min()), int(values.max())
+    tags: Any = getattr(image, "tag_v2", {})
+    whole = 16
+    if image.mode == "I":
+        ambiguous = 0 < highest < 256 and image.format != "PPM"  # Pillow scales that to 16 bits
+        if lowest < 0 or highest > 0xFFFF or ambiguous:
+            raise InvalidDataset(
+                f'holds whole numbers of 32 bits (mode "I") from {lowest} to {highest}, whose full '
+                "scale is not known: save it with 8 or 16 bits"
+            )
+    else:
+        whole = max(8, int(tags.get(_BITS_PER_SAMPLE, (16,))[0]))
+        if tags.get(_PHOTOMETRIC) == 0:  # white is zero, which Pillow minds in 8 bits only
+            values = (1 << whole) - 1 - values
+    notes.add(DARK if 0 < highest < 256 and whole == 16 else CUT)
+    return Image.fromarray((values >> (whole - 8)).astype(np.uint8))
+
+
+def _from_floats(image: Image.Image, notes: set[str]) -> Image.Image:
+    values = np.asarray(image)
+    lowest, highest = float(values.min()), float(values.max())
+    if not (lowest >= 0 and highest <= 255):  # NaN is in no order
+        raise InvalidDataset(
+            f'holds floats (mode "F") from {lowest:g} to {highest:g}, and only 0 to 1 or 0 to 255 '
+            "can be shown: rescale it, or save it with 8 or 16 bits"
+        )
+    if highest > 0:  # black is black on either scale
+        notes.add(UNIT if highest <= 1 else BYTES)
+    scale = 255.0 if highest <= 1 else 1.0
+    return Image.fromarray(np.rint(values * scale).astype(np.uint8))
+
+
+def _on_white(image: Image.Image, notes: set[str]) -> Image.Image:
+    profile, of = image.info.get("icc_profile"), image.format
+    whole = image.convert("RGBA")
+    alpha, colours = whole.getchannel("A"), whole.convert("RGB")
+    colours.info["icc_profile"] = profile
+    colours = _in_srgb(colours, notes)
+    lowest, highest = alpha.getextrema()
+    if lowest == 255 or (highest == 0 and of in _NO_ALPHA):
+        return colours
+    notes.add(ON_WHITE)
+    return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha)
+
+
+def _in_srgb(image: Image.Image, notes: set[str]) -> Image.Image:
+    """Return RGB as the image's colour profile means it; a damaged profile counts for nothing."""
+    profile = image.info.get("icc_profile") or b""
+    if image.mode not in ("1", "L", "P", "RGB", "RGBX"):
+        notes.add(CONVERTED)
+    if image.mode not in ("L", "CMYK", "LAB"):
+        image = image.convert("RGB")
+    transform = _transform(bytes(profile), image.mode) if profile or image.mode == "LAB" else None
+    if transform is None:
+        return image.convert("RGB")
+    notes.add(PROFILE if profile else CONVERTED)
+    changed: Image.Image = transform.apply(image)
+    return changed
+
+
+@lru_cache(64)
+def _transform(profile: bytes, mode: str) -> Any:
+    """Return what turns colours into sRGB; None if they are, or if the profile is of no use."""
+    try:
+        from PIL import ImageCms
+
+        own = ImageCms.ImageCmsProfile(io.BytesIO(profile)) if profile else None
+        if own is None:
+            source: Any = ImageCms.createProfile("LAB")
+        else:
+            source, facts = own, own.profile
+            space = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}[mode]
+            if facts.xcolor_space.strip() != space:
+                return None
+            if mode == "RGB" and "srgb" in (facts.profile_description or "").lower():
+                return None
+        return ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), mode, "RGB")
+    except Exception:  # as viewers, which then show the colours as they are stored
+        return None

@@ -1,0 +1,31 @@
+"""How much memory there is, so that data that does not fit is refused before it is read."""
+
+import os
+from pathlib import Path
+
+from nas_gym.errors import InvalidDataset
+
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # there in a container with a limit of its own
+
+
+def check_memory(needed: int, what: str) -> None:
+    """Raise InvalidDataset if ``what`` needs more bytes than the machine has in all."""
+    total = total_memory()
+    if total is not None and needed > total:
+        raise InvalidDataset(
+            f"{what} would need {needed / 2**30:,.1f} GiB of memory, and there are "
+            f"{total / 2**30:,.1f}: give fewer or smaller ones"
+        )
+
+
+def total_memory() -> int | None:
+    """Return the bytes of memory that the machine or its container has; None if unknown."""
+    try:
+        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):  # no such question on this system
+        return None
+    try:
+        limit = _CONTAINER.read_text().strip()
+    except OSError:
+        return total
+    return min(total, int(limit)) if limit.isdecimal() else total

@@ -17,6 +17,7 @@ from nas_gym.cli.shared import (
     Workers,
     at_least_one,
     cores,
+    optional_path,
     print_json,
 )
 from nas_gym.errors import Interrupted
@@ -50,6 +51,7 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        given = optional_path("--out", self.out)
         from nas_gym.benchmark.suite import narrowed, suite_named
 
         suite = narrowed(
@@ -61,7 +63,7 @@ class Benchmark:
         )
         whole = suite == suite_named(self.name)
         out = RESULTS / (suite.name if whole else f"{suite.name}-part")
-        out = out if self.out is None else self.out
+        out = out if given is None else given
         from nas_gym.benchmark.chunks import units
         from nas_gym.benchmark.outcomes import write_outcomes
         from nas_gym.benchmark.report import pages, report_data, write_report

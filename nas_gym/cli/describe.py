@@ -15,6 +15,7 @@ from nas_gym.cli.shared import (
     dashed,
     print_json,
 )
+from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
@@ -81,6 +82,7 @@ class Describe:
 
     def __call__(self) -> int:
         """Print the description."""
+        draw = None if self.draw is None else drawing_path(self.draw, "--draw")
         found = find(self.architecture, self.space)
         self._refuse_what_does_not_fit(found)
         if self.concat is not None:
@@ -94,10 +96,10 @@ class Describe:
             description = describe(genotype, task, found.space)
         except (RuntimeError, OverflowError) as error:
             raise InvalidOption(f"no network can have this size ({error})") from error
-        if self.draw is not None:
+        if draw is not None:
             from nas_gym.drawing import save
 
-            save(found.drawn(), self.draw)
+            save(found.drawn(), draw)
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
             print_json({**data, **description.to_json()})

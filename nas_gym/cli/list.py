@@ -1,7 +1,6 @@
 """``nas-gym list``."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nas_gym.cli.shared import StorePlace, print_json
@@ -39,7 +38,7 @@ class List:
 
 
 def _runs(store: str) -> list[dict[str, Any]]:
-    if store == str(DEFAULT_STORE) and not Path(store).exists():
+    if store == str(DEFAULT_STORE) and not DEFAULT_STORE.exists():
         return []  # nothing was searched here yet
     from nas_gym.store import Store
 

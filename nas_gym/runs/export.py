@@ -9,6 +9,7 @@ from annotated_types import Ge
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
@@ -40,7 +41,7 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
             f"run {found.run!r} has no architecture that was evaluated without a failure: there is "
             "nothing to export"
         )
-    return _write_architectures(found, best, _prepared(Path(folder)))
+    return _write_architectures(found, best, _prepared(user_path(folder, "folder")))
 
 
 def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:

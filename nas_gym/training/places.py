@@ -1,11 +1,17 @@
 """The kind of data that a name or a path means; a wrong one is refused before torch is imported."""
 
+import logging
 import os
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from nas_gym.errors import InvalidDataset, UnknownName, unknown_name
+from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.options.paths import recorded_path, user_path
 from nas_gym.plugins import names
+
+_log = logging.getLogger("nas_gym")
 
 
 def images_at(name: str) -> Literal["name", "folder", "file"]:
@@ -16,13 +22,13 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
         InvalidDataset: A path at which there is nothing to read.
     """
     known = names("dataset")
-    path = Path(name).expanduser()
     if name in known:
         return "name"
-    if name.endswith(".npz"):
-        return "file"
+    path = user_path(name, "dataset")
     if path.is_dir():
         return "folder"
+    if name.lower().endswith(".npz"):
+        return "file"
     if len(path.parts) > 1 or path.is_file():
         raise InvalidDataset(
             f"{name} is not a folder: give a folder of images, an .npz file, or one of "
@@ -30,7 +36,60 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
         )
     if name in names("text"):
         raise UnknownName(f"{name!r} is a text, for spaces of recurrent cells: give images")
-    raise unknown_name("data set", name, [*known, "FOLDER_OF_IMAGES", "FILE.npz"])
+    raise _nothing_there("data set", name, known)
+
+
+def place_to_record(name: str) -> str:
+    """Return a name as it is and a path as an absolute one, to be found from any folder."""
+    return name if name in _built_in() else recorded_path(name, "dataset")
+
+
+def check_takes_folder(name: str, folder: object) -> None:
+    """Raise InvalidOption unless ``name`` is a named data set whose files lie in a folder."""
+    if name == "digits":
+        raise InvalidOption(
+            f"folder is {str(folder)!r}, and the data set is digits, which comes with "
+            "scikit-learn: leave the folder out, or give it as the data set (--dataset)"
+        )
+    if name not in names("dataset"):
+        raise InvalidOption(
+            f"folder is {str(folder)!r}, and the data set is {name!r}, which lies where its path "
+            "says: leave the folder out, it is for data sets with a name"
+        )
+
+
+def say_if_shadowed(name: str) -> None:
+    """Say once, in the log, that a name means the built-in data and not a folder of that name."""
+    if name in _built_in() and os.path.isdir(name):
+        _say_shadowed(name, os.path.abspath(name))
+
+
+def _built_in() -> set[str]:
+    return {*names("dataset"), *names("text")}
+
+
+@cache
+def _say_shadowed(name: str, folder: str) -> None:
+    _log.warning(
+        "the data set %s is the built-in one, not the folder %s: give ./%s for the folder",
+        name, folder, name,
+    )  # fmt: skip
+
+
+def _nothing_there(kind: str, name: str, known: list[str]) -> UnknownName:
+    """Return the error for a word that is neither a known name nor a path at which something is."""
+    close = get_close_matches(name, known, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return UnknownName(
+        f"there is no folder or {kind} {name!r} in {_here()}: {hint}known: {', '.join(known)}"
+    )
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a folder that was removed"
 
 
 def text_at(name: str) -> Literal["name", "folder"]:
@@ -41,9 +100,9 @@ def text_at(name: str) -> Literal["name", "folder"]:
         InvalidDataset: A path at which there is no folder.
     """
     known = names("text")
-    path = Path(name).expanduser()
     if name in known:
         return "name"
+    path = user_path(name, "dataset")
     if path.is_dir():
         return "folder"
     if os.sep in name or path.exists():
@@ -53,4 +112,4 @@ def text_at(name: str) -> Literal["name", "folder"]:
         )
     if name in names("dataset"):
         raise UnknownName(f"{name!r} is a data set of images, and this space reads text: give one")
-    raise unknown_name("text", name, [*known, "a folder with train.txt, valid.txt and test.txt"])
+    raise _nothing_there("text", name, known)

@@ -47,7 +47,7 @@ class Table(NamedTuple):
 
 def read_table(space: SearchSpace[Any], of: Layout) -> Table:
     """Read the table of architectures of ``space``; raises as ``TableFile`` does."""
-    path = Path(of.path).expanduser()
+    path = Path(of.path)
     try:
         data = path.read_bytes()
     except OSError as error:

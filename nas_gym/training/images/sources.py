@@ -13,6 +13,7 @@ from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
 from nas_gym.plugins import load
 from nas_gym.training.images.dataset import (
     Dataset,
@@ -20,11 +21,11 @@ from nas_gym.training.images.dataset import (
     split_dataset,
     with_test_part,
 )
-from nas_gym.training.places import images_at
+from nas_gym.training.places import check_takes_folder, images_at
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
 
-DOWNLOAD_FOLDER = Path("~/.cache/nas-gym")
+DOWNLOAD_FOLDER = "~/.cache/nas-gym"
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
 
@@ -50,9 +51,11 @@ def load_dataset(
         InvalidDataset: The data is missing, broken or of the wrong shape.
         InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized.
     """
-    name = os.fspath(name_or_path)
+    name = os.fsdecode(name_or_path)
     image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
-    kind, path = images_at(name), Path(name).expanduser()
+    kind, path = images_at(name), Path(os.path.expanduser(name))
+    if folder is not None:
+        check_takes_folder(name, folder)
     if kind == "folder":
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)
     if image_size is not None:
@@ -60,7 +63,7 @@ def load_dataset(
     if kind == "file":
         return npz_file(path)
     read: Callable[[Path | None, bool], Dataset] = load("dataset", name)
-    return read(None if folder is None else Path(folder).expanduser(), download)
+    return read(None if folder is None else user_path(folder, "folder"), download)
 
 
 def digits(folder: Path | None = None, download: bool = False) -> Dataset:
@@ -82,7 +85,7 @@ def fashion_mnist(folder: Path | None = None, download: bool = False) -> Dataset
     """
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")
              for kind in ("images-idx3", "labels-idx1")]  # fmt: skip
-    root = DOWNLOAD_FOLDER.expanduser() if folder is None else folder
+    root = _usual_folder(download) if folder is None else folder
     if download and _idx_files(root, names) is None:
         from torchvision.datasets import FashionMNIST
 
@@ -200,7 +203,7 @@ def _digits_rows() -> np.ndarray:
 def _cifar(name: str, class_name: str, folder: Path | None, download: bool) -> Dataset:
     from torchvision import datasets
 
-    root = DOWNLOAD_FOLDER.expanduser() if folder is None else folder
+    root = _usual_folder(download) if folder is None else folder
     make = getattr(datasets, class_name)
     if download:
         _download(lambda: make(str(root), download=True), name, root)
@@ -211,6 +214,19 @@ def _cifar(name: str, class_name: str, folder: Path | None, download: bool) -> D
     pairs = ((part.data.transpose(0, 3, 1, 2), np.asarray(part.targets)) for part in (train, test))
     (images, labels), (test_images, test_labels) = pairs
     return with_test_part(name, images, labels, test_images, test_labels)
+
+
+def _usual_folder(download: bool) -> Path:
+    """Return where named data sets lie; a folder named ``~`` is not made for want of a home."""
+    try:
+        return user_path(DOWNLOAD_FOLDER)
+    except InvalidOption as error:
+        if download:
+            raise InvalidDataset(
+                "this user has no home folder to download to (HOME is not set): say where the data "
+                "set lies with --folder (folder=...)"
+            ) from error
+        return Path(DOWNLOAD_FOLDER)
 
 
 def _not_there(name: str, root: Path) -> InvalidDataset:

@@ -8,7 +8,6 @@ import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
 from nas_gym.plugins import load
 from nas_gym.training.places import text_at
 from nas_gym.training.text.sources import (
@@ -103,14 +103,14 @@ def load_text(
         InvalidOption: ``vocabulary`` is no whole number of 3 or more.
         InvalidDataset: The text is missing, broken or too poor.
     """
-    name = os.fspath(name_or_path)
+    name = os.fsdecode(name_or_path)
     if text_at(name) == "name":
         source: EmbeddedText = load("text", name)
         if vocabulary is None and level == "word":
             vocabulary = source.words
         raw = source.read()
     else:
-        raw = read_folder(Path(name).expanduser())
+        raw = read_folder(user_path(name, "dataset"))
     return text_of(raw, level=level, vocabulary=vocabulary)
 
 

@@ -71,7 +71,13 @@ def find(text: str, space_name: str | None) -> Found:
         InvalidTokens: Tokens that do not.
     """
     if text in PUBLISHED:
-        return Found(*PUBLISHED[text])
+        found = Found(*PUBLISHED[text])
+        if space_name is not None and _space(space_name) != found.space:
+            raise InvalidOption(
+                f"--space is {space_name!r}, and {text} is a published architecture with a space "
+                "of its own: leave it out"
+            )
+        return found
     if text.lower().endswith(".json"):
         return _read(user_path(text, "the architecture's file"), space_name)
     if text.replace(",", "").replace(" ", "").isdigit():

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import (
     AsJson,
     OptionalCount,
@@ -107,7 +108,8 @@ def _separated(given: Words) -> list[str]:
 def _resumable() -> Iterator[None]:
     """End Ctrl-C and SIGTERM with the sentence that says how to go on."""
     try:
-        yield
+        with during("interrupted", lambda: True):
+            yield
     except (KeyboardInterrupt, SystemExit) as error:
         raise Interrupted(
             "interrupted: what was done is kept; go on with the same command",

@@ -19,6 +19,7 @@ from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
+from nas_gym.options.printable import printable
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
@@ -105,13 +106,13 @@ class Describe:
             print_json({**data, **description.to_json()})
             return 0
         size = kind_of(task).in_words(task, _task_options(found))
-        print(f"{self.architecture}: {size}")
+        print(f"{printable(self.architecture)}: {size}")
         words = found.in_words()
         if words != self.architecture:
-            print(words)
-        from rich.console import Console
+            print(printable(words, lines=True))
+        from nas_gym.runs.console import PlainConsole
 
-        Console().print(_parts_table(description))
+        PlainConsole().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
 

@@ -4,7 +4,15 @@ import json
 import sys
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import OutFolder, RunName, StorePlace, at_least_one, optional_path, print_json
+from nas_gym.cli.shared import (
+    OutFolder,
+    RunName,
+    StorePlace,
+    at_least_one,
+    optional_path,
+    print_json,
+)
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
 
 
@@ -39,5 +47,5 @@ class Export:
             print_json([json.loads(file.read_text(encoding="utf-8")) for file in written])
             return 0
         for file in files:
-            print(file)
+            print(printable(file))
         return 0

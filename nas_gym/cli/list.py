@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nas_gym.cli.shared import StorePlace, print_json
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
 
@@ -29,8 +30,8 @@ class List:
                     shown = "-" if best is None else f"{best:.4f}"
                     done = run["requests"] + run["unanswered"]
                     print(
-                        f"  {run['name']}: {run['status']}, {done} evaluations, "
-                        f"best reward {shown}, started {run['started']}"
+                        f"  {printable(run['name'])}: {run['status']}, {done} evaluations, "
+                        f"best reward {shown}, started {printable(run['started'])}"
                     )
             else:
                 print(f"{kind}: {', '.join(entries)}")

@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import AsJson, OutFolder, RunName, StorePlace, Top, at_least_one, optional_path
+from nas_gym.cli.shared import (
+    AsJson,
+    OutFolder,
+    RunName,
+    StorePlace,
+    Top,
+    at_least_one,
+    optional_path,
+)
 from nas_gym.store.location import DEFAULT_STORE, check_there
 
 

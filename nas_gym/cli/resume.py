@@ -1,5 +1,7 @@
 """``nas-gym resume``."""
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +18,7 @@ from nas_gym.cli.shared import (
     cores,
     count_of,
 )
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
 
 if TYPE_CHECKING:
@@ -53,6 +56,7 @@ class Resume:
             data = load_run(self.run, self.store)
         found = Findings.of(data)
         present(found, self.store, None, self.top, self.json)
+        _say_where_the_data_was(data)
         return status_of(found)
 
     def _go_on(self, data: "RunData", workers: int) -> None:
@@ -81,3 +85,11 @@ class Resume:
                 memory_limit=self.memory_limit,
                 watcher=progress,
             )
+
+
+def _say_where_the_data_was(data: "RunData") -> None:
+    """Say what was read, if it was a path: it lay where the run was begun, not here."""
+    place = data.config["evaluator"].get("dataset")
+    if isinstance(place, str) and os.path.isabs(place):
+        what = "folder" if os.path.isdir(place) else "file"
+        print(f"the data was read from the {what} {printable(place)}", file=sys.stderr)

@@ -14,7 +14,6 @@ from typing import Any
 
 from nas_gym.errors import NASGymError
 
-
 _drawing: ContextVar[bool] = ContextVar("drawing", default=False)
 
 

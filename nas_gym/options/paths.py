@@ -11,8 +11,8 @@ AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 def user_path(given: AnyPath, what: str = "path") -> Path:
     """Return the path that a user means: ``~`` and ``~name`` are homes, all else is as it stands.
 
-    A shell expands ``~`` only at the beginning of a word, not in ``--store=~/s.sqlite``. A ``~name``
-    of nobody is a file of that name. Relative paths stay relative.
+    A shell expands ``~`` only at the beginning of a word, not in ``--store=~/s.sqlite``. A
+    ``~name`` of nobody is a file of that name. Relative paths stay relative.
 
     Args:
         given: As the user gave it; bytes are decoded as the system's file names are.
@@ -54,11 +54,3 @@ def recorded_path(given: AnyPath, what: str = "path") -> str:
             f"{what} is {str(path)!r}, and the current folder cannot be told "
             f"({error.strerror or error}): go to one that exists"
         ) from error
-
-
-def folder_if_known(given: str) -> Path | None:
-    """Return a folder of the program's own below ``~``; None if this user has no home folder."""
-    try:
-        return user_path(given)
-    except InvalidOption:
-        return None

@@ -122,8 +122,7 @@ def check_there(store: str | Path) -> None:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
-            f"there is no results database {path}: run a search first, or name another with "
-            "--store"
+            f"there is no results database {path}: run a search first, or name another with --store"
         ) from None
     except OSError:
         pass  # whoever opens it says why that is not possible

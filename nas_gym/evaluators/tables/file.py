@@ -165,6 +165,9 @@ class TableFile(Configured, TabularEvaluator):
             )
 
 
+Tabular = TableFile  # its first name, which users' scripts may import
+
+
 def _all_tokens(space: SearchSpace[Any]) -> list[Tokens]:
     """List all architectures of a space of up to ``CHECKED_AT_MOST``; of a larger one, none."""
     declared = getattr(space, "static", False) or isinstance(getattr(space, "size", None), int)

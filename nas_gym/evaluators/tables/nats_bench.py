@@ -101,7 +101,11 @@ class NATSBench(Configured, TabularEvaluator):
             raise unknown_name("schedule (hp) of the space", hp, schedules)
         if self.epoch is not None and self.epoch > int(hp):
             raise InvalidOption(f"epoch is {self.epoch}: give a whole number from 1 to {int(hp)}")
-        for name, value in (("folder", recorded_path(self.folder, "folder")), ("dataset", dataset), ("hp", hp)):
+        for name, value in (
+            ("folder", recorded_path(self.folder, "folder")),
+            ("dataset", dataset),
+            ("hp", hp),
+        ):
             object.__setattr__(self, name, value)
 
     @property

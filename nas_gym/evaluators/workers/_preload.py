@@ -5,10 +5,13 @@ the main process may answer it.
 """
 
 import gc
+import os
 import signal
 from importlib import import_module
 
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+if os.environ.get("PYTHONSAFEPATH") == "nas-gym":  # set by ``starting`` for this process only
+    del os.environ["PYTHONSAFEPATH"]
 
 # What a worker needs for its first child. Nothing here starts a thread or touches a GPU: both would
 # not survive the fork.

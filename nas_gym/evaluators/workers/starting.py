@@ -8,6 +8,7 @@ from multiprocessing.context import BaseContext
 
 from nas_gym.errors import InvalidOption
 
+SAFE_FOR_NOW = "nas-gym"  # PYTHONSAFEPATH, of the fork server alone: ``_preload`` takes it away
 NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main script again
 
 
@@ -40,9 +41,13 @@ def start_server() -> None:
 
         # Before it ignores Ctrl-C itself, which reaches all processes of a terminal.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A random.py in the current folder is not what the server wants to import.
+        os.environ.setdefault("PYTHONSAFEPATH", SAFE_FOR_NOW)
         try:
             forkserver.ensure_running()
         finally:
+            if os.environ.get("PYTHONSAFEPATH") == SAFE_FOR_NOW:
+                del os.environ["PYTHONSAFEPATH"]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -12,6 +12,10 @@ class UnknownName(NASGymError, LookupError):
     """A space, agent, evaluator, reward, data set, recipe or option that does not exist."""
 
 
+class UnknownKeyword(UnknownName, TypeError):
+    """A keyword argument that an environment does not take; other libraries expect a TypeError."""
+
+
 class InvalidOption(NASGymError, ValueError):
     """An option of a known thing with a value that it cannot take."""
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.benchmark.results import Curve, Results
 from nas_gym.benchmark.suite import FAMILIES
 from nas_gym.drawing.figures import DPI, rgb_array
+from nas_gym.drawing.plain import plain_style
 from nas_gym.errors import StoreError
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ PNG_DPI = 130
 COLOURS = 160
 
 
+@plain_style()
 def draw_figures(results: Results, folder: Path) -> list[Path]:
     """Write all figures; return their files."""
     figures = {

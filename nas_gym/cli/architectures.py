@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from nas_gym.drawing.plain import plain_style
 from nas_gym.errors import (
     InvalidGenotype,
     InvalidOption,
@@ -15,6 +16,7 @@ from nas_gym.errors import (
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.networks.task import task_from_json
 from nas_gym.networks.task_kinds import IMAGES
+from nas_gym.options.paths import user_path
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import make, usual
 from nas_gym.search_spaces.grammar import NetworkSpace, decode, tokens_of
@@ -36,6 +38,7 @@ class Found(NamedTuple):
     task: Any = None  # the size that was saved
     tokens: tuple[int, ...] | None = None  # if they were given
 
+    @plain_style()
     def drawn(self) -> "Figure":
         """Draw it; a published cell need not have tokens."""
         draw = getattr(self.space, "draw", None)
@@ -68,9 +71,15 @@ def find(text: str, space_name: str | None) -> Found:
         InvalidTokens: Tokens that do not.
     """
     if text in PUBLISHED:
-        return Found(*PUBLISHED[text])
-    if text.endswith(".json"):
-        return _read(Path(text), space_name)
+        found = Found(*PUBLISHED[text])
+        if space_name is not None and _space(space_name) != found.space:
+            raise InvalidOption(
+                f"--space is {space_name!r}, and {text} is a published architecture with a space "
+                "of its own: leave it out"
+            )
+        return found
+    if text.lower().endswith(".json"):
+        return _read(user_path(text, "the architecture's file"), space_name)
     if text.replace(",", "").replace(" ", "").isdigit():
         tokens = tuple(map(int, text.replace(",", " ").split()))
         return _of_tokens(tokens, space_name)

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import tyro
 
+from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import (
     AsJson,
     OptionalCount,
@@ -17,6 +18,7 @@ from nas_gym.cli.shared import (
     Workers,
     at_least_one,
     cores,
+    optional_path,
     print_json,
 )
 from nas_gym.errors import Interrupted
@@ -50,6 +52,7 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        given = optional_path("--out", self.out)
         from nas_gym.benchmark.suite import narrowed, suite_named
 
         suite = narrowed(
@@ -61,7 +64,7 @@ class Benchmark:
         )
         whole = suite == suite_named(self.name)
         out = RESULTS / (suite.name if whole else f"{suite.name}-part")
-        out = out if self.out is None else self.out
+        out = out if given is None else given
         from nas_gym.benchmark.chunks import units
         from nas_gym.benchmark.outcomes import write_outcomes
         from nas_gym.benchmark.report import pages, report_data, write_report
@@ -105,7 +108,8 @@ def _separated(given: Words) -> list[str]:
 def _resumable() -> Iterator[None]:
     """End Ctrl-C and SIGTERM with the sentence that says how to go on."""
     try:
-        yield
+        with during("interrupted", lambda: True):
+            yield
     except (KeyboardInterrupt, SystemExit) as error:
         raise Interrupted(
             "interrupted: what was done is kept; go on with the same command",

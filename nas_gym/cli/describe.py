@@ -16,9 +16,12 @@ from nas_gym.cli.shared import (
     dashed,
     print_json,
 )
+from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
+from nas_gym.options.paths import user_path
+from nas_gym.options.printable import printable
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
@@ -103,6 +106,7 @@ class Describe:
                 raise InvalidOption(f"--{dashed(option)} is only for a data set: give --dataset")
         if self.architecture is None:
             raise InvalidOption("nothing to describe: give an architecture, or --dataset")
+        draw = None if self.draw is None else drawing_path(self.draw, "--draw")
         found = find(self.architecture, self.space)
         self._refuse_what_does_not_fit(found)
         if self.concat is not None:
@@ -116,22 +120,22 @@ class Describe:
             description = describe(genotype, task, found.space)
         except (RuntimeError, OverflowError) as error:
             raise InvalidOption(f"no network can have this size ({error})") from error
-        if self.draw is not None:
+        if draw is not None:
             from nas_gym.drawing import save
 
-            save(found.drawn(), self.draw)
+            save(found.drawn(), draw)
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
             print_json({**data, **description.to_json()})
             return 0
         size = kind_of(task).in_words(task, _task_options(found))
-        print(f"{self.architecture}: {size}")
+        print(f"{printable(self.architecture)}: {size}")
         words = found.in_words()
         if words != self.architecture:
-            print(words)
-        from rich.console import Console
+            print(printable(words, lines=True))
+        from nas_gym.runs.console import PlainConsole
 
-        Console().print(_parts_table(description))
+        PlainConsole().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
         return 0
 
@@ -147,13 +151,15 @@ class Describe:
         from nas_gym.training.images.sheet import check_sheet, save_sheet
         from nas_gym.training.images.sources import load_dataset
 
+        sheet = None
         if self.contact_sheet is not None:
-            check_sheet(self.contact_sheet)
+            sheet = user_path(self.contact_sheet, "--contact-sheet")
+            check_sheet(sheet)
         data = load_dataset(
             dataset, folder=self.folder, download=self.download, image_size=self.image_size
         )
-        if self.contact_sheet is not None:
-            save_sheet(data, self.contact_sheet)
+        if sheet is not None:
+            save_sheet(data, sheet)
         if self.json:
             print_json(data.summary.to_json())
         else:

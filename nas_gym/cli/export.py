@@ -4,7 +4,15 @@ import json
 import sys
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import OutFolder, RunName, StorePlace, at_least_one, print_json
+from nas_gym.cli.shared import (
+    OutFolder,
+    RunName,
+    StorePlace,
+    at_least_one,
+    optional_path,
+    print_json,
+)
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
 
 
@@ -23,13 +31,14 @@ class Export:
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
         at_least_one(best=self.best)
+        out = optional_path("--out", self.out)
         check_there(self.store)
         from nas_gym.runs.export import export
         from nas_gym.runs.findings import Findings
         from nas_gym.store import load_run
 
         run = load_run(self.run, self.store)
-        folder = folder_beside(self.store) / run.name if self.out is None else self.out
+        folder = folder_beside(self.store) / run.name if out is None else out
         files = export(Findings.of(run), self.best, folder)
         written = [file for file in files if file.suffix == ".json"]
         if len(written) < self.best:
@@ -38,5 +47,5 @@ class Export:
             print_json([json.loads(file.read_text(encoding="utf-8")) for file in written])
             return 0
         for file in files:
-            print(file)
+            print(printable(file))
         return 0

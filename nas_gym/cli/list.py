@@ -1,10 +1,10 @@
 """``nas-gym list``."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from nas_gym.cli.shared import StorePlace, print_json
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
 
@@ -30,8 +30,8 @@ class List:
                     shown = "-" if best is None else f"{best:.4f}"
                     done = run["requests"] + run["unanswered"]
                     print(
-                        f"  {run['name']}: {run['status']}, {done} evaluations, "
-                        f"best reward {shown}, started {run['started']}"
+                        f"  {printable(run['name'])}: {run['status']}, {done} evaluations, "
+                        f"best reward {shown}, started {printable(run['started'])}"
                     )
             else:
                 print(f"{kind}: {', '.join(entries)}")
@@ -39,7 +39,7 @@ class List:
 
 
 def _runs(store: str) -> list[dict[str, Any]]:
-    if store == str(DEFAULT_STORE) and not Path(store).exists():
+    if store == str(DEFAULT_STORE) and not DEFAULT_STORE.exists():
         return []  # nothing was searched here yet
     from nas_gym.store import Store
 

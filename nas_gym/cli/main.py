@@ -1,7 +1,7 @@
 """The command ``nas-gym``: results on stdout, progress and errors on stderr.
 
-Exit status 0 when the job was done, 2 for bad input (one sentence on stderr), 130 after Ctrl-C and
-143 after SIGTERM.
+Exit status 0 when the job was done, 1 if only its output could not be written, 2 for bad input (one
+sentence on stderr), 130 after Ctrl-C and 143 after SIGTERM.
 
 A command's module is imported when it is asked for, and what it needs when it runs, so that help
 and refusals answer at once.
@@ -10,15 +10,19 @@ and refusals answer at once.
 import atexit
 import gc
 import os
-import signal
 import sys
+import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import make_dataclass
 from importlib import import_module
 from typing import Any
 
 from nas_gym import __version__
+from nas_gym.cli.interrupts import answered
+from nas_gym.cli.streams import lasting_streams
 from nas_gym.errors import Interrupted, NASGymError
+from nas_gym.options.printable import printable
 
 # Name -> what it does: the first line of the docstring of its class, which stands in the module of
 # the same name. ``tests/cli/test_main.py`` compares them.
@@ -43,29 +47,57 @@ _OBJECTS = 200_000  # new ones between two collections; importing torch alone ma
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit."""
-    # Collecting what imports make, and all of it again at the end, takes a third of torch's import.
-    gc.set_threshold(_OBJECTS)
-    atexit.register(gc.freeze)
-    sys.path.insert(0, os.getcwd())  # so that module:attribute finds the user's own files
-    given = list(sys.argv[1:] if arguments is None else arguments)
-    if given == ["--version"]:
-        print(f"nas-gym {__version__}")
-        sys.exit(0)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends as Ctrl-C does: recorded
-    command = _read(given)
+    with answered(), lasting_streams() as (out, _, there):
+        # Collecting what imports make, and all of it again at the end, takes a third of torch's
+        # import.
+        gc.set_threshold(_OBJECTS)
+        atexit.register(gc.freeze)
+        _find_users_modules()
+        _let_warnings_pass()
+        status = _status_of(list(sys.argv[1:] if arguments is None else arguments))
+        out.flush()
+        if not there or (out.lost is not None and not isinstance(out.lost, BrokenPipeError)):
+            why = "it is closed" if out.lost is None else getattr(out.lost, "strerror", out.lost)
+            print(f"nas-gym: the output could not be written ({why}); the rest is done",
+                  file=sys.stderr)  # fmt: skip
+        sys.stderr.flush()
+        if status == 0 and (out.lost is not None or not there):
+            status = 1
+    sys.exit(status)
+
+
+def _status_of(arguments: list[str]) -> int:
+    """Run the command; return its exit status, whatever ends it."""
     try:
-        status = command()
-        sys.stdout.flush()
+        if arguments == ["--version"]:
+            print(f"nas-gym {__version__}")
+            return 0
+        return _read(arguments)()
     except NASGymError as error:
-        print(f"nas-gym: {error}", file=sys.stderr)
-        sys.exit(error.status if isinstance(error, Interrupted) else 2)
+        print(f"nas-gym: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        return error.status if isinstance(error, Interrupted) else 2
     except KeyboardInterrupt:
         print("nas-gym: interrupted", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(status)
+        return 130
+    except SystemExit as ended:  # after help, or what cannot be parsed; SIGTERM
+        if ended.code == 143:
+            print("nas-gym: interrupted", file=sys.stderr)
+        return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+
+
+def _find_users_modules() -> None:
+    """Let module:attribute find the user's own files, but nothing of ours find them first."""
+    with suppress(OSError):  # the current folder was removed
+        if (here := os.getcwd()) not in sys.path:
+            sys.path.append(here)
+
+
+def _let_warnings_pass() -> None:
+    """Undo ``PYTHONWARNINGS=error``, which would end the work at a warning of any package."""
+    if any(option.startswith("error") for option in sys.warnoptions):
+        sys.warnoptions[:] = [o for o in sys.warnoptions if not o.startswith("error")]
+        os.environ.pop("PYTHONWARNINGS", None)  # for the workers
+        warnings.filters[:] = [f for f in warnings.filters if f[0] != "error"]  # type: ignore[index]
 
 
 def class_of(name: str) -> type:

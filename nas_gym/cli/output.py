@@ -5,36 +5,40 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rich.console import Console
-
+from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import print_json
 from nas_gym.errors import Interrupted, TimeUp
+from nas_gym.options.printable import printable
+from nas_gym.runs.console import PlainConsole
 from nas_gym.runs.export import write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import folder_beside
-from nas_gym.store.location import resume_command
+from nas_gym.store.location import resume_command, store_option
 from nas_gym.store.long_runs import column
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
     """Print findings on stdout, write their files, say on stderr where these are."""
-    if as_json:
-        print_json(summary(found, top))
-    else:
-        print_summary(found, Console(soft_wrap=False), top)
-    if found.evaluated:
-        folder = folder_beside(store) / found.run if out is None else out
-        files = write_files(found, folder)
-        names = ", ".join(file.name for file in files)
-        print(f"written to {folder}: {names}", file=sys.stderr)
+    again = f"nas-gym report {found.run}{store_option(store)}"
+    with during(f"interrupted: the run is recorded, see it with `{again}`"):
+        if as_json:
+            print_json(summary(found, top))
+        else:
+            print_summary(found, PlainConsole(soft_wrap=False), top)
+        if found.evaluated:
+            folder = folder_beside(store) / found.run if out is None else out
+            files = write_files(found, folder)
+            names = ", ".join(file.name for file in files)
+            print(f"written to {printable(folder)}: {names}", file=sys.stderr)
 
 
 @contextmanager
 def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
     """Show progress; end Ctrl-C and SIGTERM with the sentence that says how to go on."""
-    with progress:
+    # An exception is raised only where there is a record to finish.
+    with progress, during("interrupted before the run began", lambda: progress.running):
         try:
             yield
         except (KeyboardInterrupt, SystemExit) as error:

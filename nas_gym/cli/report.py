@@ -2,7 +2,15 @@
 
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import AsJson, OutFolder, RunName, StorePlace, Top, at_least_one
+from nas_gym.cli.shared import (
+    AsJson,
+    OutFolder,
+    RunName,
+    StorePlace,
+    Top,
+    at_least_one,
+    optional_path,
+)
 from nas_gym.store.location import DEFAULT_STORE, check_there
 
 
@@ -19,11 +27,12 @@ class Report:
     def __call__(self) -> int:
         """Print the report and write its pictures."""
         at_least_one(top=self.top)
+        out = optional_path("--out", self.out)
         check_there(self.store)
         from nas_gym.cli.output import present
         from nas_gym.runs.findings import Findings
         from nas_gym.store import load_run
 
         found = Findings.of(load_run(self.run, self.store))
-        present(found, self.store, self.out, self.top, self.json)
+        present(found, self.store, out, self.top, self.json)
         return 0

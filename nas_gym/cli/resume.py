@@ -1,5 +1,7 @@
 """``nas-gym resume``."""
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ from nas_gym.cli.shared import (
     say_one_process,
 )
 from nas_gym.options.durations import seconds_of
+from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
 
 if TYPE_CHECKING:
@@ -59,6 +62,7 @@ class Resume:
             data = load_run(self.run, self.store)
         found = Findings.of(data)
         present(found, self.store, None, self.top, self.json)
+        _say_where_the_data_was(data)
         return status_of(found)
 
     def _workers(self, data: "RunData") -> int:
@@ -101,3 +105,11 @@ class Resume:
                 time_limit=time_limit,
             )
         say_time_up(result.time_up, self.run, self.store)
+
+
+def _say_where_the_data_was(data: "RunData") -> None:
+    """Say what was read, if it was a path: it lay where the run was begun, not here."""
+    place = data.config["evaluator"].get("dataset")
+    if isinstance(place, str) and os.path.isabs(place):
+        what = "folder" if os.path.isdir(place) else "file"
+        print(f"the data was read from the {what} {printable(place)}", file=sys.stderr)

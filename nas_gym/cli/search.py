@@ -38,7 +38,7 @@ from nas_gym.runs.config import (
     new_run_name,
     own_metric,
 )
-from nas_gym.store.location import DEFAULT_STORE, shown_store
+from nas_gym.store.location import DEFAULT_STORE, check_place, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")
@@ -116,6 +116,7 @@ class Search:
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
+        check_place(self.store)
         check_folder(self.store, checked_run_name(run))
         from nas_gym.runs.options import checked_options
 

@@ -12,7 +12,8 @@ from tyro.constructors import PrimitiveConstructorSpec
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import duration_in_words
-from nas_gym.store.location import folder_beside
+from nas_gym.options.paths import user_path
+from nas_gym.store.location import file_of, folder_beside
 
 
 def _leaves_out(kind: type, metavar: str, words: str) -> tuple[Any, Any]:
@@ -38,14 +39,14 @@ _TEXT, _HINT = _leaves_out(str, "TEXT", "a word")
 _COUNT, _ = _leaves_out(int, "INT", "a whole number")
 _NUMBER, _ = _leaves_out(float, "FLOAT", "a number")
 _TIME, _ = _leaves_out(str, "TIME", "a time")
-_PATH, _ = _leaves_out(Path, "PATH", "a path")
+_PATH, _ = _leaves_out(str, "PATH", "a path")
 # typing's Optional: tyro checks a default of ``int | None``, as one of ``tuple[str, ...]`` below,
 # with typeguard, whose import takes as long as all the rest of a command's help.
 OptionalText = Annotated[Optional[str], _TEXT, _HINT]  # noqa: UP045
 OptionalCount = Annotated[Optional[int], _COUNT, _HINT]  # noqa: UP045
 OptionalNumber = Annotated[Optional[float], _NUMBER, _HINT]  # noqa: UP045
 OptionalTime = Annotated[Optional[str], _TIME, _HINT]  # noqa: UP045
-OptionalPath = Annotated[Optional[Path], _PATH, _HINT]  # noqa: UP045
+OptionalPath = Annotated[Optional[str], _PATH, _HINT]  # for ``user_path``  # noqa: UP045
 if TYPE_CHECKING:
     Words = tuple[str, ...]
 else:
@@ -75,6 +76,11 @@ def at_least_one(**values: int | None) -> None:
     for name, value in values.items():
         if value is not None and value < 1:
             raise InvalidOption(f"--{dashed(name)} is {value}: give 1 or more")
+
+
+def optional_path(option: str, given: str | None) -> Path | None:
+    """Return the path that an option gives, ``~`` expanded; None if it was left out."""
+    return None if given is None else user_path(given, option)
 
 
 def dashed(option: str) -> str:
@@ -124,7 +130,7 @@ def print_json(data: object) -> None:
 def check_folder(store: str | Path, run: str) -> None:
     """Raise InvalidOption if the folder of a run's files would be the store or another file."""
     folder = folder_beside(store) / run
-    if folder == Path(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
+    if folder == file_of(store) or (os.path.exists(folder) and not os.path.isdir(folder)):
         raise InvalidOption(
             f"the run name {run!r} is that of the file {folder}, and the run's pictures go into a "
             "folder of that name: give another name with --run"

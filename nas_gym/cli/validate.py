@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -19,7 +20,6 @@ from nas_gym.cli.shared import (
     memory_for,
     print_json,
 )
-from nas_gym.errors import Interrupted
 from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
 
 if TYPE_CHECKING:
@@ -70,9 +70,14 @@ class Validate:
     def _validate(
         self, run: "RunData", workers: int, save: "Callable[[Validation], None]"
     ) -> "list[Validation]":
-        from nas_gym.runs.validate import validate
+        option = store_option(self.store)
+        says = (
+            "interrupted: the trainings that were done are recorded; go on with the same "
+            f"command, or see them with `nas-gym report {self.run}{option}`"
+        )
+        with during(says):  # each one was written when it was done
+            from nas_gym.runs.validate import validate
 
-        try:
             return validate(
                 run,
                 best=self.best,
@@ -86,16 +91,9 @@ class Validate:
                 save=save,
                 progress=_show_progress,
             )
-        except KeyboardInterrupt:
-            option = store_option(self.store)
-            raise Interrupted(
-                "interrupted: the trainings that were done are recorded; go on with the same "
-                f"command, or see them with `nas-gym report {self.run}{option}`"
-            ) from None
 
     def _present(self, run: "RunData", validations: "list[Validation]") -> None:
-        from rich.console import Console
-
+        from nas_gym.runs.console import PlainConsole
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.report import print_validations
 
@@ -106,7 +104,7 @@ class Validate:
             shown = [group.to_json() for group in groups]
             print_json({"run": run.name, "validations": shown, **sure})
         else:
-            print_validations(found, groups, Console(soft_wrap=False))
+            print_validations(found, groups, PlainConsole(soft_wrap=False))
 
 
 def _show_progress(done: int, total: int) -> None:

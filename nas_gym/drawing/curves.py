@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from nas_gym.drawing.figures import DPI
+from nas_gym.drawing.plain import plain_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +20,7 @@ POINT, BEST, MEAN, FAILURE = "#9db7d5", "#12767f", "#d9822b", "#b3261e"
 Floats = NDArray[np.float64]
 
 
+@plain_style()
 def draw_learning_curve(
     rewards: Sequence[float | None], *, title: str | None = None, ylabel: str = "reward"
 ) -> "Figure":

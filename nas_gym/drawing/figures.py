@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.drawing.formats import drawing_path
+from nas_gym.drawing.plain import plain_style
+from nas_gym.errors import StoreError
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +20,6 @@ Edge = tuple[Point, Point, float | None]
 
 ARROW = 0.08  # inches
 DPI = 100  # pixels per inch of ``rgb_array``; a saved PNG has twice as many
-SUFFIXES = (".png", ".svg", ".pdf")
 # Saved files hold no date and no random ids: the same figure gives the same bytes.
 _UNDATED: Mapping[str, Mapping[str, Any]] = {
     ".png": {},
@@ -27,6 +28,7 @@ _UNDATED: Mapping[str, Mapping[str, Any]] = {
 }
 
 
+@plain_style()
 def blank_figure(width: float, height: float) -> "tuple[Figure, Axes]":
     """Return a white figure of ``width`` x ``height`` inches whose axes are measured in inches."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -122,6 +124,7 @@ def add_wire(
     )
 
 
+@plain_style()
 def rgb_array(figure: "Figure") -> NDArray[np.uint8]:
     """Return the figure's pixels: uint8, (height, width, 3), 100 pixels per inch."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,6 +134,7 @@ def rgb_array(figure: "Figure") -> NDArray[np.uint8]:
     return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
 
 
+@plain_style()
 def save(figure: "Figure", path: str | Path) -> Path:
     """Write the figure as PNG, SVG or PDF, by the suffix of ``path``, and return the path.
 
@@ -138,18 +142,10 @@ def save(figure: "Figure", path: str | Path) -> Path:
         InvalidOption: A suffix that is none of these.
         StoreError: The file cannot be written.
     """
-    path = Path(path)
+    path = drawing_path(path)
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise InvalidOption(
-            f"a drawing cannot be saved as {path.name!r}: "
-            f"give a file name that ends in {', '.join(SUFFIXES)}"
-        )
-    from matplotlib import rc_context
-
     try:
-        with rc_context({"svg.hashsalt": "nas-gym"}):
-            figure.savefig(path, dpi=2 * DPI, metadata=dict(_UNDATED[suffix]))
+        figure.savefig(path, dpi=2 * DPI, metadata=dict(_UNDATED[suffix]))
     except OSError as error:
         raise StoreError(
             f"cannot write the drawing {path}: {error.strerror or error}; "

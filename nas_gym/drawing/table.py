@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing.figures import blank_figure
+from nas_gym.drawing.plain import plain_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ WIDEST_COLUMN = 6.0  # inches
 STRIPE, OPTION, OPEN = "#f3f5f9", "#1f4e79", "#b3261e"
 
 
+@plain_style()
 def draw_table(
     rows: Sequence[tuple[str, str]], *, open_row: str | None = None, title: str | None = None
 ) -> "Figure":

@@ -1,6 +1,8 @@
 """``NASEnv``: one architecture per episode, one token per step."""
 
+import math
 import operator
+from collections.abc import Iterable
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 import gymnasium as gym
@@ -13,7 +15,7 @@ from nas_gym.envs.episode import Episode, Mask, Observation
 from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
 from nas_gym.errors import InvalidTokens
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import IN_EVERY_INFO, Evaluation, Evaluator
 from nas_gym.options import check
 from nas_gym.search_spaces.architecture import architecture_of_valid, genotype_to_json
 from nas_gym.search_spaces.choice_table import ChoiceTable
@@ -57,10 +59,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     Terminates with the token that completes the architecture; never truncates.
 
     ## Information
-    Always ``action_mask``. At the end also ``tokens`` (tuple of int), ``architecture`` (the
-    genotype as JSON data) and ``evaluation`` (a dict: ``accuracy``, ``parameters``,
-    ``multiply_adds``, ``seconds``, ``source``, ``failure``, ``detail`` of the failure, and what
-    else the evaluator measures: ``perplexity``, …).
+    The same keys at every step, as buffers of other libraries need them: ``action_mask``,
+    ``tokens`` (the tuple of int so far), ``architecture`` (the genotype as JSON data) and
+    ``evaluation`` (a dict: ``accuracy``, ``parameters``, ``multiply_adds``, ``seconds``,
+    ``source``, ``failure``, ``detail`` of the failure, and what else the evaluator measures:
+    ``perplexity``, …). Before the end ``architecture`` is empty, and so is ``source``; numbers are
+    0. Of a child that failed they are NaN.
 
     ## Arguments
     Args:
@@ -100,6 +104,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
         self._ended = False
+        self._measured = dict.fromkeys(IN_EVERY_INFO, 0.0)  # and what evaluations have had so far
+        self._empty: type | None = None  # of a genotype as JSON data
 
     @property
     def remaining(self) -> float:
@@ -120,7 +126,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
             self._episode = Episode(self.choices)
         self._episode.restart()
         self._ended = False
-        return self._episode.observation.copy(), {"action_mask": self._episode.mask()}
+        return self._episode.observation.copy(), self._info(self._episode)
 
     def step(self, action: np.int64) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Pick a token; evaluate the architecture if this was the last one.
@@ -138,11 +144,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         except TypeError:
             raise InvalidTokens(f"action {action!r} is not an integer: give a token") from None
         reward = 0.0
-        info: dict[str, Any] = {"action_mask": episode.mask()}
+        info = self._info(episode)
         if episode.open is None:
             architecture = architecture_of_valid(self.space, tuple(episode.tokens))
             evaluation, reward = self.ledger.request([architecture])[0]
-            info.update(final_info(evaluation))
+            self._measured |= dict.fromkeys(evaluation.metrics, 0.0)
+            info.update(final_info(evaluation, self._measured))
             self._ended = True
         return episode.observation.copy(), reward, self._ended, False, info
 
@@ -165,6 +172,23 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         """Close the evaluator (its worker processes, if it has any)."""
         self.ledger.close()
 
+    def _info(self, episode: Episode) -> dict[str, Any]:
+        """Return the info of a step before the last: all keys, with what there is by now."""
+        if self._empty is None:
+            self._empty = _type_of_genotypes(self.space, self.choices)
+        return {
+            "action_mask": episode.mask(),
+            "tokens": tuple(episode.tokens),
+            "architecture": self._empty(),
+            "evaluation": {
+                **self._measured,
+                "seconds": 0.0,
+                "source": "",
+                "failure": None,
+                "detail": None,
+            },
+        }
+
     def _mask(self) -> Mask:
         if self._episode is None:
             raise ResetNeeded("there is no episode yet: call reset() first")
@@ -179,10 +203,24 @@ def spaces_of(
     return gym.spaces.Discrete(space.max_options), gym.spaces.MultiDiscrete(observation)
 
 
-def final_info(evaluation: Evaluation) -> dict[str, Any]:
-    """Return what the ``info`` of an episode's last step adds."""
+def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str, Any]:
+    """Return what the ``info`` of an episode's last step says.
+
+    Args:
+        evaluation: Of the episode's architecture.
+        measured: Names of numbers that are NaN if this evaluation has none.
+    """
     return {
         "tokens": evaluation.architecture.tokens,
         "architecture": genotype_to_json(evaluation.architecture.genotype),
-        "evaluation": evaluation.to_info(),
+        "evaluation": {**dict.fromkeys(measured, math.nan), **evaluation.to_info()},
     }
+
+
+def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:
+    """Return what genotypes of a space are as JSON data, such as dict, list or str."""
+    episode = Episode(choices)
+    while episode.open is not None:
+        episode.take(0)
+    some = architecture_of_valid(space, tuple(episode.tokens))
+    return type(genotype_to_json(some.genotype))

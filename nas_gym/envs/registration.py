@@ -13,7 +13,7 @@ from nas_gym.envs.env import NASEnv
 from nas_gym.envs.ids import ENTRY_POINT, VECTOR_ENTRY_POINT
 from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import unknown_name
+from nas_gym.errors import UnknownKeyword, unknown_name
 from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.registry import Part, make, options_of, usual, usual_reward
@@ -116,7 +116,11 @@ def _split_options(
         for option in others:
             if option not in its:
                 known = sorted({*known, *its} - {"space"})
-                raise unknown_name("option of the environment", option, known)
+                known_words = str(unknown_name("option of the environment", option, known))
+                # TorchRL tries options, and looks for these words of Python's own.
+                raise UnknownKeyword(
+                    f"got an unexpected keyword argument {option!r}: {known_words}"
+                )
         evaluator = {**part, **others}  # type: ignore[dict-item]
     return evaluator, {name: value for name, value in options.items() if name in known}
 

@@ -1,10 +1,13 @@
 """The contracts of a result and of an evaluator."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from nas_gym.search_spaces.architecture import Architecture
+
+IN_EVERY_INFO = ("accuracy", "parameters", "multiply_adds")  # numbers, whatever is measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +39,14 @@ class Evaluation:
         return self.metrics.get("accuracy")
 
     def to_info(self) -> dict[str, Any]:
-        """Return the ``evaluation`` dict of an episode's final ``info``."""
+        """Return the ``evaluation`` dict of an episode's final ``info``.
+
+        Numbers are floats, and NaN where there is none: other libraries put them into arrays.
+        """
         return {
-            "accuracy": None,
-            "parameters": None,
-            "multiply_adds": None,
-            **self.metrics,
-            "seconds": self.seconds,
+            **dict.fromkeys(IN_EVERY_INFO, math.nan),
+            **{name: float(value) for name, value in self.metrics.items()},
+            "seconds": float(self.seconds),
             "source": self.source,
             "failure": self.failure,
             "detail": self.detail,

@@ -1,6 +1,8 @@
 """Write the best architectures of a run: JSON to read back, a card and drawings for people."""
 
 import json
+import logging
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,11 +11,15 @@ from annotated_types import Ge
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
+from nas_gym.options.printable import printable
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.store import Row
 from nas_gym.store.long_runs import column
+
+_log = logging.getLogger("nas_gym")
 
 DRAWN = 3  # architectures that a report draws
 
@@ -41,7 +47,7 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
             f"run {found.run!r} has no architecture that was evaluated without a failure: there is "
             "nothing to export"
         )
-    return _write_architectures(found, best, _prepared(Path(folder)))
+    return _write_architectures(found, best, _prepared(user_path(folder, "folder")), [])
 
 
 def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
@@ -55,14 +61,36 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
     """
     if not found.evaluated:
         raise StoreError(f"run {found.run!r} has no evaluations yet: nothing to draw")
-    from nas_gym.drawing import draw_learning_curve, save
+    from nas_gym.drawing import draw_learning_curve
 
     _prepared(folder)
     answers = zip(*(column(found.evaluated, name) for name in ("reward", "failure")), strict=True)
     rewards = [None if failure else reward for reward, failure in answers]
-    curve = draw_learning_curve(rewards, title=found.run, ylabel=found.config["reward"]["name"])
-    files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
-    return files + _write_architectures(found, top, folder)
+    title, ylabel = printable(found.run), printable(found.config["reward"]["name"])
+    undrawn: list[Exception] = []
+    files = _draw(
+        lambda: draw_learning_curve(rewards, title=title, ylabel=ylabel),
+        folder / "learning_curve",
+        (".png", ".svg"),
+        undrawn,
+    )
+    return files + _write_architectures(found, top, folder, undrawn)
+
+
+def _draw(
+    figure: Callable[[], Any], stem: Path, suffixes: Sequence[str], undrawn: list[Exception]
+) -> list[Path]:
+    """Save a drawing and return its files; what goes wrong goes to ``undrawn``, none is needed."""
+    try:
+        from nas_gym.drawing import save
+
+        drawn = figure()
+        return [save(drawn, stem.with_suffix(suffix)) for suffix in suffixes]
+    except StoreError:  # a folder that cannot be written to: nothing else can be, either
+        raise
+    except Exception as error:
+        undrawn.append(error)
+        return []
 
 
 def document(found: Findings, row: Row, rank: int) -> dict[str, Any]:
@@ -94,22 +122,32 @@ def _prepared(folder: Path) -> Path:
     return folder
 
 
-def _write_architectures(found: Findings, best: int, folder: Path) -> list[Path]:
+def _write_architectures(
+    found: Findings, best: int, folder: Path, undrawn: list[Exception]
+) -> list[Path]:
     """Write the best architectures into an existing folder; return the files."""
     files = []
     for rank, row in enumerate(found.ranked[:best], start=1):
-        files += _write_architecture(found, row, rank, folder / f"best-{rank}")
+        files += _write_architecture(found, row, rank, folder / f"best-{rank}", undrawn)
+    if undrawn:
+        _log.warning(
+            "%d pictures are left out, all else is written (%s: %s)",
+            len(undrawn), type(undrawn[0]).__name__, printable(undrawn[0]),
+        )  # fmt: skip
     return files
 
 
-def _write_architecture(found: Findings, row: Row, rank: int, stem: Path) -> list[Path]:
-    from nas_gym.drawing import save
+def _write_architecture(
+    found: Findings, row: Row, rank: int, stem: Path, undrawn: list[Exception]
+) -> list[Path]:
     from nas_gym.search_spaces.rendering import draw_genotype
 
-    figure = draw_genotype(found.space, row.tokens)
-    drawings = [save(figure, stem.with_suffix(suffix)) for suffix in (".png", ".svg")]
+    drawings = _draw(
+        lambda: draw_genotype(found.space, row.tokens), stem, (".png", ".svg"), undrawn
+    )
     data = document(found, row, rank)
-    page = card_as_markdown(data["card"], found.leading, drawing=drawings[1].name)
+    drawing = drawings[1].name if drawings else None
+    page = card_as_markdown(data["card"], found.leading, drawing=drawing)
     texts = {".json": json.dumps(data, indent=2, allow_nan=False) + "\n", ".md": page}
     return drawings + [_write(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
 

@@ -11,6 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
+from nas_gym.options.printable import printable
+from nas_gym.runs.console import PlainConsole
 
 PLAIN_SECONDS = 15.0  # between two lines if stderr is not a terminal
 
@@ -25,14 +27,14 @@ class _Bar:
     """
 
     def __init__(self, title: str, total: int | None, console: Console | None) -> None:
-        self.console = console or Console(stderr=True, highlight=False)
+        self.console = console or PlainConsole(stderr=True, highlight=False)
         self.total = total
         self._begun = self._said = time.monotonic()
         self._bar = Progress(
-            TextColumn(title),
+            TextColumn(title, markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}"),
+            TextColumn("{task.fields[status]}", markup=False),
             TimeElapsedColumn(),
             console=self.console,
             transient=True,
@@ -42,11 +44,11 @@ class _Bar:
 
     def _show(self, completed: int, status: str, line: str) -> None:
         """Draw the bar, or print ``line`` if it is time to."""
-        self._bar.update(self._task, completed=completed, status=status)
+        self._bar.update(self._task, completed=completed, status=printable(status))
         now = time.monotonic()
         if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
             self._said = now
-            self.console.print(line)
+            self.console.print(line, markup=False)
 
     @staticmethod
     def _eta(seconds: float | None) -> str:
@@ -100,7 +102,7 @@ class SearchProgress(_Bar, Recorder):
         if not self.running:
             return
         self._bar.stop()
-        self.console.print(self._line())
+        self.console.print(self._line(), markup=False)
 
     @property
     def done(self) -> int:
@@ -111,7 +113,7 @@ class SearchProgress(_Bar, Recorder):
     def started(self) -> None:
         """Say what begins, and draw."""
         self.running = True
-        self.console.print(self.announcement, soft_wrap=True)
+        self.console.print(self.announcement, soft_wrap=True, markup=False)
         self._begun = self._said = time.monotonic()
         self._ends = math.inf if self._time_limit is None else self._begun + self._time_limit
         self._bar.start()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing import table as canvas
 from nas_gym.drawing.figures import DPI, rgb_array
+from nas_gym.drawing.plain import plain_style
 from nas_gym.errors import InvalidTokens, unknown_name
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 RENDER_MODES = ("ansi", "rgb_array")
 
 
+@plain_style()
 def draw_genotype(
     space: SearchSpace[Any], tokens: Sequence[int], *, title: str | None = None
 ) -> "Figure":
@@ -53,6 +55,7 @@ def genotype_as_text(space: SearchSpace[Any], tokens: Sequence[int]) -> str:
     return choices_in_words(choices, tokens) if to_text is None else str(to_text(genotype))
 
 
+@plain_style()
 def draw_partial(space: SearchSpace[Any], tokens: Sequence[int]) -> "Figure":
     """Draw the architecture begun by ``tokens``, and which choice is open now.
 
@@ -103,13 +106,14 @@ def render_tokens(
         if finished:
             return genotype_as_text(table.space, taken)
         return choices_in_words(choices, taken)
-    if finished and hasattr(table.space, "draw") and not hasattr(table.space, "draw_begun"):
-        figure = draw_genotype(table.space, taken)
-    else:
-        figure = _draw_path(table.space, choices, taken)
-    figure.set_dpi(DPI)
-    figure.set_size_inches(*_frame_size(table.space))
-    return rgb_array(figure)
+    with plain_style():
+        if finished and hasattr(table.space, "draw") and not hasattr(table.space, "draw_begun"):
+            figure = draw_genotype(table.space, taken)
+        else:
+            figure = _draw_path(table.space, choices, taken)
+        figure.set_dpi(DPI)
+        figure.set_size_inches(*_frame_size(table.space))
+        return rgb_array(figure)
 
 
 def path(table: ChoiceTable, tokens: Sequence[int]) -> tuple[tuple[Choice, ...], tuple[int, ...]]:

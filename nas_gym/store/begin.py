@@ -1,5 +1,6 @@
 """The beginning of a run in a store, and its going on after a cut."""
 
+import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from hashlib import blake2b
@@ -21,6 +22,7 @@ from nas_gym.store.store import Store
 
 # Options that may differ when a run goes on. Whether it can be restored follows from its parts.
 MAY_CHANGE = ("budget", "limits", "restorable", "data", "presets")
+PLACES = {"dataset", "folder", "file"}  # options of evaluators that may be paths
 
 
 def start_run(
@@ -238,6 +240,8 @@ def _protocol_id(database: Database, connection: sa.Connection, protocol: Mappin
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
     """Raise InvalidOption if a run that goes on is given another configuration."""
     before, now = _with_protocol_options(before), _with_protocol_options(now)
+    if before.get("protocol.fingerprint") == now.get("protocol.fingerprint") is not None:
+        before = _at_places_of(before, now)
     for option in sorted(before.keys() | now.keys()):
         if option.startswith("protocol.") and option not in before:
             continue  # an older version, or an evaluator of then, did not declare it
@@ -253,6 +257,19 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command:
                 f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
                 "options from the record, or give another name with --run"
             )
+
+
+def _at_places_of(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return it with the evaluator's paths of now: the same data may lie elsewhere."""
+    was, is_now = before.get("evaluator"), now.get("evaluator")
+    if not (isinstance(was, dict) and isinstance(is_now, dict)):
+        return before
+    moved = {
+        option: place
+        for option in was.keys() & is_now.keys() & PLACES
+        if isinstance(place := is_now[option], str) and os.path.isabs(place)
+    }
+    return {**before, "evaluator": was | moved}
 
 
 def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:

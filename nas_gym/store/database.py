@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas_gym.errors import StoreError
-from nas_gym.store.location import is_url, url_of, without_secrets
+from nas_gym.store.location import file_of, url_of, without_secrets
 from nas_gym.store.sqlite import engine_of_file, is_writable, use_wal
 
 T = TypeVar("T")
@@ -245,11 +245,10 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
     Raises:
         StoreError: The URL cannot be read, or its driver is not installed.
     """
-    if not is_url(store):
-        return _file_database(Path(store), read_only)
+    path = file_of(store)
+    if path is not None:
+        return _file_database(path, read_only)
     url = url_of(str(store))
-    if url.drivername == "sqlite" and url.database:
-        return _file_database(Path(url.database), read_only)
     shown = without_secrets(url)
     if url.drivername not in ("postgresql", "postgresql+psycopg"):
         raise StoreError(

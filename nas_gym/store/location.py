@@ -3,10 +3,12 @@
 import os
 import re
 import shlex
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_gym.errors import StoreError
+from nas_gym.options.paths import user_path
 
 if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
     import sqlalchemy as sa
@@ -21,13 +23,60 @@ def is_url(store: str | Path) -> bool:
     return isinstance(store, str) and ("://" in store or _SERVER.match(store) is not None)
 
 
+def file_of(store: str | Path) -> Path | None:
+    """Return the file that ``store`` means, as a path or as ``sqlite:///path``; None for a server.
+
+    Raises:
+        InvalidOption: It is no path (see ``nas_gym.options.paths.user_path``).
+        StoreError: It is a URL that cannot be read, or SQLite's notation for what is no file.
+    """
+    if is_url(store):
+        url = url_of(str(store))
+        if url.drivername.partition("+")[0] != "sqlite":
+            return None
+        if not url.database or url.query or url.host or url.database == ":memory:":
+            raise StoreError(f"{without_secrets(url)} names no file: give the path of a file")
+        return user_path(url.database, "store")
+    if str(store) == ":memory:":
+        raise StoreError("a store :memory: would keep nothing: name a file with --store")
+    if isinstance(store, str) and store.startswith(("file:", "sqlite:")):
+        raise StoreError(f"{store!r} is no URL of a store: give the path of the file by itself")
+    return user_path(store, "store")
+
+
+def check_place(store: str | Path) -> None:
+    """Raise StoreError if there can be no such store; opens and makes nothing.
+
+    Its folder may be missing: it is made with the store.
+    """
+    path = file_of(store)
+    if path is None:
+        return
+    if path.is_dir() or not path.name:
+        raise StoreError(f"{path} is not a file: name a file with --store")
+    for parent in path.parents:
+        try:
+            found = os.stat(parent)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise StoreError(
+                f"the results database {path} cannot be opened ({error.strerror}): check the path "
+                "and its permissions, or name another with --store"
+            ) from error
+        if not stat.S_ISDIR(found.st_mode):
+            raise StoreError(f"{parent} is not a folder: name a file with --store")
+        return
+
+
 def shown_store(store: str | Path) -> str:
     """Return a path or URL as messages may show it: without a password.
 
     Raises:
         StoreError: The URL cannot be read.
     """
-    return without_secrets(url_of(str(store))) if is_url(store) else str(store)
+    path = file_of(store)
+    return without_secrets(url_of(str(store))) if path is None else str(path)
 
 
 def resume_command(run: str, store: str | Path) -> str:
@@ -40,11 +89,12 @@ def store_option(store: str | Path) -> str:
 
     (``PGPASSWORD`` or ``~/.pgpass`` gives it.)
     """
-    shown = str(store)
-    if is_url(store):
+    path = file_of(store)
+    shown = str(path)
+    if path is None:
         import sqlalchemy as sa
 
-        url = url_of(shown).difference_update_query(SECRETS)
+        url = url_of(str(store)).difference_update_query(SECRETS)
         plain = sa.URL.create(  # url.set(password=None) would keep it
             url.drivername,
             username=url.username,
@@ -59,19 +109,20 @@ def store_option(store: str | Path) -> str:
 
 def folder_beside(store: str | Path) -> Path:
     """Return the folder for files about runs: that of a database file, or of the default store."""
-    return DEFAULT_STORE.parent if is_url(store) else Path(store).parent
+    path = file_of(store)
+    return DEFAULT_STORE.parent if path is None else path.parent
 
 
 def check_there(store: str | Path) -> None:
     """Raise StoreError if ``store`` is a path and there is nothing."""
-    if is_url(store):
+    path = file_of(store)
+    if path is None:
         return
     try:
-        os.stat(store)
+        os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
-            f"there is no results database {store}: run a search first, or name another with "
-            "--store"
+            f"there is no results database {path}: run a search first, or name another with --store"
         ) from None
     except OSError:
         pass  # whoever opens it says why that is not possible

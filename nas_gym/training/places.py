@@ -1,35 +1,21 @@
 """The kind of data that a name or a path means; a wrong one is refused before torch is imported.
 
-What people read of names and paths goes through ``shown``: file systems hold any bytes.
+What people read of names and paths goes through ``printable``: file systems hold any bytes.
 """
 
+import logging
 import os
-from collections.abc import Sequence
+from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from nas_gym.errors import InvalidDataset, UnknownName, unknown_name
+from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.options.paths import recorded_path, user_path
+from nas_gym.options.printable import printable
 from nas_gym.plugins import names
 
-
-def user_path(text: str | os.PathLike[str]) -> Path:
-    """Return the path of a text; a ``~name`` without a home stays as it is."""
-    path = Path(text)
-    try:
-        return path.expanduser()
-    except RuntimeError:  # no such user, or no home
-        return path
-
-
-def shown(text: str | os.PathLike[str]) -> str:
-    r"""Return a name or path for people: bytes that are no UTF-8 as ``\xe9``, no control signs."""
-    return "".join(c if c.isprintable() else _escaped(c) for c in os.fspath(text))
-
-
-def _escaped(sign: str) -> str:
-    if "\udc80" <= sign <= "\udcff":  # a byte that the file system's encoding does not know
-        return f"\\x{ord(sign) - 0xDC00:02x}"
-    return sign.encode("unicode_escape").decode()
+_log = logging.getLogger("nas_gym")
 
 
 def images_at(name: str) -> Literal["name", "folder", "file"]:
@@ -40,21 +26,74 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
         InvalidDataset: A path at which there is nothing to read.
     """
     known = names("dataset")
-    path = user_path(name)
     if name in known:
         return "name"
+    path = user_path(name, "dataset")
     if os.path.isdir(path):
         return "folder"
     if path.suffix.lower() == ".npz":
         return "file"
     if len(path.parts) > 1 or os.path.isfile(path):
         raise InvalidDataset(
-            f"{shown(name)} is not a folder{_why_not(path)}: give a folder of images, an .npz "
+            f"{printable(name)} is not a folder{_why_not(path)}: give a folder of images, an .npz "
             f"file, or one of {', '.join(known)}"
         )
     if name in names("text"):
         raise UnknownName(f"{name!r} is a text, for spaces of recurrent cells: give images")
-    raise _nothing_there("data set", name, [*known, "FOLDER_OF_IMAGES", "FILE.npz"])
+    raise _nothing_there("data set", name, known)
+
+
+def place_to_record(name: str) -> str:
+    """Return a name as it is and a path as an absolute one, to be found from any folder."""
+    return name if name in _built_in() else recorded_path(name, "dataset")
+
+
+def check_takes_folder(name: str, folder: object) -> None:
+    """Raise InvalidOption unless ``name`` is a named data set whose files lie in a folder."""
+    if name == "digits":
+        raise InvalidOption(
+            f"folder is {str(folder)!r}, and the data set is digits, which comes with "
+            "scikit-learn: leave the folder out, or give it as the data set (--dataset)"
+        )
+    if name not in names("dataset"):
+        raise InvalidOption(
+            f"folder is {str(folder)!r}, and the data set is {name!r}, which lies where its path "
+            "says: leave the folder out, it is for data sets with a name"
+        )
+
+
+def say_if_shadowed(name: str) -> None:
+    """Say once, in the log, that a name means the built-in data and not a folder of that name."""
+    if name in _built_in() and os.path.isdir(name):
+        _say_shadowed(name, os.path.abspath(name))
+
+
+def _built_in() -> set[str]:
+    return {*names("dataset"), *names("text")}
+
+
+@cache
+def _say_shadowed(name: str, folder: str) -> None:
+    _log.warning(
+        "the data set %s is the built-in one, not the folder %s: give ./%s for the folder",
+        name, folder, name,
+    )  # fmt: skip
+
+
+def _nothing_there(kind: str, name: str, known: list[str]) -> UnknownName:
+    """Return the error for a word that is neither a known name nor a path at which something is."""
+    close = get_close_matches(name, known, n=2, cutoff=0.5)
+    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return UnknownName(
+        f"there is no folder or {kind} {name!r} in {_here()}: {hint}known: {', '.join(known)}"
+    )
+
+
+def _here() -> str:
+    try:
+        return str(Path.cwd())
+    except OSError:
+        return "a folder that was removed"
 
 
 def text_at(name: str) -> Literal["name", "folder"]:
@@ -65,35 +104,25 @@ def text_at(name: str) -> Literal["name", "folder"]:
         InvalidDataset: A path at which there is no folder.
     """
     known = names("text")
-    path = user_path(name)
     if name in known:
         return "name"
+    path = user_path(name, "dataset")
     if os.path.isdir(path):
         return "folder"
     if len(path.parts) > 1 or os.path.exists(path):
         raise InvalidDataset(
-            f"{shown(name)} is not a folder{_why_not(path)}: give a folder with train.txt, "
+            f"{printable(name)} is not a folder{_why_not(path)}: give a folder with train.txt, "
             f"valid.txt and test.txt, or one of {', '.join(known)}"
         )
     if name in names("dataset"):
         raise UnknownName(f"{name!r} is a data set of images, and this space reads text: give one")
-    raise _nothing_there("text", name, [*known, "a folder with train.txt, valid.txt and test.txt"])
+    raise _nothing_there("text", name, known)
 
 
 def _why_not(path: Path) -> str:
     """Return why there is no folder, in brackets; empty if the path is that of a file."""
     try:
         path.stat()
-    except (OSError, ValueError) as error:  # the second: a path with a NUL
+    except (OSError, ValueError) as error:
         return f" ({getattr(error, 'strerror', None) or error})"
     return ""
-
-
-def _nothing_there(kind: str, name: str, known: Sequence[str]) -> UnknownName:
-    """Return the error for a word that is neither a known name nor a folder; it says where."""
-    try:
-        here = os.getcwd()
-    except OSError:  # it was deleted
-        here = "this folder"
-    hint = str(unknown_name(kind, name, known)).removeprefix(f"unknown {kind} {name!r}: ")
-    return UnknownName(f"there is no {kind} or folder {shown(repr(name))} in {shown(here)}: {hint}")

@@ -40,7 +40,10 @@ def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
-        raise InvalidTable(f"{path} is no table: give a file that ends in {', '.join(SUFFIXES)}")
+        hint = _HINTS.get(suffix, "")
+        raise InvalidTable(
+            f"{path} is no table: {hint}give a file that ends in {', '.join(SUFFIXES)}"
+        )
     read: Callable[[Path, bytes, list[str]], Columns] = {
         ".csv": _csv,
         ".npz": _npz,
@@ -52,6 +55,54 @@ def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
     return columns
 
 
+_HINTS = {
+    **dict.fromkeys((".gz", ".bz2", ".xz", ".zst", ".zip", ".7z"), "unpack it, and "),
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV, and "),
+    **dict.fromkeys((".tsv", ".tab", ".txt"), "save it with commas as CSV, and "),
+}
+# How a file begins that is no text, and what it is.
+_NO_TEXT = {
+    b"PK\x03\x04": "a ZIP file or a workbook of a spreadsheet: save the sheet as CSV",
+    b"\xd0\xcf\x11\xe0": "a workbook of a spreadsheet: save the sheet as CSV",
+    b"\x1f\x8b": "packed by gzip: unpack it",
+    b"BZh": "packed by bzip2: unpack it",
+    b"\xfd7zXZ": "packed by xz: unpack it",
+    b"PAR1": "a Parquet file: name it .parquet",
+    b"\x93NUMPY": "an array of numpy: save it with numpy.savez",
+    b"\xff\xfe": "in UTF-16: save it as UTF-8",
+    b"\xfe\xff": "in UTF-16: save it as UTF-8",
+}
+_OTHER_SEPARATORS = {";": "';'", "\t": "tabs", "|": "'|'"}
+
+
+def _text(path: Path, data: bytes) -> str:
+    """Return the text of a CSV file; raise InvalidTable, which says what it is, if it is none."""
+    for beginning, what in _NO_TEXT.items():
+        if data.startswith(beginning):
+            raise InvalidTable(f"{path} is no CSV but {what}")
+    if b"\0" in data[:1000]:
+        raise InvalidTable(f"{path} has bytes of 0, as UTF-16 has: save it as UTF-8")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise InvalidTable(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from error
+    if not text.strip():
+        raise InvalidTable(f"{path} is empty: give a table with one row per architecture")
+    return text
+
+
+def _check_separator(path: Path, header: Sequence[str], wanted: Iterable[str]) -> None:
+    """Raise InvalidTable if the header is cut by something else than commas."""
+    if set(wanted) <= set(header):
+        return
+    for separator, shown in _OTHER_SEPARATORS.items():
+        if any(separator in name for name in header):
+            raise InvalidTable(
+                f"{path} is separated by {shown}: save it with commas between the columns and "
+                "points in the numbers"
+            )
+
+
 def _check_known(path: Path, wanted: Iterable[str], known: Sequence[str]) -> None:
     for name in wanted:
         if name not in known:
@@ -59,14 +110,11 @@ def _check_known(path: Path, wanted: Iterable[str], known: Sequence[str]) -> Non
 
 
 def _csv(path: Path, data: bytes, wanted: list[str]) -> Columns:
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidTable(f"{path} is no UTF-8 text ({error}): save it as UTF-8") from error
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    reader = csv.reader(io.StringIO(_text(path, data), newline=""), strict=True)
     rows, lines = [], []
     try:
-        header = next(reader, [])
+        header = [name.strip() for name in next(reader, [])]
+        _check_separator(path, header, wanted)
         if len(set(header)) < len(header):
             twice = next(name for name in header if header.count(name) > 1)
             raise InvalidTable(f"{path} has two columns {twice!r}: give each its own name")

@@ -15,6 +15,7 @@ from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.reading import FORMS, UNITS, Layout, Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
 from nas_gym.options import EachOnce, OneOf
+from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
@@ -70,7 +71,7 @@ class TableFile(Configured, TabularEvaluator):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "file", str(self.file))
+        object.__setattr__(self, "file", recorded_path(self.file, "file"))
         for option in ("accuracy", "metrics", "test"):
             if isinstance(given := getattr(self, option), str):
                 object.__setattr__(self, option, (given,))
@@ -162,6 +163,9 @@ class TableFile(Configured, TabularEvaluator):
                 f"{shown(lacking[0])}: add the rows, or give missing='failure' to let their "
                 "evaluations fail"
             )
+
+
+Tabular = TableFile  # its first name, which users' scripts may import
 
 
 def _all_tokens(space: SearchSpace[Any]) -> list[Tokens]:

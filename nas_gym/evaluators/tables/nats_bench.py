@@ -20,6 +20,7 @@ from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.tables.plain_pickle import load_plain
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
 from nas_gym.options import OneOf, check
+from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import SearchSpace, decode_valid
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
@@ -100,7 +101,11 @@ class NATSBench(Configured, TabularEvaluator):
             raise unknown_name("schedule (hp) of the space", hp, schedules)
         if self.epoch is not None and self.epoch > int(hp):
             raise InvalidOption(f"epoch is {self.epoch}: give a whole number from 1 to {int(hp)}")
-        for name, value in (("folder", str(self.folder)), ("dataset", dataset), ("hp", hp)):
+        for name, value in (
+            ("folder", recorded_path(self.folder, "folder")),
+            ("dataset", dataset),
+            ("hp", hp),
+        ):
             object.__setattr__(self, name, value)
 
     @property
@@ -166,7 +171,7 @@ class NATSBench(Configured, TabularEvaluator):
         return lru_cache(REMEMBERED)(self._read)
 
     def _path(self, name: str) -> Path:
-        return Path(self.folder).expanduser() / f"{name}{SUFFIX}"
+        return Path(self.folder) / f"{name}{SUFFIX}"
 
     def _read(self, tokens: tuple[int, ...]) -> "_Figures":
         index = self.index_of(tokens)

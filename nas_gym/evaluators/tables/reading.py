@@ -47,7 +47,7 @@ class Table(NamedTuple):
 
 def read_table(space: SearchSpace[Any], of: Layout) -> Table:
     """Read the table of architectures of ``space``; raises as ``TableFile`` does."""
-    path = Path(of.path).expanduser()
+    path = Path(of.path)
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -117,7 +117,12 @@ def _number(where: str, value: Any, gaps: bool) -> float:
         empty = value is None or (isinstance(value, str) and not value.strip())
         number = math.nan if empty else float(value)
     except (TypeError, ValueError):
-        raise InvalidTable(f"{where} is {value!r}: give a number") from None
+        hint = ""
+        if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d*,\d+\s*%?\s*", value):
+            hint = " with a decimal point"
+        elif isinstance(value, str) and value.strip().endswith("%"):
+            hint = " without %"
+        raise InvalidTable(f"{where} is {value!r}: give a number{hint}") from None
     if math.isnan(number) and not gaps:
         raise InvalidTable(f"{where} is empty or NaN: give a number")
     return number

@@ -13,6 +13,7 @@ from nas_gym.evaluators.failures import failed
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.places import place_to_record, say_if_shadowed
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -42,11 +43,13 @@ class ChildTraining(Configured, ABC):
                 "build(genotype, task) that returns the network"
             )
         if isinstance(self.dataset, os.PathLike):
-            object.__setattr__(self, "dataset", os.fspath(self.dataset))
+            object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
         if not isinstance(self.dataset, str) and not hasattr(self.dataset, "fingerprint"):
             raise InvalidOption(f"dataset is {self.dataset!r}: give a name, a path or the data set")
         if isinstance(self.dataset, str):
             self.check_place(self.dataset)
+            say_if_shadowed(self.dataset)
+            object.__setattr__(self, "dataset", place_to_record(self.dataset))
 
     @staticmethod
     @abstractmethod

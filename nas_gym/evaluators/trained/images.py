@@ -12,9 +12,10 @@ from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
+from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
-from nas_gym.training.places import images_at
+from nas_gym.training.places import check_takes_folder, images_at
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -82,7 +83,9 @@ class TrainingEvaluator(ChildTraining):
                 "trains on images: give the evaluator 'language-model'"
             )
         if self.folder is not None:
-            object.__setattr__(self, "folder", str(self.folder))
+            if isinstance(self.dataset, str):
+                check_takes_folder(self.dataset, self.folder)
+            object.__setattr__(self, "folder", recorded_path(self.folder, "folder"))
         self._check_data()
         _ = self.named_recipe
 

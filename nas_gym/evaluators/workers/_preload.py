@@ -5,6 +5,7 @@ the main process may answer it.
 """
 
 import gc
+import os
 import signal
 from importlib import import_module
 
@@ -12,6 +13,8 @@ from nas_gym.evaluators.workers.keeper import keep
 
 keep()  # before anything is loaded: it stays small
 signal.signal(signal.SIGINT, signal.SIG_IGN)
+if os.environ.get("PYTHONSAFEPATH") == "nas-gym":  # set by ``starting`` for this process only
+    del os.environ["PYTHONSAFEPATH"]
 
 # What a worker needs for its first child. Nothing here starts a thread or touches a GPU: both would
 # not survive the fork.

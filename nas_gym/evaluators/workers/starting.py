@@ -20,6 +20,7 @@ Started = TypeVar("Started")
 # some): multiprocessing's own is "/listener-" and eight letters.
 LONGEST_FOLDER = 103 - len("/listener-12345678")
 _OTHER_PLACES = ("/tmp", "/var/tmp", "/dev/shm", os.path.expanduser("~"))  # for that folder
+SAFE_FOR_NOW = "nas-gym"  # PYTHONSAFEPATH, of the fork server alone: ``_preload`` takes it away
 NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main script again
 
 
@@ -52,11 +53,15 @@ def start_server() -> None:
 
         # Before it ignores Ctrl-C itself, which reaches all processes of a terminal.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        # A random.py in the current folder is not what the server wants to import.
+        os.environ.setdefault("PYTHONSAFEPATH", SAFE_FOR_NOW)
         try:
             mend_server()
             with suppress(OSError):  # the first worker will tell, or be started otherwise
                 forkserver.ensure_running()
         finally:
+            if os.environ.get("PYTHONSAFEPATH") == SAFE_FOR_NOW:
+                del os.environ["PYTHONSAFEPATH"]
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
-from nas_gym.training.places import shown
 
 _COPIES = 3  # of an array in memory at once, while it is split
 
@@ -29,7 +29,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     Raises:
         InvalidDataset: The file is missing, damaged, too large, or has other arrays.
     """
-    where = shown(path)
+    where = printable(path)
     if not path.is_file():
         raise InvalidDataset(f"{where} does not exist: give an .npz file with images and labels")
     arrays = _arrays(path, where)
@@ -64,8 +64,8 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
             names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
             if not {"images", "labels"} <= set(names):
                 raise InvalidDataset(
-                    f"{where} has the arrays {', '.join(map(shown, names)) or 'none'}: expected "
-                    "images and labels"
+                    f"{where} has the arrays {', '.join(map(printable, names)) or 'none'}: "
+                    "expected images and labels"
                 )
             for name in ("images", "labels"):
                 _check_header(archive, names[name], f"{name} of {where}")
@@ -74,7 +74,7 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
     except InvalidDataset:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own
-        reason = shown(" ".join(str(error).split()))[:200] or type(error).__name__
+        reason = printable(" ".join(str(error).split()))[:200] or type(error).__name__
         raise InvalidDataset(
             f"{where} cannot be read ({reason}): save plain arrays, not objects, with numpy.savez"
         ) from error
@@ -108,13 +108,13 @@ def read_idx(path: Path) -> np.ndarray:
                 raise ValueError("it does not begin as an IDX file of bytes")
             sizes = file.read(4 * start[3])
             shape = tuple(int(size) for size in np.frombuffer(sizes, ">u4", start[3]))
-            check_memory(prod(shape) * _COPIES, shown(path))
+            check_memory(prod(shape) * _COPIES, printable(path))
             content = file.read(prod(shape) + 1)
         if len(content) != prod(shape):
             raise ValueError(f"its header says {prod(shape)} bytes, it has others")
         return np.frombuffer(content, np.uint8).reshape(shape)
     except (OSError, EOFError, ValueError, IndexError, zlib.error, MemoryError) as error:
-        raise InvalidDataset(f"{shown(path)} is damaged ({error}): get it again") from error
+        raise InvalidDataset(f"{printable(path)} is damaged ({error}): get it again") from error
 
 
 def read_digits() -> np.ndarray:

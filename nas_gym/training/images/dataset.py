@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from nas_gym.networks.isolation import isolated
+from nas_gym.options.printable import printable
 from nas_gym.training.images.splitting import (
     Shares,
     check_class_count,
@@ -23,7 +24,6 @@ from nas_gym.training.images.splitting import (
     split_rest,
 )
 from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Reading
-from nas_gym.training.places import shown
 
 __all__ = ["Dataset", "check_class_count", "split_dataset", "with_parts", "with_test_part"]
 
@@ -64,8 +64,8 @@ class Dataset:
         names = self.class_names or range(self.classes)
         each = zip(*counts, strict=True)
         return DataSummary(
-            name=shown(self.name),
-            counts={shown(str(n)): c for n, c in zip(names, each, strict=True)},
+            name=printable(self.name),
+            counts={printable(str(n)): c for n, c in zip(names, each, strict=True)},
             image_shape=self.image_shape,
             reading=self.reading,
             warnings=tuple(_copies_in_words(self)),
@@ -199,7 +199,7 @@ def _dataset(
     train, train_labels, validation, validation_labels, test, test_labels = tensors
     mean, deviation = _statistics(train)
     return Dataset(
-        name=shown(name),
+        name=printable(name),
         train_images=train,
         train_labels=train_labels,
         validation_images=validation,
@@ -210,7 +210,7 @@ def _dataset(
         mean=mean,
         deviation=deviation,
         fingerprint=fingerprint.hexdigest(),
-        class_names=tuple(map(shown, class_names or ())),
+        class_names=tuple(map(printable, class_names or ())),
         reading=reading or NOTHING_READ,
     )
 

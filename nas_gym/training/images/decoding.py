@@ -24,8 +24,8 @@ import numpy as np
 from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
-from nas_gym.training.places import shown
 
 LARGEST = (
     178_956_970  # pixels of one image: twice Pillow's warning, where it takes it for an attack
@@ -89,11 +89,11 @@ def read_picture(path: str, side: int) -> Picture:
         with _as_asked(), open(path, "rb") as file, Image.open(file, formats=formats) as image:
             return _picture(image, side)
     except InvalidDataset as error:
-        raise InvalidDataset(f"{shown(path)} {error}") from None
+        raise InvalidDataset(f"{printable(path)} {error}") from None
     except Exception as error:  # decoders raise whatever their bytes lead them to
         raise InvalidDataset(
-            f"{shown(path)} cannot be read as an image ({_reason(error, path)}): repair it or take "
-            "it away"
+            f"{printable(path)} cannot be read as an image ({_reason(error, path)}): repair it or "
+            "take it away"
         ) from error
 
 
@@ -103,7 +103,7 @@ def _reason(error: Exception, path: str) -> str:
     if isinstance(error, Image.DecompressionBombError):
         return f"it says that it has more than {LARGEST:,} pixels"
     told = str(getattr(error, "strerror", None) or error)
-    words = shown(" ".join(told.split()))[:200].replace(shown(path), "it")
+    words = printable(" ".join(told.split()))[:200].replace(printable(path), "it")
     return words or type(error).__name__
 
 

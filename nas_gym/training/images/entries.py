@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from nas_gym.errors import InvalidDataset
-from nas_gym.training.places import shown
+from nas_gym.options.printable import printable
 
 # What file managers, notebooks, archivers and file servers leave beside the data.
 _HIDDEN = (".", "@", "~")
@@ -75,16 +75,17 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
             entries = sorted(listing, key=lambda entry: entry.name)
     except OSError as error:
         raise InvalidDataset(
-            f"{shown(folder)} cannot be listed ({error.strerror}): make it readable"
+            f"{printable(folder)} cannot be listed ({error.strerror}): make it readable"
         ) from None
     for entry in entries:
-        name, where = entry.name, shown(os.path.relpath(entry.path, root))
+        name, where = entry.name, printable(os.path.relpath(entry.path, root))
         try:
             mode = entry.stat().st_mode
         except OSError as error:
             if not entry.is_symlink():
                 raise InvalidDataset(
-                    f"{shown(entry.path)} cannot be looked at ({error.strerror}): make it readable"
+                    f"{printable(entry.path)} cannot be looked at ({error.strerror}): make it "
+                    "readable"
                 ) from None
             left_out.add("broken links", where)
             continue
@@ -115,10 +116,10 @@ def walk(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
             status = os.stat(current)
         except OSError as error:
             raise InvalidDataset(
-                f"{shown(current)} cannot be looked at ({error.strerror}): make it readable"
+                f"{printable(current)} cannot be looked at ({error.strerror}): make it readable"
             ) from None
         if (itself := (status.st_dev, status.st_ino)) in above:
-            left_out.add("links to a folder around them", shown(os.path.relpath(current, root)))
+            left_out.add("links to a folder around them", printable(os.path.relpath(current, root)))
             continue
         found = look(current, root, left_out, suffixes)
         seen.append((current, found.images))
@@ -140,13 +141,13 @@ def _kind(path: str, suffixes: frozenset[str]) -> str | None:
     heic = start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"mif1", b"msf1")
     if suffix in _UNREADABLE or heic:
         raise InvalidDataset(
-            f"{shown(path)} is {_UNREADABLE.get(suffix, 'HEIC')}, which cannot be read here: "
+            f"{printable(path)} is {_UNREADABLE.get(suffix, 'HEIC')}, which cannot be read here: "
             "convert such files to PNG or JPEG, or take them away"
         )
     webp = start[:4] == b"RIFF" and start[8:12] == b"WEBP"
     if start.startswith(_STARTS) or webp or start[4:12] in (b"ftypavif", b"ftypavis"):
         return None
-    return f"{shown(suffix)} files" if suffix else "files without a suffix"
+    return f"{printable(suffix)} files" if suffix else "files without a suffix"
 
 
 def _start_of(path: str) -> bytes:
@@ -155,7 +156,8 @@ def _start_of(path: str) -> bytes:
             return file.read(16)
     except OSError as error:
         raise InvalidDataset(
-            f"{shown(path)} cannot be read ({error.strerror}): make it readable, or take it away"
+            f"{printable(path)} cannot be read ({error.strerror}): make it readable, or take it "
+            "away"
         ) from None
 
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import check_class_count
 from nas_gym.training.images.entries import Contents, LeftOut, images_below, look, walk
 from nas_gym.training.images.part_names import are_parts
-from nas_gym.training.places import shown
 
 _OWN = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation",
         "test": "test"}  # fmt: skip
@@ -64,8 +64,8 @@ def _own_parts(root: Path, found: Contents) -> Mapping[str, str] | None:
         _refuse_parts(root, folders)
     if len(parts) == 2 and found.hidden:
         raise InvalidDataset(
-            f"{shown(root)} holds parts, not classes ({', '.join(folders)}), and beside them "
-            f"{shown(found.hidden[0])}: take that away, or bring the third part, so that it is "
+            f"{printable(root)} holds parts, not classes ({', '.join(folders)}), and beside them "
+            f"{printable(found.hidden[0])}: take that away, or bring the third part, so that it is "
             "certain that these are the parts of one data set"
         )
     return parts
@@ -73,9 +73,9 @@ def _own_parts(root: Path, found: Contents) -> Mapping[str, str] | None:
 
 def _refuse_parts(root: Path, folders: Sequence[str]) -> NoReturn:
     raise InvalidDataset(
-        f"{shown(root)} holds parts, not classes ({_listed(folders)}): give the folder that has "
-        "one folder per class, and nas-gym splits it itself; or, to use your own parts, name them "
-        "train, val and test, with nothing beside them and the same class folders in each"
+        f"{printable(root)} holds parts, not classes ({_listed(folders)}): give the folder that "
+        "has one folder per class, and nas-gym splits it itself; or, to use your own parts, name "
+        "them train, val and test, with nothing beside them and the same class folders in each"
     )
 
 
@@ -98,8 +98,8 @@ def _list_own(
         elif odd := sorted(set(listing.classes) ^ set(classes)):
             there, missing = (part, "train") if odd[0] in classes else ("train", part)
             raise InvalidDataset(
-                f"{shown(root)}: {own[there]} has a class {shown(odd[0])}, and {own[missing]} has "
-                "none: each part needs the same class folders"
+                f"{printable(root)}: {own[there]} has a class {printable(odd[0])}, and "
+                f"{own[missing]} has none: each part needs the same class folders"
             )
         listing.paths.extend(_flat(paths))
         listing.labels.extend(labels)
@@ -113,7 +113,7 @@ def _classes_of(
     folder: Path, root: Path, found: Contents, left_out: LeftOut, suffixes: frozenset[str]
 ) -> Below:
     """Return the images of each class folder of ``folder``, after all checks."""
-    here = shown(folder)
+    here = printable(folder)
     if not found.folders:
         loose = f", but {len(found.images)} images" if found.images else ""
         raise InvalidDataset(
@@ -122,7 +122,8 @@ def _classes_of(
     if found.images:
         raise InvalidDataset(
             f"{here} has {len(found.images)} images beside its class folders (such as "
-            f"{shown(found.images[0])}): put them into their classes' folders, or take them away"
+            f"{printable(found.images[0])}): put them into their classes' folders, or take them "
+            "away"
         )
     if len(found.folders) > 1:
         check_class_count(len(found.folders), here)
@@ -134,7 +135,8 @@ def _classes_of(
     if len(paths) == 1:
         (only,) = paths
         inside = sorted({p[0] for p in images_below(paths[only], str(folder / only)) if p[1:]})
-        hint = f"; it is {shown(only)}, which holds folders: did you mean {shown(folder / only)}"
+        where = printable(folder / only)
+        hint = f"; it is {printable(only)}, which holds folders: did you mean {where}"
         raise InvalidDataset(
             f"{here} has 1 class: give at least 2{hint if len(inside) > 1 else ''}"
         )
@@ -155,17 +157,17 @@ def _check_layout(folder: Path, paths: Below) -> None:
         inside = {part[0] for part in parts if len(part) > 1}
         if len(inside) > 1 and are_parts(inside):
             raise InvalidDataset(
-                f"{shown(folder)}: {shown(name)} holds parts ({_listed(sorted(inside))}): put the "
-                "class folders into the parts, named train, val and test, or all images of a class "
-                "into its folder"
+                f"{printable(folder)}: {printable(name)} holds parts ({_listed(sorted(inside))}): "
+                "put the class folders into the parts, named train, val and test, or all images of "
+                "a class into its folder"
             )
         inner.append(set() if any(len(part) == 1 for part in parts) else inside)
     shared = set.intersection(*inner) if len(inner) > 1 else set()
     if len(shared) > 1:
         raise InvalidDataset(
-            f"{shown(folder)} holds parts, not classes ({_listed(list(paths))}), it seems, since "
-            f"each holds the folders {_listed(sorted(shared))} and no image beside them: give the "
-            "folder that has one folder per class, or name the parts train, val and test"
+            f"{printable(folder)} holds parts, not classes ({_listed(list(paths))}), it seems, "
+            f"since each holds the folders {_listed(sorted(shared))} and no image beside them: "
+            "give the folder that has one folder per class, or name the parts train, val and test"
         )
 
 
@@ -183,7 +185,7 @@ def _nested(folder: Path, paths: Below) -> int:
 
 
 def _listed(names: Sequence[str], most: int = 6) -> str:
-    listed = ", ".join(map(shown, names[:most]))
+    listed = ", ".join(map(printable, names[:most]))
     return listed + (f" and {len(names) - most} more" if len(names) > most else "")
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import Dataset
-from nas_gym.training.places import shown
 
 COLUMNS = 8  # images of a class
 ROWS = 40  # classes, at most
@@ -30,8 +30,8 @@ def save_sheet(data: Dataset, path: Path) -> None:
         sheet.save(path)
     except (OSError, ValueError, KeyError) as error:
         raise InvalidOption(
-            f"{shown(path)} cannot be written ({getattr(error, 'strerror', None) or error}): give "
-            "another --contact-sheet"
+            f"{printable(path)} cannot be written ({getattr(error, 'strerror', None) or error}): "
+            "give another --contact-sheet"
         ) from None
 
 
@@ -40,7 +40,9 @@ def check_sheet(path: Path) -> None:
     Image.init()
     known = {suffix for suffix, of in Image.registered_extensions().items() if of in Image.SAVE}
     if path.suffix.lower() not in known:
-        raise InvalidOption(f"{shown(path)} is no name of an image file: end it in .png or .jpg")
+        raise InvalidOption(
+            f"{printable(path)} is no name of an image file: end it in .png or .jpg"
+        )
 
 
 def draw_sheet(data: Dataset) -> Image.Image:

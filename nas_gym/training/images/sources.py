@@ -13,6 +13,8 @@ from annotated_types import Ge, Interval
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
+from nas_gym.options.printable import printable
 from nas_gym.plugins import load
 from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
 from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
@@ -21,11 +23,11 @@ from nas_gym.training.images.folders import Listing, list_images, path_below
 from nas_gym.training.images.splitting import Shares
 from nas_gym.training.images.summary import Reading
 from nas_gym.training.memory import check_memory
-from nas_gym.training.places import images_at, shown, user_path
+from nas_gym.training.places import check_takes_folder, images_at
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
 
-DOWNLOAD_FOLDER = Path("~/.cache/nas-gym")
+DOWNLOAD_FOLDER = "~/.cache/nas-gym"
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
 Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part
@@ -65,7 +67,10 @@ def load_dataset(
     name = os.fsdecode(name_or_path)
     image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
     shares = checked_shares(validation, test)
-    kind, path = images_at(name), user_path(name)
+    kind = images_at(name)
+    if folder is not None:
+        check_takes_folder(name, folder)
+    path = user_path(name, "dataset")
     if kind == "folder":
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size, shares)
     if image_size is not None:
@@ -74,7 +79,9 @@ def load_dataset(
         return npz_file(path, shares)
     read: Callable[..., Dataset] = load("dataset", name)
     return read(
-        None if folder is None else user_path(folder), download, **_taken(name, read, shares)
+        None if folder is None else user_path(folder, "folder"),
+        download,
+        **_taken(name, read, shares),
     )
 
 
@@ -128,7 +135,7 @@ def fashion_mnist(
     """
     names = [f"{part}-{kind}-ubyte" for part in ("train", "t10k")
              for kind in ("images-idx3", "labels-idx1")]  # fmt: skip
-    root = _root(folder, download)
+    root = _usual_folder(download) if folder is None else folder
     if download and _idx_files(root, names) is None:
         from torchvision.datasets import FashionMNIST
 
@@ -141,7 +148,9 @@ def fashion_mnist(
     arrays = [read_idx(path) for path in found]
     for path, array, rank in zip(found, arrays, (3, 1, 3, 1), strict=True):
         if array.ndim != rank or array.shape[1:] != arrays[0].shape[1:] * (rank == 3):
-            raise InvalidDataset(f"{shown(path)} is damaged (shape {array.shape}): get it again")
+            raise InvalidDataset(
+                f"{printable(path)} is damaged (shape {array.shape}): get it again"
+            )
     images, labels, test_images, test_labels = arrays
     return with_test_part("fashion-mnist", images[:, None], labels, test_images[:, None],
                            test_labels, validation)  # fmt: skip
@@ -173,7 +182,7 @@ def image_folder(
     listing = list_images(folder, readable()[0])
     for part, share in zip(("validation", "test"), shares, strict=True):
         if share is not None and part in (listing.parts or ()):
-            raise _has_own(shown(folder), part)
+            raise _has_own(printable(folder), part)
     images, reading = _read_pictures(folder, listing, image_size)
     name = folder.name if folder.name not in ("", "..") else folder.resolve().name
     names = [path_below(path, folder) for path in listing.paths]
@@ -226,13 +235,13 @@ def _read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarra
         scales.update(dict.fromkeys(picture.notes & {UNIT, BYTES}, path))
         if len(scales) > 1:
             raise InvalidDataset(
-                f'{shown(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
-                f"{shown(scales[BYTES])} from 0 to 255: save all on one scale"
+                f'{printable(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
+                f"{printable(scales[BYTES])} from 0 to 255: save all on one scale"
             )
     if notes[DARK] and not notes[CUT]:
         raise InvalidDataset(
-            f"{shown(folder)}: its images of 16 bits never reach 256 of 65,535 and would all be "
-            "black: save them with 8 bits, or use the whole range"
+            f"{printable(folder)}: its images of 16 bits never reach 256 of 65,535 and would all "
+            "be black: save them with 8 bits, or use the whole range"
         )
     warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
     warnings += _alike(listing.classes)
@@ -248,7 +257,8 @@ def _alike(classes: Sequence[str]) -> list[str]:
     first: dict[str, str] = {}
     pairs = [(first.setdefault(normalize("NFC", n).casefold(), n), n) for n in classes]
     return [
-        f"the classes {shown(one)} and {shown(other)} differ only in how their names are written"
+        f"the classes {printable(one)} and {printable(other)} differ only in how their names are "
+        "written"
         for one, other in pairs
         if one != other
     ]
@@ -257,7 +267,7 @@ def _alike(classes: Sequence[str]) -> list[str]:
 def _cifar(
     name: str, class_name: str, folder: Path | None, download: bool, validation: float | None
 ) -> Dataset:
-    root = _root(folder, download)
+    root = _usual_folder(download) if folder is None else folder
     from torchvision import datasets
 
     make: Any = getattr(datasets, class_name)
@@ -272,14 +282,17 @@ def _cifar(
     return with_test_part(name, images, labels, test_images, test_labels, validation)
 
 
-def _root(folder: Path | None, download: bool) -> Path:
-    """Return where a named data set lies or goes."""
-    root = user_path(DOWNLOAD_FOLDER) if folder is None else folder
-    if download and root == DOWNLOAD_FOLDER:
-        raise InvalidDataset(
-            "there is no home folder to download to: say where with --folder (folder=...)"
-        )
-    return root
+def _usual_folder(download: bool) -> Path:
+    """Return where named data sets lie; a folder named ``~`` is not made for want of a home."""
+    try:
+        return user_path(DOWNLOAD_FOLDER)
+    except InvalidOption as error:
+        if download:
+            raise InvalidDataset(
+                "this user has no home folder to download to (HOME is not set): say where the data "
+                "set lies with --folder (folder=...)"
+            ) from error
+        return Path(DOWNLOAD_FOLDER)
 
 
 def _not_there(name: str, root: Path) -> InvalidDataset:

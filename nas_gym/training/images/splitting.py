@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas_gym.errors import InvalidDataset
-from nas_gym.training.places import shown
+from nas_gym.options.printable import printable
 
 VALIDATION_SHARE = 0.1  # Zoph et al. 2017, appendix A.1: 45,000 / 5,000 of CIFAR's 50,000
 Shares = tuple[float | None, float | None]  # of validation and test; None: as is usual
@@ -40,21 +40,21 @@ def split_by_hash(
         InvalidDataset: A class has too few images.
     """
     counts = np.bincount(labels) if len(labels) else np.zeros(0, dtype=np.int64)
-    check_class_count(len(counts), shown(name))
+    check_class_count(len(counts), printable(name))
     validation, test = (
         [max(1, round(share * int(count))) if share else 0 for count in counts] for share in shares
     )
     least = 1 + sum(share > 0 for share in shares)
     for label, count in enumerate(counts):
-        what = f"class {shown(str(class_names[label] if class_names else label))}"
+        what = f"class {printable(str(class_names[label] if class_names else label))}"
         if count < least:
             raise InvalidDataset(
-                f"{shown(name)}: {what} has {count} images: each class needs at least {least}, "
+                f"{printable(name)}: {what} has {count} images: each class needs at least {least}, "
                 "to train, to validate and to test (classes are numbered from 0 without gaps)"
             )
         if validation[label] + test[label] >= count:
             raise InvalidDataset(
-                f"{shown(name)}: {what} has {count} images, of which {validation[label]} would "
+                f"{printable(name)}: {what} has {count} images, of which {validation[label]} would "
                 f"validate and {test[label]} test, so that none trains: give smaller shares"
             )
     order = _hash_order(names if names is not None else [str(i) for i in range(len(labels))])
@@ -89,28 +89,30 @@ def check_images(name: str, images: np.ndarray, labels: np.ndarray) -> None:
     for what, array in (("images", images), ("labels", labels)):
         if not isinstance(array, np.ndarray):
             raise InvalidDataset(
-                f"{shown(name)}: {what} is a {type(array).__name__}: give a numpy array"
+                f"{printable(name)}: {what} is a {type(array).__name__}: give a numpy array"
             )
     if images.ndim != 4 or images.dtype not in (np.uint8, np.float32) or 0 in images.shape:
         raise InvalidDataset(
-            f"{shown(name)}: images is {images.dtype} {images.shape}: expected uint8 or float32 of "
-            "the shape (N, channels, height, width)"
+            f"{printable(name)}: images is {images.dtype} {images.shape}: expected uint8 or "
+            "float32 of the shape (N, channels, height, width)"
         )
     if not np.isfinite(images).all():
-        raise InvalidDataset(f"{shown(name)}: images has values that are not finite: take them out")
+        raise InvalidDataset(
+            f"{printable(name)}: images has values that are not finite: take them out"
+        )
     if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
         raise InvalidDataset(
-            f"{shown(name)}: labels is {labels.dtype} {labels.shape}: expected {len(images)} whole "
-            f"numbers, one per image{_advice(labels, len(images))}"
+            f"{printable(name)}: labels is {labels.dtype} {labels.shape}: expected {len(images)} "
+            f"whole numbers, one per image{_advice(labels, len(images))}"
         )
     if labels.min() < 0:
         raise InvalidDataset(
-            f"{shown(name)}: label {labels.min()} is negative: number classes from 0"
+            f"{printable(name)}: label {labels.min()} is negative: number classes from 0"
         )
     if int(labels.max()) >= len(labels):
         raise InvalidDataset(
-            f"{shown(name)}: label {labels.max()} among {len(labels)} images: number classes from "
-            "0 without gaps"
+            f"{printable(name)}: label {labels.max()} among {len(labels)} images: number classes "
+            "from 0 without gaps"
         )
 
 

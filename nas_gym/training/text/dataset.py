@@ -17,8 +17,9 @@ from torch import Tensor
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
+from nas_gym.options.paths import user_path
 from nas_gym.plugins import load
-from nas_gym.training.places import text_at, user_path
+from nas_gym.training.places import text_at
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
@@ -122,7 +123,7 @@ def load_text(
             vocabulary = source.words
         raw = source.read()
     else:
-        raw = read_folder(user_path(name))
+        raw = read_folder(user_path(name, "dataset"))
     return text_of(raw, level=level, vocabulary=vocabulary)
 
 

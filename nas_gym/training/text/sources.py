@@ -12,8 +12,8 @@ from typing import Annotated, Literal, NamedTuple
 from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
-from nas_gym.training.places import shown
 
 Level = Literal["word", "character"]  # the items that a model reads
 Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
@@ -54,16 +54,16 @@ def read_folder(folder: Path) -> RawText:
     missing = [name for name in FILES if not (folder / name).is_file()]
     if missing:
         raise InvalidDataset(
-            f"{shown(folder)} has no {' and no '.join(missing)}: a folder of text has the files "
-            f"{', '.join(FILES)}"
+            f"{printable(folder)} has no {' and no '.join(missing)}: a folder of text has the "
+            f"files {', '.join(FILES)}"
         )
     train, validation, test = (_read_lines(folder / name) for name in FILES)
-    return RawText(shown(folder.resolve().name), (train, validation, test), words_of_lines)
+    return RawText(printable(folder.resolve().name), (train, validation, test), words_of_lines)
 
 
 def _read_lines(path: Path) -> str:
     """Read the lines of a file, without the spaces around them; each ends with a newline."""
-    where = shown(path)
+    where = printable(path)
     try:
         check_memory(path.stat().st_size * _MEMORY_PER_BYTE, where)
         content = path.read_bytes()

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.options.paths import user_path
+from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.entries import is_hidden
 from nas_gym.training.images.part_names import are_parts
 from nas_gym.training.images.sources import Dataset, load_dataset
 from nas_gym.training.images.splitting import copy_groups
 from nas_gym.training.images.summary import PARTS
-from nas_gym.training.places import shown, user_path
 
 SIDE = 4
 
@@ -172,7 +173,8 @@ PART_NAMES = (
     "labeled unlabeled", "traincrops testcrops traintest train test", "train valid_images test val",
 )  # fmt: skip
 CLASS_NAMES = ("cat dog", "train bus car", "test_tube train_station cat", "a b",
-               "validity testament", "devil evaporated", "trainer tester", "0 1 2", "intestine tram")  # fmt: skip
+               "validity testament", "devil evaporated", "trainer tester", "0 1 2",
+               "intestine tram")  # fmt: skip
 
 
 @pytest.mark.parametrize("names", PART_NAMES)
@@ -333,8 +335,8 @@ def test_names_that_are_not_utf8(tmp_path):
 @settings(max_examples=40)
 @given(st.text(max_size=20))
 def test_shown_text_has_no_control_signs_and_plain_text_stays(text):
-    assert shown(text).isprintable()
-    assert not text.isprintable() or shown(text) == text
+    assert printable(text).isprintable()
+    assert not text.isprintable() or printable(text) == text
 
 
 def test_classes_that_differ_only_in_how_they_are_written(tmp_path):

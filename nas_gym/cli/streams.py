@@ -1,0 +1,83 @@
+"""The command's standard streams: output that is closed, full or in ASCII never ends the work."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+
+class LastingStream:
+    """A text stream that swallows what cannot be written, and remembers why in ``lost``."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.lost: Exception | None = None
+
+    def write(self, text: str) -> int:
+        """Write, unless the stream is lost."""
+        if self.lost is None:
+            try:
+                self._stream.write(text)
+            except (OSError, ValueError) as error:  # the second: it was closed in this process
+                self._lose(error)
+        return len(text)
+
+    def writelines(self, lines: Any) -> None:
+        """Write all."""
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        """Hand on what was written."""
+        if self.lost is None:
+            try:
+                self._stream.flush()
+            except (OSError, ValueError) as error:
+                self._lose(error)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _lose(self, error: Exception) -> None:
+        """Send the rest nowhere: Python flushes the stream once more when it ends."""
+        self.lost = error
+        with suppress(OSError, ValueError, AttributeError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._stream.fileno())
+            os.close(nowhere)
+
+
+@contextmanager
+def lasting_streams() -> Iterator[tuple[LastingStream, LastingStream, bool]]:
+    """Make stdout and stderr last; yields both, and whether stdout was there at all."""
+    closed = _open_missing()
+    before = sys.stdout, sys.stderr
+    out, err = (LastingStream(stream) for stream in before)
+    for stream in before:
+        if getattr(stream, "errors", None) == "strict":
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    try:
+        yield out, err, 1 not in closed
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _open_missing() -> list[int]:
+    """Open the standard streams that are closed; else files that are opened take their numbers."""
+    closed = []
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        try:
+            os.fstat(number)
+        except OSError:
+            closed.append(number)
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+            os.set_inheritable(number, True)
+        if getattr(sys, name) is None:
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    return closed

@@ -120,9 +120,11 @@ def text_at(name: str) -> Literal["name", "folder"]:
 
 
 def _why_not(path: Path) -> str:
-    """Return why there is no folder, in brackets; empty if the path is that of a file."""
+    """Return why a path cannot be looked at, in brackets; empty if there is just no folder."""
     try:
         path.stat()
-    except (OSError, ValueError) as error:
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:  # the second: a path with a NUL
         return f" ({getattr(error, 'strerror', None) or error})"
     return ""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 Run = Callable[..., int]
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
@@ -115,3 +116,39 @@ def test_a_saved_architecture_says_which_space_it_is_of(
     assert run("describe", "cell.json") == 2
     assert run("describe", "cell.json", "--space", "nasbench201", "--filters", "4") == 0
     assert "N = 5, F = 4" in capsys.readouterr().out
+
+
+def test_a_data_set_is_described(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("describe", "--dataset", "digits", "--contact-sheet", "sheet.png") == 0
+    out = capsys.readouterr().out
+    assert "data set digits: 1,797 images of 10 classes; 809 train, 629 validate, 359 test" in out
+    with Image.open("sheet.png") as sheet:
+        assert sheet.size[0] > 8 * 64
+        assert len(sheet.convert("L").getcolors()) > 10
+    assert run("describe", "--dataset", "digits", "--json") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["parts"] == {"train": 809, "validation": 629, "test": 359}
+    assert described["largest_class"] in described["classes"]
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("nasnet-a --dataset digits", "ARCHITECTURE says nothing about a data set"),
+        ("--dataset digits --filters 3", "--filters says nothing about a data set"),
+        ("--dataset digits --draw a.png", "--draw says nothing about a data set"),
+        ("--dataset digits --contact-sheet a.txt", "a.txt is no name of an image file"),
+        ("--dataset digits --contact-sheet none/a.png", "cannot be written (No such file"),
+        ("--dataset digits --image-size 0", "image_size is 0"),
+        ("--dataset phtos", "there is no data set or folder 'phtos' in "),
+        ("nasnet-a --contact-sheet a.png", "--contact-sheet is only for a data set"),
+        ("", "nothing to describe: give an architecture, or --dataset"),
+    ],
+)
+def test_options_that_do_not_belong_together_are_one_sentence(
+    run: Run, line: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", *line.split()) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1

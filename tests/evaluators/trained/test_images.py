@@ -13,6 +13,7 @@ from torch import nn
 import nas_gym
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.evaluators.evaluation import Evaluator
+from nas_gym.evaluators.trained.final import FINAL
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.search_spaces.architecture import architecture_of
@@ -204,3 +205,32 @@ def test_reinforce_learns_from_real_training():
     assert None not in accuracies
     first, last = statistics.mean(accuracies[:24]), statistics.mean(accuracies[-24:])
     assert last > first + 0.02
+
+
+def test_what_is_no_data_set_of_images_is_refused_when_the_evaluator_is_made():
+    from nas_gym.training.text.dataset import text_from_strings
+
+    line = "the cat sat on the mat\n"
+    text = text_from_strings("pets", train=line * 9, validation=line, test=line)
+    for given in (text, torch.zeros(3), {"name": "digits"}, 5, object()):
+        with pytest.raises(InvalidOption, match=r"dataset is .*: give a name, a path or"):
+            TrainingEvaluator(Chain(), dataset=given)
+
+
+def test_shares_of_the_parts_are_part_of_the_protocol_only_when_given():
+    usual = TrainingEvaluator(Chain(), recipe=SHORT)
+    assert "shares" not in usual.protocol
+    shares = TrainingEvaluator(Chain(), recipe=SHORT, validation=0.1, test=0.5)
+    assert shares.protocol["shares"] == {"validation": 0.1, "test": 0.5}
+    assert shares.protocol["fingerprint"] != usual.protocol["fingerprint"]
+    assert shares.data_summary()["parts"] == {"train": 720, "validation": 179, "test": 898}
+    with pytest.raises(InvalidOption, match="validation is 1"):
+        TrainingEvaluator(Chain(), validation=1)
+    with pytest.raises(InvalidOption, match="leave something to train"):
+        TrainingEvaluator(Chain(), validation=0.6, test=0.4)
+    with pytest.raises(InvalidOption, match="has its parts already"):
+        TrainingEvaluator(Chain(), dataset=usual.data, validation=0.2)
+
+
+def test_final_training_takes_the_shares_of_the_search_over():
+    assert {"validation", "test"} <= set(FINAL["training"][1])

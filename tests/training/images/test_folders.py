@@ -172,9 +172,10 @@ PART_NAMES = (
     "TrainData ValidData", "fold1 fold2 fold3", "01_train 02_eval", "train eval notes", "val test",
     "labeled unlabeled", "traincrops testcrops traintest train test", "train valid_images test val",
 )  # fmt: skip
-CLASS_NAMES = ("cat dog", "train bus car", "test_tube train_station cat", "a b",
-               "validity testament", "devil evaporated", "trainer tester", "0 1 2",
-               "intestine tram")  # fmt: skip
+CLASS_NAMES = (
+    "cat dog", "train bus car", "test_tube train_station cat", "a b", "validity testament",
+    "devil evaporated", "trainer tester", "0 1 2", "intestine tram",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("names", PART_NAMES)

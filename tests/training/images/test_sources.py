@@ -1,15 +1,20 @@
+import contextlib
 import gzip
 import importlib.util
+import io
 import os
 import pickle
 import struct
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
@@ -138,6 +143,16 @@ BROKEN_NPZ = {
     "objects": ({**GOOD, "images": np.array([{}] * 30)}, "plain arrays, not objects"),
     "not finite": ({**GOOD, "images": np.full((30, 4, 4), np.nan)}, "not finite"),
     "text": ({**GOOD, "images": np.full((30, 4, 4), "a")}, "expected numbers"),
+    "complex": ({**GOOD, "images": np.ones((30, 4, 4), complex)}, "expected numbers"),
+    "structured": ({**GOOD, "images": np.zeros((30, 4, 4), "u1,u1")}, "expected numbers"),
+    "dates": ({**GOOD, "images": np.zeros((30, 4, 4), "M8[s]")}, "expected numbers"),
+    "beyond floats": ({**GOOD, "images": np.full((30, 4, 4), 1e300)}, "not finite"),
+    "whole floats": ({**GOOD, "labels": np.arange(30) % 3 * 1.0}, r"save labels\.astype\(int\)"),
+    "truth values": ({**GOOD, "labels": np.arange(30) % 2 == 0}, r"save labels\.astype\(int\)"),
+    "words": ({**GOOD, "labels": np.array(["cat", "dog"] * 15)}, r"save numpy\.unique"),
+    "a column": ({**GOOD, "labels": np.arange(30)[:, None] % 3}, r"save labels\.ravel"),
+    "one-hot": ({**GOOD, "labels": np.eye(3)[np.arange(30) % 3]}, r"save labels\.argmax"),
+    "huge label": ({**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)}, "label 30 among 30"),
 }
 
 
@@ -160,6 +175,48 @@ def test_npz_that_is_missing_or_something_else(tmp_path):
     (tmp_path / "cut.npz").write_bytes(whole[:200] + b"\xff" * 200 + whole[400:])
     with pytest.raises(InvalidDataset, match="cannot be read"):
         load_dataset(tmp_path / "cut.npz")
+
+
+def test_npz_whose_header_lies_takes_no_memory(tmp_path):
+    np.savez(tmp_path / "good.npz", **GOOD)
+    for shape, message in (((2**40, 28, 28), "would need .* GiB"), ((31, 4, 4), "header says 496")):
+        with zipfile.ZipFile(tmp_path / "bomb.npz", "w") as archive:
+            for name, array in GOOD.items():
+                held = io.BytesIO()
+                header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape}
+                if name == "images":
+                    header["shape"] = shape
+                np.lib.format.write_array_header_1_0(held, header)
+                archive.writestr(f"{name}.npy", held.getvalue() + array.tobytes())
+        with pytest.raises(InvalidDataset, match=message):
+            load_dataset(tmp_path / "bomb.npz")
+
+
+@pytest.mark.parametrize("kind", ["numbers", "folder", "pickle"])
+def test_npz_of_other_content(tmp_path, kind):
+    path = tmp_path / "mine.npz"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "pickle":
+        np.savez(path, images=np.array([{}], dtype=object), labels=np.zeros(1, int))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            for name in ("images", "labels"):
+                archive.writestr(f"{name}.npy", "1, 2, 3")
+    with pytest.raises(InvalidDataset, match=r"cannot be read|has no folders"):
+        load_dataset(path)
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
+def test_npz_with_changed_bytes_is_read_or_refused(tmp_path, changes):
+    np.savez(tmp_path / "mine.npz", **GOOD)
+    content = bytearray((tmp_path / "mine.npz").read_bytes())
+    for place, byte in changes:
+        content[int(place * (len(content) - 1))] = byte
+    (tmp_path / "mine.npz").write_bytes(content)
+    with contextlib.suppress(InvalidDataset):
+        assert load_dataset(tmp_path / "mine.npz").classes >= 2
 
 
 # ---------------------------------------------------------------- folders of images
@@ -242,10 +299,31 @@ def test_fashion_mnist_from_files_in_its_own_format(tmp_path, place, compress):
     assert dataset.validation_images.flatten(1)[:, 2].tolist() == dataset.validation_labels.tolist()
 
 
-def test_damaged_idx_file_is_named(tmp_path):
+IDX_DAMAGE = {
+    "cut off": lambda whole: gzip.compress(whole)[:-50],
+    "too short": lambda whole: gzip.compress(whole[:-1]),
+    "too long": lambda whole: gzip.compress(whole + b"0"),
+    "bytes changed": lambda whole: gzip.compress(whole)[:30] + b"\xff" * 20,
+    "other type": lambda whole: gzip.compress(b"\0\0\x0d" + whole[3:]),
+    "empty": lambda whole: b"",
+    "wrong rank": lambda whole: gzip.compress(b"\0\0\x08\x01" + struct.pack(">I", 9) + b"1" * 9),
+}
+
+
+def test_a_giant_idx_header_takes_no_memory(tmp_path):
     write_fashion_mnist(tmp_path / "data", compress=True)
     images = tmp_path / "data" / "train-images-idx3-ubyte.gz"
-    images.write_bytes(images.read_bytes()[:-50])
+    giant = b"\0\0\x08\x03" + struct.pack(">3I", 2**32 - 1, 2**16, 2**16)
+    images.write_bytes(gzip.compress(giant))
+    with pytest.raises(InvalidDataset, match=r"ubyte\.gz would need .* GiB of memory"):
+        load_dataset("fashion-mnist", folder=tmp_path / "data")
+
+
+@pytest.mark.parametrize("damage", IDX_DAMAGE)
+def test_damaged_idx_file_is_named(tmp_path, damage):
+    write_fashion_mnist(tmp_path / "data", compress=True)
+    images = tmp_path / "data" / "train-images-idx3-ubyte.gz"
+    images.write_bytes(IDX_DAMAGE[damage](gzip.decompress(images.read_bytes())))
     with pytest.raises(InvalidDataset, match=r"train-images-idx3-ubyte\.gz is damaged"):
         load_dataset("fashion-mnist", folder=tmp_path / "data")
 

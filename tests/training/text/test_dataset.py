@@ -164,7 +164,9 @@ def test_what_is_no_folder_is_refused(tmp_path):
     for given in (file, tmp_path / "nothing"):
         with pytest.raises(InvalidDataset, match=r"is not a folder: give a folder with train.txt"):
             load_text(given)
-    with pytest.raises(UnknownName, match="unknown text 'python-doc': did you mean 'python-docs'"):
+    with pytest.raises(
+        UnknownName, match=r"no text or folder 'python-doc' in .*: did you mean 'python-docs'"
+    ):
         load_text("python-doc")
 
 
@@ -182,3 +184,35 @@ def test_parts_shorter_than_a_sequence_are_refused():
     message = "the validation part of t has 4 words, and a sequence of 4 needs 5: give a longer"
     with pytest.raises(InvalidDataset, match=message):
         check_lengths(text, 4)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a b\n".encode("utf-16-le"), r"train\.txt holds NUL characters, as UTF-16"),
+        (b"a b\rc d\r", r"train\.txt ends its lines with carriage returns"),
+        (b"caf\xe9\n", r"train\.txt is not UTF-8"),
+        (b" \n", r"train\.txt is empty"),
+    ],
+)
+def test_text_that_would_be_read_wrongly_is_refused(tmp_path, content, message):
+    for name in ("valid.txt", "test.txt"):
+        (tmp_path / name).write_text("a b\n")
+    (tmp_path / "train.txt").write_bytes(content)
+    with pytest.raises(InvalidDataset, match=message):
+        load_text(tmp_path)
+
+
+def test_text_that_needs_more_memory_than_there_is(tmp_path, monkeypatch):
+    for name in ("train.txt", "valid.txt", "test.txt"):
+        (tmp_path / name).write_text("a b\n")
+    monkeypatch.setattr("nas_gym.training.memory.total_memory", lambda: 50)
+    with pytest.raises(InvalidDataset, match=r"train\.txt would need .* GiB of memory"):
+        load_text(tmp_path)
+
+
+def test_what_is_neither_name_nor_folder_is_refused():
+    with pytest.raises(InvalidOption, match="give a name or a path"):
+        load_text(5)
+    with pytest.raises(InvalidDataset, match="is not a folder"):
+        load_text("~nobody-of-this-name/text")

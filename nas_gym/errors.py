@@ -1,5 +1,6 @@
 """One error class per cause; every message says what was given, what was expected, what to do."""
 
+import unicodedata
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -60,6 +61,10 @@ class RunDiverged(NASGymError, RuntimeError):
         return type(self), (self.number, self.recorded, self.asked)
 
 
+class UntrustedModule(NASGymError, RuntimeError):
+    """A record or a file names code that is none of nas-gym's, and the user did not name it."""
+
+
 class StoreError(NASGymError, RuntimeError):
     """The results database cannot be opened, read or written, or has no such run."""
 
@@ -85,3 +90,24 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
     hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
     listing = ", ".join(names) if names else "none"
     return UnknownName(f"unknown {kind} {str(given)!r}: {hint}known: {listing}")
+
+
+def printable(text: object) -> str:
+    r"""Return a text as it may be shown: what is no visible character is written as its number.
+
+    Control characters become ``\x1b``, those that turn the direction of a text around
+    ``\u202e``, half characters, as in names of files that are not UTF-8, ``\udcff``; a tab is
+    four blanks. Line ends stay.
+    """
+    given = str(text)
+    if given.isprintable():
+        return given
+    return "".join(c if c == "\n" or _is_visible(c) else _number_of(c) for c in given)
+
+
+def _is_visible(character: str) -> bool:
+    return character.isprintable() or unicodedata.category(character) == "Zs"
+
+
+def _number_of(character: str) -> str:
+    return "    " if character == "\t" else ascii(character)[1:-1]

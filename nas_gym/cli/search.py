@@ -30,11 +30,10 @@ from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
-    checked_run_name,
     new_run_name,
     own_metric,
 )
-from nas_gym.store.location import DEFAULT_STORE, shown_store
+from nas_gym.store.location import DEFAULT_STORE, checked_run_name, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")

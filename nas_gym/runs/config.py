@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.metrics import Metric, leading_metric
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
 BUDGET = 150  # evaluations, unless the user says else
 TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
 
 
@@ -26,16 +24,6 @@ def new_run_name(space: str, agent: str) -> str:
     parts = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in (space, agent))
     # The last part tells apart runs that start in the same second, on one machine or on many.
     return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}", uuid4().hex[:4]])
-
-
-def checked_run_name(name: str) -> str:
-    """Return ``name``; raise InvalidOption if it cannot name a row and a folder."""
-    if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
-        raise InvalidOption(
-            f"the run name {name!r} cannot name a folder: use up to 100 letters, digits, "
-            "'.', '_' and '-', starting with a letter or digit"
-        )
-    return name
 
 
 def unwrapped(evaluator: Any) -> Any:

@@ -16,7 +16,6 @@ from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
-    checked_run_name,
     configuration,
     protocol_of,
     unwrapped,
@@ -24,7 +23,7 @@ from nas_gym.runs.config import (
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
-from nas_gym.store.location import resume_command
+from nas_gym.store.location import checked_run_name, resume_command
 
 _log = logging.getLogger("nas_gym")
 

@@ -18,7 +18,7 @@ from importlib import import_module
 from typing import Any
 
 from nas_gym import __version__
-from nas_gym.errors import Interrupted, NASGymError
+from nas_gym.errors import Interrupted, NASGymError, printable
 
 # Name -> what it does: the first line of the docstring of its class, which stands in the module of
 # the same name. ``tests/cli/test_main.py`` compares them.
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = command()
         sys.stdout.flush()
     except NASGymError as error:
-        print(f"nas-gym: {error}", file=sys.stderr)
+        print(f"nas-gym: {printable(error)}", file=sys.stderr)
         sys.exit(error.status if isinstance(error, Interrupted) else 2)
     except KeyboardInterrupt:
         print("nas-gym: interrupted", file=sys.stderr)

@@ -9,11 +9,10 @@ from rich.console import Console
 
 from nas_gym.cli.shared import print_json
 from nas_gym.errors import Interrupted
-from nas_gym.runs.export import write_files
+from nas_gym.runs.export import folder_of, write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
-from nas_gym.store import folder_beside
 from nas_gym.store.location import resume_command
 
 
@@ -24,10 +23,22 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
     else:
         print_summary(found, Console(soft_wrap=False), top)
     if found.evaluated:
-        folder = folder_beside(store) / found.run if out is None else out
+        folder = folder_of(store, found.run) if out is None else out
         files = write_files(found, folder)
         names = ", ".join(file.name for file in files)
         print(f"written to {folder}: {names}", file=sys.stderr)
+    say_untrusted(found)
+
+
+def say_untrusted(found: Findings) -> None:
+    """Say on stderr what is missing because a module of the user's was not imported."""
+    module = found.untrusted
+    if module is not None:
+        print(
+            f"no drawings: the search space {found.name_of('space')!r} is no part of nas-gym; "
+            f"--trust {module} imports it",
+            file=sys.stderr,
+        )
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import AsJson, OutFolder, RunName, StorePlace, Top, at_least_one
+from nas_gym.cli.shared import AsJson, OutFolder, RunName, StorePlace, Top, Trust, at_least_one
 from nas_gym.store.location import DEFAULT_STORE, check_there
 
 
@@ -14,6 +14,7 @@ class Report:
     store: StorePlace = str(DEFAULT_STORE)
     out: OutFolder = None
     top: Top = 5
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -24,6 +25,6 @@ class Report:
         from nas_gym.runs.findings import Findings
         from nas_gym.store import load_run
 
-        found = Findings.of(load_run(self.run, self.store))
+        found = Findings.of(load_run(self.run, self.store), self.trust)
         present(found, self.store, self.out, self.top, self.json)
         return 0

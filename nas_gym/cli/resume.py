@@ -10,6 +10,7 @@ from nas_gym.cli.shared import (
     RunName,
     StorePlace,
     Top,
+    Trust,
     Workers,
     at_least_one,
     budget_in_words,
@@ -36,6 +37,7 @@ class Resume:
     memory_limit: OptionalNumber = None
     """GiB that a child may allocate; the run's own limit by default, inf for none."""
     top: Top = 5
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -51,7 +53,7 @@ class Resume:
         if data.status != "finished" or self.budget not in (None, len(data.rows)):
             self._go_on(data, workers)
             data = load_run(self.run, self.store)
-        found = Findings.of(data)
+        found = Findings.of(data, self.trust)
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
@@ -80,4 +82,5 @@ class Resume:
                 timeout=self.timeout,
                 memory_limit=self.memory_limit,
                 watcher=progress,
+                trust=self.trust,
             )

@@ -147,7 +147,7 @@ class Search:
                 watcher=progress,
                 **limits,
             )
-        found = Findings.of(load_run(run, self.store))
+        found = Findings.of(load_run(run, self.store), (self.space.partition(":")[0],))
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 

@@ -13,6 +13,7 @@ from nas_gym.cli.shared import (
     OptionalText,
     RunName,
     StorePlace,
+    Trust,
     Workers,
     at_least_one,
     cores,
@@ -48,6 +49,7 @@ class Validate:
     """GiB that a training may allocate; by default the machine's memory divided by the workers;
     inf for no limit."""
     store: StorePlace = str(DEFAULT_STORE)
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -85,6 +87,7 @@ class Validate:
                 memory_limit=memory_for(self.memory_limit, workers),
                 save=save,
                 progress=_show_progress,
+                trust=self.trust,
             )
         except KeyboardInterrupt:
             option = store_option(self.store)
@@ -99,7 +102,7 @@ class Validate:
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.report import print_validations
 
-        found = Findings.of(run)
+        found = Findings.of(run, self.trust)
         groups = found.groups_of(validations)
         if self.json:
             print_json({"run": run.name, "validations": [group.to_json() for group in groups]})

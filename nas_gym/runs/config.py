@@ -1,21 +1,24 @@
 """The configuration that runs a search again, as JSON data; the names of runs."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from nas_gym.errors import StoreError
 from nas_gym.evaluators.metrics import Metric, leading_metric
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_gym.store import RunData
 
 BUDGET = 150  # evaluations, unless the user says else
 TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
+PARTS = ("space", "evaluator", "agent", "reward")
 _UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
 
 
@@ -66,6 +69,20 @@ def own_metric(evaluator: Any) -> Metric | None:
     if ours or not hasattr(evaluator, "leading_metric"):
         return None
     return leading_metric(evaluator)
+
+
+def recorded_parts(run: "RunData", parts: Collection[str] = PARTS) -> dict[str, Any]:
+    """Return the parts of a run as it recorded them, by kind; raise StoreError if one is missing.
+
+    A run that a loop of the user's own recorded has what that loop gave.
+    """
+    for name in parts:
+        if name not in run.config:
+            raise StoreError(
+                f"run {run.name!r} was not recorded by a search: its configuration has no {name!r};"
+                " go on with what recorded it"
+            )
+    return {name: run.config[name] for name in parts}
 
 
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:

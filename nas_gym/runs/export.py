@@ -12,7 +12,7 @@ from nas_gym.options import check
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
-from nas_gym.store import Row
+from nas_gym.store import Row, folder_beside
 
 DRAWN = 3  # architectures that a report draws
 
@@ -27,7 +27,8 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
 
     Returns:
         The files written: for each rank ``best-<rank>.json`` (what ``nas-gym describe`` reads, with
-        the card), ``.md`` (the card for people), ``.svg`` and ``.png``.
+        the card), ``.md`` (the card for people), ``.svg`` and ``.png``. A search space of the
+        user's own is drawn only if ``found`` trusts its module.
 
     Raises:
         InvalidOption: ``best`` is no whole number of 1 or more.
@@ -58,15 +59,16 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
 
     _prepared(folder)
     rewards = [None if row.failure else row.reward for row in found.evaluated]
-    curve = draw_learning_curve(rewards, title=found.run, ylabel=found.config["reward"]["name"])
-    files = [save(curve, folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
+    curve = draw_learning_curve(rewards, title=found.run, ylabel=found.name_of("reward"))
+    places = [_plain(folder / f"learning_curve.{suffix}") for suffix in ("png", "svg")]
+    files = [save(curve, place) for place in places]
     return files + _write_architectures(found, top, folder)
 
 
 def document(found: Findings, row: Row, rank: int) -> dict[str, Any]:
     """Return the architecture of ``row`` as JSON data: enough to build it again, and its card."""
     return {
-        "space": found.config["space"],
+        "space": found.config.get("space"),
         "tokens": list(row.tokens),
         "architecture": row.genotype,
         "task": _task(found, row),
@@ -78,9 +80,34 @@ def _task(found: Findings, row: Row) -> Any:
     """Return the size of a child that was trained, a task as JSON data; None if there is none."""
     protocol = found.protocol
     trainer = TRAINERS.get(protocol.get("evaluator", ""))
-    if trainer is None:
+    if trainer is None or found.space is None:
         return protocol.get("task")
-    return trainer.recorded_task(found.space, decode(found.space, row.tokens), protocol)
+    genotype = decode(found.space, row.tokens)
+    try:
+        return trainer.recorded_task(found.space, genotype, protocol)
+    except (LookupError, TypeError, OverflowError):  # no protocol that a trainer wrote
+        return None
+
+
+def folder_of(store: str | Path, run: str) -> Path:
+    """Return the folder for the files of a run, beside its store.
+
+    Raises:
+        StoreError: It is a link, which would lead what is written somewhere else.
+    """
+    folder = folder_beside(store) / run
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a link to another place: name that folder with --out")
+    return folder
+
+
+def _plain(path: Path) -> Path:
+    """Return ``path``; raise StoreError if it is a link to a file, which would be overwritten."""
+    if path.is_symlink():
+        raise StoreError(
+            f"{path} is a link to another file: remove it, or name a folder with --out"
+        )
+    return path
 
 
 def _prepared(folder: Path) -> Path:
@@ -104,17 +131,21 @@ def _write_architecture(found: Findings, row: Row, rank: int, stem: Path) -> lis
     from nas_gym.drawing import save
     from nas_gym.search_spaces.rendering import draw_genotype
 
-    figure = draw_genotype(found.space, row.tokens)
-    drawings = [save(figure, stem.with_suffix(suffix)) for suffix in (".png", ".svg")]
+    drawings: list[Path] = []
+    if found.space is not None:
+        figure = draw_genotype(found.space, row.tokens)
+        places = [_plain(stem.with_suffix(suffix)) for suffix in (".png", ".svg")]
+        drawings = [save(figure, place) for place in places]
     data = document(found, row, rank)
-    page = card_as_markdown(data["card"], found.leading, drawing=drawings[1].name)
+    drawn = drawings[1].name if drawings else None
+    page = card_as_markdown(data["card"], found.leading, drawing=drawn)
     texts = {".json": json.dumps(data, indent=2, allow_nan=False) + "\n", ".md": page}
     return drawings + [_write(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
 
 
 def _write(path: Path, text: str) -> Path:
     try:
-        path.write_text(text, encoding="utf-8")
+        _plain(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise _not_writable(path, error) from error
     return path

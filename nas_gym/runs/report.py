@@ -1,10 +1,13 @@
 """Findings for a person: a table of the best architectures, the final validations, the failures."""
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from nas_gym.errors import printable
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
 from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
 
@@ -30,17 +33,18 @@ def print_validations(found: Findings, groups: Sequence[Validated], console: Con
     console.print("(mean ± standard deviation; no search has seen the test part)")
     for group in groups:
         for reason, count in group.failures.items():
-            line = f"  rank {group.rank}: {count} x {reason}"
+            line = f"  rank {group.rank}: {count} x {printable(reason)}"
             console.print(line, soft_wrap=True, markup=False)
 
 
 def _print_cost(found: Findings, console: Console) -> None:
     """Print how many evaluations there were, and how long they took."""
     config = found.config
-    of = "" if config["budget"] is None else f" of {config['budget']}"
+    budget = config.get("budget")
+    of = "" if budget is None else f" of {budget}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{config['agent']['name']} in {config['space']['name']}",
+        f"{found.name_of('agent')} in {found.name_of('space')}",
         soft_wrap=True,
     )
     paid, saved = (sum(row.seconds for row in rows) for rows in (found.paid, found.memo))
@@ -63,28 +67,32 @@ def _print_cost(found: Findings, console: Console) -> None:
 
 def _print_failures(group: FailureGroup, console: Console) -> None:
     """Print how often they came, why, and what is known of the first one."""
-    lines = [f"  {len(group.rows)} x {group.reason}"]
+    lines = [f"  {len(group.rows)} x {printable(group.reason)}"]
     if group.reason.startswith("crashed ("):  # nothing more is known
-        console.print(lines[0], soft_wrap=True, markup=False)
+        console.print(lines[0], soft_wrap=True, markup=False, highlight=False)
         return
     first = group.rows[0]
     if first.failure != group.reason:
-        lines.append(f"      the first, request {first.number + 1}: {first.failure}")
+        lines.append(f"      the first, request {first.number + 1}: {printable(first.failure)}")
     if first.detail:
-        lines += [f"      {line}" for line in first.detail.splitlines()]
+        lines += [f"      {line}" for line in printable(first.detail).splitlines()]
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
 def _best_in_words(found: Findings) -> str:
+    best = found.ranked[0]
+    if found.space is None:
+        tokens = ",".join(map(str, best.tokens))
+        return f"tokens {tokens}\n{json.dumps(best.genotype)}"
     from nas_gym.search_spaces.rendering import genotype_as_text
 
-    return genotype_as_text(found.space, found.ranked[0].tokens)
+    return printable(genotype_as_text(found.space, best.tokens))
 
 
 def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
     shown = (found.leading, *SIZES)
-    for heading in ("rank", "reward", *(metric.words for metric in shown), "s", "request"):
+    for heading in ("rank", "reward", *(_words(metric.words) for metric in shown), "s", "request"):
         table.add_column(heading, justify="right")
     for rank, row in enumerate(found.ranked[:top], start=1):
         table.add_row(
@@ -101,7 +109,7 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
     leading = found.leading
     trained = all("recipe" in group.protocol for group in groups)
     title = "trained again with new seeds" if trained else "the table's means over its seeds"
-    title += "" if leading == ACCURACY else f", {leading.plural}"
+    title += "" if leading == ACCURACY else f", {_words(leading.plural)}"
     table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -117,6 +125,11 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
             spread(group.values(leading.test_name), leading.digits),
             str(len(group.trainings)),
             str(sum(group.failures.values())),
-            *([recipe] if show_recipe else []),
+            *([_words(recipe)] if show_recipe else []),
         )
     return table
+
+
+def _words(text: str) -> str:
+    """Return a record's words for a table, in which brackets would be markup."""
+    return escape(printable(text))

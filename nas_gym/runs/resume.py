@@ -1,6 +1,7 @@
 """Continue a recorded run where it was cut."""
 
 import math
+from collections.abc import Collection
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated
@@ -10,8 +11,12 @@ from annotated_types import Ge
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
+from nas_gym.registry import check_trusted
+from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.search import SearchResult, search
-from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store import DEFAULT_STORE, RunData, load_run
+
+_NUMBERS = ("budget", "num_envs", "seed", "child_seed", "failure_reward", "restorable")
 
 
 def resume(
@@ -24,6 +29,7 @@ def resume(
     memory_limit: float | None = None,
     executor: Executor | None = None,
     watcher: Watcher | None = None,
+    trust: Collection[str] = (),
 ) -> SearchResult:
     """Continue a recorded run where it was cut; its history is that of a run never cut.
 
@@ -36,14 +42,19 @@ def resume(
         memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
         executor: As in ``search``.
         watcher: As in ``search``.
+        trust: Modules, or packages, of the user's own parts: a record may come from anybody, so
+            nothing that it names is imported unless it is nas-gym's or stands here.
 
     Raises:
+        UntrustedModule: The run has a part from a module that ``trust`` does not name.
         StoreError: There is no such run, a live process is writing it, or it was begun with
             objects that a record cannot hold.
         RunDiverged: It asks for other architectures than it did.
     """
     data = load_run(run, store)
     config = data.config
+    parts = recorded_parts(data)
+    recorded_parts(data, _NUMBERS)
     if not config["restorable"]:
         raise StoreError(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
@@ -54,10 +65,13 @@ def resume(
             f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
+    check_trusted(f"run {run!r}", parts, trust)
     workers = check("workers", workers, Annotated[int, Ge(0)] | None)
     if workers is None:
-        workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
-    own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them
+        workers = 0 if executor is not None else _workers_of(data)
+    own = (
+        (config.get("limits") or {}) if workers > 0 else {}
+    )  # without workers nothing enforces them
     return search(
         config["space"],
         config["evaluator"],
@@ -78,6 +92,10 @@ def resume(
         watcher=watcher,
         **config.get("simulated", {}),
     )
+
+
+def _workers_of(run: RunData) -> int:
+    return int(run.sessions[-1].get("workers", 0)) if run.sessions else 0
 
 
 def _limit(given: float | None, own: float | None) -> float | None:

@@ -21,6 +21,7 @@ from nas_gym.options import check_all
 from nas_gym.store.location import is_run_name
 
 MOST_TEXT = 4 * 2**20  # characters of one JSON text
+LONGEST = 1e15  # seconds; their sum is still a number
 DEEPEST = 64  # lists and mappings within each other
 LARGEST = 2**53  # whole numbers of a record are below: every reader of JSON knows them exactly
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/+-]{0,199}")
@@ -106,6 +107,7 @@ def tokens(what: str, text: object) -> tuple[int, ...]:
 
 
 _WHOLE = {int}
+_NUMBERS = (float, int)
 
 
 def _tokens(what: str, value: Any) -> tuple[int, ...]:
@@ -133,22 +135,24 @@ def _metrics(what: str, value: Any) -> dict[str, float]:
 # ---------------------------------------------------------------- columns and single values
 
 
-def number(what: str, value: object, *, least: float = -math.inf) -> float:
-    """Return a finite number of ``least`` or more."""
-    if type(value) not in (float, int) or not math.isfinite(value) or value < least:  # type: ignore[arg-type, operator]
-        above = "" if least == -math.inf else f" of {least:g} or more"
+def number(
+    what: str, value: Any, *, least: float = -_LARGEST_FLOAT, most: float = _LARGEST_FLOAT
+) -> float:
+    """Return a finite number in [least, most]."""
+    if type(value) not in _NUMBERS or not least <= value <= most:
+        above = f" of {least:g} or more" if least > -_LARGEST_FLOAT else ""
         refuse(what, value, f"a finite number{above}")
-    return value  # type: ignore[return-value]
+    return value  # type: ignore[no-any-return]
 
 
-def whole(what: str, value: object, *, least: int = 0, below: int = LARGEST) -> int:
+def whole(what: str, value: Any, *, least: int = 0, below: int = LARGEST) -> int:
     """Return a whole number from ``least``, below ``below``."""
     if type(value) is not int or not least <= value < below:
         refuse(what, value, f"a whole number of {least} or more")
     return value
 
 
-def text(what: str, value: object, *, most: int = MOST_TEXT) -> str:
+def text(what: str, value: Any, *, most: int = MOST_TEXT) -> str:
     """Return a text that is not too long."""
     if type(value) is not str or len(value) > most:
         refuse(what, value, f"a text of at most {most:,} characters")
@@ -298,7 +302,7 @@ def validation_of(text_: object) -> Validation:
         seed=whole("validation's seed", given["seed"], below=_SEEDS),
         accuracy=_or_none(number, "validation accuracy", given["accuracy"]),
         test_accuracy=_or_none(number, "test accuracy", given["test_accuracy"]),
-        seconds=number("validation's seconds", given["seconds"], least=0),
+        seconds=number("validation's seconds", given["seconds"], least=0, most=LONGEST),
         failure=text_or_none("validation's failure", given["failure"]),
         detail=text_or_none("validation's detail", given["detail"]),
         protocol=protocol,

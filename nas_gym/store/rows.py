@@ -22,7 +22,7 @@ def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
         reading.whole("seed", row["seed"], below=2**63)
         reading.text("key", row["key"])
         reading.text_or_none("detail", row["detail"])
-        reading.number("time", row["seconds"], least=0)
+        reading.number("time", row["seconds"], least=0, most=reading.LONGEST)
         _check_outcome(row)
         return {
             **row,

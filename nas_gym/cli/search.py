@@ -1,6 +1,5 @@
 """``nas-gym search``."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -27,6 +26,7 @@ from nas_gym.cli.shared import (
     start_server_for,
 )
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.options.json_text import read_json
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
@@ -212,7 +212,7 @@ def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         if part not in settings:
             raise unknown_name("part for --set", part, SETTABLE)
         try:
-            settings[part][option] = json.loads(value)
-        except json.JSONDecodeError:
+            settings[part][option] = read_json(value)
+        except ValueError:
             settings[part][option] = value  # a plain word
     return settings

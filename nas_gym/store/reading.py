@@ -4,8 +4,6 @@ A store may come from anybody, and its checksums are public: they find changed b
 every value that is read passes here once, and the rest of the program may rely on its type.
 """
 
-import json
-import math
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -18,11 +16,11 @@ from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.metrics import Metric
 from nas_gym.options import check_all
+from nas_gym.options.json_text import LONGEST as LONGEST_TEXT
+from nas_gym.options.json_text import read_json
 from nas_gym.store.location import is_run_name
 
-MOST_TEXT = 4 * 2**20  # characters of one JSON text
 LONGEST = 1e15  # seconds; their sum is still a number
-DEEPEST = 64  # lists and mappings within each other
 LARGEST = 2**53  # whole numbers of a record are below: every reader of JSON knows them exactly
 _PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/+-]{0,199}")
 _SEEDS = 2**63
@@ -54,45 +52,15 @@ def refuse(what: str, value: object, expected: str) -> NoReturn:
 # ---------------------------------------------------------------- JSON
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    return number if math.isfinite(number) else _no_number(text)
-
-
-_DECODE: Callable[[str], Any] = json.JSONDecoder(
-    parse_constant=_no_number, parse_float=_finite
-).decode
-
-
 def json_value(what: str, text: object) -> Any:
     """Return the value of a JSON text that is neither huge nor deep, with finite numbers only."""
     if type(text) is not str:
         refuse(what, text, "JSON text")
-    if len(text) > MOST_TEXT:
-        refuse(what, text, f"at most {MOST_TEXT:,} characters, and it has {len(text):,}")
     try:
-        value = _DECODE(text)
-    except (ValueError, RecursionError) as error:
+        return read_json(text)
+    except ValueError as error:
         reason = " ".join(str(error).split())
         raise BadRecord(f"its {what} is {short(text)}: expected JSON text ({reason})") from error
-    if text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
-        refuse(what, value, f"JSON of at most {DEEPEST} levels")
-    return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(DEEPEST + 1):
-        lists = [each for each in level if type(each) is list]
-        lists += [[*each.values()] for each in level if type(each) is dict]
-        level = [item for each in lists for item in each]
-        if not level:
-            return False
-    return True
 
 
 def json_mapping(what: str, text: object) -> dict[str, Any]:
@@ -152,7 +120,7 @@ def whole(what: str, value: Any, *, least: int = 0, below: int = LARGEST) -> int
     return value
 
 
-def text(what: str, value: Any, *, most: int = MOST_TEXT) -> str:
+def text(what: str, value: Any, *, most: int = LONGEST_TEXT) -> str:
     """Return a text that is not too long."""
     if type(value) is not str or len(value) > most:
         refuse(what, value, f"a text of at most {most:,} characters")

@@ -9,12 +9,14 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidDataset
 
 Level = Literal["word", "character"]  # the items that a model reads
-Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
+Vocabulary = (
+    Annotated[int, Interval(ge=3, le=2**24)] | None
+)  # most entries of a vocabulary; None: no limit
 
 UNKNOWN = "<unk>"  # a word outside the vocabulary
 END = "<eos>"  # the end of a line, or of a paragraph

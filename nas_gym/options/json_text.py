@@ -1,0 +1,55 @@
+"""JSON that somebody else wrote, read within bounds."""
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+LONGEST = 4 * 2**20  # characters of one JSON text
+DEEPEST = 64  # lists and mappings within each other
+
+
+def read_json(text: str) -> Any:
+    """Return the value of a JSON text that is neither huge nor deep, with finite numbers only.
+
+    Raises:
+        ValueError: It is something else; says what in a few words.
+    """
+    if len(text) > LONGEST:
+        raise ValueError(f"it has {len(text):,} characters, and {LONGEST:,} are the most")
+    try:
+        value = _DECODE(text)
+    except RecursionError:
+        raise _deep() from None
+    if text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
+        raise _deep()
+    return value
+
+
+def _deep() -> ValueError:
+    return ValueError(f"it has more than {DEEPEST} levels of lists and objects")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        lists = [each for each in level if type(each) is list]
+        lists += [[*each.values()] for each in level if type(each) is dict]
+        level = [item for each in lists for item in each]
+        if not level:
+            return False
+    return True
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+_DECODE: Callable[[str], Any] = json.JSONDecoder(
+    parse_constant=_no_number, parse_float=_finite
+).decode

@@ -4,15 +4,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
 from nas_gym.cli.shared import print_json
-from nas_gym.errors import Interrupted
+from nas_gym.errors import Interrupted, printable
 from nas_gym.runs.export import folder_of, write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
+from nas_gym.store import RunData
 from nas_gym.store.location import resume_command
 
 
@@ -39,6 +41,21 @@ def say_untrusted(found: Findings) -> None:
             f"--trust {module} imports it",
             file=sys.stderr,
         )
+
+
+def say_what_is_read(run: RunData) -> None:
+    """Say on stderr which files a run's record makes this process read: it may be a stranger's."""
+    spec = run.config.get("evaluator", {})
+    places = [f"{n} {spec[n]}" for n in ("file", "folder") if isinstance(spec.get(n), str)]
+    if _is_path(spec.get("dataset")):
+        places.append(f"data set {spec['dataset']}")
+    if places:
+        more = ", and may download what is not there" if spec.get("download") is True else ""
+        print(f"as recorded, this reads {printable(', '.join(places))}{more}", file=sys.stderr)
+
+
+def _is_path(dataset: Any) -> bool:
+    return isinstance(dataset, str) and (len(Path(dataset).parts) > 1 or Path(dataset).exists())
 
 
 @contextmanager

@@ -58,7 +58,7 @@ class Resume:
         return status_of(found)
 
     def _go_on(self, data: "RunData", workers: int) -> None:
-        from nas_gym.cli.output import watched
+        from nas_gym.cli.output import say_what_is_read, watched
         from nas_gym.runs.config import recorded_metric
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.resume import resume
@@ -73,6 +73,7 @@ class Resume:
             f"recorded in {shown_store(self.store)}",
             leading=recorded_metric(data.config),
         )
+        say_what_is_read(data)
         with watched(progress, self.run, self.store):
             resume(
                 self.run,

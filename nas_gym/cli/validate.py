@@ -57,11 +57,13 @@ class Validate:
         workers = cores() if self.workers is None else self.workers
         at_least_one(best=self.best, repeats=self.repeats, workers=workers)
         check_there(self.store)
+        from nas_gym.cli.output import say_what_is_read
         from nas_gym.store import Store, load_run
 
         run = load_run(self.run, self.store)
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
+        say_what_is_read(run)
         with Store(self.store, must_exist=True) as store:
             save = partial(store.save_validation, self.run)
             validations = self._validate(run, workers, save)

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metric
-from nas_gym.runs.findings import Findings, Validated, spread
+from nas_gym.runs.findings import Findings, Validated
 from nas_gym.runs.markdown import plain, table
+from nas_gym.runs.spread import spread
 from nas_gym.store import Row
 
 Card = dict[str, Any]

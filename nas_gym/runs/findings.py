@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import mean, stdev
 from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
@@ -15,6 +14,7 @@ from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
 from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.spread import deviation_of, mean_of
 from nas_gym.store import Row, RunData
 from nas_gym.training.named import NAMED_RECIPES
 
@@ -175,32 +175,8 @@ def protocol_text(protocol: Mapping[str, Any]) -> str:
     return json.dumps(protocol, sort_keys=True)
 
 
-def mean_of(values: Sequence[float]) -> float | None:
-    """Return the mean, or None for no values."""
-    return mean(values) if values else None
-
-
-def deviation_of(values: Sequence[float]) -> float | None:
-    """Return the sample standard deviation; None for fewer than two values, or beyond a float."""
-    try:
-        return stdev(values) if len(values) > 1 else None
-    except OverflowError:
-        return None
-
-
 def _figures(values: list[float]) -> dict[str, Any]:
     return {"values": values, "mean": mean_of(values), "std": deviation_of(values)}
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Return mean ± sample standard deviation for people; the value itself if there is one."""
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    deviation = deviation_of(values)
-    shown = "-" if deviation is None else f"{deviation:.{digits}f}"
-    return f"{mean(values):.{digits}f} ± {shown}"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from nas_gym.errors import printable
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
-from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
+from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated
+from nas_gym.runs.spread import spread
 
 
 def print_summary(found: Findings, console: Console, top: int = 5) -> None:

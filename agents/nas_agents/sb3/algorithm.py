@@ -52,8 +52,8 @@ class SB3(Options):
     algorithm: str = "sb3_contrib:MaskablePPO"
     policy: str = "MlpPolicy"
     options: Any = "{}"
-    batch_size: Annotated[int, Ge(1)] = 8
-    episodes_per_update: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
+    episodes_per_update: Annotated[int, Interval(ge=1, le=10**5)] = 8
     schedule: Annotated[int, Ge(1)] = 500
 
     def __post_init__(self) -> None:
@@ -106,9 +106,9 @@ class TunedSB3(Options):
         net_arch: Units of each hidden layer, >= 1, of each network (policy and value, if both).
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
     learning_rate: Annotated[float, Gt(0)] = 0.01
-    net_arch: tuple[Annotated[int, Ge(1)], ...] = (64,)
+    net_arch: tuple[Annotated[int, Interval(ge=1, le=2**14)], ...] = (64,)
 
     algorithm: ClassVar[str]  # "module:Class"
 
@@ -139,7 +139,7 @@ class OnPolicySB3(TunedSB3):
         vf_coef: Weight of the value network's loss, >= 0.
     """
 
-    episodes_per_update: Annotated[int, Ge(1)] = 8
+    episodes_per_update: Annotated[int, Interval(ge=1, le=10**5)] = 8
     gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 1.0
     ent_coef: Annotated[float, Ge(0)] = 0.05
     vf_coef: Annotated[float, Ge(0)] = 0.5

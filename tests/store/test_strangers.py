@@ -105,7 +105,7 @@ def config(**changes: Any) -> str:
         ("evaluations", {"seed": "x"}, "seed is 'x': expected a whole number"),
         ("evaluations", {"key": b"k"}, "key is b'k': expected a text"),
         ("requests", {"reward": b""}, "request 0: its reward is b''"),
-        ("requests", {"source": 7}, "request 0: its source is 7: expected a text"),
+        ("requests", {"source": b"x"}, "request 0: its source is b'x': expected a text"),
         ("validations", {"content": "[]"}, "its validation is []: expected a JSON object"),
         ("validations", {"content": "{}"}, "its validation is {}: expected one with"),
     ],

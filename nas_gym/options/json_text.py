@@ -10,8 +10,12 @@ LONGEST = 4 * 2**20  # characters of one JSON text
 DEEPEST = 64  # lists and mappings within each other
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, infinities: bool = False) -> Any:
     """Return the value of a JSON text that is neither huge nor deep, with finite numbers only.
+
+    Args:
+        text: As it was read.
+        infinities: Whether the caller looks for them itself, among numbers of 400 digits.
 
     Raises:
         ValueError: It is something else; says what in a few words.
@@ -20,7 +24,8 @@ def read_json(text: str) -> Any:
         raise ValueError(f"it has {len(text):,} characters, and {LONGEST:,} are the most")
     try:
         # Python's own float() is the fastest, and makes an infinity of a number with 400 digits.
-        value = _DECODE_ALL(text) if _MAYBE_HUGE.search(text) else _DECODE(text)
+        checked = not infinities and _MAYBE_HUGE.search(text)
+        value = _DECODE_ALL(text) if checked else _DECODE(text)
     except RecursionError:
         raise _deep() from None
     if len(text) > DEEPEST and text.count("[") + text.count("{") > DEEPEST and _is_deep(value):

@@ -52,12 +52,12 @@ def refuse(what: str, value: object, expected: str) -> NoReturn:
 # ---------------------------------------------------------------- JSON
 
 
-def json_value(what: str, text: object) -> Any:
+def json_value(what: str, text: object, *, infinities: bool = False) -> Any:
     """Return the value of a JSON text that is neither huge nor deep, with finite numbers only."""
     if type(text) is not str:
         refuse(what, text, "JSON text")
     try:
-        return read_json(text)
+        return read_json(text, infinities=infinities)
     except ValueError as error:
         reason = " ".join(str(error).split())
         raise BadRecord(f"its {what} is {short(text)}: expected JSON text ({reason})") from error
@@ -92,7 +92,7 @@ def _tokens(what: str, value: Any) -> tuple[int, ...]:
 
 def metrics(what: str, text: object) -> dict[str, float]:
     """Return the figures of a JSON text."""
-    return _metrics(what, json_value(what, text))
+    return _metrics(what, json_value(what, text, infinities=True))
 
 
 def _metrics(what: str, value: Any) -> dict[str, float]:

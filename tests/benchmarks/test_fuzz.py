@@ -6,6 +6,7 @@ from benchmarks.robustness.fuzz import DOORS, main
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of Pillow, about what is damaged
 @pytest.mark.parametrize("door", DOORS)
 def test_everything_broken_is_read_or_refused(
     door: str, capsys: pytest.CaptureFixture[str]

@@ -22,7 +22,8 @@ from nas_gym.store.location import is_run_name
 
 LONGEST = 1e15  # seconds; their sum is still a number
 LARGEST = 2**53  # whole numbers of a record are below: every reader of JSON knows them exactly
-_PART_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.:/+-]{0,199}")
+# The name of a class that a function of the user's defines has "<locals>" in it.
+_PART_NAME = re.compile(r"\w[\w.:/+<>-]{0,299}")
 _SEEDS = 2**63
 _LARGEST_FLOAT = sys.float_info.max  # a larger whole number cannot be shown as a figure
 _ENVS = "nas_gym.envs.registration:"  # where the entry points of environments stand

@@ -19,7 +19,7 @@ from nas_gym.benchmark.suite import SUITES
 from nas_gym.errors import NASGymError, unknown_name
 
 HERE = Path(__file__).parent
-FOLDERS = ("speed", "learning", "recipes", "tables")
+FOLDERS = ("speed", "learning", "recipes", "tables", "robustness")
 
 
 def experiments() -> dict[str, tuple[str, list[str]]]:

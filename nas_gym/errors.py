@@ -80,6 +80,10 @@ class RunDiverged(NASGymError, RuntimeError):
         return type(self), (self.number, self.recorded, self.asked)
 
 
+class UntrustedModule(NASGymError, RuntimeError):
+    """A record or a file names code that is none of nas-gym's, and the user did not name it."""
+
+
 class StoreError(NASGymError, RuntimeError):
     """The results database cannot be opened, read or written, or has no such run."""
 

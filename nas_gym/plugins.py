@@ -2,7 +2,7 @@
 
 import importlib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -10,6 +10,8 @@ from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 
 _CELL = "nas_gym.search_spaces.nasnet_cell.space"
 _IMAGES = "nas_gym.training.images.sources"
+
+_OURS = ("nas_gym", "nas_agents")  # packages whose code a record may name
 
 PLUGINS: dict[str, dict[str, str]] = {
     "space": {
@@ -96,6 +98,21 @@ def load(kind: str, name: str) -> Any:
     if preset not in presets:
         raise unknown_name(f"preset of {kind} {base!r}", preset, presets)
     return presets[preset]
+
+
+def foreign_module(kind: str, name: str) -> str | None:
+    """Return the module that ``load`` would import for a name if it is none of ours, else None.
+
+    Imports none of it.
+    """
+    base = name.partition("/")[0]
+    module, colon, _ = table(kind).get(base, base).partition(":")
+    return None if not colon or module.partition(".")[0] in _OURS else module
+
+
+def is_trusted(module: str, trust: Collection[str]) -> bool:
+    """Return whether ``trust`` names a module or a package that it is in."""
+    return any(module == name or module.startswith(f"{name}.") for name in trust)
 
 
 def _attribute(path: str) -> Any:

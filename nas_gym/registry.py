@@ -6,13 +6,14 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 """
 
 import inspect
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
-from nas_gym.errors import InvalidOption, NASGymError, unknown_name
+from nas_gym.errors import InvalidOption, NASGymError, UntrustedModule, unknown_name
 from nas_gym.options import check_all
-from nas_gym.plugins import load, table
+from nas_gym.plugins import foreign_module, is_trusted, load, table
 
 # What an architecture is evaluated and rewarded by if neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
@@ -74,6 +75,45 @@ def make(kind: str, part: Part, **context: Any) -> Any:
             f"{'an' if kind[0] in 'ae' else 'a'} {kind} has {', '.join(_CONTRACTS[kind])}"
         )
     return made
+
+
+def foreign_modules(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the modules that ``make`` would import for a recorded part and that are none of ours.
+
+    A class of ours whose options name code says so in ``imports(options)``.
+    """
+    name = str(spec.get("name"))
+    module = foreign_module(kind, name)
+    if module is not None:
+        yield module
+        return
+    imports = getattr(load(kind, name), "imports", None)
+    if imports is not None:
+        yield from imports({option: value for option, value in spec.items() if option != "name"})
+
+
+def check_trusted(
+    where: str, parts: Mapping[str, Mapping[str, Any]], trust: Collection[str]
+) -> None:
+    """Raise UntrustedModule if a recorded part would import code that ``trust`` does not name.
+
+    Args:
+        where: What recorded it, e.g. ``"run 'first'"``.
+        parts: Recorded parts as JSON data, by kind.
+        trust: Modules and packages of the user's.
+
+    Raises:
+        UntrustedModule: A part names another module; nothing of it was imported.
+        UnknownName: There is no such part.
+    """
+    for kind, spec in parts.items():
+        for module in foreign_modules(kind, spec):
+            if not is_trusted(module, trust):
+                raise UntrustedModule(
+                    f"{where} names code of the module {module!r} as its {kind} "
+                    f"({str(spec.get('name'))!r}), and a record may come from anybody: if you know "
+                    f"that code, say so with --trust {module} (in Python trust=({module!r},))"
+                )
 
 
 def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
@@ -168,4 +208,6 @@ def _is_json(value: object) -> bool:
         return all(isinstance(key, str) and _is_json(item) for key, item in value.items())
     if isinstance(value, list | tuple):
         return all(_is_json(item) for item in value)
-    return value is None or isinstance(value, str | bool | int | float)
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return value is None or isinstance(value, str | bool | int)

@@ -38,12 +38,12 @@ class Genetic(Options):
         batch_size: Children evaluated at once, >= 1; the history does not depend on it.
     """
 
-    population_size: Annotated[int, Ge(2)] = 30
-    tournament_size: Annotated[int, Ge(1)] = 5
+    population_size: Annotated[int, Interval(ge=2, le=10**6)] = 30
+    tournament_size: Annotated[int, Interval(ge=1, le=10**6)] = 5
     crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
     mutations: Annotated[float, Ge(0)] = 1.0
     elite_size: Annotated[int, Ge(0)] = 2
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.agent import play_in_batches, without_copies
 from nas_gym.options import Options
@@ -30,9 +30,9 @@ class LocalSearch(Options):
             ``first_improvement``, which takes the best of a batch.
     """
 
-    starts: Annotated[int, Ge(1)] = 20
+    starts: Annotated[int, Interval(ge=1, le=10**6)] = 20
     first_improvement: bool = True
-    batch_size: Annotated[int, Ge(1)] = 4
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 4
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Climb from start after start until the budget is spent."""

@@ -45,11 +45,11 @@ class ModelBasedReinforce(Options):
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 10
-    initial: Annotated[int, Ge(2)] = 40
-    updates: Annotated[int, Ge(0)] = 6
-    rollouts: Annotated[int, Ge(2)] = 100
-    samples: Annotated[int, Ge(1)] = 300
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 10
+    initial: Annotated[int, Interval(ge=2, le=10**6)] = 40
+    updates: Annotated[int, Interval(ge=0, le=10**5)] = 6
+    rollouts: Annotated[int, Interval(ge=2, le=10**6)] = 100
+    samples: Annotated[int, Interval(ge=1, le=10**6)] = 300
     learning_rate: Annotated[float, Gt(0)] = 0.05
     entropy_weight: Annotated[float, Ge(0)] = 0.2
     exploration_bonus: Annotated[float, Ge(0)] = 1.0

@@ -38,10 +38,10 @@ class NSGA2(Options):
     """
 
     objectives: tuple[str, ...] | str | None = None
-    population_size: Annotated[int, Ge(2)] = 20
+    population_size: Annotated[int, Interval(ge=2, le=10**6)] = 20
     crossover_probability: Annotated[float, Interval(ge=0, le=1)] = 0.9
     mutations: Annotated[float, Ge(0)] = 1.0
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -47,22 +47,22 @@ class PathConsistency(LSTMAgent):
         most_repeats: Evaluations of one architecture that ``repeats`` may lead to, >= 1.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
     learning_rate: Annotated[float, Gt(0)] = 0.02
     entropy_weight: Annotated[float, Ge(0)] = 0.0
-    updates: Annotated[int, Ge(1)] = 10
-    minibatch_size: Annotated[int, Ge(2)] = 32
+    updates: Annotated[int, Interval(ge=1, le=10**5)] = 10
+    minibatch_size: Annotated[int, Interval(ge=2, le=10**5)] = 32
     elite: Annotated[int, Ge(0)] = 8
     first_beta: Annotated[float, Gt(0)] = 3.0
     last_beta: Annotated[float, Gt(0)] = 5.0
     annealing: Annotated[int, Ge(1)] = 150
     lowest_score: Annotated[float, Lt(0)] = -1.0
-    random_first: Annotated[int, Ge(1)] = 16
+    random_first: Annotated[int, Interval(ge=1, le=10**6)] = 16
     exploration: Annotated[float, Interval(ge=0, le=1)] = 0.0
     distinct: bool = True
     repeats: Annotated[int, Ge(0)] = 1
     repeats_from: Annotated[int, Ge(0)] = 150
-    most_repeats: Annotated[int, Ge(1)] = 6
+    most_repeats: Annotated[int, Interval(ge=1, le=10**6)] = 6
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""

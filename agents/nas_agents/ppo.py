@@ -30,7 +30,7 @@ class PPO(Reinforce):
         value_weight: Weight of the critic's squared error in the loss, >= 0.
     """
 
-    minibatch_size: Annotated[int, Ge(1)] = 8
+    minibatch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
     critic: bool = False
     gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 0.95
     value_weight: Annotated[float, Ge(0)] = 0.5

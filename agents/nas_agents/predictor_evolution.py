@@ -49,11 +49,11 @@ class PredictorEvolution(Options):
         points: Most architectures that the predictor is conditioned on, >= 3.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 10
-    initial: Annotated[int, Ge(2)] = 40
-    parents: Annotated[int, Ge(1)] = 20
-    children: Annotated[int, Ge(1)] = 300
-    generations: Annotated[int, Ge(1)] = 2
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 10
+    initial: Annotated[int, Interval(ge=2, le=10**6)] = 40
+    parents: Annotated[int, Interval(ge=1, le=10**6)] = 20
+    children: Annotated[int, Interval(ge=1, le=10**6)] = 300
+    generations: Annotated[int, Interval(ge=1, le=10**5)] = 2
     randoms: Annotated[int, Ge(0)] = 600
     random_share: Annotated[float, Interval(ge=0, lt=1)] = 0.3
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3

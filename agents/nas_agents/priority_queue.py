@@ -40,18 +40,18 @@ class PriorityQueue(LSTMAgent):
         most_repeats: Evaluations of one architecture that ``repeats`` may lead to, >= 1.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
     learning_rate: Annotated[float, Gt(0)] = 0.02
     entropy_weight: Annotated[float, Ge(0)] = 0.05
-    queue_size: Annotated[int, Ge(1)] = 8
+    queue_size: Annotated[int, Interval(ge=1, le=10**6)] = 8
     rank_decay: Annotated[float, Ge(0)] = 3.0
-    updates: Annotated[int, Ge(1)] = 8
+    updates: Annotated[int, Interval(ge=1, le=10**5)] = 8
     gradient_weight: Annotated[float, Ge(0)] = 0.0
-    random_first: Annotated[int, Ge(1)] = 32
+    random_first: Annotated[int, Interval(ge=1, le=10**6)] = 32
     exploration: Annotated[float, Interval(ge=0, le=1)] = 0.1
     distinct: bool = True
     repeats: Annotated[int, Ge(0)] = 0
-    most_repeats: Annotated[int, Ge(1)] = 5
+    most_repeats: Annotated[int, Interval(ge=1, le=10**6)] = 5
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then train on the best and play what the LSTM writes."""

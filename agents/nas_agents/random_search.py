@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.options import Options
 from nas_gym.search_spaces.moves import random_tokens
@@ -20,7 +20,7 @@ class RandomSearch(Options):
         batch_size: Architectures evaluated at once, >= 1; the history does not depend on it.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures until the budget is spent."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from nas_gym.agent import Observed, best_average
 from nas_gym.options import Options
@@ -31,10 +31,10 @@ class RegularizedEvolution(Options):
             algorithm; more keeps several workers busy, with parents a little older.
     """
 
-    population_size: Annotated[int, Ge(1)] = 20
-    sample_size: Annotated[int, Ge(1)] = 5
+    population_size: Annotated[int, Interval(ge=1, le=10**6)] = 20
+    sample_size: Annotated[int, Interval(ge=1, le=10**6)] = 5
     identity_probability: Annotated[float, Interval(ge=0, le=1)] = 0.05
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Fill the population at random, then evolve it until the budget is spent."""

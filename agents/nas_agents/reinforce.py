@@ -38,7 +38,7 @@ class Reinforce(LSTMAgent):
     mean_entropy_weight: Annotated[float, Ge(0)] = 2.5
     baseline_decay: Annotated[float, Interval(ge=0, lt=1)] = 0.5
     normalize_advantages: bool = True
-    epochs: Annotated[int, Ge(1)] = 3
+    epochs: Annotated[int, Interval(ge=1, le=10**5)] = 3
     clip_range: Annotated[float, Interval(gt=0, lt=1)] | None = 0.2
 
     def __post_init__(self) -> None:

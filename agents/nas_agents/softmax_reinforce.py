@@ -42,7 +42,7 @@ class SoftmaxReinforce(Options):
         learn_from_failures: Whether children that failed move baseline and logits as well.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 1
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 1
     optimizer: Literal["adam", "ascent"] = "adam"
     learning_rate: Annotated[float, Gt(0)] = 0.15
     initial_scale: Annotated[float, Ge(0)] = 0.0

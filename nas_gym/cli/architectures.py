@@ -1,6 +1,6 @@
 """Find the architecture that is meant: a published name, a file, tokens, a string."""
 
-import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -16,6 +16,7 @@ from nas_gym.errors import (
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.networks.task import task_from_json
 from nas_gym.networks.task_kinds import IMAGES
+from nas_gym.options.json_text import read_json
 from nas_gym.options.paths import user_path
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import make, usual
@@ -26,6 +27,8 @@ from nas_gym.search_spaces.published import PUBLISHED
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LARGEST_FILE = 4 * 2**20  # bytes of a file with an architecture
+_TOKENS = re.compile(r"[ ,]*[0-9]{1,9}([ ,]+[0-9]{1,9})*[ ,]*")
 USUAL_SPACE = "nasnet-cell"
 WITH_STRINGS = ("nasbench201", "nats-size")  # spaces whose architectures are written as strings
 
@@ -80,9 +83,8 @@ def find(text: str, space_name: str | None) -> Found:
         return found
     if text.lower().endswith(".json"):
         return _read(user_path(text, "the architecture's file"), space_name)
-    if text.replace(",", "").replace(" ", "").isdigit():
-        tokens = tuple(map(int, text.replace(",", " ").split()))
-        return _of_tokens(tokens, space_name)
+    if _TOKENS.fullmatch(text):
+        return _of_tokens(tuple(map(int, text.replace(",", " ").split())), space_name)
     for name in WITH_STRINGS if space_name is None else (space_name,):
         space = _space(name)
         try:
@@ -134,8 +136,8 @@ def _from_json(space: NetworkSpace[Any], data: Any) -> Any:
 
 def _read(path: Path, space_name: str | None) -> Found:
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        data = read_json(_text_of(path))
+    except (OSError, ValueError) as error:
         raise InvalidGenotype(f"{path} is not a readable JSON file ({error})") from error
     if not isinstance(data, dict) or "architecture" not in data:
         space = _space(space_name or USUAL_SPACE)
@@ -145,6 +147,17 @@ def _read(path: Path, space_name: str | None) -> Found:
     if not hasattr(space, "genotype_from_json") and isinstance(data.get("tokens"), list):
         return Found(decode(space, data["tokens"]), space, task, tuple(data["tokens"]))
     return Found(_from_json(space, data["architecture"]), space, task)
+
+
+def _text_of(path: Path) -> str:
+    """Return the text of a file; raise ValueError if it is none, or too large."""
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        data = file.read(LARGEST_FILE + 1)
+    if len(data) > LARGEST_FILE:
+        raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
+    return data.decode("utf-8")
 
 
 def _saved_space(path: Path, saved: Any) -> str | Mapping[str, Any]:

@@ -4,17 +4,18 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import print_json
 from nas_gym.errors import Interrupted, TimeUp
 from nas_gym.options.printable import printable
 from nas_gym.runs.console import PlainConsole
-from nas_gym.runs.export import write_files
+from nas_gym.runs.export import folder_of, write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
-from nas_gym.store import folder_beside
+from nas_gym.store import RunData
 from nas_gym.store.location import resume_command, store_option
 from nas_gym.store.long_runs import column
 
@@ -28,10 +29,37 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
         else:
             print_summary(found, PlainConsole(soft_wrap=False), top)
         if found.evaluated:
-            folder = folder_beside(store) / found.run if out is None else out
+            folder = folder_of(store, found.run) if out is None else out
             files = write_files(found, folder)
             names = ", ".join(file.name for file in files)
             print(f"written to {printable(folder)}: {names}", file=sys.stderr)
+        say_untrusted(found)
+
+
+def say_untrusted(found: Findings) -> None:
+    """Say on stderr what is missing because a module of the user's was not imported."""
+    module = found.untrusted
+    if module is not None:
+        print(
+            f"no drawings: the search space {found.name_of('space')!r} is no part of nas-gym; "
+            f"--trust {module} imports it",
+            file=sys.stderr,
+        )
+
+
+def say_what_is_read(run: RunData) -> None:
+    """Say on stderr which files a run's record makes this process read: it may be a stranger's."""
+    spec = run.config.get("evaluator", {})
+    places = [f"{n} {spec[n]}" for n in ("file", "folder") if isinstance(spec.get(n), str)]
+    if _is_path(spec.get("dataset")):
+        places.append(f"data set {spec['dataset']}")
+    if places:
+        more = ", and may download what is not there" if spec.get("download") is True else ""
+        print(f"as recorded, this reads {printable(', '.join(places))}{more}", file=sys.stderr)
+
+
+def _is_path(dataset: Any) -> bool:
+    return isinstance(dataset, str) and (len(Path(dataset).parts) > 1 or Path(dataset).exists())
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from nas_gym.cli.shared import (
     RunName,
     StorePlace,
     Top,
+    Trust,
     at_least_one,
     optional_path,
 )
@@ -22,6 +23,7 @@ class Report:
     store: StorePlace = str(DEFAULT_STORE)
     out: OutFolder = None
     top: Top = 5
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -33,6 +35,6 @@ class Report:
         from nas_gym.runs.findings import Findings
         from nas_gym.store import load_run
 
-        found = Findings.of(load_run(self.run, self.store))
+        found = Findings.of(load_run(self.run, self.store), self.trust)
         present(found, self.store, out, self.top, self.json)
         return 0

@@ -13,6 +13,7 @@ from nas_gym.cli.shared import (
     RunName,
     StorePlace,
     Top,
+    Trust,
     Workers,
     at_least_one,
     budget_in_words,
@@ -45,6 +46,7 @@ class Resume:
     memory_limit: OptionalNumber = None
     """GiB that a child may allocate; the run's own limit by default, inf for none."""
     top: Top = 5
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -60,7 +62,7 @@ class Resume:
         if data.status != "finished" or self.budget not in (None, len(data.rows)):
             self._go_on(data, time_limit)
             data = load_run(self.run, self.store)
-        found = Findings.of(data)
+        found = Findings.of(data, self.trust)
         present(found, self.store, None, self.top, self.json)
         _say_where_the_data_was(data)
         return status_of(found)
@@ -75,7 +77,7 @@ class Resume:
         return cores()
 
     def _go_on(self, data: "RunData", time_limit: float | None) -> None:
-        from nas_gym.cli.output import say_time_up, watched
+        from nas_gym.cli.output import say_time_up, say_what_is_read, watched
         from nas_gym.runs.config import recorded_metric
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.resume import resume, session_seconds
@@ -93,6 +95,7 @@ class Resume:
             leading=recorded_metric(data.config),
             time_limit=seconds_of_session,
         )
+        say_what_is_read(data)
         with watched(progress, self.run, self.store):
             result = resume(
                 self.run,
@@ -103,6 +106,7 @@ class Resume:
                 memory_limit=self.memory_limit,
                 watcher=progress,
                 time_limit=time_limit,
+                trust=self.trust,
             )
         say_time_up(result.time_up, self.run, self.store)
 

@@ -1,6 +1,5 @@
 """``nas-gym search``."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -31,14 +30,14 @@ from nas_gym.cli.shared import (
 )
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.options.durations import seconds_of
+from nas_gym.options.json_text import read_json
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
-    checked_run_name,
     new_run_name,
     own_metric,
 )
-from nas_gym.store.location import DEFAULT_STORE, check_place, shown_store
+from nas_gym.store.location import DEFAULT_STORE, check_place, checked_run_name, shown_store
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")
@@ -164,7 +163,7 @@ class Search:
                 **limits,
             )
         say_time_up(result.time_up, run, self.store)
-        found = Findings.of(load_run(run, self.store))
+        found = Findings.of(load_run(run, self.store), (self.space.partition(":")[0],))
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
@@ -229,7 +228,7 @@ def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
         if part not in settings:
             raise unknown_name("part for --set", part, SETTABLE)
         try:
-            settings[part][option] = json.loads(value)
-        except json.JSONDecodeError:
+            settings[part][option] = read_json(value)
+        except ValueError:
             settings[part][option] = value  # a plain word
     return settings

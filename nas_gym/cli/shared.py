@@ -65,6 +65,14 @@ Workers = Annotated[
     OptionalCount,
     _arg(help="Worker processes; all cores by default. Any number gives the same results."),
 ]
+Trust = Annotated[
+    Words,
+    _arg(
+        metavar="MODULE",
+        help="Module (or package) of your own parts that may be imported; may be given again.",
+    ),
+    tyro.conf.UseAppendAction,
+]
 OutFolder = Annotated[
     OptionalPath, _arg(help="Folder to write to; the run's name beside the store by default.")
 ]

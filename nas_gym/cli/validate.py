@@ -14,6 +14,7 @@ from nas_gym.cli.shared import (
     OptionalText,
     RunName,
     StorePlace,
+    Trust,
     Workers,
     at_least_one,
     cores,
@@ -48,6 +49,7 @@ class Validate:
     """GiB that a training may allocate; by default the machine's memory divided by the workers;
     inf for no limit."""
     store: StorePlace = str(DEFAULT_STORE)
+    trust: Trust = ()
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -55,11 +57,13 @@ class Validate:
         workers = cores() if self.workers is None else self.workers
         at_least_one(best=self.best, repeats=self.repeats, workers=workers)
         check_there(self.store)
+        from nas_gym.cli.output import say_what_is_read
         from nas_gym.store import Store, load_run
 
         run = load_run(self.run, self.store)
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
+        say_what_is_read(run)
         with Store(self.store, must_exist=True) as store:
             save = partial(store.save_validation, self.run)
             validations = self._validate(run, workers, save)
@@ -90,6 +94,7 @@ class Validate:
                 memory_limit=memory_for(self.memory_limit, workers),
                 save=save,
                 progress=_show_progress,
+                trust=self.trust,
             )
 
     def _present(self, run: "RunData", validations: "list[Validation]") -> None:
@@ -97,7 +102,7 @@ class Validate:
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.report import print_validations
 
-        found = Findings.of(run)
+        found = Findings.of(run, self.trust)
         groups = found.groups_of(validations)
         if self.json:
             sure = {} if found.certainty is None else {"certainty": found.certainty.to_json()}

@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options, check
 
+_FORMAT = re.compile(r"[ +-]?[,_]?(\.\d{1,2})?[eEfFgG%]?")  # of a number, and no wider
 _TEST_FIGURE = re.compile(r"(?<![A-Za-z])[Tt][Ee][Ss][Tt]|(?<=[a-z0-9])Test")
 
 
@@ -50,7 +51,7 @@ class Metric(Options):
     words: str = ""
     plural: str = ""
     better: Literal["higher", "lower"] = "higher"
-    digits: Annotated[int, Ge(0)] = 4
+    digits: Annotated[int, Interval(ge=0, le=20)] = 4
     per: str = "example"
     beside: tuple[str, ...] = ()
     reward_in_table: str = ".4f"
@@ -60,6 +61,9 @@ class Metric(Options):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for form in (self.reward_in_table, self.reward_alone):
+            if not _FORMAT.fullmatch(form):
+                raise InvalidOption(f"the format of a reward is {form!r}: give one such as '.4f'")
         for name in (self.name, *self.beside):
             if not name or is_test_figure(name):
                 raise InvalidOption(

@@ -7,12 +7,20 @@ from collections.abc import Collection, Mapping
 from dataclasses import MISSING, dataclass, fields
 from typing import Annotated, Any, Literal
 
-from annotated_types import Ge, Gt, Interval
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options, check_all
 
-_Size = Annotated[int, Ge(1)]
+# Far beyond what was ever trained, and small enough that what is asked by mistake, or by somebody
+# else's file, is refused before anything is built.
+Pixels = Annotated[int, Interval(ge=1, le=2**14)]  # per side of an image
+Repeats = Annotated[int, Interval(ge=1, le=100)]
+Filters = Annotated[int, Interval(ge=1, le=2**16)]
+MoreFilters = Annotated[int, Interval(ge=0, le=2**16)]
+Multiplier = Annotated[float, Interval(gt=0, le=1000)]
+Layers = Annotated[int, Interval(ge=1, le=100)]
+Units = Annotated[int, Interval(ge=1, le=2**16)]
 _Rate = Annotated[float, Interval(ge=0, lt=1)]
 
 
@@ -20,28 +28,28 @@ _Rate = Annotated[float, Interval(ge=0, lt=1)]
 class Task(Options):
     """The shape of the data and the size that the recipe asks for, of a child for images."""
 
-    channels: _Size  # of an image
-    height: _Size  # pixels
-    width: _Size  # pixels
-    classes: _Size
-    repeats: _Size = 1  # N: normal cells per stack
-    filters: _Size = 8  # F: filters of the first stack
+    channels: Annotated[int, Interval(ge=1, le=2**12)]  # of an image
+    height: Pixels  # pixels
+    width: Pixels  # pixels
+    classes: Annotated[int, Interval(ge=1, le=2**20)]
+    repeats: Repeats = 1  # N: normal cells per stack
+    filters: Filters = 8  # F: filters of the first stack
     stem: Literal["cifar", "imagenet"] = "cifar"
     auxiliary: bool = False  # build the auxiliary classifier
     drop_path: _Rate = 0.0  # probability of dropping a path at the end of training
     # Multiplies the filters of a convolutional network's layers; rounded, at least 1 each.
-    width_multiplier: Annotated[float, Gt(0)] = 1.0
-    more_filters: Annotated[int, Ge(0)] = 0  # added to each of those layers
+    width_multiplier: Multiplier = 1.0
+    more_filters: MoreFilters = 0  # added to each of those layers
 
 
 @dataclass(frozen=True)
 class LanguageTask(Options):
     """The vocabulary of the text and the sizes that the recipe asks for, of a recurrent child."""
 
-    vocabulary: Annotated[int, Ge(2)]  # different words or characters
-    layers: _Size = 1  # of cells
-    hidden: _Size = 64  # units of a cell
-    embedding: _Size = 64  # size of a word's vector; equals ``hidden`` if ``tied``
+    vocabulary: Annotated[int, Interval(ge=2, le=2**24)]  # different words or characters
+    layers: Layers = 1  # of cells
+    hidden: Units = 64  # units of a cell
+    embedding: Units = 64  # size of a word's vector; equals ``hidden`` if ``tied``
     tied: bool = True  # whether the last layer's weights are the embeddings (Press & Wolf 2017)
     dropout_embedding: _Rate = 0.0  # of whole words
     dropout_input: _Rate = 0.0  # of what goes into the first layer and between layers

@@ -5,8 +5,9 @@ from typing import Any
 
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metric
 from nas_gym.runs.certainty import Certainty
-from nas_gym.runs.findings import Findings, Validated, spread
-from nas_gym.runs.markdown import table
+from nas_gym.runs.findings import Findings, Validated
+from nas_gym.runs.markdown import plain, table
+from nas_gym.runs.spread import spread
 from nas_gym.store import Row
 from nas_gym.store.long_runs import with_key
 
@@ -75,17 +76,18 @@ def card_as_markdown(card: Card, leading: Metric = ACCURACY, drawing: str | None
         leading: The metric by which the run's architectures are compared.
         drawing: File name of the drawing, beside the page.
     """
-    lines = [f"# Architecture {card['rank']} of run {card['run']}", ""]
+    lines = [f"# Architecture {card['rank']} of run {plain(card['run'])}", ""]
     if drawing is not None:
         lines += [f"![The architecture, drawn]({drawing})", ""]
-    lines += [_two_columns(_figures(card, leading)), "", "## How it was found", ""]
-    lines += [_two_columns(_origin(card))]
+    figures = {plain(name): figure for name, figure in _figures(card, leading).items()}
+    lines += [_two_columns(figures), "", "## How it was found", ""]
+    lines += [_two_columns(_in_plain(_origin(card)))]
     if "certainty" in card:
         lines += ["", "## How far the figures can be trusted", ""]
-        lines += [_two_columns(card["certainty"]["facts"])]
-        lines += [f"\n{warning}." for warning in card["certainty"]["warnings"]]
+        lines += [_two_columns(_in_plain(card["certainty"]["facts"]))]
+        lines += [f"\n{plain(warning)}." for warning in card["certainty"]["warnings"]]
     if card["recipe"] is not None:
-        lines += ["", "## Recipe of the search", "", _two_columns(card["recipe"])]
+        lines += ["", "## Recipe of the search", "", _two_columns(_in_plain(card["recipe"]))]
     return "\n".join(lines) + "\n"
 
 
@@ -143,9 +145,14 @@ def _origin(card: Card) -> dict[str, str]:
         "seed of the run": str(seeds["run"]),
         "child seeds in the search": _listed(seeds["search"]),
         "child seeds in the final validation": _listed(seeds["validation"]),
-        "failed trainings of this architecture": "; ".join(card["failures"]) or "none",
+        "failed trainings of this architecture": "; ".join(map(str, card["failures"])) or "none",
         "versions": _words(card["versions"]),
     }
+
+
+def _in_plain(entries: Mapping[str, Any]) -> dict[str, str]:
+    """Return the entries with all that a record says as plain text."""
+    return {plain(name): plain(value) for name, value in entries.items()}
 
 
 def _two_columns(entries: Mapping[str, Any]) -> str:

@@ -2,23 +2,24 @@
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import StoreError
 from nas_gym.evaluators.metrics import Metric, leading_metric
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_gym.store import RunData
 
 BUDGET = 150  # evaluations, unless the user says else
 TIMEOUT = 3600.0  # seconds that a child may take in a worker process, unless the user says else
-RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+PARTS = ("space", "evaluator", "agent", "reward")
 _UNSIMULATED = {"budget_seconds": None, "simulated_workers": 1}
 
 
@@ -27,16 +28,6 @@ def new_run_name(space: str, agent: str) -> str:
     parts = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in (space, agent))
     # The last part tells apart runs that start in the same second, on one machine or on many.
     return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}", uuid4().hex[:4]])
-
-
-def checked_run_name(name: str) -> str:
-    """Return ``name``; raise InvalidOption if it cannot name a row and a folder."""
-    if not isinstance(name, str) or not RUN_NAME.fullmatch(name):
-        raise InvalidOption(
-            f"the run name {name!r} cannot name a folder: use up to 100 letters, digits, "
-            "'.', '_' and '-', starting with a letter or digit"
-        )
-    return name
 
 
 def unwrapped(evaluator: Any) -> Any:
@@ -83,8 +74,9 @@ def preset_of(part: Any) -> str | None:
 
 def name_with_preset(config: Mapping[str, Any], kind: str) -> str:
     """Return the name of a recorded space or agent as the user gives it: ``nsga2/deb2002``."""
+    name = config.get(kind, {}).get("name", "-")  # a user's own loop may have recorded none
     preset = (config.get("presets") or {}).get(kind)
-    return f"{config[kind]['name']}/{preset}" if preset else str(config[kind]["name"])
+    return f"{name}/{preset}" if preset else str(name)
 
 
 def own_metric(evaluator: Any) -> Metric | None:
@@ -103,6 +95,20 @@ def data_recorded(evaluator: Any) -> dict[str, Any] | None:
     """Return what a report is to know of the evaluator's data, as JSON data; None without data."""
     summary = getattr(evaluator, "data_summary", None)
     return summary() if callable(summary) else None
+
+
+def recorded_parts(run: "RunData", parts: Collection[str] = PARTS) -> dict[str, Any]:
+    """Return the parts of a run as it recorded them, by kind; raise StoreError if one is missing.
+
+    A run that a loop of the user's own recorded has what that loop gave.
+    """
+    for name in parts:
+        if name not in run.config:
+            raise StoreError(
+                f"run {run.name!r} was not recorded by a search: its configuration has no {name!r};"
+                " go on with what recorded it"
+            )
+    return {name: run.config[name] for name in parts}
 
 
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:

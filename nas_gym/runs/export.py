@@ -16,7 +16,7 @@ from nas_gym.options.printable import printable
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
-from nas_gym.store import Row
+from nas_gym.store import Row, folder_beside
 from nas_gym.store.long_runs import column
 
 _log = logging.getLogger("nas_gym")
@@ -34,7 +34,8 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
 
     Returns:
         The files written: for each rank ``best-<rank>.json`` (what ``nas-gym describe`` reads, with
-        the card), ``.md`` (the card for people), ``.svg`` and ``.png``.
+        the card), ``.md`` (the card for people), ``.svg`` and ``.png``. A search space of the
+        user's own is drawn only if ``found`` trusts its module.
 
     Raises:
         InvalidOption: ``best`` is no whole number of 1 or more.
@@ -66,7 +67,7 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
     _prepared(folder)
     answers = zip(*(column(found.evaluated, name) for name in ("reward", "failure")), strict=True)
     rewards = [None if failure else reward for reward, failure in answers]
-    title, ylabel = printable(found.run), printable(found.config["reward"]["name"])
+    title, ylabel = printable(found.run), printable(found.name_of("reward"))
     undrawn: list[Exception] = []
     files = _draw(
         lambda: draw_learning_curve(rewards, title=title, ylabel=ylabel),
@@ -85,7 +86,7 @@ def _draw(
         from nas_gym.drawing import save
 
         drawn = figure()
-        return [save(drawn, stem.with_suffix(suffix)) for suffix in suffixes]
+        return [save(drawn, _plain(stem.with_suffix(suffix))) for suffix in suffixes]
     except StoreError:  # a folder that cannot be written to: nothing else can be, either
         raise
     except Exception as error:
@@ -96,7 +97,7 @@ def _draw(
 def document(found: Findings, row: Row, rank: int) -> dict[str, Any]:
     """Return the architecture of ``row`` as JSON data: enough to build it again, and its card."""
     return {
-        "space": found.config["space"],
+        "space": found.config.get("space"),
         "tokens": list(row.tokens),
         "architecture": row.genotype,
         "task": _task(found, row),
@@ -108,9 +109,34 @@ def _task(found: Findings, row: Row) -> Any:
     """Return the size of a child that was trained, a task as JSON data; None if there is none."""
     protocol = found.protocol
     trainer = TRAINERS.get(protocol.get("evaluator", ""))
-    if trainer is None:
+    if trainer is None or found.space is None:
         return protocol.get("task")
-    return trainer.recorded_task(found.space, decode(found.space, row.tokens), protocol)
+    genotype = decode(found.space, row.tokens)
+    try:
+        return trainer.recorded_task(found.space, genotype, protocol)
+    except (LookupError, TypeError, OverflowError):  # no protocol that a trainer wrote
+        return None
+
+
+def folder_of(store: str | Path, run: str) -> Path:
+    """Return the folder for the files of a run, beside its store.
+
+    Raises:
+        StoreError: It is a link, which would lead what is written somewhere else.
+    """
+    folder = folder_beside(store) / run
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a link to another place: name that folder with --out")
+    return folder
+
+
+def _plain(path: Path) -> Path:
+    """Return ``path``; raise StoreError if it is a link to a file, which would be overwritten."""
+    if path.is_symlink():
+        raise StoreError(
+            f"{path} is a link to another file: remove it, or name a folder with --out"
+        )
+    return path
 
 
 def _prepared(folder: Path) -> Path:
@@ -142,9 +168,11 @@ def _write_architecture(
 ) -> list[Path]:
     from nas_gym.search_spaces.rendering import draw_genotype
 
-    drawings = _draw(
-        lambda: draw_genotype(found.space, row.tokens), stem, (".png", ".svg"), undrawn
-    )
+    drawings: list[Path] = []
+    if found.space is not None:
+        drawings = _draw(
+            lambda: draw_genotype(found.space, row.tokens), stem, (".png", ".svg"), undrawn
+        )
     data = document(found, row, rank)
     drawing = drawings[1].name if drawings else None
     page = card_as_markdown(data["card"], found.leading, drawing=drawing)
@@ -154,7 +182,7 @@ def _write_architecture(
 
 def _write(path: Path, text: str) -> Path:
     try:
-        path.write_text(text, encoding="utf-8")
+        _plain(path).write_text(text, encoding="utf-8")
     except OSError as error:
         raise _not_writable(path, error) from error
     return path

@@ -5,17 +5,19 @@ import json
 import re
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from statistics import mean, stdev
 from typing import Any, overload
 
+from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, PERPLEXITY, Metric, leader_of
+from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.spread import deviation_of, mean_of
 from nas_gym.store import Row, RunData
 from nas_gym.store.long_runs import choose, column
 from nas_gym.training.named import NAMED_RECIPES
@@ -227,27 +229,8 @@ def protocol_text(protocol: Mapping[str, Any]) -> str:
     return json.dumps(protocol, sort_keys=True)
 
 
-def mean_of(values: Sequence[float]) -> float | None:
-    """Return the mean, or None for no values."""
-    return mean(values) if values else None
-
-
-def deviation_of(values: Sequence[float]) -> float | None:
-    """Return the sample standard deviation, or None for fewer than two values."""
-    return stdev(values) if len(values) > 1 else None
-
-
 def _figures(values: list[float]) -> dict[str, Any]:
     return {"values": values, "mean": mean_of(values), "std": deviation_of(values)}
-
-
-def spread(values: Sequence[float], digits: int) -> str:
-    """Return mean ± sample standard deviation for people; the value itself if there is one."""
-    if not values:
-        return "-"
-    if len(values) == 1:
-        return f"{values[0]:.{digits}f}"
-    return f"{mean(values):.{digits}f} ± {stdev(values):.{digits}f}"
 
 
 @dataclass(frozen=True)
@@ -267,10 +250,16 @@ class Findings:
     memo: Sequence[Row]  # requests that were answered from the memo
     failures: tuple[FailureGroup, ...]  # among ``paid``, most frequent first
     validations: tuple[Validated, ...]  # final trainings by rank; the only test figures
+    trust: tuple[str, ...] = ()  # modules of the user's that may be imported
 
     @classmethod
-    def of(cls, run: RunData) -> "Findings":
-        """Put together what is in a run."""
+    def of(cls, run: RunData, trust: Collection[str] = ()) -> "Findings":
+        """Put together what is in a run; nothing of the user's is imported but what ``trust`` has.
+
+        Args:
+            run: From ``load_run``.
+            trust: Modules and packages with the user's own search space.
+        """
         ranked = Ranked(run)
         sources = column(run.rows, "source")
         memo = choose(run.rows, [n for n, source in enumerate(sources) if source == "memo"])
@@ -290,12 +279,34 @@ class Findings:
             memo=memo,
             failures=tuple(failure_groups(paid)),
             validations=tuple(_validated(ranked, run.validations, run.config)),
+            trust=tuple(trust),
         )
 
     @cached_property
+    def untrusted(self) -> str | None:
+        """The module of the search space if it is neither ours nor trusted."""
+        module = foreign_module("space", self.name_of("space"))
+        return None if module is None or is_trusted(module, self.trust) else module
+
+    @cached_property
     def space(self) -> Any:
-        """The search space, made again from the record when it is first needed."""
-        return make("space", self.config["space"])
+        """The search space, made again from the record when it is first needed.
+
+        None if none is recorded, or it would be imported from an ``untrusted`` module.
+        """
+        spec = self.config.get("space")
+        if spec is None or self.untrusted is not None:
+            return None
+        try:
+            return make("space", spec)
+        except NASGymError as error:
+            raise StoreError(
+                f"the search space of run {self.run!r} cannot be made again: {error}"
+            ) from error
+
+    def name_of(self, part: str) -> str:
+        """Return the name of the run's ``"space"``, ``"agent"``, …; ``-`` if none is recorded."""
+        return str(self.config.get(part, {}).get("name", "-"))
 
     @cached_property
     def certainty(self) -> Certainty | None:

@@ -1,6 +1,11 @@
 """Tables in Markdown, for cards, benchmarks and the project's own pages."""
 
+import re
 from collections.abc import Collection, Iterable, Sequence
+
+from nas_gym.options.printable import printable
+
+_MEANING = re.compile(r"[\\`\[\]]")  # characters with which code or a link begins or ends
 
 
 def table(
@@ -20,6 +25,12 @@ def table(
 def numbers_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """Return a table with the first column to the left, the others to the right."""
     return table(headings, rows, range(1, len(headings)))
+
+
+def plain(value: object) -> str:
+    """Return text of somebody's as Markdown shows it: no link, HTML or code comes of it."""
+    text = printable(value).replace("&", "&amp;").replace("<", "&lt;")
+    return _MEANING.sub(r"\\\g<0>", text)
 
 
 def _line(cells: Sequence[object]) -> str:

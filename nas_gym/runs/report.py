@@ -1,13 +1,17 @@
 """Findings for a person: a table of the best architectures, the final validations, the failures."""
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
+from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset
-from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated, spread
+from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated
+from nas_gym.runs.spread import spread
 from nas_gym.store.long_runs import column
 
 
@@ -35,7 +39,7 @@ def print_validations(found: Findings, groups: Sequence[Validated], console: Con
         _print_certainty(found, console)
     for group in groups:
         for reason, count in group.failures.items():
-            line = f"  rank {group.rank}: {count} x {reason}"
+            line = f"  rank {group.rank}: {count} x {printable(reason)}"
             console.print(line, soft_wrap=True, markup=False)
 
 
@@ -55,7 +59,8 @@ def _print_cost(found: Findings, console: Console) -> None:
         f"; {len(found.unanswered)} more were evaluated in a batch that was cut: they answer it "
         "when the run goes on"
     )
-    of = "" if config["budget"] is None else f" of {config['budget']}"
+    budget = config.get("budget")
+    of = "" if budget is None else f" of {budget}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
         f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}"
@@ -82,28 +87,32 @@ def _print_cost(found: Findings, console: Console) -> None:
 
 def _print_failures(group: FailureGroup, console: Console) -> None:
     """Print how often they came, why, and what is known of the first one."""
-    lines = [f"  {len(group.rows)} x {group.reason}"]
+    lines = [f"  {len(group.rows)} x {printable(group.reason)}"]
     if group.reason.startswith("crashed ("):  # nothing more is known
-        console.print(lines[0], soft_wrap=True, markup=False)
+        console.print(lines[0], soft_wrap=True, markup=False, highlight=False)
         return
     first = group.rows[0]
     if first.failure != group.reason:
-        lines.append(f"      the first, request {first.number + 1}: {first.failure}")
+        lines.append(f"      the first, request {first.number + 1}: {printable(first.failure)}")
     if first.detail:
-        lines += [f"      {line}" for line in first.detail.splitlines()]
+        lines += [f"      {line}" for line in printable(first.detail).splitlines()]
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
 def _best_in_words(found: Findings) -> str:
+    best = found.ranked[0]
+    if found.space is None:
+        tokens = ",".join(map(str, best.tokens))
+        return f"tokens {tokens}\n{json.dumps(best.genotype)}"
     from nas_gym.search_spaces.rendering import genotype_as_text
 
-    return genotype_as_text(found.space, found.ranked[0].tokens)
+    return printable(genotype_as_text(found.space, best.tokens))
 
 
 def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
     shown = (*(found.shown if found.leading == ACCURACY else [found.leading]), *SIZES)
-    for heading in ("rank", "reward", *(metric.words for metric in shown), "s", "request"):
+    for heading in ("rank", "reward", *(_words(metric.words) for metric in shown), "s", "request"):
         table.add_column(heading, justify="right")
     unanswered = {id(row) for row in found.unanswered}
     for rank, row in enumerate(found.ranked[:top], start=1):
@@ -121,7 +130,7 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
     leading = found.leading
     trained = all("recipe" in group.protocol for group in groups)
     title = "trained again with new seeds" if trained else "the table's means over its seeds"
-    title += "" if leading == ACCURACY else f", {leading.plural}"
+    title += "" if leading == ACCURACY else f", {_words(leading.plural)}"
     table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -137,6 +146,11 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
             spread(group.values(leading.test_name), leading.digits),
             str(len(group.trainings)),
             str(sum(group.failures.values())),
-            *([recipe] if show_recipe else []),
+            *([_words(recipe)] if show_recipe else []),
         )
     return table
+
+
+def _words(text: str) -> str:
+    """Return a record's words for a table, in which brackets would be markup."""
+    return escape(printable(text))

@@ -1,7 +1,7 @@
 """Continue a recorded run where it was cut."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +12,12 @@ from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
 from nas_gym.options.durations import seconds_of
+from nas_gym.registry import check_trusted
+from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.search import SearchResult, search
-from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store import DEFAULT_STORE, RunData, load_run
+
+_NUMBERS = ("budget", "num_envs", "seed", "child_seed", "failure_reward", "restorable")
 
 
 def resume(
@@ -27,6 +31,7 @@ def resume(
     executor: Executor | None = None,
     watcher: Watcher | None = None,
     time_limit: float | str | None = None,
+    trust: Collection[str] = (),
 ) -> SearchResult:
     """Continue a recorded run where it was cut; its history is that of a run never cut.
 
@@ -41,14 +46,19 @@ def resume(
         watcher: As in ``search``.
         time_limit: As in ``search``, of this call; None keeps the run's own, unless a budget is
             given: then there is none. ``math.inf`` lifts it this time.
+        trust: Modules, or packages, of the user's own parts: a record may come from anybody, so
+            nothing that it names is imported unless it is nas-gym's or stands here.
 
     Raises:
+        UntrustedModule: The run has a part from a module that ``trust`` does not name.
         StoreError: There is no such run, a live process is writing it, or it was begun with
             objects that a record cannot hold.
         RunDiverged: It asks for other architectures than it did.
     """
     data = load_run(run, store)
     config = data.config
+    parts = recorded_parts(data)
+    recorded_parts(data, _NUMBERS)
     if not config["restorable"]:
         raise StoreError(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
@@ -59,10 +69,13 @@ def resume(
             f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
+    check_trusted(f"run {run!r}", parts, trust)
     workers = check("workers", workers, Annotated[int, Ge(0)] | None)
     if workers is None:
-        workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
-    own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them
+        workers = 0 if executor is not None else _workers_of(data)
+    own = (
+        (config.get("limits") or {}) if workers > 0 else {}
+    )  # without workers nothing enforces them
     return search(
         config["space"],
         config["evaluator"],
@@ -107,6 +120,10 @@ def session_seconds(
             "the run has no budget beside its time: give a time limit (--time), or a budget"
         )
     return seconds
+
+
+def _workers_of(run: RunData) -> int:
+    return int(run.sessions[-1].get("workers", 0)) if run.sessions else 0
 
 
 def _limit(given: float | None, own: float | None) -> float | None:

@@ -1,12 +1,14 @@
 """Evaluators that train again what a search has found, or look its entry up in a table."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.errors import InvalidDataset, InvalidOption, StoreError, UnknownName
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.trained.final import FINAL
-from nas_gym.registry import make
+from nas_gym.registry import check_trusted, make
+from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.store import RunData
 from nas_gym.training.named import AnyRecipe
@@ -21,16 +23,23 @@ def final_training(
     recipe: AnyRecipe | None = None,
     dataset: "str | Dataset | TextDataset | None" = None,
     folder: str | None = None,
+    trust: Collection[str] = (),
 ) -> Any:
     """Make what trains the architectures of ``run`` again; see ``validate`` for the arguments."""
-    protocol = run.config.get("protocol") or {}
-    spec = run.config["evaluator"]
+    parts = recorded_parts(run, ("space", "evaluator"))
+    protocol, spec = run.config.get("protocol") or {}, parts["evaluator"]
     if protocol.get("evaluator") not in FINAL:
         raise InvalidOption(
             f"run {run.name!r} cannot be validated: its evaluator {spec['name']!r} has no test "
             f"part; validate a run whose children were trained (evaluator "
             f"{' or '.join(map(repr, FINAL))})"
         )
+    if any(protocol.get(name) is None for name in ("dataset", "fingerprint", "recipe")):
+        raise StoreError(
+            f"run {run.name!r} cannot be validated: its protocol does not say what its children "
+            "were trained on, and how"
+        )
+    check_trusted(f"run {run.name!r}", {"space": parts["space"]}, trust)
     final, kept = FINAL[protocol["evaluator"]]
     options: dict[str, Any] = {name: spec[name] for name in kept if name in spec}
     options["recipe"] = _recipe_of_run(run, final.recipe_class) if recipe is None else recipe
@@ -42,7 +51,7 @@ def final_training(
                 "text lies with --dataset (dataset=...)"
             )
         options["folder"] = folder
-    evaluator = final(space=make("space", run.config["space"]), **options)
+    evaluator = final(space=make("space", parts["space"]), **options)
     _check_data(run, evaluator)
     return evaluator
 
@@ -50,7 +59,7 @@ def final_training(
 def _recipe_of_run(run: RunData, kind: type) -> Any:
     try:
         return kind(**run.config["protocol"]["recipe"])
-    except TypeError as error:
+    except (TypeError, InvalidOption, UnknownName) as error:
         raise InvalidOption(
             f"the recipe of run {run.name!r} is of another version of nas-gym ({error}): give one "
             "with --recipe"
@@ -81,12 +90,14 @@ def _places(evaluator: Any) -> str:
     return "--dataset or --folder" if hasattr(evaluator, "folder") else "--dataset"
 
 
-def table_of(run: RunData) -> TabularEvaluator | None:
+def table_of(run: RunData, trust: Collection[str] = ()) -> TabularEvaluator | None:
     """Return the table that answered the run's requests; None if its evaluator is no table."""
     if "seeds" not in (run.config.get("protocol") or {}):
         return None
-    space = make("space", run.config["space"])
-    evaluator = make("evaluator", run.config["evaluator"], space=space)
+    parts = recorded_parts(run, ("space", "evaluator"))
+    check_trusted(f"run {run.name!r}", parts, trust)
+    space = make("space", parts["space"])
+    evaluator = make("evaluator", parts["evaluator"], space=space)
     return evaluator if isinstance(evaluator, TabularEvaluator) else None
 
 

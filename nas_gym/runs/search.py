@@ -20,7 +20,6 @@ from nas_gym.options.durations import seconds_of
 from nas_gym.registry import Part, make, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
-    checked_run_name,
     configuration,
     data_recorded,
     protocol_of,
@@ -29,7 +28,7 @@ from nas_gym.runs.config import (
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
-from nas_gym.store.location import resume_command
+from nas_gym.store.location import checked_run_name, resume_command
 
 _log = logging.getLogger("nas_gym")
 

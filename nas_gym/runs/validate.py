@@ -5,7 +5,8 @@ For a table the test figures are looked up.
 """
 
 import json
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
@@ -20,6 +21,7 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
+from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.runs.retrain import final_training, look_up, table_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
@@ -56,6 +58,7 @@ def validate(
     memory_limit: float | None = None,
     save: Callable[[Validation], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
+    trust: Collection[str] = (),
 ) -> list[Validation]:
     """Train the best architectures of a run again and measure them on the test part.
 
@@ -80,6 +83,7 @@ def validate(
         memory_limit: GiB that a training may allocate, > 0; needs workers. None for no limit.
         save: Told of each training as it finishes, before the next is waited for.
         progress: Told how many of how many trainings are done: first, and after each ``save``.
+        trust: Modules, or packages, of the user's own search space and evaluator: see ``resume``.
 
     Returns:
         All trainings asked for, those of ``run.validations`` among them: by rank, then repeat.
@@ -89,15 +93,17 @@ def validate(
         StoreError: The run has no architecture that was evaluated without a failure.
         InvalidDataset: The data cannot be read, or is not the data of the search.
         UnknownName: No such recipe, or no such value in it.
+        UntrustedModule: The run has a part from a module that ``trust`` does not name.
     """
-    table = table_of(run)
+    recorded_parts(run, ("seed",))
+    table = table_of(run, trust)
     if table is not None:
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
     workers = check("workers", workers, Annotated[int, Ge(0)])
     if workers > 0 and len(planned) > len(run.validations):
         start_server()  # it loads torch while this process loads the data
-    evaluator = final_training(run, recipe, dataset, folder)
+    evaluator = final_training(run, recipe, dataset, folder, trust)
     protocol, leading = evaluator.protocol, leading_metric(evaluator)
     done = _recorded(run, protocol)
     missing = [p for p in planned if (p.row.key, p.seed) not in done]
@@ -195,7 +201,8 @@ def _validation(
     evaluation: Evaluation, row: Row, seed: int, protocol: Mapping[str, Any], leading: Metric
 ) -> Validation:
     metrics, failure = evaluation.metrics, evaluation.failure
-    if failure is None and leading.test_name not in metrics:
+    finite = all(map(math.isfinite, metrics.values()))
+    if failure is None and (leading.test_name not in metrics or not finite):
         failure = "diverged"  # on the test part
     more = [metric for metric in (*leading.shown, BALANCED_ACCURACY) if metric != ACCURACY]
     kept = [*(metric.name for metric in more), *(metric.test_name for metric in more)]

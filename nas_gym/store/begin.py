@@ -11,8 +11,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.store import reading
 from nas_gym.store.database import Database
-from nas_gym.store.location import resume_command
+from nas_gym.store.location import checked_run_name, resume_command
 from nas_gym.store.locks import RunLock
 from nas_gym.store.queries import earlier_of, run_named
 from nas_gym.store.recorder import RunRecorder
@@ -74,8 +75,9 @@ def begin_run(
 
     Raises:
         StoreError: The name is taken.
+        InvalidOption: It cannot name a folder.
     """
-    new = _new_row(name, config, env_spec, session or {})
+    new = _new_row(checked_run_name(name), config, env_spec, session or {})
     tries = 0
 
     def work(connection: sa.Connection) -> tuple[int, int]:
@@ -120,10 +122,11 @@ def continue_run(
     lock = _lock(store, store.run_row(name)["id"], name)
     try:
         run = store.run_row(name)  # again: now nobody else changes it
-        changed = _changed_row(run, config, env_spec, session or {}, store.database.shown)
-        protocol_id, earlier = store.database.write(
-            lambda c: _go_on(store.database, c, changed, config["budget"], protocol)
-        )
+        with reading.of_run(name, store.database.shown):
+            changed = _changed_row(run, config, env_spec, session or {}, store.database.shown)
+            protocol_id, earlier = store.database.write(
+                lambda c: _go_on(store.database, c, changed, config["budget"], protocol)
+            )
     except BaseException:
         lock.release()
         raise
@@ -175,7 +178,7 @@ def _changed_row(
     shown: str,
 ) -> dict[str, Any]:
     """Return the row of a run that goes on now; raises InvalidOption if it is not the same run."""
-    name, before = run["name"], loads(run["config"])
+    name, before = run["name"], reading.config_of(run["config"])
     _check_same(name, before, loads(to_text(config)), resume_command(name, shown))
     limits = {n: v for n, v in (config.get("limits") or {}).items() if v is not None}
     config = {**config, "limits": {**(before.get("limits") or {}), **limits}}
@@ -183,7 +186,9 @@ def _changed_row(
         **run,
         "config": to_text(config),
         "env_spec": env_spec or run["env_spec"],
-        "sessions": to_text([*loads(run["sessions"]), {"started": _now(), **session}]),
+        "sessions": to_text(
+            [*reading.sessions_of(run["sessions"]), {"started": _now(), **session}]
+        ),
     }
     return summed(RUNS, row) | {"status": "running"}
 

@@ -195,6 +195,10 @@ _READ_ONLY = "is read-only: make it and its folder writable, or name another fil
 _SQLITE_SENTENCES = {
     "file is not a database": _DAMAGED,  # it begins as one: see check_integrity
     "malformed": _DAMAGED,
+    "string or blob too big": (
+        "holds a value of more than 16 MiB, or is to hold one, which nas-gym writes nowhere: use a "
+        "file that nas-gym wrote, or name another with --store"
+    ),
     "Could not decode": _DAMAGED,
     "no such table": _DAMAGED,
     "no such column": _DAMAGED,

@@ -7,7 +7,7 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nas_gym.errors import StoreError
+from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options.paths import user_path
 
 if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
@@ -15,7 +15,26 @@ if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
 _SERVER = re.compile(r"postgres\w*(\+\w+)?:")
+_RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows's own names
 SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
+
+
+def is_run_name(name: object) -> bool:
+    """Return whether ``name`` can name a run, whose files lie in a folder of that name."""
+    named = isinstance(name, str) and _RUN_NAME.fullmatch(name) and not _DEVICES.fullmatch(name)
+    return bool(named)
+
+
+def checked_run_name(name: str) -> str:
+    """Return ``name``; raise InvalidOption if it cannot name a row and a folder."""
+    if not is_run_name(name):
+        raise InvalidOption(
+            f"the run name {name!r} cannot name a folder on every system: use up to 100 letters, "
+            "digits, '.', '_' and '-', starting with a letter or digit and not ending with '.', "
+            "and none of Windows's own names such as 'con'"
+        )
+    return name
 
 
 def is_url(store: str | Path) -> bool:

@@ -1,10 +1,13 @@
 """The tables of a database: they are made if there are none, and their version is checked."""
 
+from collections.abc import Collection
+
 import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
-from nas_gym.store.database import Database
+from nas_gym.store.database import Database, damaged
 from nas_gym.store.schema import SCHEMA_VERSION, TABLES
+from nas_gym.store.sqlite import has_plain_tables
 
 ENCODINGS = ("UTF8", "SQL_ASCII")  # the latter keeps the bytes that it is given
 _MAKING = 0x6E6173  # advisory lock of whoever makes the tables in a server
@@ -51,10 +54,17 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
             f"(schema {version}, this one reads {SCHEMA_VERSION}): use that version, or name "
             "another with --store"
         )
-    if version and database.is_file:
-        for table in TABLES.sorted_tables:  # a changed byte may be in the name of a column
-            connection.execute(sa.select(table).limit(0))
+    if version and not _are_tables(database, connection, tables):
+        raise damaged(database.shown)
     return version
+
+
+def _are_tables(database: Database, connection: sa.Connection, found: Collection[str]) -> bool:
+    """Return whether all of our tables are there, as tables and not as something that computes."""
+    ours = {table.name: [c.name for c in table.columns] for table in TABLES.sorted_tables}
+    if database.is_file:
+        return has_plain_tables(connection, ours)
+    return ours.keys() <= set(found)
 
 
 def _check_encoding(database: Database, connection: sa.Connection) -> None:

@@ -7,7 +7,13 @@ import sqlalchemy as sa
 
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store.long_runs import evaluations_of
-from nas_gym.store.rows import evaluation_row, read_validation, request_rows, row_of
+from nas_gym.store.rows import (
+    evaluation_row,
+    read_validation,
+    request_refs,
+    request_rows,
+    row_of,
+)
 from nas_gym.store.run_data import Earlier, Ref, Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, RUNS, VALIDATIONS
 
@@ -82,7 +88,7 @@ def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
     requests = _all(connection, REQUESTS, REQUESTS.c.run_id == run_id, REQUESTS.c.number)
     own = _all(connection, EVALUATIONS, EVALUATIONS.c.run_id == run_id, EVALUATIONS.c.serial)
     evaluations = {(row["run_id"], row["serial"]): evaluation_row(row) for row in own}
-    refs = tuple((row["evaluation_run"], row["evaluation_serial"]) for row in requests)
+    refs = request_refs(requests)
     evaluations |= evaluations_of(connection, set(refs) - evaluations.keys())
     answered = set(refs)
     unanswered = tuple(

@@ -1,6 +1,5 @@
 """Rows of the tables as plain values; every one is checked against its checksum."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from typing import Any
@@ -9,19 +8,41 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.store.run_data import Row
+from nas_gym.store import reading
+from nas_gym.store.run_data import Ref, Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, summed, to_text
 
 
 def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the plain values of a row of ``evaluations``."""
     check(EVALUATIONS, row)
-    return {
-        **row,
-        "tokens": tuple(json.loads(row["tokens"])),
-        "genotype": json.loads(row["genotype"]),
-        "metrics": json.loads(row["metrics"]),
-    }
+    try:
+        reading.whole("serial number", row["serial"])
+        reading.whole("run", row["run_id"])
+        reading.whole("seed", row["seed"], below=2**63)
+        reading.text("key", row["key"])
+        reading.text_or_none("detail", row["detail"])
+        reading.number("time", row["seconds"], least=0, most=reading.LONGEST)
+        check_outcome(row)
+        return {
+            **row,
+            "tokens": reading.tokens("list of tokens", row["tokens"]),
+            "genotype": reading.json_value("genotype", row["genotype"]),
+            "metrics": reading.metrics("metric", row["metrics"]),
+        }
+    except reading.BadRecord as error:
+        raise reading.BadRecord(f"evaluation {row['serial']!r:.20}: {error}") from error
+
+
+def request_refs(requests: Sequence[Mapping[str, Any]]) -> tuple[Ref, ...]:
+    """Return which evaluation answered each request; raise StoreError for a row with none."""
+    return tuple(
+        (
+            reading.whole("evaluation's run", request["evaluation_run"]),
+            reading.whole("evaluation's serial number", request["evaluation_serial"]),
+        )
+        for request in requests
+    )
 
 
 def request_rows(
@@ -46,9 +67,21 @@ def request_row(
     evaluation = evaluations.get((request["evaluation_run"], request["evaluation_serial"]))
     if evaluation is None:
         raise damaged_row("requests")
-    tokens = tuple(json.loads(request["tokens"]))
+    try:
+        number = reading.whole("number", request["number"])
+        tokens = reading.tokens("list of tokens", request["tokens"])
+        check_outcome(request)
+    except reading.BadRecord as error:
+        raise reading.BadRecord(f"request {request['number']!r:.20}: {error}") from error
     asked = {name: request[name] for name in ("source", "reward", "failure")}
-    return row_of({**evaluation, **asked}, request["number"], tokens)
+    return row_of({**evaluation, **asked}, number, tokens)
+
+
+def check_outcome(row: Mapping[str, Any]) -> None:
+    """Raise BadRecord if a reward, a source or a failure is not what nas-gym writes."""
+    reading.number("reward", row["reward"])
+    reading.text("source", row["source"], most=200)
+    reading.text_or_none("failure", row["failure"])
 
 
 def row_of(
@@ -70,8 +103,7 @@ def validation_row(run_id: int, serial: int, validation: Validation) -> dict[str
 def read_validation(row: Mapping[str, Any]) -> Validation:
     """Read a validation from its row."""
     check(VALIDATIONS, row)
-    content = json.loads(row["content"])
-    return Validation(**{**content, "tokens": tuple(content["tokens"])})
+    return reading.validation_of(row["content"])
 
 
 def check(table: sa.Table, row: Mapping[str, Any]) -> None:

@@ -8,6 +8,8 @@ from zlib import crc32
 
 import sqlalchemy as sa
 
+from nas_gym.errors import StoreError
+
 SCHEMA_VERSION = 2
 TABLES = sa.MetaData()
 
@@ -89,12 +91,22 @@ _VALUES = {  # the values of a row that its checksum is made of
     table.name: itemgetter(*(c.name for c in table.columns if c.name not in _NOT_SUMMED))
     for table in (RUNS, EVALUATIONS, REQUESTS, VALIDATIONS)
 }
-_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False)
 
 
 def to_text(value: object) -> str:
-    """Return JSON in its shortest form, the same text for equal values."""
-    return _ENCODER.encode(value)
+    """Return JSON in its shortest form, the same text for equal values.
+
+    Raises:
+        StoreError: It holds NaN or an infinity, which are no JSON, or has too many levels.
+    """
+    try:
+        return _ENCODER.encode(value)
+    except (ValueError, RecursionError) as error:
+        raise StoreError(
+            f"what is to be recorded is no JSON ({' '.join(str(error).split())}): give finite "
+            "numbers in genotypes, options and protocols"
+        ) from error
 
 
 def tokens_to_text(tokens: tuple[int, ...]) -> str:

@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import time
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -11,6 +12,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 
+LONGEST_VALUE = 2**24  # bytes of one value; what a crafted file holds beyond is refused unread
 LOCK_SECONDS = 30.0  # how long to wait while another process writes
 _UNREADABLE = (
     "holds the last writes of a process that was killed (in the file beside it that ends in "
@@ -75,8 +77,36 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
         check_same_thread=False,
         isolation_level=None,  # transactions are ours: see _begin
     )
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+    connection.execute("PRAGMA trusted_schema = OFF")  # what the file defines calls no functions
     connection.execute("PRAGMA foreign_keys = ON")
     return connection
+
+
+def has_plain_tables(connection: Any, tables: Mapping[str, Collection[str]]) -> bool:
+    """Return whether a file's tables are plain ones, with these columns, and nothing acts on them.
+
+    A crafted file may have a view, a virtual table or a generated column in their place, which
+    compute what is read, or triggers, which act on what is written.
+
+    Args:
+        connection: To the file, for ``exec_driver_sql``.
+        tables: The columns of each.
+    """
+    execute = connection.exec_driver_sql
+    found = execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
+    if any(kind == "trigger" for kind, _, _ in found):
+        return False
+    plain = {
+        name: str(sql) for kind, name, sql in found if kind == "table" and isinstance(name, str)
+    }
+    for name, columns in tables.items():
+        if not plain.get(name, "").upper().startswith("CREATE TABLE"):
+            return False
+        known = execute(f"PRAGMA table_xinfo({name})").fetchall()
+        if {row[1] for row in known} != set(columns) or any(row[6] for row in known):
+            return False
+    return True
 
 
 def _begin(connection: sa.Connection) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
-from json import loads
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,9 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.store import long_runs
+from nas_gym.store import long_runs, reading
 from nas_gym.store.database import check_integrity, connect, damaged
-from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
+from nas_gym.store.location import DEFAULT_STORE, check_there, is_run_name, store_option
 from nas_gym.store.locks import locks_of
 from nas_gym.store.migrations import prepare
 from nas_gym.store.queries import (
@@ -82,9 +81,10 @@ class Store:
         """
         rows = self.database.read(lambda c: [row._asdict() for row in c.execute(all_runs())])
         for row in rows:
-            check(RUNS, row)
-            if not isinstance(row["best_reward"], float | int | None):
-                raise damaged(self.database.shown)
+            self._check_run(row)
+            if row["best_reward"] is not None:
+                with reading.of_run(row["name"], self.database.shown):
+                    reading.number("best reward", row["best_reward"])
         return [
             {
                 "name": row["name"],
@@ -108,7 +108,7 @@ class Store:
         if found is None:
             raise self._unknown_run(name)
         run = found._asdict()
-        check(RUNS, run)
+        self._check_run(run)
         return run
 
     def load_run(self, name: str) -> RunData:
@@ -118,14 +118,18 @@ class Store:
             StoreError: There is no such run, or a row of it is damaged.
         """
         run = self.run_row(name)
-        rows, unanswered, validations = self.database.read(lambda c: self._parts(c, run))
+        with reading.of_run(name, self.database.shown):
+            config = reading.config_of(run["config"])
+            env_spec = reading.env_spec_of(run["env_spec"])
+            sessions = reading.sessions_of(run["sessions"])
+            rows, unanswered, validations = self.database.read(lambda c: self._parts(c, run))
         return RunData(
             name=run["name"],
             started=run["started"],
             status=self._status(run),
-            config=loads(run["config"]),
-            env_spec=None if run["env_spec"] == "null" else run["env_spec"],
-            sessions=tuple(loads(run["sessions"])),
+            config=config,
+            env_spec=env_spec,
+            sessions=sessions,
             rows=rows,
             unanswered=tuple(row for _, row in unanswered),
             validations=validations,
@@ -184,7 +188,11 @@ class Store:
 
     def _unknown_run(self, name: str) -> StoreError:
         names = sa.select(RUNS.c.name)
-        known = self.database.read(lambda c: list(c.execute(names).scalars()))
+        known = [
+            n
+            for n in self.database.read(lambda c: c.execute(names).scalars().all())
+            if is_run_name(n)
+        ]
         close = get_close_matches(name, known, n=2)
         hint = (
             f"did you mean {' or '.join(map(repr, close))}?"
@@ -192,6 +200,11 @@ class Store:
             else f"see `nas-gym list{store_option(self.database.shown)}`"
         )
         return StoreError(f"there is no run {name!r} in {self.database.shown}: {hint}")
+
+    def _check_run(self, run: Mapping[str, Any]) -> None:
+        check(RUNS, run)
+        with reading.of_run(run["name"], self.database.shown):
+            reading.run_columns(run)
 
     def _status(self, run: Mapping[str, Any]) -> str:
         """Return the recorded status, or ``cut`` for a running one without a live process."""

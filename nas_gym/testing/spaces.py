@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, MinLen
+from annotated_types import Ge, Interval, MinLen
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options
@@ -18,7 +18,7 @@ class BitString(Options):
         bits: Length of the string, >= 1.
     """
 
-    bits: Annotated[int, Ge(1)] = 100
+    bits: Annotated[int, Interval(ge=1, le=10_000)] = 100
 
     static = True
     max_options = 2
@@ -56,7 +56,7 @@ class LayerChain(Options):
         min_depth: Fewest layers, >= 1.
     """
 
-    max_depth: Annotated[int, Ge(1)] = 3
+    max_depth: Annotated[int, Interval(ge=1, le=1000)] = 3
     widths: Annotated[tuple[Annotated[int, Ge(1)], ...], MinLen(1)] = (8, 16, 32, 64)
     min_depth: Annotated[int, Ge(1)] = 1
 

@@ -1,6 +1,7 @@
 """Bad input gets one clear sentence, and nothing is done."""
 
 import json
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -38,8 +39,11 @@ BAD_INPUT = [
     ("search --run ../x", "cannot name a folder"),
     ("search --set agent.learning_rte=1", "did you mean 'learning_rate'"),
     ("search --set recipe.epoch=1", "did you mean 'epochs'"),
-    ("search --set recipe.epochs=0", "epochs of recipe 'quick' is 0: give a whole number of 1"),
-    ("search --set space.blocks=0", "blocks of space 'nasnet-cell' is 0: give a whole number of 1"),
+    ("search --set recipe.epochs=0", "epochs of recipe 'quick' is 0: give a whole number from 1"),
+    (
+        "search --set space.blocks=0",
+        "blocks of space 'nasnet-cell' is 0: give a whole number from 1",
+    ),
     ("search --set agnt.x=1", "did you mean 'agent'"),
     ("search --set learning_rate", "PART.OPTION=VALUE"),
     ("search --set agent.hidden_size=8.5", "hidden_size of agent 'reinforce' is 8.5: give a whole"),
@@ -75,12 +79,18 @@ BAD_INPUT = [
     ("describe nasnet-a --hidden 8", "--hidden says nothing about nasnet-a, a network for images"),
     ("describe nasnet-a --more-filters 8", "--more-filters says nothing about nasnet-a"),
     ("describe nas-v1 --filters 8", "--filters says nothing about nas-v1, a convolutional network"),
-    ("describe nas-v1 --width-multiplier 0", "width_multiplier is 0.0: give a finite number"),
-    ("describe nas-v1 --more-filters -1", "more_filters is -1: give a whole number of 0"),
+    (
+        "describe nas-v1 --width-multiplier 0",
+        "width_multiplier is 0.0: give a number above 0",
+    ),
+    (
+        "describe nas-v1 --more-filters -1",
+        "more_filters is -1: give a whole number from 0",
+    ),
     ("describe nas-v1 --concat all", "only for NASNet's cells"),
     ("describe nas-cell --classes 8", "--classes says nothing about nas-cell, a language model"),
-    ("describe nas-cell --hidden 0", "hidden is 0: give a whole number of 1 or more"),
-    ("describe nas-cell --vocabulary 1", "vocabulary is 1: give a whole number of 2 or more"),
+    ("describe nas-cell --hidden 0", "hidden is 0: give a whole number from 1 to 65536"),
+    ("describe nas-cell --vocabulary 1", "vocabulary is 1: give a whole number from 2 to 16777216"),
     ("describe nas-cel", "did you mean 'nas-cell'"),
     ("describe images-for-text.json", "'task' is not what a report writes"),
     ("describe strange-task.json", "'task' is not what a report writes"),
@@ -93,7 +103,29 @@ BAD_INPUT = [
     ("describe forward.json", "normal block 1 takes hidden state 4"),
     ("describe nasnet-a --concat al", "did you mean 'all'"),
     ("describe nasnet-a --repeats 0", "repeats"),
-    ("describe nasnet-a --filters 100000000000", "no network can have this size"),
+    ("describe nasnet-a --filters 100000000000", "give a whole number from 1 to 65536"),
+    ("describe nasnet-a --repeats 1000000000", "repeats is 1000000000: give a whole number from 1"),
+    ("describe nasnet-a --image-size 1000000000", "height is 1000000000: give a whole number"),
+    ("describe nas-cell --vocabulary 99999999999", "vocabulary is 99999999999: give a whole"),
+    ("describe many-layers.json --space conv-net", "block_layers is 100000000: expected a whole"),
+    ("describe many-blocks.json", "normal has 51 blocks: give at most 50"),
+    ("describe large.json", "it has more than 4,194,304 bytes"),
+    ("describe pipe.json", "it is no file"),
+    (f"describe {'9' * 5000}", "unknown architecture"),
+    ("search --set space.blocks=1000000000000", "blocks of space 'nasnet-cell' is 1000000000000"),
+    ("search --space conv-net --set space.depth=1000000000000", "depth of space 'conv-net'"),
+    (
+        "search --space conv-net --set space.filters=[1e30]",
+        "filters of space 'conv-net' is [1e",
+    ),
+    ("search --space conv-net --set space.block_layers=90", "at most 200 convolutions"),
+    (f"search --space rnn-cell --set space.base={10**22}", "base of space 'rnn-cell' is 1000000"),
+    ("search --space enas-rnn-cell --set space.nodes=1000000", "nodes of space 'enas-rnn-cell'"),
+    (
+        "search --set recipe.filters=1000000000",
+        "filters of recipe 'quick' is 1000000000: give a whole number",
+    ),
+    (f"search --set space.blocks={'[' * 10_000}", "blocks of space 'nasnet-cell' is '[[["),
     ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),
 ]
 
@@ -120,6 +152,14 @@ def _write_bad_files() -> None:
     connection = sqlite3.connect("foreign.sqlite")
     connection.execute("create table notes (text)")
     connection.close()
+    layer = {"filter_height": 1, "filter_width": 1, "filters": 2}
+    layers = {"layers": [layer], "block_layers": 100_000_000}
+    Path("many-layers.json").write_text(json.dumps(layers))
+    genotype = NASNET_A.to_json()
+    genotype["normal"]["blocks"] = genotype["normal"]["blocks"][:1] * 51
+    Path("many-blocks.json").write_text(json.dumps(genotype))
+    Path("large.json").write_text(" " * (2**22 + 1))
+    os.mkfifo("pipe.json")
     genotype = NASNET_A.to_json()
     genotype["normal"]["concat"] = [[2]]
     Path("nested.json").write_text(json.dumps(genotype))

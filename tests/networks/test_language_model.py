@@ -155,8 +155,8 @@ def test_the_output_is_dropped_before_the_softmax():
     ("change", "message"),
     [
         ({"embedding": 5}, "tied is true, embedding is 5 and hidden is 6: .*give equal sizes"),
-        ({"vocabulary": 1}, "vocabulary is 1: give a whole number of 2 or more"),
-        ({"layers": 0}, "layers is 0: give a whole number of 1 or more"),
+        ({"vocabulary": 1}, "vocabulary is 1: give a whole number from 2 to 16777216"),
+        ({"layers": 0}, "layers is 0: give a whole number from 1 to 100"),
         ({"dropout_hidden": 1.0}, "dropout_hidden is 1.0: give a number of 0 or more and below 1"),
     ],
 )

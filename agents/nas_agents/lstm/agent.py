@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from nas_agents.lstm.depth_schedule import DepthSchedule
 from nas_gym.options import Options
@@ -32,9 +32,9 @@ class LSTMAgent(Options):
             None samples the depth.
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
-    layers: Annotated[int, Ge(1)] = 1
-    hidden_size: Annotated[int, Ge(1)] = 32
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
+    layers: Annotated[int, Interval(ge=1, le=100)] = 1
+    hidden_size: Annotated[int, Interval(ge=1, le=2**14)] = 32
     initial_range: Annotated[float, Ge(0)] = 0.1
     learning_rate: Annotated[float, Gt(0)] = 0.03
     entropy_weight: Annotated[float, Ge(0)] = 0.05

@@ -5,7 +5,7 @@ are tuned; what these share is here, too. All of them learn as ``nas_agents.sb3.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import signature
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 # What ``learn`` decides. Small networks learn fastest on the CPU, and only there repeatably.
 OURS = ("policy", "env", "seed", "device", "verbose", "tensorboard_log", "_init_setup_model")
+
+# Modules of which a recorded run may name classes without being trusted: none does harm when it is
+# made.
+KNOWN = ("stable_baselines3", "sb3_contrib", "torch.nn", "torch.optim")
 
 
 @dataclass(frozen=True)
@@ -48,8 +52,8 @@ class SB3(Options):
     algorithm: str = "sb3_contrib:MaskablePPO"
     policy: str = "MlpPolicy"
     options: Any = "{}"
-    batch_size: Annotated[int, Ge(1)] = 8
-    episodes_per_update: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
+    episodes_per_update: Annotated[int, Interval(ge=1, le=10**5)] = 8
     schedule: Annotated[int, Ge(1)] = 500
 
     def __post_init__(self) -> None:
@@ -60,6 +64,13 @@ class SB3(Options):
             known = signature(algorithm_class(self.algorithm)).parameters
             _check_names(self.algorithm, options, set(known) - set(OURS))
             _named(options)
+
+    @staticmethod
+    def imports(options: Mapping[str, Any]) -> list[str]:
+        """Return the modules, beside ``KNOWN``, that these options would import."""
+        given = {**options, "options": _json_object(options.get("options", {}))}
+        modules = {name.partition(":")[0] for name in _names_in(given)}
+        return sorted(modules - set(KNOWN))
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Let the algorithm learn until the budget is spent."""
@@ -95,9 +106,9 @@ class TunedSB3(Options):
         net_arch: Units of each hidden layer, >= 1, of each network (policy and value, if both).
     """
 
-    batch_size: Annotated[int, Ge(1)] = 8
+    batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
     learning_rate: Annotated[float, Gt(0)] = 0.01
-    net_arch: tuple[Annotated[int, Ge(1)], ...] = (64,)
+    net_arch: tuple[Annotated[int, Interval(ge=1, le=2**14)], ...] = (64,)
 
     algorithm: ClassVar[str]  # "module:Class"
 
@@ -128,7 +139,7 @@ class OnPolicySB3(TunedSB3):
         vf_coef: Weight of the value network's loss, >= 0.
     """
 
-    episodes_per_update: Annotated[int, Ge(1)] = 8
+    episodes_per_update: Annotated[int, Interval(ge=1, le=10**5)] = 8
     gae_lambda: Annotated[float, Interval(ge=0, le=1)] = 1.0
     ent_coef: Annotated[float, Ge(0)] = 0.05
     vf_coef: Annotated[float, Ge(0)] = 0.5
@@ -199,13 +210,22 @@ def _named(value: Any) -> Any:
     return _attribute(value) if isinstance(value, str) and ":" in value else value
 
 
+def _names_in(value: Any) -> Iterator[str]:
+    """Yield each text in JSON data that ``_named`` would take for a name."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _names_in(item)
+    elif isinstance(value, str) and ":" in value:
+        yield value
+
+
 def _json_object(options: Any) -> dict[str, Any]:
     try:
         found = json.loads(options) if isinstance(options, str) else dict(options)
         if isinstance(found, dict):
             json.dumps(found, allow_nan=False)
             return found
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         pass
     raise InvalidOption(
         f"options is {options!r}: give the algorithm's keyword arguments as JSON data, "

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
 from nas_agents.sb3.algorithm import TunedSB3
 
@@ -27,9 +27,9 @@ class SB3DQN(TunedSB3):
     learning_starts: Annotated[int, Ge(1)] = 20
     exploration: Annotated[int, Ge(1)] = 250
     explored_tokens: Annotated[float, Gt(0)] = 0.5
-    replay: Annotated[int, Ge(1)] = 1000
-    updates: Annotated[int, Ge(1)] = 4
-    minibatch_size: Annotated[int, Ge(1)] = 256
+    replay: Annotated[int, Interval(ge=1, le=10**7)] = 1000
+    updates: Annotated[int, Interval(ge=1, le=10**5)] = 4
+    minibatch_size: Annotated[int, Interval(ge=1, le=10**5)] = 256
 
     algorithm: ClassVar[str] = "nas_agents.sb3.episodic_dqn:EpisodicDQN"
 

@@ -7,7 +7,7 @@ which ones it needs.
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt, Interval
 
 from nas_agents.sb3.algorithm import OnPolicySB3
 
@@ -24,7 +24,7 @@ class SB3PPO(OnPolicySB3):
         clip_range: Clipping of the probability ratio, > 0.
     """
 
-    n_epochs: Annotated[int, Ge(1)] = 4
+    n_epochs: Annotated[int, Interval(ge=1, le=10**5)] = 4
     clip_range: Annotated[float, Gt(0)] = 0.2
 
     algorithm: ClassVar[str] = "stable_baselines3:PPO"

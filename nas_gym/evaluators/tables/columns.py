@@ -1,17 +1,50 @@
 """Named columns of a file: CSV, ``.npz`` or Parquet. ``reading`` says what they mean."""
 
 import csv
+import errno
 import io
+import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from nas_gym.errors import InvalidTable, unknown_name
 
 SUFFIXES = (".csv", ".npz", ".parquet")
+LARGEST_FILE = 2**31  # bytes; NAS-Bench-201's whole table, as a file of one's own, has 10 million
+
+
+def read_file(path: Path, largest: int = LARGEST_FILE) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        OSError: It cannot be read, or is a device, a pipe, or larger: its ``strerror`` says so.
+    """
+    with open_regular(path) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > largest:
+            raise OSError(errno.EFBIG, f"it has {size:,} bytes, more than the {largest:,} allowed")
+        return file.read(largest)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file that is neither a device nor a pipe, at which reading would wait or never end."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file")
+    return path.open("rb")
+
+
+def check_suffix(path: Path) -> None:
+    """Raise InvalidTable unless the name of a file is that of a table."""
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        hint = _HINTS.get(suffix, "")
+        raise InvalidTable(
+            f"{path} is no table: {hint}give a file that ends in {', '.join(SUFFIXES)}"
+        )
 
 
 @dataclass(frozen=True)
@@ -39,11 +72,6 @@ def read_columns(path: Path, data: bytes, wanted: Iterable[str]) -> Columns:
         UnknownName: It has no such column.
     """
     suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        hint = _HINTS.get(suffix, "")
-        raise InvalidTable(
-            f"{path} is no table: {hint}give a file that ends in {', '.join(SUFFIXES)}"
-        )
     read: Callable[[Path, bytes, list[str]], Columns] = {
         ".csv": _csv,
         ".npz": _npz,

@@ -17,6 +17,7 @@ from annotated_types import Ge
 
 from nas_gym.errors import InvalidOption, InvalidTable, NASGymError, unknown_name
 from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.tables.columns import read_file
 from nas_gym.evaluators.tables.plain_pickle import load_plain
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
 from nas_gym.options import OneOf, check
@@ -264,7 +265,7 @@ def _load(path: Path) -> Any:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return read_file(path, LARGEST)
     except OSError as error:
         raise InvalidTable(
             f"{path} cannot be read ({error.strerror or error}): give as folder the unpacked "

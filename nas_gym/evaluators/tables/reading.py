@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
-from nas_gym.evaluators.tables.columns import Columns, read_columns
+from nas_gym.evaluators.tables.columns import Columns, check_suffix, read_columns, read_file
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens, decode, tokens_of
 
 FORMS = ("string", "tokens", "json")
@@ -48,8 +48,9 @@ class Table(NamedTuple):
 def read_table(space: SearchSpace[Any], of: Layout) -> Table:
     """Read the table of architectures of ``space``; raises as ``TableFile`` does."""
     path = Path(of.path)
+    check_suffix(path)
     try:
-        data = path.read_bytes()
+        data = read_file(path)
     except OSError as error:
         raise InvalidTable(
             f"the table {path} cannot be read ({error.strerror or error}): give the path of a file"

@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
-from nas_gym.networks.task import Task, task_to_json
+from nas_gym.networks.task import Pixels, Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
@@ -65,8 +65,8 @@ class TrainingEvaluator(ChildTraining):
     recipe: str | Mapping[str, Any] | Recipe | None = None
     folder: str | Path | None = None
     download: bool = False
-    image_size: Annotated[int, Ge(1)] | None = None
-    threads: Annotated[int, Ge(1)] = 1
+    image_size: Pixels | None = None
+    threads: Annotated[int, Interval(ge=1, le=1024)] = 1
     validation: Annotated[float, Interval(gt=0, lt=1)] | None = None
     test: Annotated[float, Interval(gt=0, lt=1)] | None = None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.metrics import PERPLEXITY
@@ -58,7 +58,7 @@ class LanguageModelEvaluator(ChildTraining):
     recipe: str | Mapping[str, Any] | LanguageRecipe | None = None
     level: Level = "word"
     vocabulary: Vocabulary = None
-    threads: Annotated[int, Ge(1)] = 1
+    threads: Annotated[int, Interval(ge=1, le=1024)] = 1
 
     name = "language-model"
     recipe_class = LanguageRecipe

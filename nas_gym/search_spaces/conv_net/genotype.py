@@ -7,6 +7,9 @@ from nas_gym.errors import InvalidGenotype, unknown_name
 from nas_gym.search_spaces.architecture import json_object
 
 TYPES = ("conv", "pool")
+MOST_LAYERS = 200  # convolutions of a network
+MOST_PIXELS = 255  # of a filter or a stride
+MOST_FILTERS = 2**16  # of a layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def genotype_from_json(data: object) -> ConvNetGenotype:
     if not isinstance(layers, Sequence) or isinstance(layers, str) or not isinstance(pools, list):
         raise InvalidGenotype("'layers' and 'pools' of a convolutional network are JSON lists")
     genotype = ConvNetGenotype(
-        tuple(_layer_from_json(i, layer) for i, layer in enumerate(layers)),
+        tuple(_layer_from_json(i, layer) for i, layer in enumerate(layers[: MOST_LAYERS + 1])),
         given.get("block_layers", 1),
         tuple(pools),
     )
@@ -56,13 +59,18 @@ def check_genotype(genotype: ConvNetGenotype) -> None:
     depth = len(genotype.layers)
     if not depth:
         raise InvalidGenotype("a convolutional network has no layers: give one or more")
-    _check_whole("block_layers", genotype.block_layers, 1)
+    _check_whole("block_layers", genotype.block_layers, 1, MOST_LAYERS)
+    if depth * genotype.block_layers > MOST_LAYERS:
+        raise InvalidGenotype(
+            f"a convolutional network has {depth} layers of {genotype.block_layers} convolutions: "
+            f"give at most {MOST_LAYERS} in all"
+        )
     for i, layer in enumerate(genotype.layers):
         if layer.type not in TYPES:
             raise unknown_name(f"type of layer {i}", layer.type, TYPES)
         for field in ("filter_height", "filter_width", "stride_height", "stride_width"):
-            _check_whole(f"layer {i}: {field}", getattr(layer, field), 1)
-        _check_whole(f"layer {i}: filters", layer.filters, int(layer.type == "conv"))
+            _check_whole(f"layer {i}: {field}", getattr(layer, field), 1, MOST_PIXELS)
+        _check_whole(f"layer {i}: filters", layer.filters, int(layer.type == "conv"), MOST_FILTERS)
         if layer.type == "pool" and layer.filters:
             raise InvalidGenotype(f"layer {i}: a pool has {layer.filters} filters: give 0")
         if not _rising(layer.inputs, range(i)):
@@ -85,9 +93,11 @@ def _layer_from_json(i: int, data: object) -> ConvLayer:
     return ConvLayer(**{**given, "inputs": tuple(inputs)})
 
 
-def _check_whole(name: str, value: object, least: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidGenotype(f"{name} is {value!r}: expected a whole number of {least} or more")
+def _check_whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        raise InvalidGenotype(
+            f"{name} is {value!r}: expected a whole number from {least} to {most}"
+        )
 
 
 def _rising(numbers: Sequence[object], allowed: range) -> bool:

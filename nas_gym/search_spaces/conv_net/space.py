@@ -3,13 +3,15 @@
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, MinLen
+from annotated_types import Interval, MinLen
 
 from nas_gym.errors import InvalidOption
-from nas_gym.networks.task import Task
+from nas_gym.networks.task import Filters, Task
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.conv_net.canonical import canonical_key
 from nas_gym.search_spaces.conv_net.genotype import (
+    MOST_LAYERS,
+    MOST_PIXELS,
     TYPES,
     ConvLayer,
     ConvNetGenotype,
@@ -22,7 +24,10 @@ __all__ = ["PRESETS", "ConvLayer", "ConvNet", "ConvNetGenotype"]
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_Number = Annotated[int, Ge(1)]
+_Number = Annotated[int, Interval(ge=1, le=MOST_LAYERS)]
+_Pixels = Annotated[int, Interval(ge=1, le=MOST_PIXELS)]
+_Lengths = Annotated[tuple[_Pixels, ...], MinLen(1), EachOnce]
+_Filters = Annotated[tuple[Filters, ...], MinLen(1), EachOnce]
 _Numbers = Annotated[tuple[_Number, ...], MinLen(1), EachOnce]
 _Types = Annotated[tuple[Annotated[str, OneOf(TYPES)], ...], MinLen(1), EachOnce]
 
@@ -36,11 +41,12 @@ class ConvNet(Options):
     every earlier layer that says whether its output is an input (the paper's anchor point).
 
     Args:
-        depth: Number of layers; if there are several, the first token chooses one.
-        heights: Heights of filters, pixels, each >= 1.
+        depth: Number of layers, times ``block_layers`` at most 200; if there are several, the
+            first token chooses one.
+        heights: Heights of filters, pixels, each 1 to 255.
         widths: Widths of filters, pixels.
         strides: Vertical and horizontal strides, pixels.
-        filters: Numbers of filters.
+        filters: Numbers of filters, each up to 65,536.
         types: Types of layers: ``("conv",)``, or also ``"pool"``, the paper's extension.
         block_layers: Convolutions that each predicted layer becomes in the network, densely
             connected (3 in the paper's pooling experiment).
@@ -48,10 +54,10 @@ class ConvNet(Options):
     """
 
     depth: _Number | _Numbers = 6
-    heights: _Numbers = (1, 3, 5, 7)
-    widths: _Numbers = (1, 3, 5, 7)
-    strides: _Numbers = (1, 2, 3)
-    filters: _Numbers = (24, 36, 48, 64)
+    heights: _Lengths = (1, 3, 5, 7)
+    widths: _Lengths = (1, 3, 5, 7)
+    strides: _Lengths = (1, 2, 3)
+    filters: _Filters = (24, 36, 48, 64)
     types: _Types = ("conv",)
     block_layers: _Number = 1
     pools: Annotated[tuple[_Number, ...], EachOnce] = ()
@@ -69,6 +75,11 @@ class ConvNet(Options):
         if "conv" not in self.types:
             raise InvalidOption(f"types is {self.types!r}: give 'conv', or 'conv' and 'pool'")
         object.__setattr__(self, "pools", tuple(sorted(self.pools)))
+        if max(self.depths) * self.block_layers > MOST_LAYERS:
+            raise InvalidOption(
+                f"depth is {self.depth} and block_layers {self.block_layers}: give networks of at "
+                f"most {MOST_LAYERS} convolutions"
+            )
         if self.pools and self.pools[-1] >= max(self.depths):
             raise InvalidOption(
                 f"pools is {self.pools}, and networks have at most {max(self.depths)} layers: give "

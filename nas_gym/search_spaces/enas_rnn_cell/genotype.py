@@ -6,6 +6,7 @@ from nas_gym.errors import InvalidGenotype, unknown_name
 from nas_gym.search_spaces.architecture import json_object
 from nas_gym.search_spaces.rnn_cell.genotype import ALL_ACTIVATIONS
 
+MOST_NODES = 200  # of a cell
 ACTIVATIONS = ("tanh", "relu", "identity", "sigmoid")
 
 
@@ -26,8 +27,8 @@ class ENASRNNCellGenotype:
 
 def check_cell(genotype: ENASRNNCellGenotype) -> None:
     """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
-    if not genotype.nodes:
-        raise InvalidGenotype("a cell has no nodes: give at least one")
+    if not 0 < len(genotype.nodes) <= MOST_NODES:
+        raise InvalidGenotype(f"a cell has {len(genotype.nodes)} nodes: give 1 to {MOST_NODES}")
     for i, node in enumerate(genotype.nodes):
         previous = node.previous
         allowed = range(i) if i else (-1,)

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from math import factorial
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, MinLen
+from annotated_types import Interval, MinLen
 
 from nas_gym.networks.task import LanguageTask
 from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.enas_rnn_cell.genotype import (
     ACTIVATIONS,
+    MOST_NODES,
     ENASNode,
     ENASRNNCellGenotype,
     canonical_key,
@@ -30,11 +31,11 @@ class ENASRNNCell(Options):
     """ENAS's space of recurrent cells: 23 tokens and 6.7e14 token lists by default.
 
     Args:
-        nodes: N, >= 1 (12 in the paper).
+        nodes: N, 1 to 200 (12 in the paper).
         activations: Names from ``nas_gym.search_spaces.rnn_cell.genotype.ALL_ACTIVATIONS``.
     """
 
-    nodes: Annotated[int, Ge(1)] = 12
+    nodes: Annotated[int, Interval(ge=1, le=MOST_NODES)] = 12
     activations: _Activations = ACTIVATIONS
 
     static = True

@@ -48,6 +48,7 @@ OPERATIONS = tuple(
 COMBINES = ("add", "concat")
 CONCATS = ("unused", "all")
 CELLS = ("normal", "reduction")
+MOST_BLOCKS = 50  # of a cell
 
 
 class Block(NamedTuple):
@@ -111,6 +112,8 @@ def genotype_from_json(data: object) -> CellGenotype:
 
 def check_cell(name: str, cell: Cell) -> None:
     """Raise InvalidGenotype or UnknownName if ``cell`` cannot be built."""
+    if len(cell.blocks) > MOST_BLOCKS:
+        raise InvalidGenotype(f"{name} has {len(cell.blocks)} blocks: give at most {MOST_BLOCKS}")
     for b, block in enumerate(cell.blocks):
         where = f"{name} block {b}"
         for state in (block.input_a, block.input_b):
@@ -154,13 +157,13 @@ def _cell_from_json(name: str, data: object) -> Cell:
     blocks, concat = data["blocks"], data["concat"]
     if not isinstance(blocks, list) or not blocks or not isinstance(concat, list):
         raise InvalidGenotype(f"{name}: 'blocks' and 'concat' are JSON lists, 'blocks' not empty")
-    for b, block in enumerate(blocks):
+    for b, block in enumerate(blocks[: MOST_BLOCKS + 1]):
         if not isinstance(block, Mapping) or set(block) != set(Block._fields):
             raise InvalidGenotype(
                 f"{name} block {b} is a JSON object with the keys "
                 f"{', '.join(Block._fields)}, not {_shown(block)}"
             )
-    cell = Cell(tuple(Block(**block) for block in blocks), tuple(concat))
+    cell = Cell(tuple(Block(**block) for block in blocks[: MOST_BLOCKS + 1]), tuple(concat))
     check_cell(name, cell)
     return cell
 

@@ -41,6 +41,9 @@ class AuxiliaryHead(nn.Sequential):
         )
 
 
+MOST_BLOCKS_IN_ALL = 2000  # of a network: the largest published has 280
+
+
 class NASNet(nn.Module):
     """N normal cells, reduction, N normal cells, reduction, N normal cells, classifier.
 
@@ -76,6 +79,7 @@ class NASNet(nn.Module):
     ) -> None:
         super().__init__()
         _check(genotype, task)
+        _check_count(genotype, task)
         self.task = task
         self.skip_reduction_input = skip_reduction_input
         self.drop_path_by_depth = drop_path_by_depth
@@ -161,4 +165,16 @@ def _check(genotype: CellGenotype, task: Task) -> None:
     if task.stem == "imagenet" and min(task.height, task.width) < 3:
         raise InvalidOption(
             f"images are {task.height} x {task.width} pixels: the imagenet stem needs 3 x 3"
+        )
+
+
+def _check_count(genotype: CellGenotype, task: Task) -> None:
+    """Raise InvalidOption for more blocks than were ever trained, before one is made."""
+    normal, reduction = (len(cell.blocks) for cell in genotype)
+    count = 3 * task.repeats * normal + (4 if task.stem == "imagenet" else 2) * reduction
+    if count > MOST_BLOCKS_IN_ALL:
+        raise InvalidOption(
+            f"repeats is {task.repeats}, with cells of {normal} and {reduction} blocks: the "
+            f"network would have {count:,} blocks, and {MOST_BLOCKS_IN_ALL:,} are the most; give "
+            "fewer repeats or smaller cells"
         )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, MinLen
+from annotated_types import Interval, MinLen
 
 from nas_gym.networks.task import Task
 from nas_gym.networks.task_kinds import IMAGES
@@ -17,6 +17,7 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
     COMBINES,
     CONCATS,
     ENAS_OPERATIONS,
+    MOST_BLOCKS,
     NASNET_OPERATIONS,
     OPERATIONS,
     Block,
@@ -39,7 +40,7 @@ class NASNetCell(Options):
     """The space of NASNet cells; 50 tokens and 5.23e36 token lists by default.
 
     Args:
-        blocks: Blocks per cell, B; at least 1 (5 in the paper).
+        blocks: Blocks per cell, B; 1 to 50 (5 in the paper).
         operations: Names from ``OPERATIONS``.
         combines: ``("add", "concat")`` (NASNet) or ``("add",)`` (Real et al., ENAS), which takes no
             token.
@@ -47,7 +48,7 @@ class NASNetCell(Options):
             uses (Zoph et al. 2017, section 3.2, step 5), or ``"all"`` block outputs (as DARTS).
     """
 
-    blocks: Annotated[int, Ge(1)] = 5
+    blocks: Annotated[int, Interval(ge=1, le=MOST_BLOCKS)] = 5
     operations: _Operations = NASNET_OPERATIONS
     combines: _Combines = COMBINES
     concat: Annotated[str, OneOf(CONCATS)] = "unused"

@@ -8,6 +8,7 @@ from nas_gym.search_spaces.architecture import json_object
 
 COMBINATIONS = ("add", "elem_mult")
 ACTIVATIONS = ("identity", "tanh", "sigmoid", "relu")
+MOST_LEAVES = 128  # of a tree
 ALL_COMBINATIONS = (*COMBINATIONS, "max")  # with those of the paper's control experiment
 ALL_ACTIVATIONS = (*ACTIVATIONS, "sin")
 
@@ -46,9 +47,10 @@ class RNNCellGenotype:
 def check_cell(genotype: RNNCellGenotype) -> None:
     """Raise InvalidGenotype or UnknownName if the cell cannot be built."""
     count = len(genotype.nodes)
-    if count < 3 or count % 2 == 0:
+    if not 3 <= count < 2 * MOST_LEAVES or count % 2 == 0:
         raise InvalidGenotype(
-            f"a cell has {count} nodes: give 2 B - 1 of them for B >= 2 leaves (15 for 8)"
+            f"a cell has {count} nodes: give 2 B - 1 of them for B leaves (15 for 8), 2 to "
+            f"{MOST_LEAVES}"
         )
     named = {f"node {i}": node for i, node in enumerate(genotype.nodes)}
     for where, node in {**named, "inject": genotype.inject}.items():
@@ -93,7 +95,10 @@ def genotype_from_json(data: object) -> RNNCellGenotype:
     parts = json_object("a recurrent cell", data, RNNCellGenotype)
     if not isinstance(parts["nodes"], list | tuple):
         raise InvalidGenotype(f"'nodes' is a JSON list, not {parts['nodes']!r:.60}")
-    nodes = [Node(**json_object(f"node {i}", node, Node)) for i, node in enumerate(parts["nodes"])]
+    nodes = [
+        Node(**json_object(f"node {i}", node, Node))
+        for i, node in enumerate(parts["nodes"][: 2 * MOST_LEAVES])
+    ]
     inject = Node(**json_object("'inject'", parts["inject"], Node))
     genotype = RNNCellGenotype(tuple(nodes), inject, parts["cell_output"], parts["cell_input"])
     check_cell(genotype)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Ge, MinLen
+from annotated_types import Interval, MinLen
 
 from nas_gym.networks.task import LanguageTask
 from nas_gym.networks.task_kinds import TEXT
@@ -14,6 +14,7 @@ from nas_gym.search_spaces.rnn_cell.genotype import (
     ALL_ACTIVATIONS,
     ALL_COMBINATIONS,
     COMBINATIONS,
+    MOST_LEAVES,
     Node,
     RNNCellGenotype,
     canonical_key,
@@ -36,12 +37,12 @@ class RNNCell(Options):
     of the paper which gives its size, "approximately 6e16").
 
     Args:
-        base: B, leaves of the tree, >= 2 (8 in the paper).
+        base: B, leaves of the tree, 2 to 128 (8 in the paper).
         combinations: Names from ``ALL_COMBINATIONS``.
         activations: Names from ``ALL_ACTIVATIONS``.
     """
 
-    base: Annotated[int, Ge(2)] = 8
+    base: Annotated[int, Interval(ge=2, le=MOST_LEAVES)] = 8
     combinations: _Combinations = COMBINATIONS
     activations: _Activations = ACTIVATIONS
 

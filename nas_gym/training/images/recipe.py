@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
-from nas_gym.networks.task import Task, recorded
+from nas_gym.networks.task import Filters, MoreFilters, Multiplier, Repeats, Task, recorded
 from nas_gym.options import Options
 from nas_gym.training.recipes import named_recipe
 
@@ -51,24 +51,24 @@ class Recipe(Options):
         more_filters: Added to each of them, >= 0.
     """
 
-    epochs: Annotated[int, Ge(1)]
-    batch_size: Annotated[int, Ge(2)]
+    epochs: Annotated[int, Interval(ge=1, le=10**6)]
+    batch_size: Annotated[int, Interval(ge=2, le=2**20)]
     learning_rate: Annotated[float, Gt(0)]
     momentum: _Fraction = 0.9
     weight_decay: Annotated[float, Ge(0)] = 0.0
     label_smoothing: _Fraction = 0.0
-    crop_padding: Annotated[int, Ge(0)] = 0
+    crop_padding: Annotated[int, Interval(ge=0, le=2**10)] = 0
     flip: bool = False
-    cutout: Annotated[int, Ge(0)] = 0
+    cutout: Annotated[int, Interval(ge=0, le=2**14)] = 0
     auxiliary_weight: Annotated[float, Ge(0)] = 0.0
     drop_path: _Fraction = 0.0
     gradient_clip: Annotated[float, Ge(0)] = 0.0
-    repeats: Annotated[int, Ge(1)] = 1
-    filters: Annotated[int, Ge(1)] = 8
+    repeats: Repeats = 1
+    filters: Filters = 8
     stem: Literal["cifar", "imagenet"] = "cifar"
     schedule: Literal["cosine", "constant", "steps"] = "cosine"
-    width_multiplier: Annotated[float, Gt(0)] = 1.0
-    more_filters: Annotated[int, Ge(0)] = 0
+    width_multiplier: Multiplier = 1.0
+    more_filters: MoreFilters = 0
 
     def task(self, channels: int, height: int, width: int, classes: int) -> Task:
         """Return what a space's ``build`` is asked for: these images, this size of child."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
-from nas_gym.networks.task import LanguageTask
+from nas_gym.networks.task import LanguageTask, Layers, Units
 from nas_gym.options import Options
 from nas_gym.training.recipes import named_recipe
 
@@ -57,9 +57,9 @@ class LanguageRecipe(Options):
             initial_range], >= 0; 0: as each module draws its own.
     """
 
-    epochs: Annotated[int, Ge(1)]
-    batch_size: Annotated[int, Ge(1)]
-    bptt: Annotated[int, Ge(1)]
+    epochs: Annotated[int, Interval(ge=1, le=10**6)]
+    batch_size: Annotated[int, Interval(ge=1, le=2**20)]
+    bptt: Annotated[int, Interval(ge=1, le=10**5)]
     learning_rate: Annotated[float, Gt(0)]
     optimizer: Literal["sgd", "adam"] = "sgd"
     schedule: Literal["constant", "divided", "cosine"] = "constant"
@@ -67,10 +67,10 @@ class LanguageRecipe(Options):
     division: Annotated[float, Ge(1)] = 1.0
     weight_decay: Annotated[float, Ge(0)] = 0.0
     gradient_clip: Annotated[float, Ge(0)] = 0.0
-    layers: Annotated[int, Ge(1)] = 1
-    hidden: Annotated[int, Ge(1)] | None = None
-    parameters: Annotated[int, Ge(1)] | None = None
-    embedding: Annotated[int, Ge(1)] | None = None
+    layers: Layers = 1
+    hidden: Units | None = None
+    parameters: Annotated[int, Interval(ge=1, le=10**11)] | None = None
+    embedding: Units | None = None
     tied: bool = True
     dropout_embedding: _Fraction = 0.0
     dropout_input: _Fraction = 0.0

@@ -9,14 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
 
 Level = Literal["word", "character"]  # the items that a model reads
-Vocabulary = Annotated[int, Ge(3)] | None  # most entries of a vocabulary; None: no limit
+Vocabulary = (
+    Annotated[int, Interval(ge=3, le=2**24)] | None
+)  # most entries of a vocabulary; None: no limit
 
 UNKNOWN = "<unk>"  # a word outside the vocabulary
 END = "<eos>"  # the end of a line, or of a paragraph

@@ -174,7 +174,7 @@ def test_bad_options_are_refused():
     with pytest.raises(UnknownName, match="unknown level 'words': did you mean 'word'"):
         load_text("python-docs", level="words")
     for value in (2, True, 2.5, "1000"):
-        with pytest.raises(InvalidOption, match=r"vocabulary is .*: give a whole number of 3"):
+        with pytest.raises(InvalidOption, match=r"vocabulary is .*: give a whole number from 3"):
             load_text("python-docs", vocabulary=value)
 
 

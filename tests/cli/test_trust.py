@@ -1,0 +1,141 @@
+"""A record names code: nothing of a stranger's is imported, and nothing is written elsewhere."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_gym
+from nas_gym.errors import UntrustedModule
+from nas_gym.evaluators.evaluation import Validation
+from nas_gym.options.printable import printable
+from nas_gym.runs.card import card_as_markdown, card_of
+from nas_gym.runs.findings import Findings
+from nas_gym.store import load_run
+
+Run = Callable[..., int]
+STORE = Path("runs") / "store.sqlite"
+SPACE = """
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Bits:
+    bits: int = 3
+    max_options = 2
+
+    @property
+    def max_length(self):
+        return self.bits
+
+    def choose(self, pick):
+        return tuple(pick(f"bit{i}", (0, 1)) for i in range(self.bits))
+"""
+SEARCH = ("search", "--space", "stranger:Bits", "--evaluator", "landscape", "--agent",
+          "random-search", "--budget", "4", "--workers", "1", "--run", "r")  # fmt: skip
+
+
+def forget() -> None:
+    sys.modules.pop("stranger", None)
+
+
+@pytest.fixture
+def recorded(run: Run, capsys: pytest.CaptureFixture[str]) -> Iterator[Path]:
+    """The store of a run in a space of somebody's own, whose module is not imported yet."""
+    Path("stranger.py").write_text(SPACE)
+    assert run(*SEARCH) == 0
+    assert Path("runs/r/best-1.svg").exists()  # whoever names the space trusts it
+    capsys.readouterr()
+    forget()
+    yield STORE
+    forget()
+
+
+def test_reading_imports_nothing(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    load_run("r")
+    assert run("list") == 0
+    assert run("report", "r", "--out", "new") == 0
+    shown = capsys.readouterr()
+    assert "tokens " in shown.out
+    assert "--trust stranger imports it" in shown.err
+    assert run("export", "r", "--best", "1", "--out", "new") == 0
+    assert sorted(p.name for p in Path("new").glob("best-1.*")) == ["best-1.json", "best-1.md"]
+    assert json.loads(Path("new/best-1.json").read_text())["space"] == {"name": "stranger:Bits"}
+    assert "stranger" not in sys.modules
+
+
+def test_only_what_is_named_again_is_imported(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("resume", "r", "--budget", "6", "--trust", "strange", "--trust", "strang.er") == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert "say so with --trust stranger" in sentence
+    with pytest.raises(UntrustedModule, match="'stranger' as its space"):
+        nas_gym.resume("r", budget=6)
+    assert "stranger" not in sys.modules
+    assert run("resume", "r", "--budget", "6", "--workers", "1", "--trust", "stranger") == 0
+    assert run("export", "r", "--out", "new", "--trust", "stranger") == 0
+    assert Path("new/best-1.svg").exists()
+    assert len(nas_gym.resume("r", budget=8, trust=["stranger"]).answers) == 8
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"agent": {"name": "subprocess:Popen", "args": ["touch", "harm"]}},
+        {"reward": {"name": "stranger:harm"}},
+        {"evaluator": {"name": "nas_gymnastics:Harm"}},
+        {"agent": {"name": "sb3", "algorithm": "stranger:Harm"}},
+        {"agent": {"name": "sb3", "options": '{"policy_kwargs": {"x": "stranger:Harm"}}'}},
+    ],
+)
+def test_no_part_of_a_record_imports_a_strangers_module(
+    part: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "stranger.py").write_text("open('harm', 'w')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r", store=STORE)
+    data = load_run("r", STORE)
+    config = data.config | part
+    monkeypatch.setattr("nas_gym.runs.resume.load_run", lambda *_: replace(data, config=config))
+    with pytest.raises(UntrustedModule, match="a record may come from anybody"):
+        nas_gym.resume("r", STORE)
+    assert not Path("harm").exists()
+    assert "stranger" not in sys.modules
+
+
+def test_links_lead_nothing_elsewhere(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r", store=STORE)
+    Path("elsewhere").mkdir()
+    Path("runs/r").symlink_to(tmp_path / "elsewhere")
+    assert run("export", "r") == 2
+    assert "runs/r is a link to another place" in capsys.readouterr().err
+    Path("precious").write_text("mine")
+    Path("out").mkdir()
+    Path("out/best-1.json").symlink_to(tmp_path / "precious")
+    assert run("export", "r", "--out", "out") == 2
+    assert Path("precious").read_text() == "mine"
+
+
+def test_a_card_shows_what_a_stranger_wrote_as_text() -> None:
+    nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r", store=STORE)
+    data = load_run("r", STORE)
+    row = Findings.of(data).ranked[0]
+    harm = "error: [x](javascript:alert(1)) <script>\x1b[2J\u202e`a`"
+    failed = Validation(row.key, row.tokens, 1, None, None, 1.0, harm, None, {})
+    page = card_as_markdown(card_of(Findings.of(replace(data, validations=(failed,))), row, 1))
+    line = next(line for line in page.splitlines() if "failed trainings" in line)
+    assert r"\[x\](javascript:alert(1)) &lt;script>\\x1b\[2J\\u202e\`a\`" in line
+
+
+def test_what_is_printed_is_visible() -> None:
+    assert printable("Größe ☃ 日本\u3000") == "Größe ☃ 日本\u3000"
+    assert printable("a\x1b[1m\u202eb\udcff\u2028\x85\r") == r"a\x1b[1m\u202eb\udcff\u2028\x85\r"
+    assert printable("two\nlines\tand a tab") == "two\nlines    and a tab"

@@ -63,7 +63,7 @@ def patch_image(name: str, random: np.random.Generator) -> Image.Image:
     light_here = pattern(name, random)
     pixels = np.asarray(image).astype(np.float64)
     pixels = np.where(inside[..., None], np.where(light_here[..., None], light, dark), pixels)
-    noisy = pixels + random.normal(0, 20, (SIDE, SIDE, 3))
+    noisy = pixels + random.normal(0, 45, (SIDE, SIDE, 3))
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
 
 
@@ -94,7 +94,7 @@ def pattern(name: str, random: np.random.Generator) -> np.ndarray:
 def colours(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """Return a dark and a light colour of any tint."""
     dark, light = random.uniform(0, 255, (2, 3))
-    return 0.4 * dark, 255 - 0.4 * light
+    return 0.6 * dark, 255 - 0.6 * light
 
 
 def line(draw: ImageDraw.ImageDraw, random: np.random.Generator) -> None:

@@ -2,7 +2,8 @@
 
 ``"quick"`` was chosen on 808 digits of 8 x 8 pixels. What it makes of other data is another
 training: 35 steps for 600 photographs, 3,500 for CIFAR-10. A *fitted* recipe asks for gradient
-steps instead of epochs, and for a network whose step costs about the same for images of any size.
+steps instead of epochs, and for a network whose step costs about the same for images of any size;
+where the space's networks have no pooled stem, those of more than 64 pixels cost more.
 The figures are those of benchmarks/results/photo_signal.md.
 """
 
@@ -11,9 +12,10 @@ from typing import Any
 
 from nas_gym.training.images.recipe import UNFITTED, Recipe, recipe_of
 
-STEPS = 120
+STEPS = 100
 FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
 SMALL = 8  # pixels of the longer side: such images stay as they are
+LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
 PASSES = 5  # over the training part: from here on images are varied from pass to pass
 MUCH = 1_000  # validation images: from here on one measurement is exact enough, and dear
 
@@ -80,6 +82,8 @@ def _fitted(
     values["steps"] = STEPS
     if "pooled" in stems:
         values |= {"stem": "pooled", "filters": 8, "learning_rate": 0.05}
+    elif base.width_multiplier < 1 and max(height, width) > LARGE:
+        values["width_multiplier"] = base.width_multiplier / 2
     if STEPS * batch >= PASSES * train:
         values["crop_padding"] = max(1, min(height, width) // 8)
         if channels >= 3:

@@ -16,7 +16,7 @@ from nas_gym.options import check_all
 from nas_gym.plugins import foreign_module, is_trusted, load, table
 
 # What an architecture is evaluated and rewarded by if neither the user nor its space says so.
-_USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "quick"}
+_USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "fitted"}
 
 _CONTRACTS = {
     "space": ("choose", "max_length", "max_options"),

@@ -34,7 +34,7 @@ class Task(Options):
     classes: Annotated[int, Interval(ge=1, le=2**20)]
     repeats: Repeats = 1  # N: normal cells per stack
     filters: Filters = 8  # F: filters of the first stack
-    stem: Literal["cifar", "imagenet"] = "cifar"
+    stem: Literal["cifar", "imagenet", "pooled"] = "cifar"
     auxiliary: bool = False  # build the auxiliary classifier
     drop_path: _Rate = 0.0  # probability of dropping a path at the end of training
     # Multiplies the filters of a convolutional network's layers; rounded, at least 1 each.
@@ -68,7 +68,7 @@ class LanguageTask(Options):
 
 # Fields that came after the first stores were written, for tasks and recipes alike: they are
 # recorded if they differ from the default, so that what was recorded before stays equal.
-LATER = frozenset({"width_multiplier", "more_filters", "schedule"})
+LATER = frozenset({"width_multiplier", "more_filters", "schedule", "steps", "measured"})
 
 
 def recorded(values: Any, later: Collection[str] = LATER) -> dict[str, Any]:

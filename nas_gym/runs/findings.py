@@ -221,7 +221,10 @@ def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> 
     if recipe == (config.get("protocol") or {}).get("recipe"):
         return AS_SEARCHED
     named = [name for name, known in NAMED_RECIPES.items() if known.to_json() == recipe]
-    return named[0] if named else f"another one of {(recipe or {}).get('epochs', '?')} epochs"
+    if named:
+        return named[0]
+    length = next((f"{recipe[u]} {u}" for u in ("steps", "epochs") if (recipe or {}).get(u)), "?")
+    return f"another one of {length}"
 
 
 def protocol_text(protocol: Mapping[str, Any]) -> str:

@@ -35,6 +35,7 @@ class SearchSpace(Protocol[G_co]):
     ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default),
     ``task_options`` (the fields of the task that its networks take; by default those of
     ``nas_gym.networks.task_kinds``), ``builds`` (what its networks are, in a few words),
+    ``stems`` (the values of the task's ``stem`` that its networks can have; ``"cifar"`` otherwise),
     ``branching`` (the kinds of choices on whose picks the names and options of later ones depend:
     the masks of long conditional spaces then come from tables, too), ``set_selection`` (the kind of
     choices ``part3.kind1``, options (False, True), last in their part, that say whether an earlier

@@ -48,6 +48,7 @@ class Training(ABC, Generic[Figures]):
         optimizer: Of the network's weights.
         epochs: Passes over the training part, >= 1.
         gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
+        counted: How many of the last epochs are measured, >= 1.
     """
 
     def __init__(
@@ -56,11 +57,13 @@ class Training(ABC, Generic[Figures]):
         optimizer: ChildOptimizer,
         epochs: int,
         gradient_clip: float,
+        counted: int = COUNTED_EPOCHS,
     ) -> None:
         self.network: Any = network
         self.optimizer = optimizer
         self.epochs = epochs
         self.gradient_clip = gradient_clip
+        self.counted = counted
 
     def run(self) -> list[Figures] | None:
         """Train, and return the figures of the last epochs, or None if the training diverged."""
@@ -69,7 +72,7 @@ class Training(ABC, Generic[Figures]):
             self.network.train()
             if not all(map(math.isfinite, self.losses(epoch))):
                 return None
-            if epoch >= self.epochs - COUNTED_EPOCHS:
+            if epoch >= self.epochs - self.counted:
                 figures = self.validate()
                 if figures is None:
                     return None

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from nas_gym.training.images.recipe import RECIPES, Recipe
+from nas_gym.training.images.recipe import RECIPES, UNFITTED, Recipe
 from nas_gym.training.text.recipe import LANGUAGE_RECIPES, LanguageRecipe
 
 AnyRecipe = str | Mapping[str, Any] | Recipe | LanguageRecipe  # as users name one
 NAMED_RECIPES: Mapping[str, Recipe | LanguageRecipe] = MappingProxyType(
-    {**RECIPES, **LANGUAGE_RECIPES}
+    {**RECIPES, **UNFITTED, **LANGUAGE_RECIPES}
 )

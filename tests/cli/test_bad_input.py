@@ -39,7 +39,7 @@ BAD_INPUT = [
     ("search --run ../x", "cannot name a folder"),
     ("search --set agent.learning_rte=1", "did you mean 'learning_rate'"),
     ("search --set recipe.epoch=1", "did you mean 'epochs'"),
-    ("search --set recipe.epochs=0", "epochs of recipe 'quick' is 0: give a whole number from 1"),
+    ("search --set recipe.epochs=0", "epochs of recipe 'fitted' is 0: give a whole number from 1"),
     (
         "search --set space.blocks=0",
         "blocks of space 'nasnet-cell' is 0: give a whole number from 1",

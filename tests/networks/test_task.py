@@ -35,7 +35,7 @@ def test_tasks_come_back_from_json(change: dict[str, float]) -> None:
         (SAVED | {"depth": 3}, "not {"),
         (SAVED | {"height": 8.5}, "height of a task is 8.5: give a whole number from 1 to 16384"),
         (SAVED | {"classes": True}, "classes of a task is True"),
-        (SAVED | {"stem": 1}, "stem of a task is 1: give one of 'cifar', 'imagenet'"),
+        (SAVED | {"stem": 1}, "stem of a task is 1: give one of 'cifar', 'imagenet', 'pooled'"),
         (SAVED | {"auxiliary": 1}, "give true or false"),
         (SAVED | {"width_multiplier": "half"}, "give a number above 0"),
     ],

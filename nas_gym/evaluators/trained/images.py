@@ -14,6 +14,7 @@ from nas_gym.networks.task import Pixels, Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.images.fitting import fitted_name, fitted_recipe
 from nas_gym.training.images.recipe import Recipe, recipe_of
 from nas_gym.training.places import check_takes_folder, images_at
 
@@ -43,7 +44,8 @@ class TrainingEvaluator(ChildTraining):
         space: A space with ``build(genotype, task)``.
         dataset: A name, a path, or a ``Dataset`` (see ``nas_gym.training.images.sources``).
         recipe: A name from ``RECIPES``, ``{"name": …}`` with fields to replace, or a ``Recipe``;
-            None: the space's ``usual_recipe``, or ``"quick"`` if it has none.
+            None: the space's ``usual_recipe``, or ``"fitted"`` if it has none, which follows from
+            the number and size of the images; ``protocol["recipe"]`` is what came of it.
         folder: Where a named data set lies.
         download: Whether a named data set may be downloaded.
         image_size: Side in pixels of a folder's images, >= 1.
@@ -87,7 +89,7 @@ class TrainingEvaluator(ChildTraining):
                 check_takes_folder(self.dataset, self.folder)
             object.__setattr__(self, "folder", recorded_path(self.folder, "folder"))
         self._check_data()
-        _ = self.named_recipe
+        recipe_of(*self._given_recipe)
 
     @staticmethod
     def check_place(dataset: str) -> None:
@@ -117,9 +119,24 @@ class TrainingEvaluator(ChildTraining):
 
     @property
     def named_recipe(self) -> Recipe:
-        """The recipe itself."""
-        usual = getattr(self.space, "usual_recipe", "quick")
-        return recipe_of(usual if self.recipe is None else self.recipe, usual)
+        """The recipe itself, fitted to the data if it is one of those that are."""
+        given, usual = self._given_recipe
+        if fitted_name(given, usual)[0] is None:
+            return recipe_of(given, usual)
+        data = self.data
+        return fitted_recipe(
+            given,
+            usual,
+            counts=(len(data.train_labels), len(data.validation_labels)),
+            shape=data.image_shape,
+            stems=getattr(self.space, "stems", ("cifar",)),
+        )
+
+    @property
+    def _given_recipe(self) -> tuple[str | Mapping[str, Any] | Recipe, str]:
+        """Return what the user or the space says, and the name where no other is given."""
+        name = getattr(self.space, "usual_recipe", "fitted")
+        return (name if self.recipe is None else self.recipe), name
 
     @cached_property
     def data(self) -> "Dataset":

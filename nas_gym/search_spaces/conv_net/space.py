@@ -63,7 +63,7 @@ class ConvNet(Options):
     pools: Annotated[tuple[_Number, ...], EachOnce] = ()
 
     usual_reward = "accuracy-cubed"
-    usual_recipe = "quick-conv-net"
+    usual_recipe = "fitted-conv-net"
     usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10
     task_options = ("height", "width", "channels", "classes", "width_multiplier", "more_filters")
     builds = "a convolutional network"

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from nas_gym.errors import InvalidGenotype
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+STEMS = ("cifar", "pooled")  # that the networks can have; the benchmark's is "cifar"
 # (source, node) of each edge, in the order of the architecture string; node 0 is the cell's input.
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 _NODES = [[rf"([^|~]+)~{source}" for source in range(node)] for node in (1, 2, 3)]

@@ -13,10 +13,12 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.operations import HiddenState, LinearProjection, PassThrough, operation
+from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasbench201.genotype import (
     CELL,
     EDGES,
+    STEMS,
     NASBench201Genotype,
     NATSSizeGenotype,
     genotype_of_string,
@@ -103,9 +105,13 @@ class _Layers(nn.Module):
     ) -> None:
         super().__init__()
         _check(task)
-        self.stem = nn.Sequential(
-            nn.Conv2d(task.channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem)
-        )
+        self.stem: nn.Module
+        if task.stem == "pooled":
+            self.stem = PooledStem(task.channels, stem, task.height, task.width)
+        else:
+            self.stem = nn.Sequential(
+                nn.Conv2d(task.channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem)
+            )
         self.layers = nn.ModuleDict()
         widths = [stem]
         for stack, cells in enumerate(stacks):
@@ -139,8 +145,8 @@ class NASBench201Network(_Layers):
         task: Shape of the images, classes, N (``repeats``), C (``filters``).
 
     Raises:
-        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
-            these networks do not have.
+        InvalidOption: Another stem than those of ``STEMS``, an auxiliary classifier or drop-path,
+            which these networks do not have.
     """
 
     def __init__(self, genotype: NASBench201Genotype, task: Task) -> None:
@@ -181,9 +187,9 @@ _NAMES = {"nor_conv_1x1": "conv_1x1", "nor_conv_3x3": "conv_3x3", "avg_pool_3x3"
 
 
 def _check(task: Task) -> None:
-    if task.stem != "cifar" or task.auxiliary or task.drop_path:
+    if task.stem not in STEMS or task.auxiliary or task.drop_path:
         raise InvalidOption(
-            f"NAS-Bench-201's networks have the stem 'cifar', no auxiliary classifier and no "
-            f"drop-path, but the task says stem {task.stem!r}, auxiliary {task.auxiliary}, "
+            "NAS-Bench-201's networks have the stem 'cifar' or 'pooled', no auxiliary classifier "
+            f"and no drop-path, but the task says stem {task.stem!r}, auxiliary {task.auxiliary}, "
             f"drop_path {task.drop_path:g}: give another recipe, such as 'nasbench201' or 'quick'"
         )

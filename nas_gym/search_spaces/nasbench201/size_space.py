@@ -9,6 +9,7 @@ from nas_gym.search_spaces.grammar import Pick
 from nas_gym.search_spaces.nasbench201.genotype import (
     CHANNELS,
     LAYERS,
+    STEMS,
     NATSSizeGenotype,
     size_of_string,
 )
@@ -23,6 +24,7 @@ class NATSSize(Options):
     """
 
     static = True
+    stems = STEMS
     max_length = LAYERS
     max_options = len(CHANNELS)
     usual_task = Task(channels=3, height=32, width=32, classes=10)  # CIFAR-10

@@ -9,6 +9,7 @@ from nas_gym.search_spaces.grammar import Pick, Picked
 from nas_gym.search_spaces.nasbench201.genotype import (
     EDGES,
     OPERATIONS,
+    STEMS,
     NASBench201Genotype,
     genotype_of_string,
 )
@@ -26,6 +27,7 @@ class NASBench201(Options):
     """
 
     static = True
+    stems = STEMS
     max_length = len(EDGES)
     max_options = len(OPERATIONS)
     # The benchmark's own network: CIFAR-10, N = 5, C = 16.

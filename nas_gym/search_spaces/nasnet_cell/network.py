@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
+from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
 from nas_gym.search_spaces.nasnet_cell.layers import CellModule, Shape
@@ -149,6 +150,9 @@ def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
     if task.stem == "cifar":
         shape = Shape(3 * task.filters, task.height, task.width)
         return Convolution(task.channels, shape.channels, (3, 3)), shape
+    if task.stem == "pooled":
+        stem = PooledStem(task.channels, 3 * task.filters, task.height, task.width)
+        return stem, Shape(3 * task.filters, stem.height, stem.width)
     # This one is not padded, unlike all other convolutions.
     shape = Shape(stem_filters, (task.height - 1) // 2, (task.width - 1) // 2)
     convolution = nn.Conv2d(task.channels, stem_filters, 3, stride=2, bias=False)

@@ -54,6 +54,7 @@ class NASNetCell(Options):
     concat: Annotated[str, OneOf(CONCATS)] = "unused"
 
     static = True
+    stems = ("cifar", "imagenet", "pooled")
     usual_task = IMAGES.usual  # NASNet-A for CIFAR-10
     mutation_groups = (
         ("input_a", "input_b"),

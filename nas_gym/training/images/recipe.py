@@ -27,7 +27,7 @@ class Recipe(Options):
     batch norms and biases do not.
 
     Args:
-        epochs: Passes over the training part, >= 1.
+        epochs: Passes over the training part, >= 1; does not count if ``steps`` is given.
         batch_size: Images per step, >= 2; a smaller data set makes one batch. Images that fill no
             whole batch wait for the next epoch's shuffle.
         learning_rate: Of the first step, > 0.
@@ -43,12 +43,17 @@ class Recipe(Options):
         gradient_clip: Largest L2 norm of the gradient; 0: not clipped.
         repeats: N, normal cells per stack, >= 1: the size of the child.
         filters: F, filters of the first stack, >= 1: the size of the child.
-        stem: ``"cifar"`` or ``"imagenet"``.
+        stem: ``"cifar"``, ``"imagenet"``, or ``"pooled"``: convolutions of stride 2 until 8 pixels
+            or fewer are left, so that images of any size cost about the same.
         schedule: Of the learning rate: ``"cosine"`` (half of one, down to zero, step by step),
             ``"constant"``, or ``"steps"`` (a tenth after half of the training, a hundredth after
             three quarters, as DenseNet, Huang et al. 2016).
         width_multiplier: Multiplies the filters of a convolutional network's layers, > 0.
         more_filters: Added to each of them, >= 0.
+        steps: Gradient steps of the whole training, >= 1, whatever the number of images: passes
+            follow each other, and the last one may end anywhere. None: ``epochs`` count.
+        measured: How many of the last epochs (with ``steps``: of the last twentieths of the
+            training) end with a measurement on the validation part, >= 1; the best one counts.
     """
 
     epochs: Annotated[int, Interval(ge=1, le=10**6)]
@@ -65,10 +70,12 @@ class Recipe(Options):
     gradient_clip: Annotated[float, Ge(0)] = 0.0
     repeats: Repeats = 1
     filters: Filters = 8
-    stem: Literal["cifar", "imagenet"] = "cifar"
+    stem: Literal["cifar", "imagenet", "pooled"] = "cifar"
     schedule: Literal["cosine", "constant", "steps"] = "cosine"
     width_multiplier: Multiplier = 1.0
     more_filters: MoreFilters = 0
+    steps: Annotated[int, Interval(ge=1, le=10**9)] | None = None
+    measured: Annotated[int, Interval(ge=1, le=10**6)] = 5
 
     def task(self, channels: int, height: int, width: int, classes: int) -> Task:
         """Return what a space's ``build`` is asked for: these images, this size of child."""
@@ -185,16 +192,20 @@ RECIPES = MappingProxyType(
     }
 )
 
+# The recipes that nas_gym.training.images.fitting fits to the data, as they are before that.
+UNFITTED = MappingProxyType({"fitted": QUICK, "fitted-conv-net": QUICK_CONV_NET})
+
 
 def recipe_of(given: str | Mapping[str, Any] | Recipe, usual: str = "quick") -> Recipe:
     """Return the recipe of a name, with some values changed if they are given.
 
     Args:
         given: A name, ``{"name": …, "epochs": …}`` with values to change, or the recipe itself.
+            A name from ``UNFITTED`` gives the recipe as it is before it is fitted.
         usual: The name if a mapping has none.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.
         InvalidOption: A value out of range.
     """
-    return named_recipe(given, RECIPES, usual)
+    return named_recipe(given, {**RECIPES, **UNFITTED}, usual)

@@ -1,5 +1,6 @@
 """The training of classifiers: every child of every search, and the papers' final training."""
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from nas_gym.training.loop import Training, parameter_groups, seeded, training_d
 from nas_gym.training.optimizers import SGD
 
 EVALUATION_BATCH = 512  # images
+PARTS = 20  # of a training whose length is given in steps; what an epoch is to the others
 
 
 class Scores(NamedTuple):
@@ -85,7 +87,10 @@ class ImageTraining(Training[Scores]):
     ) -> None:
         network = network.to(device).to(memory_format=torch.channels_last)
         optimizer = SGD(parameter_groups(network, recipe.weight_decay), recipe.momentum)
-        super().__init__(network, optimizer, recipe.epochs, recipe.gradient_clip)
+        self.batch_size = min(recipe.batch_size, len(dataset.train_labels))
+        self.total = recipe.steps or recipe.epochs * (len(dataset.train_labels) // self.batch_size)
+        parts = min(PARTS, self.total) if recipe.steps else recipe.epochs
+        super().__init__(network, optimizer, parts, recipe.gradient_clip, recipe.measured)
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset
         self.recipe = recipe
@@ -93,14 +98,13 @@ class ImageTraining(Training[Scores]):
         self.random = torch.Generator().manual_seed(seed)
         self.images = ordinary(dataset.train_images).to(device)
         self.labels = ordinary(dataset.train_labels).to(device)
-        self.batch_size = min(recipe.batch_size, len(self.labels))
-        self.steps = len(self.labels) // self.batch_size  # of an epoch
+        self.passes = itertools.chain.from_iterable(self.batches() for _ in itertools.count())
 
     def losses(self, epoch: int) -> Iterator[float]:
-        """Train for one epoch, and yield the loss of each step before its update."""
-        total = self.epochs * self.steps
-        for step, (images, labels) in enumerate(self.batches(), epoch * self.steps):
-            yield self.step(images, labels, step / total)
+        """Train for one epoch or part, and yield the loss of each step before its update."""
+        first, end = (part * self.total // self.epochs for part in (epoch, epoch + 1))
+        for step, (images, labels) in zip(range(first, end), self.passes, strict=False):
+            yield self.step(images, labels, step / self.total)
 
     def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield one epoch in whole batches, shuffled and augmented."""

@@ -23,7 +23,7 @@ from nas_gym.search_spaces.nasnet_cell.genotype import with_concat
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.training.images.recipe import RECIPES, Recipe
-from nas_gym.training.images.sources import load_dataset
+from nas_gym.training.images.sources import load_dataset, split_dataset
 
 SHORT = Recipe(epochs=1, batch_size=128, learning_rate=0.05, filters=2)
 
@@ -158,6 +158,23 @@ def test_protocol_says_what_results_depend_on():
     assert protocol["dataset"] == "digits"
     assert protocol["fingerprint"] == load_dataset("digits").fingerprint
     assert protocol["recipe"] == RECIPES["quick"].to_json()
+
+
+def test_protocol_says_what_the_default_recipe_was_fitted_to():
+    photos = split_dataset("photos", np.zeros((90, 3, 20, 20), np.uint8), np.arange(90) % 3)
+    fitted = TrainingEvaluator(NASNetCell(), dataset=photos)
+    recipe = fitted.protocol["recipe"]
+    assert recipe["steps"] > 60
+    assert recipe["stem"] == fitted.protocol["task"]["stem"] == "pooled"
+    again = TrainingEvaluator(NASNetCell(), dataset=photos, recipe=Recipe(**recipe))
+    assert again.protocol == fitted.protocol
+    other = TrainingEvaluator(NASNetCell(), dataset=photos, recipe={"steps": 3, "filters": 2})
+    assert other.protocol["recipe"] == {**recipe, "steps": 3, "filters": 2}
+    assert other.build(NASNET_A).stem(torch.zeros(1, 3, 20, 20)).shape[1] == 3 * 2
+    older = TrainingEvaluator(NASNetCell(), dataset=photos, recipe={"name": "quick"})
+    assert older.protocol["recipe"] == RECIPES["quick"].to_json()  # so that old runs go on
+    own = TrainingEvaluator(Chain(), dataset=photos)  # says nothing of stems
+    assert own.task.stem == "cifar"
 
 
 def test_bad_options_are_found_before_the_first_child(tmp_path):

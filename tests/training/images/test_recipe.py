@@ -60,6 +60,10 @@ def test_task_asks_for_the_recipes_size():
         ("width_multiplier", float("inf")),
         ("more_filters", -1),
         ("more_filters", 0.5),
+        ("steps", 0),
+        ("steps", True),
+        ("steps", 1.5),
+        ("measured", 0),
     ],
 )
 def test_values_out_of_range_are_refused_by_name(field, value):
@@ -73,6 +77,7 @@ def test_recipes_come_by_name_with_changes_or_as_they_are():
         RECIPES["nasnet-search"], epochs=3
     )
     assert recipe_of({"epochs": 3}) == replace(RECIPES["quick"], epochs=3)
+    assert recipe_of("fitted") == RECIPES["quick"]  # until it is known what to fit it to
     mine = replace(RECIPES["quick"], filters=6)
     assert recipe_of(mine) is mine
 
@@ -96,8 +101,9 @@ def test_what_older_stores_hold_is_still_what_is_recorded():
         "cutout": 0, "auxiliary_weight": 0.0, "drop_path": 0.0, "gradient_clip": 0.0,
         "repeats": 1, "filters": 4, "stem": "cifar",
     }  # fmt: skip
-    changed = replace(RECIPES["quick"], more_filters=40, schedule="steps").to_json()
-    assert changed.keys() - RECIPES["quick"].to_json().keys() == {"more_filters", "schedule"}
+    later = {"more_filters": 40, "schedule": "steps", "steps": 9, "measured": 1}
+    changed = replace(RECIPES["quick"], **later).to_json()
+    assert changed.keys() - RECIPES["quick"].to_json().keys() == later.keys()
 
 
 def test_the_first_papers_recipe():

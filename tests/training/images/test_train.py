@@ -87,6 +87,38 @@ def test_every_step_is_announced(digits):
     assert network.progress == [step / steps for step in range(steps)]
 
 
+def tiny(images):
+    pixels = np.random.default_rng(0).integers(0, 9, (images, 1, 2, 2)).astype(np.uint8)
+    return split_dataset("tiny", pixels, np.arange(images) % 2, shares=(0.3, 0.1))
+
+
+@pytest.mark.parametrize("steps", [1, 3, 19, 20, 21, 47])
+@pytest.mark.parametrize("images", [6, 40, 400])
+def test_steps_are_counted_whatever_the_number_of_images(steps, images):
+    network = Announced([1] * 5)
+    result = train(network, tiny(images), replace(FAST, steps=steps, batch_size=16), seed=0)
+    assert network.progress == [step / steps for step in range(steps)]
+    assert network.evaluations == len(result.accuracies) == min(5, steps)
+
+
+@pytest.mark.parametrize("measured", [1, 2, 9])
+def test_as_many_epochs_are_measured_as_the_recipe_says(measured):
+    for length in ({"epochs": 6}, {"steps": 100}):
+        recipe = replace(FAST, measured=measured, **length)
+        result = train(Announced([1] * 9), tiny(40), recipe, seed=0)
+        assert len(result.accuracies) == min(measured, 6 if "epochs" in length else 20)
+
+
+def test_as_many_steps_as_epochs_have_are_the_same_training(digits):
+    by_epochs, by_steps = small_net(), small_net()
+    steps = 3 * (len(digits.train_labels) // 64)
+    first = train(by_epochs, digits, FAST, seed=0)
+    second = train(by_steps, digits, replace(FAST, epochs=1, steps=steps), seed=0)
+    assert first.final_accuracy == second.final_accuracy
+    for name, tensor in by_epochs.state_dict().items():
+        assert torch.equal(tensor, by_steps.state_dict()[name])
+
+
 class Pair(nn.Module):
     """Two linear classifiers; the second one is the auxiliary classifier."""
 
@@ -149,6 +181,17 @@ class Scripted(nn.Module):
         answer = self.answers[self.evaluations]  # the validation part is one batch
         self.evaluations += 1
         return F.one_hot(torch.full((len(images),), answer), 10).float()
+
+
+class Announced(Scripted):
+    """Remembers how much of the training was said to be over before each step."""
+
+    def __init__(self, answers):
+        super().__init__(answers)
+        self.progress = []
+
+    def set_progress(self, fraction):
+        self.progress.append(fraction)
 
 
 def test_best_of_the_last_five_epochs_counts():

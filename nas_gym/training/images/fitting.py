@@ -1,0 +1,91 @@
+"""The default recipes, whose size and length follow from the number and size of the images.
+
+``"quick"`` was chosen on 808 digits of 8 x 8 pixels. What it makes of other data is another
+training: 35 steps for 600 photographs, 3,500 for CIFAR-10. A *fitted* recipe asks for gradient
+steps instead of epochs, and for a network whose step costs about the same for images of any size;
+where the space's networks have no pooled stem, those of more than 64 pixels cost more.
+The figures are those of benchmarks/results/photo_signal.md.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from nas_gym.training.images.recipe import UNFITTED, Recipe, recipe_of
+
+STEPS = 100
+FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
+SMALL = 8  # pixels of the longer side: such images stay as they are
+LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
+PASSES = 5  # over the training part: from here on images are varied from pass to pass
+MUCH = 1_000  # validation images: from here on one measurement is exact enough, and dear
+
+
+def fitted_recipe(
+    given: str | Mapping[str, Any] | Recipe,
+    usual: str,
+    *,
+    counts: tuple[int, int],
+    shape: tuple[int, int, int],
+    stems: Collection[str],
+) -> Recipe:
+    """Return the recipe of a name with all values known; what the user gives is never changed.
+
+    Args:
+        given: As for ``recipe_of``. Only the names in ``UNFITTED`` are fitted; an option
+            ``epochs`` beside the name takes the place of the fitted ``steps``.
+        usual: The name if a mapping has none.
+        counts: Images of the training part and of the validation part.
+        shape: Channels, height and width of an image.
+        stems: Those that the networks of the space can have.
+
+    Raises:
+        UnknownName: No such recipe, or no such value in a recipe.
+        InvalidOption: A value out of range.
+    """
+    checked = recipe_of(given, usual)
+    name, changes = fitted_name(given, usual)
+    if name is None:
+        return checked
+    values = _fitted(checked, counts, shape, stems)
+    if "epochs" in changes:
+        values.pop("steps", None)
+    return recipe_of({"name": name, **values, **changes})
+
+
+def fitted_name(
+    given: str | Mapping[str, Any] | Recipe, usual: str
+) -> tuple[str | None, dict[str, Any]]:
+    """Return which recipe of ``UNFITTED`` is meant, or None, and the values that are given."""
+    if isinstance(given, Recipe):
+        return None, {}
+    changes = {"name": given} if isinstance(given, str) else dict(given)
+    name = changes.pop("name", usual)
+    return (name if name in UNFITTED else None), changes
+
+
+def _fitted(
+    base: Recipe,
+    counts: tuple[int, int],
+    shape: tuple[int, int, int],
+    stems: Collection[str],
+) -> dict[str, Any]:
+    """Return what is to change in ``base``, the recipe with the values that the user gives."""
+    train, validation = counts
+    channels, height, width = shape
+    batch = min(base.batch_size, train)
+    values: dict[str, Any] = {}
+    if validation >= MUCH:
+        values["measured"] = 1
+    if max(height, width) <= SMALL:
+        usual = base.epochs * (train // batch)
+        return values if FEW_STEPS <= usual <= MANY_STEPS else {**values, "steps": STEPS}
+    values["steps"] = STEPS
+    if "pooled" in stems:
+        values |= {"stem": "pooled", "filters": 8, "learning_rate": 0.05}
+    elif base.width_multiplier < 1 and max(height, width) > LARGE:
+        values["width_multiplier"] = base.width_multiplier / 2
+    if STEPS * batch >= PASSES * train:
+        values["crop_padding"] = max(1, min(height, width) // 8)
+        if channels >= 3:
+            values["flip"] = True
+    return values

@@ -217,13 +217,15 @@ def _validated(
 
 def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     """Say in a few words how the trainings of ``protocol`` were done, seen from the search."""
-    recipe = protocol.get("recipe")
-    if recipe == (config.get("protocol") or {}).get("recipe"):
+    recipe = protocol.get("recipe") or {}
+    if recipe == ((config.get("protocol") or {}).get("recipe") or {}):
         return AS_SEARCHED
-    named = [name for name, known in NAMED_RECIPES.items() if known.to_json() == recipe]
-    if named:
-        return named[0]
-    length = next((f"{recipe[u]} {u}" for u in ("steps", "epochs") if (recipe or {}).get(u)), "?")
+    for name, known in NAMED_RECIPES.items():
+        if known.to_json() == known.to_json() | recipe:  # an older version recorded fewer options
+            return name
+    length = next(
+        (f"{recipe[unit]} {unit}" for unit in ("steps", "epochs") if recipe.get(unit)), "?"
+    )
     return f"another one of {length}"
 
 

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -104,6 +104,7 @@ class Validate:
 
         found = Findings.of(run, self.trust)
         groups = found.groups_of(validations)
+        found = replace(found, validations=tuple(groups))  # ``run`` was read before them
         if self.json:
             sure = {} if found.certainty is None else {"certainty": found.certainty.to_json()}
             shown = [group.to_json() for group in groups]

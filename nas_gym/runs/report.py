@@ -24,9 +24,10 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
         console.print("no architecture was evaluated without a failure")
         return
     console.print(_best_table(found, top))
-    _print_certainty(found, console)
     if found.validations:
         print_validations(found, found.validations, console)
+    else:
+        _print_certainty(found, console)
     console.print("best architecture:")
     console.print(_best_in_words(found), soft_wrap=True, markup=False)
 
@@ -35,8 +36,7 @@ def print_validations(found: Findings, groups: Sequence[Validated], console: Con
     """Print a table of final trainings, one line per architecture and recipe, and failures."""
     console.print(_validation_table(found, groups))
     console.print("(mean ± standard deviation; no search has seen the test part)")
-    if groups != found.validations:  # or they are in the report already
-        _print_certainty(found, console)
+    _print_certainty(found, console)
     for group in groups:
         for reason, count in group.failures.items():
             line = f"  rank {group.rank}: {count} x {printable(reason)}"

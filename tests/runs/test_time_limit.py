@@ -99,18 +99,18 @@ def test_a_run_whose_time_was_over_goes_on_as_if_it_had_not_been(
 ) -> None:
     """In this process the child in flight is waited for, and the rest of its batch not begun."""
     store = tmp_path / "s.sqlite"
-    options: dict[str, Any] = {"num_envs": 4, "run": "a", "store": store, "budget": 12, "seed": 1}
-    judge = Counted(0.12, slow)
-    cut = nas_gym.search(SPACE, judge, agent, time_limit=0.1, **options)
+    options: dict[str, Any] = {"run": "a", "store": store, "budget": 12, "seed": 1}
+    judge, searcher = Counted(0.12, slow), {"name": agent, "batch_size": 4}
+    cut = nas_gym.search(SPACE, judge, searcher, time_limit=0.1, **options)
     assert cut.time_up is not None
     assert cut.time_up.cut == 0
     run = load_run("a", store)
     assert run.status == "out of time"
     assert all(row.failure is None for row in (*run.rows, *run.unanswered))
     assert len(run.rows) + len(run.unanswered) <= judge.asked <= 9
-    whole = nas_gym.search(SPACE, Counted(0, 0), agent, budget=12, num_envs=4, seed=1)
+    whole = nas_gym.search(SPACE, Counted(0, 0), searcher, budget=12, seed=1)
     assert history(cut) == history(whole)[: len(cut.answers)]
-    on = nas_gym.search(SPACE, Counted(0, 0), agent, resume=True, **options)
+    on = nas_gym.search(SPACE, Counted(0, 0), searcher, resume=True, **options)
     assert history(on) == history(whole)
     assert (on.time_up, load_run("a", store).status) == (None, "finished")
 

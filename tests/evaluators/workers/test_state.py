@@ -64,12 +64,13 @@ def test_one_worker_counts_on() -> None:
 @pytest.mark.slow
 def test_a_run_ends_when_the_state_is_lost(tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
-    options: dict[str, Any] = {"budget": 12, "num_envs": 4, "run": "a", "store": store, "seed": 1}
+    options: dict[str, Any] = {"budget": 12, "run": "a", "store": store, "seed": 1}
+    agent = {"name": "random-search", "batch_size": 4}
     with pytest.raises(NASGymError, match="worker process that held the state of the"):
-        nas_gym.search(SPACE, Counter(dies_at=6), "random-search", workers=1, **options)
+        nas_gym.search(SPACE, Counter(dies_at=6), agent, workers=1, **options)
     run = load_run("a", store)
     assert (len(run.rows), len(run.unanswered)) == (4, 2)
     failures = [row.failure for row in (*run.rows, *run.unanswered)]
     assert [failure for failure in failures if failure] == ["crashed"]
-    again = nas_gym.search(SPACE, Counter(), "random-search", workers=1, resume=True, **options)
+    again = nas_gym.search(SPACE, Counter(), agent, workers=1, resume=True, **options)
     assert len(again.answers) == 12

@@ -90,7 +90,7 @@ class RunRecorder(Recorder):
         self._insert_requests = database.prepared_insert(REQUESTS)
         self._claims = Claims(database, locks, run_id, protocol_id) if shared else None
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
-        for row, ref in zip(earlier.rows if earlier.refs else (), earlier.refs, strict=True):
+        for ref, row in zip(earlier.refs, earlier.rows, strict=False):  # a long run has no refs
             self._known.setdefault(row.key, ref)
         for ref, row in earlier.unanswered:
             self._paid[row.key, row.seed] = ref, row

@@ -10,7 +10,7 @@ from nas_gym.store.run_data import Row
 Replayed = tuple[Tokens, Known]
 
 
-class History(Sequence[Replayed]):
+class StoredHistory(Sequence[Replayed]):
     """Tokens and answers of requests, made from their rows when they are asked for.
 
     Args:
@@ -31,7 +31,7 @@ class History(Sequence[Replayed]):
     def __getitem__(self, position: int | slice) -> Replayed | Sequence[Replayed]:
         """Return one, or some."""
         if isinstance(position, slice):
-            return History(self._rows[position])
+            return StoredHistory(self._rows[position])
         return _replayed(self._rows[position])
 
     def __iter__(self) -> Iterator[Replayed]:

@@ -176,7 +176,7 @@ class LazyRows(Sequence[Row]):
         known: dict[Any, Any] = {}
 
         def work(connection: sa.Connection) -> dict[int, Any]:
-            found = {}
+            found: dict[int, Any] = {}
             cursor: Any = connection.execute(query).cursor
             while page := cursor.fetchmany(PAGE):
                 found |= {serial: known.setdefault(value, value) for serial, value in page}

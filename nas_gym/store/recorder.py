@@ -16,7 +16,7 @@ from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
 from nas_gym.store.database import Database
-from nas_gym.store.history import History
+from nas_gym.store.history import StoredHistory
 from nas_gym.store.location import resume_command
 from nas_gym.store.locks import RunLock, RunLocks
 from nas_gym.store.long_runs import LazyRows
@@ -97,7 +97,7 @@ class RunRecorder(Recorder):
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
         """Return the requests that were answered before the run was cut."""
-        return History(self.earlier.rows)
+        return StoredHistory(self.earlier.rows)
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
         """Find what this run or another has trained; tell the others what we train now."""
@@ -193,9 +193,8 @@ class RunRecorder(Recorder):
 
     def undo(self) -> None:
         """Leave a resumed run as it was found, which has written nothing."""
-        before = self._before
-        if before is not None:
-            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**before)
+        if self._before is not None:
+            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**self._before)
             self.database.write(lambda c: c.execute(update))
 
     def close(self) -> None:
@@ -221,9 +220,9 @@ class RunRecorder(Recorder):
         fresh = self._fresh.get(evaluation.architecture.tokens)
         if evaluation.source != "memo" and fresh:
             return fresh.pop(0)
-        key = evaluation.architecture.key
-        if key not in self._known and isinstance(self.earlier.rows, LazyRows):
-            self._known[key] = self.earlier.rows.ref_of(key)
+        key, earlier = evaluation.architecture.key, self.earlier.rows
+        if key not in self._known and isinstance(earlier, LazyRows):
+            self._known[key] = earlier.ref_of(key)
         return self._known[key]
 
     def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:

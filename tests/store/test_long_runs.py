@@ -1,6 +1,9 @@
 """A long run is read in pieces, with the same outcome as a short one that is read at once."""
 
+import importlib
 import json
+import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +132,17 @@ def test_the_list_of_runs_counts_as_before(run: str) -> None:
             assert listed["unanswered"] == len(data.unanswered)
             assert listed["best_reward"] == max(fine, default=None) or not fine
             json.dumps(listed)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "wait4"), reason="measures memory")
+def test_a_long_run_needs_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Python objects its rows would take 500 MB more."""
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    large_store = importlib.import_module("benchmarks.speed.large_store")
+    store = tmp_path / "store.sqlite"
+    large_store.fill(store, 1, 100_000)
+    command = [sys.executable, "-m", "nas_gym", "report", "run-0", "--store", str(store)]
+    _, _, gigabytes = large_store.spent(command)
+    _, _, empty = large_store.spent([*command[:4], "cut", *command[5:]])
+    assert gigabytes < empty + 0.2

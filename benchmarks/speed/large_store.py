@@ -143,8 +143,7 @@ def spent(command: list[str]) -> tuple[float, float, float]:
 
 def fill(store: Path, runs: int, each: int) -> None:
     """Make a store of ``runs`` finished runs with ``each`` requests, and a short one."""
-    space, evaluator = {"name": "nasnet-cell"}, {"name": "landscape"}
-    parts: Any = space, evaluator, "random-search"
+    parts: Any = {"name": "nasnet-cell", "blocks": 2}, {"name": "landscape"}, "random-search"
     nas_gym.search(*parts, budget=KINDS, run="model", store=store)
     with suppress(SystemExit):
         nas_gym.search(*parts, budget=16, seed=1, run="cut", store=store, watcher=Cut(11))
@@ -163,7 +162,7 @@ def fill(store: Path, runs: int, each: int) -> None:
         row = {**model, "id": run_id, "name": f"run-{number}", "config": config}
         _insert(connection, RUNS, iter([row]))
         rng = random.Random(number)
-        answered = [n if rng.random() > MEMO else rng.randrange(n + 1) for n in range(each)]
+        answered = [n if rng.random() > MEMO else int(rng.random() * n) for n in range(each)]
         _insert(connection, EVALUATIONS, _evaluations(kinds, run_id, answered))
         _insert(connection, REQUESTS, _requests(kinds, run_id, answered))
     connection.execute("COMMIT")
@@ -176,7 +175,7 @@ def _evaluations(
 ) -> Iterator[dict[str, Any]]:
     for serial in sorted(set(answered)):
         kind = kinds[(serial * 7919 + run_id) % len(kinds)]
-        noise = random.Random(serial).random()
+        noise = _noise(serial)
         failure = "timeout" if noise < 0.01 else None
         changed = {"key": f"{kind['key']}#{serial}", "reward": kind["reward"] * noise}
         yield {**kind, "run_id": run_id, "serial": serial, "failure": failure, **changed}
@@ -188,7 +187,7 @@ def _requests(
     seen = set()
     for number, serial in enumerate(answered):
         kind = kinds[(serial * 7919 + run_id) % len(kinds)]
-        noise = random.Random(serial).random()
+        noise = _noise(serial)
         yield {
             "run_id": run_id,
             "number": number,
@@ -200,6 +199,10 @@ def _requests(
             "failure": "timeout" if noise < 0.01 else None,
         }
         seen.add(serial)
+
+
+def _noise(serial: int) -> float:
+    return serial * 2_654_435_761 % 2**32 / 2**32
 
 
 def _insert(connection: sqlite3.Connection, what: Any, rows: Iterator[dict[str, Any]]) -> None:

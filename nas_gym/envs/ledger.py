@@ -6,7 +6,6 @@ A resumed run is the same search again, whose first requests are answered from i
 import hashlib
 import math
 import time
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, TypedDict, Unpack
@@ -88,7 +87,8 @@ class Ledger:
     def attach(self, record: Recorder | None) -> None:
         """Write to ``record`` from now on, after answering again what it has already."""
         self.record = Recorder() if record is None else record
-        self._history = deque(self.record.history())
+        history = self.record.history()
+        self._history, self._to_replay = iter(history), len(history)
 
     def end_at(self, moment: float) -> None:
         """Begin nothing after ``moment`` of ``time.monotonic()``: a request raises ``TimeUp`` then.
@@ -156,8 +156,9 @@ class Ledger:
     def _replay(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
         """Return the first of these answers, as far as the record has them."""
         answers = []
-        for number, architecture in enumerate(architectures[: len(self._history)], self.requests):
-            tokens, known = self._history.popleft()
+        for number, architecture in enumerate(architectures[: self._to_replay], self.requests):
+            tokens, known = next(self._history)
+            self._to_replay -= 1
             if tokens != architecture.tokens:
                 raise RunDiverged(number, tokens, architecture.tokens)
             if self.evaluator.stateful or architecture.key not in self._memo:

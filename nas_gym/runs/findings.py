@@ -1,14 +1,12 @@
 """The findings of a run, put together once: report, card and export only consume it."""
 
-import itertools
 import json
 import re
-from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
@@ -17,6 +15,7 @@ from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.ranked import Ranked
 from nas_gym.runs.spread import deviation_of, mean_of
 from nas_gym.store import Row, RunData
 from nas_gym.store.long_runs import choose, column
@@ -30,60 +29,6 @@ _ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: w
 def best_rows(run: RunData, count: int) -> list[Row]:
     """Return the ``count`` different architectures with the highest rewards, best first."""
     return list(Ranked(run)[:count])
-
-
-class Ranked(Sequence[Row]):
-    """All different architectures of a run that did not fail, best first; found when asked for.
-
-    Args:
-        run: Has them.
-    """
-
-    def __init__(self, run: RunData) -> None:
-        everything = choose(run.rows, range(len(run.rows)), run.unanswered)
-        failed = [failure is not None for failure in column(everything, "failure")]
-        rewards = column(everything, "reward")
-        fine = [number for number, bad in enumerate(failed) if not bad]
-        # Stable: the first of equals stays first.
-        order = array("q", sorted(fine, key=lambda number: -rewards[number]))
-        self._waiting = iter(choose(everything, order))
-        self._found: list[Row] = []
-        self._keys: set[str] = set()
-
-    def __len__(self) -> int:
-        """Return how many there are, which takes all rows."""
-        return len(self._up_to(None))
-
-    def __bool__(self) -> bool:
-        """Return whether there is one."""
-        return len(self._up_to(1)) > 0
-
-    @overload
-    def __getitem__(self, rank: int) -> Row: ...
-    @overload
-    def __getitem__(self, rank: slice) -> Sequence[Row]: ...
-    def __getitem__(self, rank: int | slice) -> Row | Sequence[Row]:
-        """Return the row of a rank, from 0, or of some."""
-        last = rank.stop if isinstance(rank, slice) else rank + 1
-        return self._up_to(None if last is None or last <= 0 else last)[rank]
-
-    def __iter__(self) -> Iterator[Row]:
-        """Yield them, best first."""
-        for rank in itertools.count():
-            found = self._up_to(rank + 1)
-            if len(found) <= rank:
-                return
-            yield found[rank]
-
-    def _up_to(self, count: int | None) -> list[Row]:
-        while count is None or len(self._found) < count:
-            row = next(self._waiting, None)
-            if row is None:
-                break
-            if row.key not in self._keys:
-                self._keys.add(row.key)
-                self._found.append(row)
-        return self._found
 
 
 @dataclass(frozen=True)

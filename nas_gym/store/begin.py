@@ -202,7 +202,7 @@ def _go_on(
 ) -> tuple[int, Earlier]:
     """Write that a run goes on, without its claims of before; return what it has already."""
     run_id, name = changed["id"], changed["name"]
-    earlier = earlier_of(connection, run_id)
+    earlier = earlier_of(database, connection, run_id)
     if budget is not None and len(earlier.rows) > budget:
         raise InvalidOption(
             f"run {name!r} has {len(earlier.rows)} evaluations already: give a budget of "

@@ -6,6 +6,8 @@ from typing import Any
 import sqlalchemy as sa
 
 from nas_gym.evaluators.evaluation import Validation
+from nas_gym.store import long_runs
+from nas_gym.store.database import Database
 from nas_gym.store.long_runs import evaluations_of
 from nas_gym.store.rows import (
     evaluation_row,
@@ -83,8 +85,20 @@ def unanswered_of(connection: sa.Connection, run_id: int, number: int) -> list[t
     return [(ref, _unanswered(found[ref], number)) for ref in sorted(found)]
 
 
-def earlier_of(connection: sa.Connection, run_id: int) -> Earlier:
-    """Read all that a run has, its requests joined with the evaluations that answered them."""
+def earlier_of(
+    database: Database, connection: sa.Connection, run_id: int, *, all_answered: bool = False
+) -> Earlier:
+    """Read all that a run has, its requests joined with the evaluations that answered them.
+
+    The rows of a long run are read later. ``all_answered`` says that no evaluation is left over.
+    """
+    count = requests_of(connection, run_id)
+    if count > long_runs.LONG:
+        left = () if all_answered else unanswered_of(connection, run_id, count)
+        last = sa.select(sa.func.max(EVALUATIONS.c.serial)).where(EVALUATIONS.c.run_id == run_id)
+        serial = connection.execute(last).scalar()
+        rows = long_runs.LazyRows(database, run_id, count)
+        return Earlier(rows, (), left, 0 if serial is None else serial + 1)
     requests = _all(connection, REQUESTS, REQUESTS.c.run_id == run_id, REQUESTS.c.number)
     own = _all(connection, EVALUATIONS, EVALUATIONS.c.run_id == run_id, EVALUATIONS.c.serial)
     evaluations = {(row["run_id"], row["serial"]): evaluation_row(row) for row in own}

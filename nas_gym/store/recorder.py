@@ -16,8 +16,10 @@ from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
 from nas_gym.store.database import Database
+from nas_gym.store.history import StoredHistory
 from nas_gym.store.location import resume_command
 from nas_gym.store.locks import RunLock, RunLocks
+from nas_gym.store.long_runs import LazyRows
 from nas_gym.store.rows import evaluation_row
 from nas_gym.store.run_data import Earlier, Ref, Row
 from nas_gym.store.schema import (
@@ -88,17 +90,14 @@ class RunRecorder(Recorder):
         self._insert_requests = database.prepared_insert(REQUESTS)
         self._claims = Claims(database, locks, run_id, protocol_id) if shared else None
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
-        for row, ref in zip(earlier.rows, earlier.refs, strict=True):
+        for ref, row in zip(earlier.refs, earlier.rows, strict=False):  # a long run has no refs
             self._known.setdefault(row.key, ref)
         for ref, row in earlier.unanswered:
             self._paid[row.key, row.seed] = ref, row
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
         """Return the requests that were answered before the run was cut."""
-        return [
-            (row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward))
-            for row in self.earlier.rows
-        ]
+        return StoredHistory(self.earlier.rows)
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
         """Find what this run or another has trained; tell the others what we train now."""
@@ -194,9 +193,8 @@ class RunRecorder(Recorder):
 
     def undo(self) -> None:
         """Leave a resumed run as it was found, which has written nothing."""
-        before = self._before
-        if before is not None:
-            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**before)
+        if self._before is not None:
+            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**self._before)
             self.database.write(lambda c: c.execute(update))
 
     def close(self) -> None:
@@ -222,7 +220,10 @@ class RunRecorder(Recorder):
         fresh = self._fresh.get(evaluation.architecture.tokens)
         if evaluation.source != "memo" and fresh:
             return fresh.pop(0)
-        return self._known[evaluation.architecture.key]
+        key, earlier = evaluation.architecture.key, self.earlier.rows
+        if key not in self._known and isinstance(earlier, LazyRows):
+            self._known[key] = earlier.ref_of(key)
+        return self._known[key]
 
     def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:
         """Write the waiting evaluations and these requests in one transaction."""

@@ -87,9 +87,9 @@ class RunData:
 class Earlier:
     """The part of a run that goes on which the store has already."""
 
-    rows: tuple[Row, ...] = ()
-    refs: tuple[Ref, ...] = ()  # of the evaluation behind each row
-    unanswered: tuple[tuple[Ref, Row], ...] = ()
+    rows: Sequence[Row] = ()
+    refs: tuple[Ref, ...] = ()  # of the evaluation behind each row; none for a long run
+    unanswered: Sequence[tuple[Ref, Row]] = ()
     serials: int = 0  # evaluations that this run paid for
 
 

@@ -1,6 +1,6 @@
 """``Store``: a results database; says which runs it has, and reads them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.store import long_runs, reading
+from nas_gym.store import reading
 from nas_gym.store.database import check_integrity, connect, damaged
 from nas_gym.store.location import DEFAULT_STORE, check_there, is_run_name, store_option
 from nas_gym.store.locks import locks_of
@@ -17,16 +17,12 @@ from nas_gym.store.migrations import prepare
 from nas_gym.store.queries import (
     all_runs,
     earlier_of,
-    requests_of,
     run_named,
-    unanswered_of,
     validations_of,
 )
 from nas_gym.store.rows import check, validation_row
-from nas_gym.store.run_data import Ref, Row, RunData
+from nas_gym.store.run_data import RunData
 from nas_gym.store.schema import RUNS, STATUSES, VALIDATIONS
-
-_Parts = tuple[Sequence[Row], Sequence[tuple[Ref, Row]], tuple[Validation, ...]]
 
 
 class Store:
@@ -118,11 +114,17 @@ class Store:
             StoreError: There is no such run, or a row of it is damaged.
         """
         run = self.run_row(name)
+        finished = run["status"] == "finished"
         with reading.of_run(name, self.database.shown):
             config = reading.config_of(run["config"])
             env_spec = reading.env_spec_of(run["env_spec"])
             sessions = reading.sessions_of(run["sessions"])
-            rows, unanswered, validations = self.database.read(lambda c: self._parts(c, run))
+            earlier, validations = self.database.read(
+                lambda c: (
+                    earlier_of(self.database, c, run["id"], all_answered=finished),
+                    validations_of(c, run["id"]),
+                )
+            )
         return RunData(
             name=run["name"],
             started=run["started"],
@@ -130,21 +132,10 @@ class Store:
             config=config,
             env_spec=env_spec,
             sessions=sessions,
-            rows=rows,
-            unanswered=tuple(row for _, row in unanswered),
+            rows=earlier.rows,
+            unanswered=tuple(row for _, row in earlier.unanswered),
             validations=validations,
         )
-
-    def _parts(self, connection: sa.Connection, run: Mapping[str, Any]) -> _Parts:
-        """Read requests, what they left unanswered, and validations; long runs only as needed."""
-        validations = validations_of(connection, run["id"])
-        count = requests_of(connection, run["id"])
-        if count <= long_runs.LONG:
-            earlier = earlier_of(connection, run["id"])
-            return earlier.rows, earlier.unanswered, validations
-        finished = run["status"] == "finished"  # every evaluation has answered a request
-        left = [] if finished else unanswered_of(connection, run["id"], count)
-        return long_runs.LazyRows(self.database, run["id"], count), left, validations
 
     def save_validation(self, name: str, validation: Validation) -> None:
         """Write one final training of a run; on disk when this returns."""

@@ -1,0 +1,63 @@
+"""The architectures of a run by rank: of a long run, no more are read than are looked at."""
+
+import itertools
+from array import array
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from nas_gym.store import Row, RunData
+from nas_gym.store.long_runs import choose, column
+
+
+class Ranked(Sequence[Row]):
+    """All different architectures of a run that did not fail, best first; found when asked for.
+
+    Args:
+        run: Has them.
+    """
+
+    def __init__(self, run: RunData) -> None:
+        everything = choose(run.rows, range(len(run.rows)), run.unanswered)
+        failed = [failure is not None for failure in column(everything, "failure")]
+        rewards = column(everything, "reward")
+        fine = [number for number, bad in enumerate(failed) if not bad]
+        # Stable: the first of equals stays first.
+        order = array("q", sorted(fine, key=lambda number: -rewards[number]))
+        self._waiting = iter(choose(everything, order))
+        self._found: list[Row] = []
+        self._keys: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return how many there are, which takes all rows."""
+        return len(self._up_to(None))
+
+    def __bool__(self) -> bool:
+        """Return whether there is one."""
+        return len(self._up_to(1)) > 0
+
+    @overload
+    def __getitem__(self, rank: int) -> Row: ...
+    @overload
+    def __getitem__(self, rank: slice) -> Sequence[Row]: ...
+    def __getitem__(self, rank: int | slice) -> Row | Sequence[Row]:
+        """Return the row of a rank, from 0, or of some."""
+        last = rank.stop if isinstance(rank, slice) else rank + 1
+        return self._up_to(None if last is None or last <= 0 else last)[rank]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Yield them, best first."""
+        for rank in itertools.count():
+            found = self._up_to(rank + 1)
+            if len(found) <= rank:
+                return
+            yield found[rank]
+
+    def _up_to(self, count: int | None) -> list[Row]:
+        while count is None or len(self._found) < count:
+            row = next(self._waiting, None)
+            if row is None:
+                break
+            if row.key not in self._keys:
+                self._keys.add(row.key)
+                self._found.append(row)
+        return self._found

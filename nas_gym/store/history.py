@@ -1,0 +1,43 @@
+"""The requests of a run that goes on, as its ledger answers them again."""
+
+from collections.abc import Iterator, Sequence
+from typing import overload
+
+from nas_gym.envs.recorder import Known
+from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.store.run_data import Row
+
+Replayed = tuple[Tokens, Known]
+
+
+class StoredHistory(Sequence[Replayed]):
+    """Tokens and answers of requests, made from their rows when they are asked for.
+
+    Args:
+        rows: Of the requests, in order.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        """Return the number of requests."""
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, position: int) -> Replayed: ...
+    @overload
+    def __getitem__(self, position: slice) -> Sequence[Replayed]: ...
+    def __getitem__(self, position: int | slice) -> Replayed | Sequence[Replayed]:
+        """Return one, or some."""
+        if isinstance(position, slice):
+            return StoredHistory(self._rows[position])
+        return _replayed(self._rows[position])
+
+    def __iter__(self) -> Iterator[Replayed]:
+        """Yield them in order."""
+        return map(_replayed, self._rows)
+
+
+def _replayed(row: Row) -> Replayed:
+    return row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward)

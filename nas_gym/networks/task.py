@@ -11,6 +11,7 @@ from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options, check_all
+from nas_gym.options.counts import Pixels
 
 _Size = Annotated[int, Ge(1)]
 _Rate = Annotated[float, Interval(ge=0, lt=1)]
@@ -21,8 +22,8 @@ class Task(Options):
     """The shape of the data and the size that the recipe asks for, of a child for images."""
 
     channels: _Size  # of an image
-    height: _Size  # pixels
-    width: _Size  # pixels
+    height: Pixels
+    width: Pixels
     classes: _Size
     repeats: _Size = 1  # N: normal cells per stack
     filters: _Size = 8  # F: filters of the first stack

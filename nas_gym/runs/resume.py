@@ -3,13 +3,12 @@
 import math
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated
-
-from annotated_types import Ge
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
+from nas_gym.options.counts import Workers
+from nas_gym.registry import check_part
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, load_run
 
@@ -42,6 +41,8 @@ def resume(
             objects that a record cannot hold.
         RunDiverged: It asks for other architectures than it did.
     """
+    if watcher is not None:
+        check_part("watcher", watcher)
     data = load_run(run, store)
     config = data.config
     if not config["restorable"]:
@@ -54,7 +55,7 @@ def resume(
             f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
-    workers = check("workers", workers, Annotated[int, Ge(0)] | None)
+    workers = check("workers", workers, Workers | None)
     if workers is None:
         workers = 0 if executor is not None else int(data.sessions[-1].get("workers", 0))
     own = config.get("limits", {}) if workers > 0 else {}  # without workers nothing enforces them

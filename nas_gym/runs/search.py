@@ -13,7 +13,8 @@ from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
-from nas_gym.registry import Part, make, usual, usual_reward
+from nas_gym.options import check
+from nas_gym.registry import Part, check_part, make, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
     checked_run_name,
@@ -24,7 +25,7 @@ from nas_gym.runs.config import (
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
-from nas_gym.store.location import resume_command
+from nas_gym.store.location import check_store, resume_command
 
 _log = logging.getLogger("nas_gym")
 
@@ -106,6 +107,12 @@ def search(
         RunDiverged: The resumed run asks for other architectures than it did.
         StoreError: The store failed; what was recorded is kept.
     """
+    resume = check("resume", resume, bool)
+    if run is not None:
+        checked_run_name(run)
+        check_store(store)
+    if watcher is not None:
+        check_part("watcher", watcher)
     numbers = checked_options(
         budget=budget,
         num_envs=num_envs,
@@ -155,7 +162,7 @@ def search(
         config = configuration(made_space, told, made_agent, made_reward, env)
         record = start_run(
             store,
-            checked_run_name(run),
+            run,
             config | {"seed": seed, "limits": {"timeout": timeout, "memory_limit": memory_limit}},
             resume=resume,
             protocol=protocol_of(config, made_space, told),

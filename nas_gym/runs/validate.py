@@ -20,6 +20,7 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
+from nas_gym.options.counts import Workers
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.runs.retrain import final_training, look_up, table_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
@@ -89,11 +90,12 @@ def validate(
         InvalidDataset: The data cannot be read, or is not the data of the search.
         UnknownName: No such recipe, or no such value in it.
     """
+    check("run", run, RunData)
     table = table_of(run)
     if table is not None:
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
-    workers = check("workers", workers, Annotated[int, Ge(0)])
+    workers = check("workers", workers, Workers)
     if workers > 0 and len(planned) > len(run.validations):
         start_server()  # it loads torch while this process loads the data
     evaluator = final_training(run, recipe, dataset, folder)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_gym.errors import StoreError
+from nas_gym.options import check
 
 if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
     import sqlalchemy as sa
@@ -14,6 +15,12 @@ if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
 DEFAULT_STORE = Path("runs") / "store.sqlite"
 _SERVER = re.compile(r"postgres\w*(\+\w+)?:")
 SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
+
+
+def check_store(store: object, run: object = "") -> None:
+    """Raise InvalidOption unless ``store`` is a path or a text, and ``run`` a text."""
+    check("store", store, str | Path)
+    check("run", run, str)
 
 
 def is_url(store: str | Path) -> bool:

@@ -160,7 +160,7 @@ def test_a_figure_out_of_its_range_is_refused(name: str, value: Any, expected: s
 
 @pytest.mark.parametrize("value", ["0.5", True, np.True_, [0.5], np.ones(1), 1j, object()])
 def test_what_is_no_number_is_refused(value: Any) -> None:
-    with pytest.raises(InvalidOption, match="accuracy is .*: an evaluator gives numbers"):
+    with pytest.raises(InvalidOption, match=r"accuracy is .*: an evaluator gives numbers"):
         checked({"accuracy": value})
     with pytest.raises(InvalidOption, match="1: give a text as a metric's name"):
         checked({1: 0.5})
@@ -176,7 +176,7 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 )  # fmt: skip
 def test_fields_of_the_wrong_type_are_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidOption, match=f"^{field} of an Evaluation is "):
-        checked({"accuracy": 0.5}, **{field: value})
+        checked(**{"metrics": {"accuracy": 0.5}, field: value})
 
 
 @given(st.floats(0, 1), st.sampled_from([float, np.float32, np.float64, np.asarray, torch.tensor]))

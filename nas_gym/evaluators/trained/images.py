@@ -4,14 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from annotated_types import Ge
+from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
+from nas_gym.options.counts import Pixels, Threads
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.recipe import Recipe, recipe_of
 from nas_gym.training.places import images_at
@@ -54,12 +53,13 @@ class TrainingEvaluator(ChildTraining):
     recipe: str | Mapping[str, Any] | Recipe | None = None
     folder: str | Path | None = None
     download: bool = False
-    image_size: Annotated[int, Ge(1)] | None = None
-    threads: Annotated[int, Ge(1)] = 1
+    image_size: Pixels | None = None
+    threads: Threads = 1
 
     name = "training"
     recipe_class = Recipe
     task_kind = IMAGES
+    data_has = ("train_images", "image_shape", "fingerprint")
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -6,14 +6,13 @@ import os
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
-from annotated_types import Ge
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
+from nas_gym.options.counts import Pixels
 from nas_gym.plugins import load
 from nas_gym.training.images.dataset import (
     Dataset,
@@ -52,8 +51,9 @@ def load_dataset(
         InvalidDataset: The data is missing, broken or of the wrong shape.
         InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized.
     """
-    name = os.fspath(name_or_path)
-    image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
+    name = os.fsdecode(check("dataset", name_or_path, str | os.PathLike))
+    folder = check("folder", folder, str | os.PathLike | None)
+    image_size = check("image_size", image_size, Pixels | None)
     kind, path = images_at(name), Path(name).expanduser()
     if kind == "folder":
         return image_folder(path, FOLDER_IMAGE_SIZE if image_size is None else image_size)

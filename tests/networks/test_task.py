@@ -33,7 +33,7 @@ def test_tasks_come_back_from_json(change: dict[str, float]) -> None:
         ([], "a task is a JSON object"),
         ({"channels": 3}, "with the fields channels, height"),
         (SAVED | {"depth": 3}, "not {"),
-        (SAVED | {"height": 8.5}, "height of a task is 8.5: give a whole number of 1 or more"),
+        (SAVED | {"height": 8.5}, "height of a task is 8.5: give a whole number from 1 to 65536"),
         (SAVED | {"classes": True}, "classes of a task is True"),
         (SAVED | {"stem": 1}, "stem of a task is 1: give one of 'cifar', 'imagenet'"),
         (SAVED | {"auxiliary": 1}, "give true or false"),

@@ -111,7 +111,7 @@ def _plain_number(value: Any, of: type) -> Any:
     if isinstance(number, bool):
         raise Refused
     if isinstance(number, Integral):
-        return operator.index(number)  # type: ignore[call-overload]
+        return operator.index(number)
     if of is float and isinstance(number, Real):
         try:
             return float(number)

@@ -1,5 +1,6 @@
 """Faults of what carries children to workers: mended, or one sentence; never a child's."""
 
+import contextlib
 import multiprocessing
 import os
 import shutil
@@ -114,13 +115,18 @@ def test_no_descriptors_end_the_run_with_one_sentence(alone: ParallelEvaluator) 
     assert asked(alone, "fine") == [None]
     alone.close()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    used = max(int(name) for name in os.listdir("/dev/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (used + 1, hard))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    taken = []
     try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.dup(1))
         with pytest.raises(NASGymError, match="Too many open files"):
             asked(alone, "fine", "fine")
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
     assert asked(alone, "fine") == [None]
 
 

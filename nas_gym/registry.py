@@ -7,7 +7,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 
 import inspect
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
@@ -23,6 +23,7 @@ _CONTRACTS = {
     "evaluator": ("evaluate", "stateful", "close"),
     "reward": ("__call__",),
     "agent": ("search", "batch_size"),
+    "watcher": ("started", "replayed", "evaluated", "requested"),
 }
 
 # What a class must define before it is made: a name may come from somebody else's record.
@@ -66,15 +67,28 @@ def make(kind: str, part: Part, **context: Any) -> Any:
     if isinstance(part, str):
         part = {"name": part}
     made = _make_named(kind, part, context) if isinstance(part, Mapping) else part
+    check_part(kind, made, shown=_shown(part))
+    return made
+
+
+def check_part(kind: str, made: Any, names: Sequence[str] = (), shown: str = "") -> None:
+    """Raise InvalidOption unless ``made`` has what a part of this kind has.
+
+    Args:
+        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"`` or ``"watcher"``.
+        made: The live object.
+        names: What it must have; by default all that its contract says.
+        shown: How messages name it.
+    """
     if isinstance(made, type):
         raise InvalidOption(f"the {kind} is the class {made.__name__}: give an instance of it")
-    missing = [name for name in _CONTRACTS[kind] if not hasattr(made, name)]
+    names = names or _CONTRACTS[kind]
+    missing = [name for name in names if not hasattr(made, name)]
     if missing:
         raise InvalidOption(
-            f"{_shown(part)} is no {kind}: it lacks {', '.join(missing)}; "
-            f"{'an' if kind[0] in 'ae' else 'a'} {kind} has {', '.join(_CONTRACTS[kind])}"
+            f"{shown or _shown(made)} is no {kind}: it lacks {', '.join(missing)}; "
+            f"{'an' if kind[0] in 'ae' else 'a'} {kind} has {', '.join(names)}"
         )
-    return made
 
 
 def foreign_modules(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
@@ -184,7 +198,7 @@ def restorable(kind: str, part: Any, **context: Any) -> bool:
 
 
 def _shown(part: Any) -> str:
-    return repr(part["name"]) if isinstance(part, Mapping) else repr(part)[:60]
+    return repr(part.get("name") if isinstance(part, Mapping) else part)[:60]
 
 
 def _option_names(found: Any) -> list[str]:

@@ -3,11 +3,9 @@
 import heapq
 import math
 from collections.abc import Iterable
-from typing import Annotated
-
-from annotated_types import Ge
 
 from nas_gym.options import check
+from nas_gym.options.counts import Machines
 
 
 class SimulatedClock:
@@ -23,7 +21,7 @@ class SimulatedClock:
     """
 
     def __init__(self, workers: int = 1) -> None:
-        self.workers: int = check("simulated_workers", workers, Annotated[int, Ge(1)])
+        self.workers: int = check("simulated_workers", workers, Machines)
         self.busy_seconds = 0.0  # of all machines together
         self.seconds = 0.0  # since the search began
 

@@ -17,6 +17,7 @@ from nas_gym.envs.rewards import Accuracy, Reward
 from nas_gym.errors import InvalidTokens
 from nas_gym.evaluators.evaluation import IN_EVERY_INFO, Evaluation, Evaluator
 from nas_gym.options import check
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import architecture_of_valid, genotype_to_json
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
@@ -97,6 +98,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         render_mode: str | None = None,
         **ledger: Unpack[LedgerOptions],
     ) -> None:
+        check_part("space", space)
         self.space = space
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)

@@ -19,6 +19,8 @@ from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged, TimeUp
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.guard import Guard
 from nas_gym.options import check_all
+from nas_gym.options.counts import Machines
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 
 TIMELESS = 10_000  # requests without a second between them, under a budget of seconds
@@ -47,7 +49,7 @@ class LedgerOptions(TypedDict, total=False):
     failure_reward: float
     record: Recorder | None
     budget_seconds: Annotated[float, Gt(0)] | None
-    simulated_workers: Annotated[int, Ge(1)]
+    simulated_workers: Machines
 
 
 class Ledger:
@@ -67,6 +69,8 @@ class Ledger:
     def __init__(
         self, evaluator: Evaluator, reward: Reward, **options: Unpack[LedgerOptions]
     ) -> None:
+        check_part("evaluator", evaluator)
+        check_part("reward", reward)
         given = check_all(LedgerOptions, options)
         check_reward(reward, evaluator)
         self.evaluator = evaluator

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from math import prod
-from typing import Annotated, Any, Generic, NamedTuple, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
-from annotated_types import Ge
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
@@ -19,6 +18,8 @@ from nas_gym.envs.rewards import Accuracy, Reward
 from nas_gym.errors import InvalidTokens
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
 from nas_gym.options import check
+from nas_gym.options.counts import Episodes
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture, architecture_of_valid
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
@@ -76,8 +77,9 @@ class NASVectorEnv(
         render_mode: str | None = None,
         **ledger: Unpack[LedgerOptions],
     ) -> None:
+        check_part("space", space)
         self.space = space
-        self.num_envs: int = check("num_envs", num_envs, Annotated[int, Ge(1)])
+        self.num_envs: int = check("num_envs", num_envs, Episodes)
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
         self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)

@@ -179,11 +179,11 @@ def _in_words(name: str, least: float, most: float) -> str:
 def _number(name: str, given: Any) -> float:
     """Return a number of Python, numpy or torch as Python's own."""
     is_scalar = hasattr(given, "dtype") and getattr(given, "shape", None) == ()
-    value = given.item() if is_scalar else given
+    value: Any = given.item() if is_scalar else given
+    if isinstance(value, int) and not isinstance(value, bool):
+        return value
     if isinstance(value, bool) or not isinstance(value, Real):
         raise InvalidOption(f"{name} is {given!r}: an evaluator gives numbers as metrics")
-    if isinstance(value, int):
-        return value
     try:
         return float(value)
     except OverflowError:

@@ -14,6 +14,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.options import Options
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, next_choice, trace
 
@@ -86,6 +87,7 @@ class Landscape(Configured):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_part("space", self.space)
         if self.middling >= self.best:
             raise InvalidOption(f"middling is {self.middling}: give less than best, {self.best}")
 

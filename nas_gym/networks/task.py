@@ -11,10 +11,10 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options import Options, check_all
+from nas_gym.options.counts import Pixels
 
 # Far beyond what was ever trained, and small enough that what is asked by mistake, or by somebody
 # else's file, is refused before anything is built.
-Pixels = Annotated[int, Interval(ge=1, le=2**14)]  # per side of an image
 Repeats = Annotated[int, Interval(ge=1, le=100)]
 Filters = Annotated[int, Interval(ge=1, le=2**16)]
 MoreFilters = Annotated[int, Interval(ge=0, le=2**16)]

@@ -9,7 +9,7 @@ with the option's name as the user wrote it, followed by the part if one was nam
 
 Frozen dataclasses inherit from ``Options``; functions call ``check`` or, for a ``TypedDict`` of
 options, ``check_all``. Only what JSON and numpy cannot say otherwise is converted: a list becomes a
-tuple if the annotation is a tuple, and a scalar of numpy or torch the Python value in it. A truth
+tuple if the annotation is a tuple, and a number or scalar of another library Python's own. A truth
 value is no number, 2.0 is no whole number, and NaN and the infinities are no numbers at all. Of
 lists that stay lists and of mappings the items are not checked, and what the module does not know,
 such as a ``Protocol`` or a ``Callable``, is left to the class.

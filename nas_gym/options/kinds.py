@@ -10,6 +10,7 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, is_typeddict
 
@@ -100,7 +101,23 @@ _BY_CLASS: dict[Any, Kind] = {
 def _plain(value: Any) -> Any:
     """Return the Python value in a scalar of numpy or torch; other values as they are."""
     is_scalar = hasattr(value, "dtype") and getattr(value, "shape", None) == ()
-    return value.item() if is_scalar else value
+    is_time = getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M")
+    return value.item() if is_scalar and not is_time else value
+
+
+def _plain_number(value: Any, of: type) -> Any:
+    """Return a number of any library as Python's own; raise Refused if it is none."""
+    number = _plain(value)
+    if isinstance(number, bool):
+        raise Refused
+    if isinstance(number, Integral):
+        return operator.index(number)
+    if of is float and isinstance(number, Real):
+        try:
+            return float(number)
+        except OverflowError:
+            pass
+    raise Refused
 
 
 def _either(kinds: Sequence[Kind]) -> Kind:
@@ -171,9 +188,7 @@ def _number(of: type, marks: tuple[Any, ...]) -> Kind:
     limits = _limits(marks, *_HOLDS)
 
     def convert(value: Any) -> Any:
-        number = _plain(value)
-        if isinstance(number, bool) or not isinstance(number, int if of is int else int | float):
-            raise Refused
+        number = _plain_number(value, of)
         if of is float and not _is_finite(number):
             raise Refused
         if not all(_HOLDS[name](number, limit) for name, limit in limits):

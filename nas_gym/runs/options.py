@@ -6,14 +6,15 @@ from annotated_types import Ge, Gt
 
 from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.options import check_all
+from nas_gym.options.counts import Episodes, Workers
 
 
 class SearchOptions(LedgerOptions, total=False):
     """The numbers of a search, checked before anything is made; ``search`` says what they are."""
 
     child_seed: Annotated[int, Ge(0)] | None
-    num_envs: Annotated[int, Ge(1)] | None
-    workers: Annotated[int, Ge(0)]
+    num_envs: Episodes | None
+    workers: Workers
     timeout: Annotated[float, Gt(0)] | None
     memory_limit: Annotated[float, Gt(0)] | None
     time_limit: Annotated[float, Gt(0)] | None

@@ -4,15 +4,14 @@ import math
 from collections.abc import Collection, Mapping
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import Annotated, Any
-
-from annotated_types import Ge
+from typing import Any
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
+from nas_gym.options.counts import Workers
 from nas_gym.options.durations import seconds_of
-from nas_gym.registry import check_trusted
+from nas_gym.registry import check_part, check_trusted
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, RunData, load_run
@@ -55,6 +54,8 @@ def resume(
             objects that a record cannot hold.
         RunDiverged: It asks for other architectures than it did.
     """
+    if watcher is not None:
+        check_part("watcher", watcher)
     data = load_run(run, store)
     config = data.config
     parts = recorded_parts(data)
@@ -70,7 +71,7 @@ def resume(
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
     check_trusted(f"run {run!r}", parts, trust)
-    workers = check("workers", workers, Annotated[int, Ge(0)] | None)
+    workers = check("workers", workers, Workers | None)
     if workers is None:
         workers = 0 if executor is not None else _workers_of(data)
     own = (

@@ -70,6 +70,7 @@ def _check_data(run: RunData, evaluator: Any) -> None:
     """Raise InvalidDataset unless the data is what the run was searched on, bit for bit."""
     recorded = run.config["protocol"]
     try:
+        evaluator.settle()
         fingerprint = evaluator.data.fingerprint
     except (UnknownName, InvalidDataset) as error:
         raise InvalidDataset(

@@ -16,8 +16,9 @@ from nas_gym.errors import InvalidOption, RunDiverged, StoreError, TimeUp
 from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
+from nas_gym.options import check
 from nas_gym.options.durations import seconds_of
-from nas_gym.registry import Part, make, usual, usual_reward
+from nas_gym.registry import Part, check_part, make, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
     configuration,
@@ -28,7 +29,7 @@ from nas_gym.runs.config import (
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
-from nas_gym.store.location import checked_run_name, resume_command
+from nas_gym.store.location import check_store, checked_run_name, resume_command
 
 _log = logging.getLogger("nas_gym")
 
@@ -117,6 +118,12 @@ def search(
         RunDiverged: The resumed run asks for other architectures than it did.
         StoreError: The store failed; what was recorded is kept.
     """
+    resume = check("resume", resume, bool)
+    if run is not None:
+        checked_run_name(run)
+        check_store(store)
+    if watcher is not None:
+        check_part("watcher", watcher)
     numbers = checked_options(
         budget=budget,
         num_envs=num_envs,

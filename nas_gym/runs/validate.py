@@ -21,6 +21,7 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
+from nas_gym.options.counts import Workers
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.runs.retrain import final_training, look_up, table_of
@@ -95,12 +96,13 @@ def validate(
         UnknownName: No such recipe, or no such value in it.
         UntrustedModule: The run has a part from a module that ``trust`` does not name.
     """
+    check("run", run, RunData)
     recorded_parts(run, ("seed",))
     table = table_of(run, trust)
     if table is not None:
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
-    workers = check("workers", workers, Annotated[int, Ge(0)])
+    workers = check("workers", workers, Workers)
     if workers > 0 and len(planned) > len(run.validations):
         start_server()  # it loads torch while this process loads the data
     evaluator = final_training(run, recipe, dataset, folder, trust)

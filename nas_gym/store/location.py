@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.options import check
 from nas_gym.options.paths import user_path
 
 if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
@@ -35,6 +36,12 @@ def checked_run_name(name: str) -> str:
             "and none of Windows's own names such as 'con'"
         )
     return name
+
+
+def check_store(store: object, run: object = "") -> None:
+    """Raise InvalidOption unless ``store`` is a path or a text, and ``run`` a text."""
+    check("store", store, str | Path)
+    check("run", run, str)
 
 
 def is_url(store: str | Path) -> bool:

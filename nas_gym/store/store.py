@@ -11,7 +11,13 @@ from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store import reading
 from nas_gym.store.database import check_integrity, connect, damaged
-from nas_gym.store.location import DEFAULT_STORE, check_there, is_run_name, store_option
+from nas_gym.store.location import (
+    DEFAULT_STORE,
+    check_store,
+    check_there,
+    is_run_name,
+    store_option,
+)
 from nas_gym.store.locks import locks_of
 from nas_gym.store.migrations import prepare
 from nas_gym.store.queries import (
@@ -218,5 +224,6 @@ def load_run(run: str, store: str | Path = DEFAULT_STORE) -> RunData:
     Raises:
         StoreError: There is no such database or run, or it is damaged.
     """
+    check_store(store, run)
     with Store(store, read_only=True) as opened:
         return opened.load_run(run)

@@ -176,7 +176,7 @@ def test_what_is_no_number_is_refused(value: Any) -> None:
 )  # fmt: skip
 def test_fields_of_the_wrong_type_are_refused(field: str, value: Any) -> None:
     with pytest.raises(InvalidOption, match=f"^{field} of an Evaluation is "):
-        checked({"accuracy": 0.5}, **{field: value})
+        checked(**{"metrics": {"accuracy": 0.5}, field: value})
 
 
 @given(st.floats(0, 1), st.sampled_from([float, np.float32, np.float64, np.asarray, torch.tensor]))

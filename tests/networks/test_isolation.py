@@ -128,7 +128,10 @@ def alone() -> Any:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[pytest.mark.slow] * (n == "fake tensors")) for n in STATES],
+)
 def test_a_child_is_the_same_under_any_state_of_the_caller(name: str, alone: Any) -> None:
     with STATES[name]():
         before = state()

@@ -158,6 +158,6 @@ def test_numpys_numbers_are_recorded_as_pythons(tmp_path: Path) -> None:
 def test_workers_of_a_resumed_run_are_checked(workers: Any, tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     nas_gym.search(evaluator="landscape", agent="random-search", budget=2, run="cut", store=store)
-    with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number of 0 or more"):
+    with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number from 0 to 4096"):
         nas_gym.resume("cut", store, budget=4, workers=workers)
     assert len(load_run("cut", store).rows) == 2

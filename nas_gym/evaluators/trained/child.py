@@ -31,6 +31,7 @@ class ChildTraining(Configured, ABC):
     dataset: Any
     threads: int  # of torch while a child trains
     task_kind: ClassVar[TaskKind]  # what its networks are built for
+    data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
     stateful = False
     gives: ClassVar[tuple[str, ...]]  # the names of its metrics
@@ -44,8 +45,12 @@ class ChildTraining(Configured, ABC):
             )
         if isinstance(self.dataset, os.PathLike):
             object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
-        if not isinstance(self.dataset, str) and not hasattr(self.dataset, "fingerprint"):
-            raise InvalidOption(f"dataset is {self.dataset!r}: give a name, a path or the data set")
+        given = self.dataset
+        if not isinstance(given, str) and not all(hasattr(given, n) for n in self.data_has):
+            raise InvalidOption(
+                f"dataset is {' '.join(repr(given).split())[:80]}: give a name, a path or the data "
+                f"set, which has {', '.join(self.data_has)}"
+            )
         if isinstance(self.dataset, str):
             self.check_place(self.dataset)
             say_if_shadowed(self.dataset)

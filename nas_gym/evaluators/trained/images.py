@@ -10,8 +10,9 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
-from nas_gym.networks.task import Pixels, Task, task_to_json
+from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
+from nas_gym.options.counts import Pixels, Threads
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.fitting import fitted_name, fitted_recipe
@@ -23,12 +24,6 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
     from nas_gym.training.images.sources import Dataset
     from nas_gym.training.images.train import TrainResult
-
-# What a data set of images has: this module must not import torch, and so not ``Dataset`` either.
-_OF_IMAGES = (
-    "name", "fingerprint", "image_shape", "classes", "normalise", "train_images", "train_labels",
-    "validation_images", "validation_labels", "test_images", "test_labels",
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,7 +63,7 @@ class TrainingEvaluator(ChildTraining):
     folder: str | Path | None = None
     download: bool = False
     image_size: Pixels | None = None
-    threads: Annotated[int, Interval(ge=1, le=1024)] = 1
+    threads: Threads = 1
     validation: Annotated[float, Interval(gt=0, lt=1)] | None = None
     test: Annotated[float, Interval(gt=0, lt=1)] | None = None
 
@@ -76,6 +71,11 @@ class TrainingEvaluator(ChildTraining):
     recipe_class = Recipe
     task_kind = IMAGES
     gives = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
+    # This module must not import torch, and so not ``Dataset`` either.
+    data_has = (
+        "name", "fingerprint", "image_shape", "classes", "normalise", "train_images",
+        "train_labels", "validation_images", "validation_labels", "test_images", "test_labels",
+    )  # fmt: skip
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -105,11 +105,6 @@ class TrainingEvaluator(ChildTraining):
             )
         if isinstance(self.dataset, str):
             return
-        if not all(hasattr(self.dataset, member) for member in _OF_IMAGES):
-            raise InvalidOption(
-                f"dataset is a {type(self.dataset).__name__}, and this evaluator trains on images: "
-                "give a name, a path or a Dataset (split_dataset makes one of arrays)"
-            )
         for option in ("validation", "test"):
             if getattr(self, option) is not None:
                 raise InvalidOption(

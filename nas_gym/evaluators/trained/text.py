@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any
-
-from annotated_types import Interval
+from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import TEXT
+from nas_gym.options.counts import Threads
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.places import text_at
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
@@ -58,7 +57,7 @@ class LanguageModelEvaluator(ChildTraining):
     recipe: str | Mapping[str, Any] | LanguageRecipe | None = None
     level: Level = "word"
     vocabulary: Vocabulary = None
-    threads: Annotated[int, Interval(ge=1, le=1024)] = 1
+    threads: Threads = 1
 
     name = "language-model"
     recipe_class = LanguageRecipe
@@ -72,6 +71,7 @@ class LanguageModelEvaluator(ChildTraining):
         "parameters",
         "multiply_adds",
     )
+    data_has = ("vocabulary", "train_characters", "fingerprint")
 
     @classmethod
     def recorded_task(

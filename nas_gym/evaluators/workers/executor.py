@@ -19,6 +19,7 @@ from nas_gym.evaluators.workers.jobs import (
     load_evaluator,
     read_outcome,
 )
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 
 KEPT = 2  # evaluators, with their data, that a process of the executor keeps loaded
@@ -51,6 +52,7 @@ class ExecutorEvaluator(SpreadEvaluator):
     executor: Executor
 
     def __post_init__(self) -> None:
+        check_part("evaluator", self.inner, ("evaluate", "close"))
         if not isinstance(self.executor, Executor):
             raise InvalidOption(
                 f"executor is {self.executor!r}: give a live concurrent.futures.Executor"

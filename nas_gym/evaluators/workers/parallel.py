@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, dump_evaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
+from nas_gym.options.counts import SomeWorkers
+from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 
 
@@ -50,12 +52,13 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
     """
 
     inner: Evaluator
-    workers: Annotated[int, Ge(1)]
+    workers: SomeWorkers
     timeout: Annotated[float, Gt(0)] | None = None
     memory_limit: Annotated[float, Gt(0)] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_part("evaluator", self.inner, ("evaluate", "close"))
         if self.workers > 1 and keeps_state(self.inner):
             raise InvalidOption(
                 f"workers is {self.workers}, and the evaluator {type(self.inner).__name__} is "

@@ -3,11 +3,12 @@
 from concurrent.futures import Executor
 from typing import Annotated, Any
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.options import check
+from nas_gym.options.counts import Workers
 
 
 def in_workers(
@@ -33,7 +34,7 @@ def in_workers(
         InvalidOption: An option out of range, options that exclude each other, or a stateful
             evaluator for more than one process.
     """
-    workers = check("workers", workers, Annotated[int, Ge(0)])
+    workers = check("workers", workers, Workers)
     limit_of_a_child = Annotated[float, Gt(0)] | None
     timeout = check("timeout", timeout, limit_of_a_child)
     memory_limit = check("memory_limit", memory_limit, limit_of_a_child)

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Interval
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
+from nas_gym.options.counts import Pixels
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.plugins import load
@@ -62,10 +63,9 @@ def load_dataset(
         InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized; the
             shares are none, or leave nothing to train.
     """
-    if not isinstance(name_or_path, str | bytes | os.PathLike):
-        raise InvalidOption(f"the data set is {name_or_path!r}: give a name or a path")
-    name = os.fsdecode(name_or_path)
-    image_size = check("image_size", image_size, Annotated[int, Ge(1)] | None)
+    name = os.fsdecode(check("dataset", name_or_path, str | bytes | os.PathLike))
+    folder = check("folder", folder, str | bytes | os.PathLike | None)
+    image_size = check("image_size", image_size, Pixels | None)
     shares = checked_shares(validation, test)
     kind = images_at(name)
     if folder is not None:

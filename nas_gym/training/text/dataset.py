@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_gym.errors import InvalidDataset, InvalidOption
+from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
@@ -114,9 +114,7 @@ def load_text(
         InvalidOption: ``vocabulary`` is no whole number of 3 or more.
         InvalidDataset: The text is missing, broken or too poor.
     """
-    if not isinstance(name_or_path, str | bytes | os.PathLike):
-        raise InvalidOption(f"the text is {name_or_path!r}: give a name or a path")
-    name = os.fsdecode(name_or_path)
+    name = os.fsdecode(check("dataset", name_or_path, str | bytes | os.PathLike))
     if text_at(name) == "name":
         source: EmbeddedText = load("text", name)
         if vocabulary is None and level == "word":

@@ -29,5 +29,5 @@ def test_where_children_are_evaluated() -> None:
 
 @pytest.mark.parametrize("workers", [-1, 1.5, True, "2", None])
 def test_workers_are_counted_in_whole_numbers(workers: Any) -> None:
-    with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number of 0 or more$"):
+    with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number from 0 to 4096$"):
         in_workers(Landscape(NASNetCell()), workers)

@@ -114,7 +114,7 @@ def _write_architecture(found: Findings, row: Row, rank: int, stem: Path) -> lis
 
 def _write(path: Path, text: str) -> Path:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="backslashreplace")  # names are any bytes
     except OSError as error:
         raise _not_writable(path, error) from error
     return path

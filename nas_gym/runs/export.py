@@ -182,7 +182,8 @@ def _write_architecture(
 
 def _write(path: Path, text: str) -> Path:
     try:
-        _plain(path).write_text(text, encoding="utf-8")
+        # Names are any bytes.
+        _plain(path).write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise _not_writable(path, error) from error
     return path

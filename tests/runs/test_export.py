@@ -11,7 +11,7 @@ from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.runs.card import card_as_markdown, card_of
-from nas_gym.runs.export import document, export, write_files
+from nas_gym.runs.export import _write, document, export, write_files
 from nas_gym.runs.findings import Findings, best_rows
 from nas_gym.runs.validate import validate
 from nas_gym.search_spaces.grammar import decode
@@ -197,3 +197,8 @@ def test_bad_input_gets_one_clear_sentence(
     (sentence,) = shown.err.splitlines()
     assert sentence.startswith("nas-gym: ")
     assert message in sentence
+
+
+def test_pages_with_names_that_are_not_utf8_are_written(tmp_path: Path) -> None:
+    _write(tmp_path / "page.md", "photos of caf\udce9")
+    assert (tmp_path / "page.md").read_text(encoding="utf-8") == r"photos of caf\udce9"

@@ -63,8 +63,8 @@ def load_dataset(
         InvalidOption: ``image_size`` is no whole number above 0, or the data cannot be resized; the
             shares are none, or leave nothing to train.
     """
-    name = os.fsdecode(check("dataset", name_or_path, str | bytes | os.PathLike))
-    folder = check("folder", folder, str | bytes | os.PathLike | None)
+    name = os.fsdecode(check("dataset", name_or_path, str | os.PathLike))
+    folder = check("folder", folder, str | os.PathLike | None)
     image_size = check("image_size", image_size, Pixels | None)
     shares = checked_shares(validation, test)
     kind = images_at(name)

@@ -114,7 +114,7 @@ def load_text(
         InvalidOption: ``vocabulary`` is no whole number of 3 or more.
         InvalidDataset: The text is missing, broken or too poor.
     """
-    name = os.fsdecode(check("dataset", name_or_path, str | bytes | os.PathLike))
+    name = os.fsdecode(check("dataset", name_or_path, str | os.PathLike))
     if text_at(name) == "name":
         source: EmbeddedText = load("text", name)
         if vocabulary is None and level == "word":

@@ -1,7 +1,6 @@
 """The findings of a run, put together once: report, card and export only consume it."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.failure_groups import FailureGroup, failure_groups
 from nas_gym.runs.ranked import Ranked
 from nas_gym.runs.spread import deviation_of, mean_of
 from nas_gym.store import Row, RunData
@@ -23,62 +23,11 @@ from nas_gym.training.named import NAMED_RECIPES
 
 AS_SEARCHED = "as in the search"  # the recipe of a final training
 FIRST_ROWS = 1_000  # best ones, whose metrics say which there are
-_ERROR = re.compile(r"error: [A-Za-z_][\w.]*(?=: )")  # of "error: ValueError: what was wrong"
 
 
 def best_rows(run: RunData, count: int) -> list[Row]:
     """Return the ``count`` different architectures with the highest rewards, best first."""
     return list(Ranked(run)[:count])
-
-
-@dataclass(frozen=True)
-class FailureGroup:
-    """Evaluations that failed for one reason."""
-
-    reason: str  # errors whose texts differ are named by their type only
-    rows: Sequence[Row]  # at least one, in order
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the reason, how often it came, and the first failure in full."""
-        first = self.rows[0]
-        return {
-            "reason": self.reason,
-            "count": len(self.rows),
-            "first_request": first.number + 1,
-            "first_failure": first.failure,
-            "first_detail": first.detail,
-        }
-
-
-def failure_groups(rows: Sequence[Row]) -> list[FailureGroup]:
-    """Group the failures among ``rows`` by reason, most frequent first.
-
-    Errors of one type are one group: a message may hold sizes or addresses and differ each time.
-    """
-    groups: dict[str, list[int]] = {}
-    failures = column(rows, "failure")
-    details = column(rows, "detail") if "crashed" in failures else failures
-    for number, failure in enumerate(failures):
-        if failure is not None:
-            groups.setdefault(_kind(failure, details[number]), []).append(number)
-    ordered = sorted(groups.items(), key=lambda item: -len(item[1]))
-    return [
-        FailureGroup(_reason(kind, {failures[n] for n in members}), choose(rows, members))
-        for kind, members in ordered
-    ]
-
-
-def _kind(failure: str, detail: str | None) -> str:
-    """Return what makes failures one group; crashes differ by their signal or exit status."""
-    if failure == "crashed" and detail:
-        return f"crashed ({detail})"
-    error = _ERROR.match(failure)
-    return failure if error is None else error.group()
-
-
-def _reason(kind: str, texts: set[str]) -> str:
-    """Return the whole text if all have the same, else their kind."""
-    return texts.pop() if len(texts) == 1 and not kind.startswith("crashed (") else kind
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from rich.table import Table
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
 from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset
-from nas_gym.runs.findings import AS_SEARCHED, FailureGroup, Findings, Validated
+from nas_gym.runs.failure_groups import FailureGroup
+from nas_gym.runs.findings import AS_SEARCHED, Findings, Validated
 from nas_gym.runs.spread import spread
 from nas_gym.store.long_runs import column
 

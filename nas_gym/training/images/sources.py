@@ -2,7 +2,6 @@
 
 import inspect
 import os
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +18,10 @@ from nas_gym.options.printable import printable
 from nas_gym.plugins import load
 from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
 from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
-from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture, readable
-from nas_gym.training.images.folders import Listing, list_images, path_below
+from nas_gym.training.images.decoding import readable
+from nas_gym.training.images.folders import list_images, path_below
+from nas_gym.training.images.pictures import read_pictures
 from nas_gym.training.images.splitting import Shares
-from nas_gym.training.images.summary import Reading
-from nas_gym.training.memory import check_memory
 from nas_gym.training.places import check_takes_folder, images_at
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
@@ -183,7 +181,7 @@ def image_folder(
     for part, share in zip(("validation", "test"), shares, strict=True):
         if share is not None and part in (listing.parts or ()):
             raise _has_own(printable(folder), part)
-    images, reading = _read_pictures(folder, listing, image_size)
+    images, reading = read_pictures(folder, listing, image_size)
     name = folder.name if folder.name not in ("", "..") else folder.resolve().name
     names = [path_below(path, folder) for path in listing.paths]
     labels, classes = np.asarray(listing.labels), listing.classes
@@ -214,54 +212,6 @@ def npz_file(path: Path, shares: Shares = (None, None)) -> Dataset:
 def _or_a_tenth(shares: Shares) -> tuple[float, float]:
     validation, test = (0.1 if share is None else share for share in shares)
     return validation, test
-
-
-def _read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray, Reading]:
-    """Read all images (N, 3, side, side), and say how they came to be."""
-    count = len(listing.paths)
-    # The parts are a copy of the whole, and each image is resized as floats.
-    check_memory(
-        2 * count * 3 * side**2 + 16 * side**2, f"{count} images of {side} x {side} pixels"
-    )
-    images = np.empty((count, 3, side, side), dtype=np.uint8)
-    sizes: Counter[tuple[int, int]] = Counter()
-    notes: Counter[str] = Counter()
-    scales: dict[str, str] = {}  # that of floats -> a file that has it
-    for index, path in enumerate(listing.paths):
-        picture = read_picture(path, side)
-        images[index] = picture.pixels
-        sizes[picture.size] += 1
-        notes.update(picture.notes)
-        scales.update(dict.fromkeys(picture.notes & {UNIT, BYTES}, path))
-        if len(scales) > 1:
-            raise InvalidDataset(
-                f'{printable(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
-                f"{printable(scales[BYTES])} from 0 to 255: save all on one scale"
-            )
-    if notes[DARK] and not notes[CUT]:
-        raise InvalidDataset(
-            f"{printable(folder)}: its images of 16 bits never reach 256 of 65,535 and would all "
-            "be black: save them with 8 bits, or use the whole range"
-        )
-    warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
-    warnings += _alike(listing.classes)
-    if listing.nested:
-        notes["in folders within their class's folder, which count as the class's"] = listing.nested
-    return images, Reading(dict(sizes), listing.left_out, dict(notes), tuple(warnings))
-
-
-def _alike(classes: Sequence[str]) -> list[str]:
-    """Return a warning for classes whose names differ in case or in how accents are written."""
-    from unicodedata import normalize
-
-    first: dict[str, str] = {}
-    pairs = [(first.setdefault(normalize("NFC", n).casefold(), n), n) for n in classes]
-    return [
-        f"the classes {printable(one)} and {printable(other)} differ only in how their names are "
-        "written"
-        for one, other in pairs
-        if one != other
-    ]
 
 
 def _cifar(

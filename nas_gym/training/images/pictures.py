@@ -1,0 +1,62 @@
+"""All images of a folder as one array, and what is to be said of how they were read."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nas_gym.errors import InvalidDataset
+from nas_gym.options.printable import printable
+from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture
+from nas_gym.training.images.folders import Listing
+from nas_gym.training.images.summary import Reading
+from nas_gym.training.memory import check_memory
+
+
+def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray, Reading]:
+    """Read all images (N, 3, side, side), and say how they came to be."""
+    count = len(listing.paths)
+    # The parts are a copy of the whole, and each image is resized as floats.
+    check_memory(
+        2 * count * 3 * side**2 + 16 * side**2, f"{count} images of {side} x {side} pixels"
+    )
+    images = np.empty((count, 3, side, side), dtype=np.uint8)
+    sizes: Counter[tuple[int, int]] = Counter()
+    notes: Counter[str] = Counter()
+    scales: dict[str, str] = {}  # that of floats -> a file that has it
+    for index, path in enumerate(listing.paths):
+        picture = read_picture(path, side)
+        images[index] = picture.pixels
+        sizes[picture.size] += 1
+        notes.update(picture.notes)
+        scales.update(dict.fromkeys(picture.notes & {UNIT, BYTES}, path))
+        if len(scales) > 1:
+            raise InvalidDataset(
+                f'{printable(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
+                f"{printable(scales[BYTES])} from 0 to 255: save all on one scale"
+            )
+    if notes[DARK] and not notes[CUT]:
+        raise InvalidDataset(
+            f"{printable(folder)}: its images of 16 bits never reach 256 of 65,535 and would all "
+            "be black: save them with 8 bits, or use the whole range"
+        )
+    warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
+    warnings += _alike(listing.classes)
+    if listing.nested:
+        notes["in folders within their class's folder, which count as the class's"] = listing.nested
+    return images, Reading(dict(sizes), listing.left_out, dict(notes), tuple(warnings))
+
+
+def _alike(classes: Sequence[str]) -> list[str]:
+    """Return a warning for classes whose names differ in case or in how accents are written."""
+    from unicodedata import normalize
+
+    first: dict[str, str] = {}
+    pairs = [(first.setdefault(normalize("NFC", n).casefold(), n), n) for n in classes]
+    return [
+        f"the classes {printable(one)} and {printable(other)} differ only in how their names are "
+        "written"
+        for one, other in pairs
+        if one != other
+    ]

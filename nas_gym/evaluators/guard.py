@@ -13,6 +13,8 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import failed
 from nas_gym.evaluators.metrics import is_test_figure
 
+LONGEST = 1e15  # seconds of a child; the sum of many is still a number
+
 
 class Guard:
     """Asks an evaluator, and passes on only what an evaluator should give.
@@ -93,6 +95,9 @@ class Guard:
         failure = evaluation.failure or _not_finite(evaluation.metrics)
         if failure is not None:
             evaluation = replace(evaluation, metrics={}, failure=failure)
+        if not _is_time(evaluation.seconds):  # no store would be read again with it
+            failure = evaluation.failure or f"error: the time is {evaluation.seconds!r} seconds"
+            evaluation = replace(evaluation, metrics={}, failure=failure, seconds=0.0)
         return position, evaluation
 
 
@@ -104,6 +109,13 @@ def _refuse_test_figures(names: Sequence[str]) -> None:
                 f"the evaluator reports {name!r}: no search may see a figure of the test part, "
                 "so leave it out of the metrics, or rename it if it is a validation figure"
             )
+
+
+def _is_time(seconds: object) -> bool:
+    try:
+        return 0 <= seconds <= LONGEST  # type: ignore[operator]
+    except TypeError:
+        return False
 
 
 def _not_finite(metrics: Mapping[str, float]) -> str | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from numbers import Real
 from typing import Annotated, Any
 
-from annotated_types import Ge
+from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
@@ -19,6 +19,8 @@ from nas_gym.evaluators.failures import failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
 from nas_gym.search_spaces.architecture import Architecture
+
+LONGEST = 1e15  # seconds of a child; the sum of many is still a number
 
 
 class Guard:
@@ -139,7 +141,7 @@ def _with_fields(evaluation: Any) -> Evaluation:
     e: Any = evaluation
     texts = all(each is None or type(each) is str for each in (e.failure, e.detail))
     if (
-        type(e.seconds) is float and 0.0 <= e.seconds < math.inf
+        type(e.seconds) is float and 0.0 <= e.seconds <= LONGEST
         and type(e.architecture) is Architecture and isinstance(e.metrics, Mapping)
         and type(e.source) is str and texts and e.failure != ""
     ):  # fmt: skip
@@ -153,7 +155,7 @@ def _with_fields(evaluation: Any) -> Evaluation:
 _FIELDS: tuple[tuple[str, Any], ...] = (
     ("architecture", Architecture),
     ("metrics", Mapping),
-    ("seconds", Annotated[float, Ge(0)]),
+    ("seconds", Annotated[float, Interval(ge=0, le=LONGEST)]),
     ("source", str),
     ("failure", str | None),
     ("detail", str | None),

@@ -14,13 +14,13 @@ from typing import Any, NoReturn
 
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
+from nas_gym.evaluators.guard import LONGEST
 from nas_gym.evaluators.metrics import Metric
 from nas_gym.options import check_all
 from nas_gym.options.json_text import LONGEST as LONGEST_TEXT
 from nas_gym.options.json_text import read_json
 from nas_gym.store.location import is_run_name
 
-LONGEST = 1e15  # seconds; their sum is still a number
 LARGEST = 2**53  # whole numbers of a record are below: every reader of JSON knows them exactly
 # The name of a class that a function of the user's defines has "<locals>" in it.
 _PART_NAME = re.compile(r"\w[\w.:/+<>-]{0,299}")

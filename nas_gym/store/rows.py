@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
+from nas_gym.evaluators.guard import LONGEST
 from nas_gym.store import reading
 from nas_gym.store.run_data import Ref, Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, summed, to_text
@@ -22,7 +23,7 @@ def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
         reading.whole("seed", row["seed"], below=2**63)
         reading.text("key", row["key"])
         reading.text_or_none("detail", row["detail"])
-        reading.number("time", row["seconds"], least=0, most=reading.LONGEST)
+        reading.number("time", row["seconds"], least=0, most=LONGEST)
         check_outcome(row)
         return {
             **row,

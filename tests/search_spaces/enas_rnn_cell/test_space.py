@@ -49,7 +49,7 @@ def test_json_and_tokens() -> None:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({"nodes": []}, "no nodes"),
+        ({"nodes": []}, "0 nodes"),
         ({"nodes": 1}, "'nodes' is a JSON list, not 1"),
         ([], "an ENAS cell is a JSON object with the keys nodes, not"),
         ({"nodes": [{"previous": 0, "activation": "tanh"}]}, "node 0 reads 0: expected -1"),

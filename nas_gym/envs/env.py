@@ -218,7 +218,7 @@ def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str
 
 
 def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:
-    """Return what genotypes of a space are as JSON data: dict, list, str, …"""
+    """Return the type of genotypes as JSON data, by one of them."""
     episode = Episode(choices)
     while episode.open is not None:
         episode.take(0)

@@ -60,7 +60,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     ## Information
     The same keys at every step, as buffers of other libraries need them: ``action_mask``,
-    ``tokens`` (the tuple of int so far), ``architecture`` (the genotype as JSON data) and
+    ``tokens`` (tuple of int; before the end padded with -1), ``architecture`` (the genotype as
+    JSON data) and
     ``evaluation`` (a dict: ``accuracy``, ``parameters``, ``multiply_adds``, ``seconds``,
     ``source``, ``failure``, ``detail`` of the failure, and what else the evaluator measures:
     ``perplexity``, …). Before the end ``architecture`` is empty, and so is ``source``; numbers are
@@ -178,7 +179,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
             self._empty = _type_of_genotypes(self.space, self.choices)
         return {
             "action_mask": episode.mask(),
-            "tokens": tuple(episode.tokens),
+            "tokens": tuple((episode.observation - 1).tolist()),  # -1 where there is none yet
             "architecture": self._empty(),
             "evaluation": {
                 **self._measured,

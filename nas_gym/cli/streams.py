@@ -57,7 +57,7 @@ def lasting_streams() -> Iterator[tuple[LastingStream, LastingStream, bool]]:
     for stream in before:
         if getattr(stream, "errors", None) == "strict":
             stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment]
+    sys.stdout, sys.stderr = out, err
     try:
         yield out, err, 1 not in closed
     finally:

@@ -61,7 +61,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     ## Information
     The same keys at every step, as buffers of other libraries need them: ``action_mask``,
-    ``tokens`` (the tuple of int so far), ``architecture`` (the genotype as JSON data) and
+    ``tokens`` (tuple of int; before the end padded with -1), ``architecture`` (the genotype as
+    JSON data) and
     ``evaluation`` (a dict: ``accuracy``, ``parameters``, ``multiply_adds``, ``seconds``,
     ``source``, ``failure``, ``detail`` of the failure, and what else the evaluator measures:
     ``perplexity``, …). Before the end ``architecture`` is empty, and so is ``source``; numbers are
@@ -180,7 +181,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
             self._empty = _type_of_genotypes(self.space, self.choices)
         return {
             "action_mask": episode.mask(),
-            "tokens": tuple(episode.tokens),
+            "tokens": tuple((episode.observation - 1).tolist()),  # -1 where there is none yet
             "architecture": self._empty(),
             "evaluation": {
                 **self._measured,
@@ -220,7 +221,11 @@ def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str
 
 
 def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:
+<<<<<<< HEAD
     """Return what genotypes of a space are as JSON data, such as dict, list or str."""
+=======
+    """Return the type of genotypes as JSON data, by one of them."""
+>>>>>>> c5941d4524920ff0255d74a7077e37fc39d264a3
     episode = Episode(choices)
     while episode.open is not None:
         episode.take(0)

@@ -22,6 +22,7 @@ from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasnet_cell.genotype import genotype_from_json
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
+from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.spaces import LayerChain
 
 ID = "NASNetCell-v0"
@@ -226,3 +227,30 @@ def test_the_folder_exports_its_public_names() -> None:
     assert [getattr(envs, name).__name__ for name in envs.__all__] == envs.__all__
     with pytest.raises(AttributeError, match="has no attribute 'NASEnvironment'"):
         _ = envs.NASEnvironment
+
+
+@pytest.mark.parametrize("space", [NASNetCell(blocks=1), ConvNet(depth=2), RNNCell(base=2)])
+def test_infos_keep_their_keys_and_types(space: Any) -> None:
+    failing = FailingEvaluator(Landscape(space), rate=0.5)
+    env, rng = NASEnv(space, failing), np.random.default_rng(0)
+    shapes = []
+    for _ in range(6):
+        _, info = env.reset(seed=0)
+        ended = False
+        while not ended:
+            shapes.append(_shape(info))
+            assert type(info["architecture"]) is dict
+            _, _, ended, _, info = env.step(np.int64(rng.integers(space.max_options)))
+        shapes.append(_shape(info))
+    assert all(shape == shapes[-1] for shape in shapes)
+
+
+def _shape(info: dict[str, Any]) -> dict[str, Any]:
+    numbers = {n: type(v) for n, v in info["evaluation"].items() if n not in ("failure", "detail")}
+    return {**dict.fromkeys(info), "evaluation": (list(info["evaluation"]), numbers)}
+
+
+def test_an_unknown_keyword_is_a_type_error_as_others_expect() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'") as raised:
+        gym.make(ID, frameskip=1)
+    assert isinstance(raised.value, UnknownName)

@@ -1,7 +1,16 @@
+from pathlib import Path
+
 import pytest
 
 from nas_gym.errors import StoreError
-from nas_gym.store.location import is_url, resume_command, shown_store
+from nas_gym.store.location import (
+    check_place,
+    file_of,
+    folder_beside,
+    is_url,
+    resume_command,
+    shown_store,
+)
 
 
 @pytest.mark.parametrize("path", ["runs/store.sqlite", "postgres.sqlite", "postgres/a.sqlite", "."])
@@ -14,6 +23,39 @@ def test_paths(path: str) -> None:
 def test_urls_that_are_not_quite(url: str) -> None:
     with pytest.raises(StoreError, match="write it as postgresql://"):
         shown_store(url)
+
+
+@pytest.mark.parametrize(
+    ("store", "said"),
+    [
+        (":memory:", "keep nothing"),
+        ("file:x?mode=ro", "path of the file by itself"),
+        ("sqlite:x", "path of the file by itself"),
+        ("sqlite:///:memory:", "names no file"),
+        ("sqlite://", "names no file"),
+        ("sqlite:///x?mode=ro", "names no file"),
+        ("/", "is not a file"),
+        ("/dev/null/x", "/dev/null is not a folder"),
+    ],
+)
+def test_what_no_store_can_be_is_refused(store: str, said: str) -> None:
+    with pytest.raises(StoreError, match=said):
+        check_place(store)
+
+
+def test_every_name_of_a_file_is_read_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/me")
+    for store in (
+        "~/x.sqlite",
+        Path("~/x.sqlite"),
+        "sqlite:///~/x.sqlite",
+        "sqlite:////me/x.sqlite",
+    ):
+        assert file_of(store) == Path("/me/x.sqlite")
+        assert folder_beside(store) == Path("/me")
+        assert resume_command("r", store) == "nas-gym resume r --store /me/x.sqlite"
+    for name in ("a b", "x?y#z%41", "-x", "x[/lab]", "postgres.sqlite"):
+        assert file_of(name) == Path(name)
 
 
 def test_commands_find_the_store_and_show_no_password() -> None:

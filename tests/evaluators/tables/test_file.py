@@ -181,7 +181,7 @@ WRONG = [
     (ROWS + '"0,0",0.5\n', {}, "line 2 has 2 fields, but the header has 3"),
     (ROWS + '"0,0"x,0.5,1\n', {}, "line 2 is no CSV"),
     (ROWS, {}, "has no rows"),
-    ("", {}, "unknown column"),
+    ("", {}, "is empty"),
     (ROWS, {"accuracy": "acuracy"}, "unknown column.*did you mean 'accuracy'"),
     ("architecture,accuracy,accuracy\n", {}, "two columns 'accuracy'"),
     (ROWS + '"0,0",0.5,1\n', {"missing": "error"}, "no row for 3 of the 4 .*the tokens 0,1"),
@@ -334,3 +334,40 @@ def test_a_search_from_the_command_line(tmp_path, monkeypatch):
         main(f"{line} --store a.sqlite --evaluator mine.csv --set {settings}".split())
     assert end.value.code in (0, 1)  # 1 where none of the forty is in the table
     assert len(load_run("r", "a.sqlite").rows) == 40
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b"architecture;accuracy\n0,0;70,5\n", "separated by ';'"),
+        ("t.csv", b"architecture\taccuracy\n0 0\t70.5\n", "separated by tabs"),
+        ("t.csv", b'architecture,accuracy\n"0,0","70,5"\n', "with a decimal point"),
+        ("t.csv", b'architecture,accuracy\n"0,0",70.5%\n', "without %"),
+        ("t.csv", "architecture,accuracy\n".encode("utf-16"), "in UTF-16"),
+        ("t.csv", "architecture,accuracy\n".encode("utf-16-le"), "bytes of 0"),
+        ("t.csv", b"PK\x03\x04rest", "a workbook"),
+        ("t.csv", b"\x1f\x8brest", "packed by gzip"),
+        ("t.csv", b"PAR1rest", "a Parquet file"),
+        ("t.csv", b"\n", "is empty"),
+        ("t.csv.gz", b"\x1f\x8brest", "unpack it"),
+        ("t.XLSX", b"PK\x03\x04rest", "save the sheet as CSV"),
+        ("t.tsv", b"a\tb\n", "save it with commas"),
+    ],
+)
+def test_a_file_that_is_no_csv_is_called_what_it_is(
+    name: str, content: bytes, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidTable, match=said):
+        TableFile.from_file(tmp_path / name, space=BitString(2), unit="percent", form="tokens")
+
+
+def test_a_csv_may_have_a_mark_blanks_and_capitals(tmp_path: Path) -> None:
+    text = "\ufeffarchitecture , accuracy\r\n" + "".join(
+        f'"{i},{j}",70\r\n' for i in (0, 1) for j in (0, 1)
+    )
+    (tmp_path / "T.CSV").write_text(text, encoding="utf-8", newline="")
+    table = TableFile.from_file(
+        tmp_path / "T.CSV", space=BitString(2), unit="percent", form="tokens"
+    )
+    assert table.entry((0, 1)).accuracies == (0.7,)

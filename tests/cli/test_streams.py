@@ -1,0 +1,103 @@
+"""Output that is closed, full or in ASCII, and settings that no work needs."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nas_gym.cli.streams import LastingStream
+
+COMMAND = f"{sys.executable} -m nas_gym"
+CHEAP = (
+    "search --space nasbench201 --evaluator nasbench201 --agent random-search --budget 2 "
+    "--workers 1 --run r"
+)
+
+
+def shell(line: str, **settings: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120,
+        env={**os.environ, **settings},
+    )  # fmt: skip
+
+
+def test_a_stream_that_fails_is_lost_and_nothing_is_raised() -> None:
+    with open("/dev/full", "w") as full:
+        stream = LastingStream(full)
+        print("x" * 10**6, file=stream)
+        stream.flush()
+        assert isinstance(stream.lost, OSError)
+        print("more", file=stream)
+    closed = LastingStream(full)
+    print("x", file=closed)
+    assert isinstance(closed.lost, ValueError)
+
+
+def test_a_full_disk_behind_stdout_is_one_sentence() -> None:
+    done = shell(f"{COMMAND} list >/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "nas-gym: the output could not be written (No space left on device); the rest is done"
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("redirected", "status"),
+    [
+        ("| head -0", 1), ("2>&1 | head -1", 1), (">&-", 1), (">/dev/full", 1), ("<&-", 0),
+        ("2>&-", 0), ("2>/dev/full", 0), ("2>&- >&- <&-", 1),
+    ],
+)  # fmt: skip
+def test_a_search_is_done_wherever_its_output_goes(redirected: str, status: int) -> None:
+    done = shell(f"{COMMAND} {CHEAP} {redirected}; exit ${{PIPESTATUS[0]}}")
+    assert done.returncode in {status, 0} if "|" in redirected else done.returncode == status
+    assert "Traceback" not in done.stdout + done.stderr
+    assert Path("runs/r/best-1.json").is_file()
+    assert "r: finished, 2" in shell(f"{COMMAND} list").stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"MPLBACKEND": "module://no_such.backend"},
+        {"MPLBACKEND": "nonsense"},
+        {"MPLCONFIGDIR": "/proc/none"},
+        {"PYTHONIOENCODING": "ascii", "LC_ALL": "C"},
+        {"LC_ALL": "xx_YY.nothing"},
+        {"PYTHONWARNINGS": "error"},
+        {"PYTHONOPTIMIZE": "2"},
+        {"COLUMNS": "0"},
+        {"COLUMNS": "abc", "TERM": "dumb", "FORCE_COLOR": "1"},
+        {"OMP_NUM_THREADS": "abc"},
+        {"TZ": "No/where"},
+        {"TMPDIR": "/no/where"},
+        {"CUDA_VISIBLE_DEVICES": "abc"},
+        {"HOME": ""},
+        {"PYTHONSAFEPATH": "1"},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_settings_that_no_work_needs_end_none(settings: dict[str, str]) -> None:
+    Path("matplotlibrc").write_text("text.usetex: true\nnonsense\n")
+    done = shell(f"{COMMAND} {CHEAP}", **settings)
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert {"learning_curve.png", "best-1.svg"} <= set(os.listdir("runs/r"))
+
+
+@pytest.mark.slow
+def test_files_named_as_modules_of_others_are_left_alone() -> None:
+    for name in ("random", "json", "torch", "numpy", "signal", "socket", "mine"):
+        Path(f"{name}.py").write_text("raise RuntimeError('the wrong file')\n")
+    Path("mine.py").write_text("from nas_gym.testing import BitString\n")
+    done = shell(
+        f"{COMMAND} search --space nasnet-cell --set space.blocks=1 recipe.epochs=1 --budget 1 "
+        "--agent random-search --workers 1 --run r"
+    )
+    assert done.returncode == 0, done.stderr
+    line = f"{COMMAND} search --space mine:BitString --evaluator landscape --budget 2 --run s"
+    assert shell(line).returncode == 0

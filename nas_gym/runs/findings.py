@@ -167,8 +167,9 @@ def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> 
     named = [name for name, known in NAMED_RECIPES.items() if known.to_json() == recipe]
     if named:
         return named[0]
-    length = next((f"{recipe[u]} {u}" for u in ("steps", "epochs") if (recipe or {}).get(u)), "?")
-    return f"another one of {length}"
+    values = recipe or {}
+    unit = "steps" if values.get("steps") else "epochs"
+    return f"another one of {values.get(unit, '?')} {unit}"
 
 
 def protocol_text(protocol: Mapping[str, Any]) -> str:

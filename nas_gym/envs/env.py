@@ -221,11 +221,7 @@ def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str
 
 
 def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:
-<<<<<<< HEAD
-    """Return what genotypes of a space are as JSON data, such as dict, list or str."""
-=======
     """Return the type of genotypes as JSON data, by one of them."""
->>>>>>> c5941d4524920ff0255d74a7077e37fc39d264a3
     episode = Episode(choices)
     while episode.open is not None:
         episode.take(0)

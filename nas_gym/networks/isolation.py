@@ -20,6 +20,7 @@ from torch.utils import _device, _python_dispatch
 
 from nas_gym.errors import InvalidOption
 
+_overrides: Any = overrides  # has no types
 ROOM = 1000  # calls deep that a child may go, wherever it is called from: Python's own limit
 # Kinds of devices that autocast knows, and the dtype that it has there unless someone sets another.
 _AUTOCAST = {"cpu": torch.bfloat16, "cuda": torch.float16, "xpu": torch.float16}
@@ -80,7 +81,7 @@ def ordinary(tensor: Tensor) -> Tensor:
 
 def _refuse_recording() -> None:
     functions = torch._C._functorch.peek_interpreter_stack() is not None
-    if functions or torch.compiler.is_compiling() or torch.jit.is_tracing():
+    if functions or torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None:
         raise InvalidOption(
             "a child cannot be trained inside torch.func, torch.compile or torch.jit.trace, which "
             "record operations: evaluate outside of them"
@@ -184,7 +185,7 @@ def _modes() -> Iterator[None]:
     default = getattr(torch._GLOBAL_DEVICE_CONTEXT, "device_context", None)
     try:
         while torch._C._len_torch_function_stack():
-            functions.append(overrides._pop_mode())
+            functions.append(_overrides._pop_mode())
         # Torch's own _disable_current_modes imports its compiler: seconds in every process.
         while torch._C._len_torch_dispatch_stack():
             dispatched.append(_python_dispatch._pop_mode())
@@ -197,7 +198,7 @@ def _modes() -> Iterator[None]:
         while dispatched:
             _python_dispatch._push_mode(dispatched.pop())
         while functions:
-            overrides._push_mode(functions.pop())
+            _overrides._push_mode(functions.pop())
 
 
 @contextmanager

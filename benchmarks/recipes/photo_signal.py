@@ -207,6 +207,7 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
         "5,000 to validate. Seconds are of one core's processor time and were taken while other "
         "programs ran, which makes them up to three times longer than alone; multiply-adds (of all "
         "steps, a backward pass counted as two forward passes) do not depend on that. "
+        "The page shows what the table holds so far: the command goes on where it stopped. "
         "Standard errors of a correlation of n cells are about (1 - r²) / √(n - 1).\n"
     )
     headings = (

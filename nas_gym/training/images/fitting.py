@@ -4,7 +4,8 @@
 training: 35 steps for 600 photographs, 3,500 for CIFAR-10. A *fitted* recipe asks for gradient
 steps instead of epochs, and for a network whose step costs about the same for images of any size;
 where the space's networks have no pooled stem, those of more than 64 pixels cost more.
-The figures are those of benchmarks/results/photo_signal.md.
+The values come from a few trials on 600 images at 32 pixels; what is measured of them is in
+benchmarks/results/photo_signal.md.
 """
 
 from collections.abc import Collection, Mapping

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import tyro
@@ -22,9 +23,9 @@ from nas_gym.cli.shared import (
     check_folder,
     cores,
     count_of,
+    data_lines,
     finite,
     memory_for,
-    say_data,
     start_server_for,
     workers_for,
 )
@@ -138,7 +139,6 @@ class Search:
         workers = workers_for(parts["evaluator"], self.workers)
         limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
-        say_data(parts["evaluator"])
         from nas_gym.cli.output import present, say_time_up, status_of, watched
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress
@@ -152,6 +152,7 @@ class Search:
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
             leading=own_metric(parts["evaluator"]),
             time_limit=time_limit,
+            data=partial(data_lines, parts["evaluator"]),
         )
         with watched(progress, run, self.store):
             result = search(

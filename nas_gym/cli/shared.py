@@ -165,14 +165,14 @@ def workers_for(evaluator: object, given: int | None) -> int:
     return 1
 
 
-def say_data(evaluator: object) -> None:
-    """Say what was read, if the evaluator trains on data that says so."""
+def data_lines(evaluator: object) -> list[str]:
+    """Return what an evaluator that trains has read, in words; none if it does not say."""
     from nas_gym.evaluators.trained.child import ChildTraining
 
-    if isinstance(evaluator, ChildTraining):
-        summary = getattr(evaluator.data, "summary", None)
-        for line in () if summary is None else summary.lines():
-            print(line, file=sys.stderr)
+    if not isinstance(evaluator, ChildTraining):
+        return []
+    summary = getattr(evaluator.data, "summary", None)
+    return [] if summary is None else list(summary.lines())
 
 
 def say_one_process() -> None:

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
@@ -67,6 +67,7 @@ class SearchProgress(_Bar, Recorder):
         leading: The metric by which architectures are compared; by default the one that the first
             evaluation tells.
         time_limit: Wall-clock seconds after which it ends at the latest; None for no limit.
+        data: Returns what was read, in lines; asked when the search begins.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class SearchProgress(_Bar, Recorder):
         console: Console | None = None,
         leading: Metric | None = None,
         time_limit: float | None = None,
+        data: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         super().__init__("search", budget, console)
+        self.data = data
         self.announcement = announcement
         self.leading = leading
         self._time_limit, self._ends = time_limit, math.inf
@@ -113,7 +116,8 @@ class SearchProgress(_Bar, Recorder):
     def started(self) -> None:
         """Say what begins, and draw."""
         self.running = True
-        self.console.print(self.announcement, soft_wrap=True, markup=False)
+        for line in (*self.data(), self.announcement):
+            self.console.print(line, soft_wrap=True, markup=False)
         self._begun = self._said = time.monotonic()
         self._ends = math.inf if self._time_limit is None else self._begun + self._time_limit
         self._bar.start()

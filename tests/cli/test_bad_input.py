@@ -123,7 +123,7 @@ BAD_INPUT = [
     ("search --space enas-rnn-cell --set space.nodes=1000000", "nodes of space 'enas-rnn-cell'"),
     (
         "search --set recipe.filters=1000000000",
-        "filters of recipe 'quick' is 1000000000: give a whole number",
+        "filters of recipe 'fitted' is 1000000000: give a whole number",
     ),
     (f"search --set space.blocks={'[' * 10_000}", "blocks of space 'nasnet-cell' is '[[["),
     ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),

@@ -67,11 +67,10 @@ def test_silence_and_what_is_no_number_are_failures() -> None:
 
 
 @pytest.mark.parametrize("seconds", [float("nan"), float("inf"), -1.0, "1", None, 1e300])
-def test_a_time_that_is_none_is_a_failure(seconds: Any) -> None:
+def test_a_time_that_is_none_is_refused(seconds: Any) -> None:
     evaluator = Given(lambda asked: [Evaluation(asked[0], {"accuracy": 0.5}, seconds)])
-    found = dict(Guard(evaluator).evaluations(jobs((0, 0, 0))))
-    assert found[10].failure == f"error: the time is {seconds!r} seconds"
-    assert (found[10].metrics, found[10].seconds) == ({}, 0.0)
+    with pytest.raises(InvalidOption, match=r"^seconds of an Evaluation is .*: give a number"):
+        list(Guard(evaluator).evaluations(jobs((0, 0, 0))))
 
 
 def test_an_evaluator_that_answers_twice_is_refused() -> None:

@@ -134,6 +134,7 @@ KNOWING = ("training", "networks", "evaluators")  # may know what is trained
 NAMING = {  # these may name it, for the reason given
     "plugins.py": "the table of names",
     "envs/rewards.py": "rewards of two papers, defined as c / perplexity: they ask for that metric",
+    "runs/certainty.py": "compares with guessing by frequency, if that is recorded",
     "search_spaces/rnn_cell/space.py": "names its task and what is usual for it",
     "search_spaces/enas_rnn_cell/space.py": "names its task and what is usual for it",
 }

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 from collections.abc import Callable
 from itertools import product
@@ -61,7 +62,8 @@ class Steps:
         """Run a command with ``--json``; returns what it says."""
         shown = self.run(*arguments, "--json")
         assert shown.status == status, shown.err
-        said = json.loads(shown.out)
+        here = f"{os.getcwd()}{os.sep}"  # runs record absolute paths
+        said = json.loads(shown.out.replace(here, ""))
         self.shown[name] = stable(said, self.trained)
         return said
 
@@ -83,7 +85,8 @@ class Steps:
 
 
 def undated(text: str) -> list[str]:
-    """Return the lines without dates and versions."""
+    """Return the lines without dates, versions and the current folder."""
+    text = text.replace(f"{os.getcwd()}{os.sep}", "")
     text = re.sub(r"\d{4}-\d\d-\d\dT[\d:]+\+00:00", "DATE", text)
     text = re.sub(r"(?m)^\| versions \|.*", "| versions | VERSIONS |", text)
     return [line.rstrip() for line in text.splitlines()]

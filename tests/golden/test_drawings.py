@@ -35,9 +35,8 @@ SPACES: dict[str, Any] = {  # beside those that are listed: with what they leave
 
 
 @pytest.fixture(autouse=True)
-def _texts_as_texts() -> Any:
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        yield
+def _texts_as_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(matplotlib.rcParamsDefault, "svg.fonttype", "none")  # what is drawn under
 
 
 @pytest.fixture

@@ -51,8 +51,10 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(all="ignore"):  # what does not fit becomes infinite, and is refused
             images = images.astype(np.float32)
     if labels.dtype.kind in "iu":
-        labels = np.where(labels > len(images), len(images), labels)  # unsigned ones may be huge
-        labels = labels.astype(np.int64)
+        largest = np.iinfo(np.int64).max  # which unsigned ones may pass
+        labels = (np.minimum(labels, largest) if labels.dtype.kind == "u" else labels).astype(
+            np.int64
+        )
     return np.ascontiguousarray(images), labels
 
 

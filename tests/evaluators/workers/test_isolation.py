@@ -31,6 +31,9 @@ class Seen:
     def started(self):
         pass
 
+    def replayed(self, answer):
+        pass
+
     def evaluated(self, answer, seed):
         self.evaluations[seed] = answer
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, PERPLEXITY, Metric, leader_of
+from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leader_of
 from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
@@ -211,8 +211,7 @@ class Findings:
     def certainty(self) -> Certainty | None:
         """How far the figures can be trusted; None if the run recorded nothing of its data."""
         name = self.leading.name
-        known = name in (ACCURACY.name, PERPLEXITY.name)
-        values = [row.metrics[name] for row in self.ranked if known and name in row.metrics]
+        values = [row.metrics[name] for row in self.ranked if name in row.metrics]
         tested = self.validations[0].test_accuracies if self.validations else []
         return Certainty.of(self.config.get("data"), values, tested)
 

@@ -29,7 +29,7 @@ def numbers_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 
 def plain(value: object) -> str:
     """Return text of somebody's as Markdown shows it: no link, HTML or code comes of it."""
-    text = printable(value).replace("&", "&amp;").replace("<", "&lt;")
+    text = printable(value, lines=True).replace("&", "&amp;").replace("<", "&lt;")
     return _MEANING.sub(r"\\\g<0>", text)
 
 

@@ -78,20 +78,20 @@ def check_place(store: str | Path) -> None:
     path = file_of(store)
     if path is None:
         return
-    if path.is_dir() or not path.name:
-        raise StoreError(f"{path} is not a file: name a file with --store")
-    for parent in path.parents:
+    for place in (path, *path.parents):
         try:
-            found = os.stat(parent)
-        except FileNotFoundError:
+            found = os.stat(place)
+        except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
             raise StoreError(
                 f"the results database {path} cannot be opened ({error.strerror}): check the path "
                 "and its permissions, or name another with --store"
             ) from error
-        if not stat.S_ISDIR(found.st_mode):
-            raise StoreError(f"{parent} is not a folder: name a file with --store")
+        if place == path and not stat.S_ISREG(found.st_mode):
+            raise StoreError(f"{path} is not a file: name a file with --store")
+        if place != path and not stat.S_ISDIR(found.st_mode):
+            raise StoreError(f"{place} is not a folder: name a file with --store")
         return
 
 

@@ -231,7 +231,6 @@ _CONFIG: Mapping[str, Callable[[str, object], Any]] = {
     "leading_metric": _metric,
     "restorable": _truth,
     "protocol": _protocol,
-    "data": lambda what, value: _or_none(_mapping, what, value),
     "presets": lambda what, value: _or_none(_mapping, what, value),
 }
 

@@ -44,8 +44,13 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
 
 
 def place_to_record(name: str) -> str:
-    """Return a name as it is and a path as an absolute one, to be found from any folder."""
-    return name if name in _built_in() else recorded_path(name, "dataset")
+    """Return a name as it is and a path as an absolute one, to be found from any folder.
+
+    Nor does a word change at whose place there is nothing: a message is to show it as it was given.
+    """
+    if name in _built_in() or not os.path.exists(user_path(name, "dataset")):
+        return name
+    return recorded_path(name, "dataset")
 
 
 def check_takes_folder(name: str, folder: object) -> None:

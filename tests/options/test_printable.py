@@ -11,7 +11,7 @@ from nas_gym.options.printable import printable
         ("runs/é [x] ±", "runs/é [x] ±"),
         ("a\x1b[2Jb", r"a\x1b[2Jb"),
         ("a\rb\nc", r"a\rb\nc"),
-        ("caf\udce9", r"caf\udce9"),
+        ("caf\udce9", r"caf\xe9"),
         ("\u202egnp.exe", r"\u202egnp.exe"),
         ("\x9b31m", r"\x9b31m"),
     ],

@@ -233,7 +233,7 @@ def test_a_live_data_set_is_given_again() -> None:
     images = np.random.default_rng(0).integers(0, 255, (60, 1, 8, 8)).astype(np.uint8)
     data = split_dataset("mine", images, np.arange(60) % 2)
     run = search("live", TrainingEvaluator(SPACE, data, Recipe(1, 8, 0.1, filters=2)), budget=1)
-    with pytest.raises(InvalidDataset, match="no data set or folder 'mine'"):
+    with pytest.raises(InvalidDataset, match="no folder or data set 'mine'"):
         validate(run, best=1, repeats=1)
     (validation,) = validate(run, best=1, repeats=1, dataset=data)
     assert validation.test_accuracy is not None

@@ -31,7 +31,7 @@ class Seen:
     def started(self):
         pass
 
-    def replayed(self, answer):
+    def replayed(self, first, answers):
         pass
 
     def evaluated(self, answer, seed):

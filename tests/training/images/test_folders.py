@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
-from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.entries import is_hidden
@@ -403,9 +402,10 @@ def test_data_sets_of_all_kinds_have_a_summary(tmp_path):
     assert "and 88 more" in several.summary.lines()[1]
 
 
-def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path):
+def test_more_than_the_memory_is_refused_before_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas_gym.training.memory.total_memory", lambda: 2**30)
     with pytest.raises(InvalidDataset, match=r"20 images of .* would need .* GiB of memory"):
-        load_dataset(photos(tmp_path / "photos"), image_size=10**7)
+        load_dataset(photos(tmp_path / "photos"), image_size=16_384)
 
 
 def test_scales_of_one_folder_must_agree(tmp_path):
@@ -421,13 +421,11 @@ def test_scales_of_one_folder_must_agree(tmp_path):
 
 def test_a_word_that_is_no_data_set_says_where_it_was_looked_for(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UnknownName, match=f"no data set or folder 'photos' in {tmp_path}: known: "):
+    with pytest.raises(UnknownName, match=f"no folder or data set 'photos' in {tmp_path}: known: "):
         load_dataset("photos")
 
 
-@pytest.mark.parametrize(
-    "place", ["~nobody-of-this-name/x", "a\0b/c", "x" * 5000 + "/y", "/dev/null"]
-)
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/x", "x" * 5000 + "/y", "/dev/null"])
 def test_paths_of_nothing_are_one_sentence(place):
     with pytest.raises(InvalidDataset, match="is not a folder"):
         load_dataset(place)
@@ -439,7 +437,6 @@ def test_no_home_is_no_traceback(monkeypatch):
 
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", gone)
-    assert user_path("~/x") == Path("~/x")
     monkeypatch.setattr("nas_gym.training.images.sources.DEBIAN_FASHION_MNIST", Path("/nowhere"))
     with pytest.raises(InvalidDataset, match="say where it lies with --folder"):
         load_dataset("fashion-mnist")
@@ -449,7 +446,7 @@ def test_no_home_is_no_traceback(monkeypatch):
 
 @pytest.mark.parametrize("given_", [5, None, object(), [1]])
 def test_what_is_neither_name_nor_path_is_refused(given_):
-    with pytest.raises(InvalidOption, match="give a name or a path"):
+    with pytest.raises(InvalidOption, match=r"dataset is .*: give a word or a path"):
         load_dataset(given_)
 
 

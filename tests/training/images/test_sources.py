@@ -152,7 +152,10 @@ BROKEN_NPZ = {
     "words": ({**GOOD, "labels": np.array(["cat", "dog"] * 15)}, r"save numpy\.unique"),
     "a column": ({**GOOD, "labels": np.arange(30)[:, None] % 3}, r"save labels\.ravel"),
     "one-hot": ({**GOOD, "labels": np.eye(3)[np.arange(30) % 3]}, r"save labels\.argmax"),
-    "huge label": ({**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)}, "label 30 among 30"),
+    "huge label": (
+        {**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)},
+        r"label \d+ among 30",
+    ),
 }
 
 

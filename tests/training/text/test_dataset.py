@@ -165,7 +165,7 @@ def test_what_is_no_folder_is_refused(tmp_path):
         with pytest.raises(InvalidDataset, match=r"is not a folder: give a folder with train.txt"):
             load_text(given)
     with pytest.raises(
-        UnknownName, match=r"no text or folder 'python-doc' in .*: did you mean 'python-docs'"
+        UnknownName, match=r"no folder or text 'python-doc' in .*: did you mean 'python-docs'"
     ):
         load_text("python-doc")
 
@@ -212,7 +212,7 @@ def test_text_that_needs_more_memory_than_there_is(tmp_path, monkeypatch):
 
 
 def test_what_is_neither_name_nor_folder_is_refused():
-    with pytest.raises(InvalidOption, match="give a name or a path"):
+    with pytest.raises(InvalidOption, match="dataset is 5: give a word or a path"):
         load_text(5)
     with pytest.raises(InvalidDataset, match="is not a folder"):
         load_text("~nobody-of-this-name/text")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from nas_gym.cli.streams import results
 from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.paths import user_path
@@ -132,7 +133,7 @@ def start_server_for(evaluator: object) -> None:
 
 def print_json(data: object) -> None:
     """Print one JSON document for machines."""
-    print(json.dumps(data, indent=2, allow_nan=False))
+    print(json.dumps(data, indent=2, allow_nan=False), file=results())
 
 
 def check_folder(store: str | Path, run: str) -> None:

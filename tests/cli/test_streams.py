@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_gym.cli.streams import LastingStream
+from nas_gym.options.lasting import LastingStream
+from nas_gym.store import load_run
 
 COMMAND = f"{sys.executable} -m nas_gym"
 CHEAP = (
@@ -142,19 +143,24 @@ class Printing:
     stateful = False
     def evaluate(self, architectures, seeds):
         for a in architectures:
-            print("epoch 1: loss 0.3"); os.system("echo from a command")
+            print("epoch 1: loss 0.3", flush=True); os.system("echo from a command")
             yield Evaluation(a, {"accuracy": 0.5})
     def close(self): pass
 """
 
 
 @pytest.mark.slow
-def test_an_evaluator_may_print_whatever_it_likes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("output", ["", ">/dev/full 2>/dev/full", "2>&1 | true"])
+def test_an_evaluator_may_print_whatever_it_likes(output: str, tmp_path: Path) -> None:
     (tmp_path / "loud.py").write_text(PRINTING)
     done = shell(
         f"{COMMAND} search --space nas_gym.testing:BitString --set space.bits=6 --agent "
-        "random-search --budget 3 --workers 1 --evaluator loud:Printing --json",
+        f"random-search --budget 3 --workers 1 --evaluator loud:Printing --run u --json {output}",
         PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
     )
-    assert json.loads(done.stdout)["requests"]
-    assert "from a command" in done.stderr
+    if not output:
+        assert json.loads(done.stdout)["run"] == "u"
+        assert "from a command" in done.stderr
+    run = load_run("u")
+    assert [row.failure for row in run.rows] == [None] * len(run.rows)
+    assert run.status == "finished"

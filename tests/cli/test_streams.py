@@ -164,3 +164,14 @@ def test_an_evaluator_may_print_whatever_it_likes(output: str, tmp_path: Path) -
     run = load_run("u")
     assert [row.failure for row in run.rows] == [None] * len(run.rows)
     assert run.status == "finished"
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_gone_or_has_modules_of_known_names(tmp_path: Path) -> None:
+    for name in ("numbers", "queue", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    done = shell(f"cd {tmp_path} && {COMMAND} list")
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "gone").mkdir()
+    done = shell(f"cd {tmp_path}/gone && rmdir ../gone && {COMMAND} list")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -110,7 +110,7 @@ class Shy(Exception):
         (Unspeakable(), "error: Unspeakable: its __str__ raises RuntimeError"),
         (Shy("so"), "error: Shy: so"),
         (ValueError("a\udcff\0b"), r"error: ValueError: a\udcff\x00b"),
-        (ValueError("größer als 😀"), "error: ValueError: größer als 😀"),
+        (ValueError("größer: 😀"), "error: ValueError: größer: 😀"),
         (SystemExit(0), "error: SystemExit: 0"),
     ],
 )

@@ -61,6 +61,19 @@ class SB3VecEnv(VecEnv):
         """Close the environment and its evaluator."""
         self.env.close()
 
+    def get_images(self) -> Sequence[npt.NDArray[np.uint8] | None]:
+        """Return a picture of each episode, (height, width, 3), as ``render`` and videos ask.
+
+        All have one size: SB3 tiles them.
+        """
+        pictures = self.env.render() or ()
+        height, width = np.max([picture.shape[:2] for picture in pictures], axis=0)
+        padded = []
+        for picture in pictures:
+            padded.append(np.full((height, width, 3), 255, np.uint8))
+            padded[-1][: picture.shape[0], : picture.shape[1]] = picture
+        return padded
+
     def env_method(
         self, method_name: str, *method_args: Any, indices: Indices = None, **method_kwargs: Any
     ) -> list[Any]:

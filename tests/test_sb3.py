@@ -116,3 +116,17 @@ def test_failed_children_do_not_drown_the_others() -> None:
     assert 0.3 < failed.mean() < 0.7
     assert (scaled[failed] == -CLIP).all()
     assert scaled[~failed].std() == pytest.approx(1, abs=0.2)
+
+
+def test_pictures_are_tiled_as_videos_ask() -> None:
+    space = NASNetCell(blocks=1)
+    env = SB3VecEnv(NASVectorEnv(space, Landscape(space), num_envs=2, render_mode="rgb_array"))
+    env.reset()
+    one, other = env.get_images()
+    assert one is not None
+    assert other is not None
+    assert one.shape == other.shape
+    assert one.dtype == np.uint8
+    tiled = env.render()
+    assert tiled is not None
+    assert tiled.size >= 2 * one.size

@@ -108,7 +108,7 @@ def read_results(folder: Path) -> Results:
         StoreError: A file is missing or broken.
     """
     try:
-        suite = json.loads((folder / "suite.json").read_text(encoding="utf-8"))
+        suite = json.loads((folder / "suite.json").read_text(encoding="utf-8-sig"))
         rows: dict[tuple[str, str], list[dict[str, str]]] = {}
         for row in _read(folder / "results.csv"):
             rows.setdefault((row["agent"], row["dataset"]), []).append(row)
@@ -136,5 +136,5 @@ def _curve(points: list[dict[str, str]]) -> Curve:
 
 
 def _read(file: Path) -> list[dict[str, str]]:
-    with file.open(newline="", encoding="utf-8") as stream:
+    with file.open(newline="", encoding="utf-8-sig") as stream:
         return list(csv.DictReader(stream))

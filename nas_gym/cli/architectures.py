@@ -157,7 +157,7 @@ def _text_of(path: Path) -> str:
         data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         raise ValueError(f"it has more than {LARGEST_FILE:,} bytes")
-    return data.decode("utf-8")
+    return data.decode("utf-8-sig")  # editors of Windows begin a file with a mark
 
 
 def _saved_space(path: Path, saved: Any) -> str | Mapping[str, Any]:

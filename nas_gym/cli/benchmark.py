@@ -17,11 +17,11 @@ from nas_gym.cli.shared import (
     Words,
     Workers,
     at_least_one,
-    cores,
     optional_path,
     print_json,
 )
 from nas_gym.errors import Interrupted
+from nas_gym.training.machine import cores
 
 RESULTS = Path("runs") / "benchmarks"
 

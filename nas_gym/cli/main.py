@@ -13,14 +13,15 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import make_dataclass
+from functools import partial
 from importlib import import_module
 from typing import Any
 
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
-from nas_gym.cli.streams import lasting_streams
+from nas_gym.cli.streams import kept_for_json, lasting_streams
 from nas_gym.errors import Interrupted, NASGymError
 from nas_gym.options.printable import printable
 
@@ -47,14 +48,15 @@ _OBJECTS = 200_000  # new ones between two collections; importing torch alone ma
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command that the arguments name, and exit."""
-    with answered(), lasting_streams() as (out, _, there):
+    with answered(), lasting_streams() as (out, err, there):
         # Collecting what imports make, and all of it again at the end, takes a third of torch's
         # import.
         gc.set_threshold(_OBJECTS)
         atexit.register(gc.freeze)
         _find_users_modules()
         _let_warnings_pass()
-        status = _status_of(list(sys.argv[1:] if arguments is None else arguments))
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        status = _status_of(given, partial(kept_for_json, out, err, arguments is None))
         out.flush()
         if not there or (out.lost is not None and not isinstance(out.lost, BrokenPipeError)):
             why = "it is closed" if out.lost is None else getattr(out.lost, "strerror", out.lost)
@@ -66,13 +68,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(status)
 
 
-def _status_of(arguments: list[str]) -> int:
+def _status_of(
+    arguments: list[str], kept_for_json: Callable[[], AbstractContextManager[None]]
+) -> int:
     """Run the command; return its exit status, whatever ends it."""
     try:
         if arguments == ["--version"]:
             print(f"nas-gym {__version__}")
             return 0
-        return _read(arguments)()
+        command = _read(arguments)
+        with kept_for_json() if getattr(command, "json", False) else nullcontext():
+            return command()
     except NASGymError as error:
         print(f"nas-gym: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
         return error.status if isinstance(error, Interrupted) else 2

@@ -17,13 +17,13 @@ from nas_gym.cli.shared import (
     Workers,
     at_least_one,
     budget_in_words,
-    cores,
     count_of,
     say_one_process,
 )
 from nas_gym.options.durations import seconds_of
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
+from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
     from nas_gym.store import RunData

@@ -21,7 +21,6 @@ from nas_gym.cli.shared import (
     at_least_one,
     budget_in_words,
     check_folder,
-    cores,
     count_of,
     data_lines,
     finite,
@@ -39,6 +38,7 @@ from nas_gym.runs.config import (
     own_metric,
 )
 from nas_gym.store.location import DEFAULT_STORE, check_place, checked_run_name, shown_store
+from nas_gym.training.machine import cores
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")

@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Optional
 import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
+from nas_gym.cli.streams import results
 from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.paths import user_path
 from nas_gym.store.location import file_of, folder_beside
+from nas_gym.training.machine import cores
+from nas_gym.training.memory import total_memory
 
 
 def _leaves_out(kind: type, metavar: str, words: str) -> tuple[Any, Any]:
@@ -96,11 +99,6 @@ def dashed(option: str) -> str:
     return option.replace("_", "-")
 
 
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def finite(limit: float | None) -> float | None:
     """Return a limit as ``nas_gym.search`` takes it: None for infinity."""
     return None if limit == math.inf else limit
@@ -115,11 +113,8 @@ def _memory_share(workers: int) -> float:
     """Return the GiB of the machine's memory per worker; inf if a limit cannot be enforced."""
     if not sys.platform.startswith("linux"):
         return math.inf
-    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    container = Path("/sys/fs/cgroup/memory.max")  # there in a container with a limit of its own
-    if container.is_file() and (limit := container.read_text().strip()).isdigit():
-        total = min(total, int(limit))
-    return total / workers / 2**30
+    total = total_memory()
+    return math.inf if total is None else total / workers / 2**30
 
 
 def start_server_for(evaluator: object) -> None:
@@ -132,7 +127,7 @@ def start_server_for(evaluator: object) -> None:
 
 def print_json(data: object) -> None:
     """Print one JSON document for machines."""
-    print(json.dumps(data, indent=2, allow_nan=False))
+    print(json.dumps(data, indent=2, allow_nan=False), file=results())
 
 
 def check_folder(store: str | Path, run: str) -> None:

@@ -6,46 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-
-class LastingStream:
-    """A text stream that swallows what cannot be written, and remembers why in ``lost``."""
-
-    def __init__(self, stream: Any) -> None:
-        self._stream = stream
-        self.lost: Exception | None = None
-
-    def write(self, text: str) -> int:
-        """Write, unless the stream is lost."""
-        if self.lost is None:
-            try:
-                self._stream.write(text)
-            except (OSError, ValueError) as error:  # the second: it was closed in this process
-                self._lose(error)
-        return len(text)
-
-    def writelines(self, lines: Any) -> None:
-        """Write all."""
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        """Hand on what was written."""
-        if self.lost is None:
-            try:
-                self._stream.flush()
-            except (OSError, ValueError) as error:
-                self._lose(error)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)
-
-    def _lose(self, error: Exception) -> None:
-        """Send the rest nowhere: Python flushes the stream once more when it ends."""
-        self.lost = error
-        with suppress(OSError, ValueError, AttributeError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, self._stream.fileno())
-            os.close(nowhere)
+from nas_gym.options.lasting import LastingStream
 
 
 @contextmanager
@@ -62,6 +23,47 @@ def lasting_streams() -> Iterator[tuple[LastingStream, LastingStream, bool]]:
         yield out, err, 1 not in closed
     finally:
         sys.stdout, sys.stderr = before
+
+
+_results: LastingStream | None = None  # where JSON goes, while stdout is kept for it
+
+
+def results() -> Any:
+    """Return the stream of a command's result."""
+    return sys.stdout if _results is None else _results
+
+
+@contextmanager
+def kept_for_json(out: LastingStream, err: LastingStream, to_the_end: bool) -> Iterator[None]:
+    """Let only ``results()`` write to stdout: what else is printed, in any process, is on stderr.
+
+    Users' evaluators print, and so do the libraries and commands that they call.
+
+    Args:
+        out: The command's stdout.
+        err: Its stderr.
+        to_the_end: Of this process, which may print when it exits; else of the block.
+    """
+    global _results
+    out.flush()
+    err.flush()
+    stream, kept = out.stream, None
+    with suppress(OSError, ValueError, AttributeError):
+        if stream.fileno() == 1:  # not when another stream took its place in Python
+            kept = os.fdopen(os.dup(1), "w", encoding=stream.encoding, errors=stream.errors)
+            os.dup2(2, 1)
+            out.stream = kept
+    _results, sys.stdout = out, err
+    try:
+        yield
+    finally:
+        out.flush()
+        _results, sys.stdout = None, out
+        if kept is not None and not to_the_end:
+            stream.flush()
+            os.dup2(kept.fileno(), 1)
+            out.stream = stream
+            kept.close()
 
 
 def _open_missing() -> list[int]:

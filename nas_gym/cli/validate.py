@@ -17,11 +17,11 @@ from nas_gym.cli.shared import (
     Trust,
     Workers,
     at_least_one,
-    cores,
     memory_for,
     print_json,
 )
 from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
+from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
     from nas_gym.evaluators.evaluation import Validation

@@ -18,7 +18,11 @@ from nas_gym.errors import InvalidTokens
 from nas_gym.evaluators.evaluation import IN_EVERY_INFO, Evaluation, Evaluator
 from nas_gym.options import check
 from nas_gym.registry import check_part
-from nas_gym.search_spaces.architecture import architecture_of_valid, genotype_to_json
+from nas_gym.search_spaces.architecture import (
+    Architecture,
+    architecture_of_valid,
+    genotype_to_json,
+)
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace
 
@@ -103,6 +107,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         self.space = space
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
+        check_recordable(space, self.choices)
         self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
@@ -124,7 +129,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
         """Start a new architecture."""
-        super().reset(seed=seed)
+        super().reset(seed=python_seed(seed))
         if self._episode is None:
             self._episode = Episode(self.choices)
         self._episode.restart()
@@ -198,6 +203,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         return self._episode.mask()
 
 
+def python_seed(seed: Any) -> Any:
+    """Return a whole number of any library as Python's, which Gymnasium wants; others as given."""
+    whole = hasattr(seed, "__index__") and not isinstance(seed, bool | int)
+    return operator.index(seed) if whole else seed
+
+
 def spaces_of(
     space: SearchSpace[Any],
 ) -> tuple[gym.spaces.Discrete, gym.spaces.MultiDiscrete]:
@@ -222,8 +233,18 @@ def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str
 
 def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:
     """Return the type of genotypes as JSON data, by one of them."""
+    return type(genotype_to_json(_by_tokens_of(space, choices, 0).genotype))
+
+
+def check_recordable(space: SearchSpace[Any], choices: ChoiceTable) -> None:
+    """Raise InvalidSpace before a child is paid for, if JSON cannot hold what the space offers."""
+    for token in (0, -1):
+        genotype_to_json(_by_tokens_of(space, choices, token).genotype)
+
+
+def _by_tokens_of(space: SearchSpace[G], choices: ChoiceTable, token: int) -> Architecture[G]:
+    """Return the architecture of the first options (0), or of the last ones (-1)."""
     episode = Episode(choices)
     while episode.open is not None:
-        episode.take(0)
-    some = architecture_of_valid(space, tuple(episode.tokens))
-    return type(genotype_to_json(some.genotype))
+        episode.take(token % len(episode.open.options))
+    return architecture_of_valid(space, tuple(episode.tokens))

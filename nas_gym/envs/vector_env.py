@@ -11,7 +11,14 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from nas_gym.envs.clock import SimulatedClock
-from nas_gym.envs.env import RENDER_MODES, RenderMode, final_info, spaces_of
+from nas_gym.envs.env import (
+    RENDER_MODES,
+    RenderMode,
+    check_recordable,
+    final_info,
+    python_seed,
+    spaces_of,
+)
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
 from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
@@ -82,6 +89,7 @@ class NASVectorEnv(
         self.num_envs: int = check("num_envs", num_envs, Episodes)
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
+        check_recordable(space, self.choices)
         self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
         self.single_action_space, self.single_observation_space = spaces_of(space)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
@@ -106,7 +114,7 @@ class NASVectorEnv(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
         """Start a new round; unfinished episodes are dropped without an evaluation."""
-        super().reset(seed=seed[0] if isinstance(seed, list) else seed)
+        super().reset(seed=python_seed(seed[0] if isinstance(seed, list) else seed))
         self._round.restart()
         self._started = True
         return self._round.observations(), self._mask_info()

@@ -7,6 +7,8 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
 
 LINES = 5  # of a traceback that are kept
+FAILURE_MOST = 500  # characters: some libraries print tensors and whole logs in their messages
+DETAIL_MOST = 4000
 OUT_OF_MEMORY = (
     "out of memory",  # CUDA, in torch.OutOfMemoryError and in other errors
     "DefaultCPUAllocator",  # torch on the CPU: can't allocate memory
@@ -23,11 +25,16 @@ def failed(architecture: Architecture[Any], error: BaseException, seconds: float
     The last lines of the traceback become its ``detail``. What the traceback's frames held is
     released, so that after an error about memory there is memory again.
     """
-    lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    try:
+        lines = "".join(traceback.format_exception(error)).rstrip().splitlines()
+    except Exception:  # the exception's own attributes can raise, too
+        lines = []
     traceback.clear_frames(error.__traceback__)
     told = [line for line in lines if line.strip(" ^~")]  # not those that point at columns
-    detail = "\n".join(told[-LINES:])
-    return Evaluation(architecture, seconds=seconds, failure=failure_of(error), detail=detail)
+    detail = "\n".join(cut(line, DETAIL_MOST // LINES - 1) for line in told[-LINES:])
+    return Evaluation(
+        architecture, seconds=seconds, failure=failure_of(error), detail=detail or None
+    )
 
 
 def failure_of(error: BaseException) -> str:
@@ -38,6 +45,33 @@ def failure_of(error: BaseException) -> str:
     """
     if isinstance(error, MemoryError):
         return "out of memory"
-    if isinstance(error, RuntimeError | OSError) and any(m in str(error) for m in OUT_OF_MEMORY):
+    try:
+        message = str(error)
+    except Exception as raised:
+        message = f"its __str__ raises {type(raised).__name__}"
+    if isinstance(error, RuntimeError | OSError) and any(m in message for m in OUT_OF_MEMORY):
         return "out of memory"
-    return f"error: {type(error).__name__}: {error}"
+    return cut(f"error: {type(error).__name__}: {message}", FAILURE_MOST)
+
+
+def ends_the_process(error: BaseException) -> bool:
+    """Return whether an exception is the answer to a signal, and no child's own.
+
+    Such a SystemExit has the status that shells give: 128 and the signal's number. Any other, as
+    ``sys.exit(0)`` raises it, comes from a child's code.
+    """
+    return isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128
+
+
+def cut(text: str, most: int) -> str:
+    """Return a text as every store takes it, with its middle left out beyond ``most`` characters.
+
+    Databases take no NUL, and UTF-8 has no lone surrogates: both become escapes.
+    """
+    if len(text) > most:
+        left_out = f" … {len(text) - most:,} characters … "
+        half = (most - len(left_out)) // 2
+        text = text[:half] + left_out + text[-half:]
+    if "\0" in text or not text.isascii():
+        text = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return text

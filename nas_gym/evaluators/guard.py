@@ -15,7 +15,7 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
-from nas_gym.evaluators.failures import failed
+from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
 from nas_gym.search_spaces.architecture import Architecture
@@ -78,7 +78,9 @@ class Guard:
             return
         except NASGymError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # ``sys.exit`` of a child ends the child
+            if ends_the_process(error):
+                raise
             if len(jobs) == 1:
                 yield failed(architectures[0], error, 0.0)
                 return
@@ -100,7 +102,13 @@ class Guard:
         metrics, failure = self._numbers(evaluation.metrics)
         failure = evaluation.failure or failure
         if failure is not None:
-            evaluation = replace(evaluation, metrics={}, failure=failure)
+            detail = evaluation.detail
+            evaluation = replace(
+                evaluation,
+                metrics={},
+                failure=cut(failure, FAILURE_MOST),
+                detail=None if detail is None else cut(detail, DETAIL_MOST),
+            )
         elif metrics is not evaluation.metrics:
             evaluation = replace(evaluation, metrics=metrics)
         return position, evaluation

@@ -2,11 +2,14 @@
 
 A training must not depend on who asks for it. Libraries of agents step environments under
 ``torch.no_grad()`` or autocast, scripts set a default dtype or device, tests turn warnings into
-errors: ``isolated`` takes all of that away and gives it back.
+errors: ``isolated`` takes all of that away and gives it back. Most of it belongs to the process,
+and so do its random generators: threads compute one after the other.
 """
 
+import os
 import random
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -48,7 +51,7 @@ def isolated(threads: int | None = None, seed: int = 0) -> Iterator[None]:
     switches, flushed denormals; numpy's errors, warnings as errors, the state of Python's and
     numpy's random generators, and how deep the caller is in its calls. Torch's random state is left
     to whoever draws from it. The threads between operations cannot be changed once they run; no
-    network here uses them.
+    network here uses them. One thread at a time is inside; others wait, and blocks nest.
 
     Args:
         threads: Of torch inside the block, >= 1; None: as many as the caller has.
@@ -60,6 +63,7 @@ def isolated(threads: int | None = None, seed: int = 0) -> Iterator[None]:
     """
     _refuse_recording()
     with ExitStack() as stack:
+        stack.enter_context(_one_thread)
         stack.enter_context(_python(seed))
         for state in (_modes, _autocast, _hooks, _precisions):
             stack.enter_context(state())
@@ -72,6 +76,19 @@ def isolated(threads: int | None = None, seed: int = 0) -> Iterator[None]:
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         yield
+
+
+_one_thread = threading.RLock()
+
+
+def _unlock() -> None:
+    """Forget, in a process that was forked, who was inside: another thread never leaves there."""
+    global _one_thread
+    _one_thread = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def ordinary(tensor: Tensor) -> Tensor:

@@ -68,6 +68,8 @@ def genotype_to_json(genotype: object) -> Any:
         return [genotype_to_json(value) for value in genotype]
     if genotype is None or isinstance(genotype, str | bool | int | float):
         return genotype
+    if hasattr(genotype, "dtype") and hasattr(genotype, "tolist"):  # numbers and arrays of numpy
+        return genotype_to_json(genotype.tolist())
     raise InvalidSpace(
         f"a genotype holds {genotype!r}, which JSON cannot: use dataclasses, tuples and plain "
         "values, or give it a method to_json()"

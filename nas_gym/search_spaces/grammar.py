@@ -127,7 +127,7 @@ def trace(space: SearchSpace[G], tokens: Iterable[int]) -> tuple[G, tuple[Choice
         position = len(choices)
         if not 0 < len(options) <= most or position >= longest:
             checked_choice(space, name, options, position)  # raises
-        choice = Choice(name, tuple(options))
+        choice = Choice(name, _plain(options))
         if name in names:
             raise InvalidSpace(f"choice {name} comes twice on one path: give each its own name")
         names.add(name)
@@ -206,7 +206,12 @@ def checked_choice(
     space: SearchSpace[Any], name: str, options: Sequence[Any], position: int
 ) -> Choice:
     """Return the choice; raise InvalidSpace if the space offers what it did not declare."""
-    if not options:
+    if not (hasattr(options, "__len__") and hasattr(options, "__getitem__")):
+        raise InvalidSpace(
+            f"choice {name} offers its options as a {type(options).__name__}: give a tuple or a "
+            "list, which has an order and a length"
+        )
+    if len(options) == 0:
         raise InvalidSpace(f"choice {name} offers no options: every pick needs at least one")
     if len(options) > space.max_options:
         raise InvalidSpace(
@@ -218,7 +223,12 @@ def checked_choice(
             f"choice {name} is number {position + 1}, but the space declares "
             f"max_length = {space.max_length}: raise it"
         )
-    return Choice(name, tuple(options))
+    return Choice(name, _plain(options))
+
+
+def _plain(options: Sequence[Any]) -> tuple[Any, ...]:
+    """Return options as a tuple; those of an array as Python's own values."""
+    return tuple(options.tolist() if hasattr(options, "tolist") else options)
 
 
 _INTEGERS = {int}  # and not bool

@@ -1,5 +1,6 @@
 """The beginning of a run in a store, and its going on after a cut."""
 
+import errno
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -23,6 +24,8 @@ from nas_gym.store.store import Store
 
 # Options that may differ when a run goes on. Whether it can be restored follows from its parts.
 MAY_CHANGE = ("budget", "limits", "restorable", "data", "presets")
+# How network file systems say that they have no locks, or that the server of locks is not there.
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 PLACES = {"dataset", "folder", "file"}  # options of evaluators that may be paths
 
 
@@ -87,7 +90,11 @@ def begin_run(
         return run_id, _protocol_id(store.database, connection, protocol or {"run": name})
 
     run_id, protocol_id = store.database.write(work)
-    lock = _lock(store, run_id, name)
+    try:
+        lock = _lock(store, run_id, name)
+    except BaseException:  # what cannot be locked was never begun
+        store.database.write(lambda c: c.execute(RUNS.delete().where(RUNS.c.id == run_id)))
+        raise
     return RunRecorder(
         store.database, store.locks, run_id, name,
         protocol_id=protocol_id, shared=protocol is not None, lock=lock, earlier=Earlier(),
@@ -221,9 +228,14 @@ def _lock(store: Store, run_id: int, name: str) -> RunLock:
     try:
         lock = store.locks.take(run_id)
     except OSError as error:
+        todo = f"make the folder of {store.database.shown} writable, with room for small files"
+        if error.errno in NO_LOCKS:
+            todo = (
+                f"the file system of {store.database.shown} has no locks, so give --store a path "
+                "on a local disk, or a PostgreSQL server"
+            )
         raise StoreError(
-            f"run {name!r} cannot be locked ({error.strerror or error}): make the folder of "
-            f"{store.database.shown} writable, with room for small files"
+            f"run {name!r} cannot be locked ({error.strerror or error}): {todo}"
         ) from error
     if lock is None:
         raise StoreError(

@@ -3,6 +3,7 @@
 A lock ends with its process, however that ends, so nothing has to expire.
 """
 
+import errno
 import os
 import sys
 import time
@@ -89,7 +90,7 @@ class _FileLocks:
         except Timeout:
             return None
         except NotImplementedError as error:  # how filelock names a file system without locks
-            raise OSError(str(error)) from error
+            raise OSError(errno.ENOLCK, str(error)) from error
         return _HeldFile(lock)
 
     def _file(self, run_id: int) -> Path:

@@ -1,11 +1,9 @@
 """How much memory there is, so that data that does not fit is refused before it is read."""
 
 import os
-from pathlib import Path
 
 from nas_gym.errors import InvalidDataset
-
-_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # there in a container with a limit of its own
+from nas_gym.training.machine import memory_limit
 
 
 def check_memory(needed: int, what: str) -> None:
@@ -19,13 +17,10 @@ def check_memory(needed: int, what: str) -> None:
 
 
 def total_memory() -> int | None:
-    """Return the bytes of memory that the machine or its container has; None if unknown."""
+    """Return the bytes of memory that the machine, container or job has; None if unknown."""
     try:
         total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # no such question on this system
         return None
-    try:
-        limit = _CONTAINER.read_text().strip()
-    except OSError:
-        return total
-    return min(total, int(limit)) if limit.isdecimal() else total
+    limit = memory_limit()
+    return total if limit is None else min(total, limit)

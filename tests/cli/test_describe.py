@@ -81,7 +81,7 @@ def test_networks_and_recurrent_cells_are_described(
         "architecture": described["architecture"],
         "task": described["task"],
     }
-    Path("saved.json").write_text(json.dumps(saved))
+    Path("saved.json").write_text(json.dumps(saved), encoding="utf-8-sig")  # as Notepad does
     assert run("describe", "saved.json", "--json") == 0
     assert json.loads(capsys.readouterr().out) == described
     assert run("describe", "saved.json") == 0

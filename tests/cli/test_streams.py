@@ -1,5 +1,6 @@
 """Output that is closed, full or in ASCII, and settings that no work needs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nas_gym.cli.streams import LastingStream
+from nas_gym.options.lasting import LastingStream
+from nas_gym.store import load_run
 
 COMMAND = f"{sys.executable} -m nas_gym"
 CHEAP = (
@@ -101,3 +103,75 @@ def test_files_named_as_modules_of_others_are_left_alone() -> None:
     assert done.returncode == 0, done.stderr
     line = f"{COMMAND} search --space mine:BitString --evaluator landscape --budget 2 --run s"
     assert shell(line).returncode == 0
+
+
+LOUD = """
+import os, sys
+from nas_gym.cli.streams import kept_for_json, lasting_streams, results
+to_the_end = sys.argv[1] == "end"
+with lasting_streams() as (out, err, _):
+    print("before")
+    with kept_for_json(out, err, to_the_end):
+        print("printed"); os.system("echo from a command"); os.write(1, b"from C\\n")
+        print("result", file=results())
+        print("to the first stream", file=sys.__stdout__, flush=True)
+    print("after")
+os.system("echo at exit")
+"""
+
+
+@pytest.mark.parametrize("until", ["end", "block"])
+def test_what_is_printed_is_not_among_the_json(until: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LOUD, until], capture_output=True, text=True, check=True
+    )
+    loud = ["printed", "from a command", "from C", "to the first stream"]
+    if until == "block":
+        assert done.stdout.splitlines() == ["before", "result", "after", "at exit"]
+        assert done.stderr.splitlines() == loud
+    else:
+        assert done.stdout.splitlines() == ["before", "result", "after"]
+        assert done.stderr.splitlines() == [*loud, "at exit"]
+
+
+PRINTING = """
+import atexit, os
+from nas_gym.evaluators.evaluation import Evaluation
+print("at import")
+atexit.register(print, "at exit")
+class Printing:
+    stateful = False
+    def evaluate(self, architectures, seeds):
+        for a in architectures:
+            print("epoch 1: loss 0.3", flush=True); os.system("echo from a command")
+            yield Evaluation(a, {"accuracy": 0.5})
+    def close(self): pass
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["", ">/dev/full 2>/dev/full", "2>&1 | true"])
+def test_an_evaluator_may_print_whatever_it_likes(output: str, tmp_path: Path) -> None:
+    (tmp_path / "loud.py").write_text(PRINTING)
+    done = shell(
+        f"{COMMAND} search --space nas_gym.testing:BitString --set space.bits=6 --agent "
+        f"random-search --budget 3 --workers 1 --evaluator loud:Printing --run u --json {output}",
+        PYTHONPATH=f"{tmp_path}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
+    )
+    if not output:
+        assert json.loads(done.stdout)["run"] == "u"
+        assert "from a command" in done.stderr
+    run = load_run("u")
+    assert [row.failure for row in run.rows] == [None] * len(run.rows)
+    assert run.status == "finished"
+
+
+@pytest.mark.slow
+def test_a_folder_that_is_gone_or_has_modules_of_known_names(tmp_path: Path) -> None:
+    for name in ("numbers", "queue", "random"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    done = shell(f"cd {tmp_path} && {COMMAND} list")
+    assert (done.returncode, done.stderr) == (0, "")
+    (tmp_path / "gone").mkdir()
+    done = shell(f"cd {tmp_path}/gone && rmdir ../gone && {COMMAND} list")
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,4 +1,5 @@
 import copy
+import json
 from typing import Any
 
 import gymnasium as gym
@@ -11,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import nas_gym
+from nas_gym.envs.env import NASEnv
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import BudgetExceeded, InvalidOption, InvalidTokens
+from nas_gym.errors import BudgetExceeded, InvalidOption, InvalidSpace, InvalidTokens
 from nas_gym.evaluators.landscapes import BitCount, Landscape
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.spaces import BitString, LayerChain
 
 LANDSCAPE = {"name": "landscape", "seed": 3}
@@ -199,3 +202,62 @@ def test_close_closes_the_evaluator(counting: Any) -> None:
     env = NASVectorEnv(NASNetCell(), counting)
     env.close()
     assert counting.closed == 1
+
+
+class Numbers:
+    """A space of two picks from the same options, whatever they are."""
+
+    max_length, max_options = 2, 3
+
+    def __init__(self, options: Any) -> None:
+        self.options = options
+
+    def choose(self, pick: Any) -> Any:
+        return pick("a", self.options), pick("b", self.options)
+
+
+@pytest.mark.parametrize(
+    ("options", "last"),
+    [
+        (np.arange(1, 4), 3),
+        (tuple(np.arange(1, 4)), 3),
+        (np.linspace(0, 1, 3), 1.0),
+        (np.array(["x", "y", "z"]), "z"),
+        ([np.bool_(False), np.bool_(True)], True),
+        ([(1, 2), np.zeros(2)], [0.0, 0.0]),
+    ],
+)
+def test_options_of_numpy_are_recorded_as_pythons(options: Any, last: Any) -> None:
+    env = NASVectorEnv(Numbers(options), FailingEvaluator(BitCount(), rate=1.0))
+    env.reset(seed=0)
+    for _ in range(2):
+        infos = env.step(np.array([len(options) - 1]))[-1]
+    found = infos["final_info"]["architecture"][0]
+    assert json.loads(json.dumps(found)) == [last, last]
+
+
+@pytest.mark.parametrize("make", [NASVectorEnv, NASEnv])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({1, 2}, "choice a offers its options as a set: give a tuple or a list"),
+        ((each for each in (1, 2)), "choice a offers its options as a generator"),
+        (np.array([]), "choice a offers no options"),
+        ((1, 2j), "a genotype holds 2j, which JSON cannot"),
+        ((1, object), "a genotype holds <class 'object'>, which JSON cannot"),
+    ],
+)
+def test_what_cannot_be_recorded_is_refused_before_a_child_is_paid_for(
+    make: Any, options: Any, said: str
+) -> None:
+    with pytest.raises(InvalidSpace, match=said):
+        make(Numbers(options), FailingEvaluator(BitCount(), rate=1.0))
+
+
+@pytest.mark.parametrize("make", [NASVectorEnv, NASEnv])
+def test_whole_numbers_of_numpy_are_seeds(make: Any) -> None:
+    env = make(BitString(3), BitCount())
+    env.reset(seed=np.int64(3))
+    drawn = env.np_random.random()
+    env.reset(seed=3)
+    assert env.np_random.random() == drawn

@@ -1,8 +1,17 @@
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nas_gym.evaluators.failures import LINES, failed, failure_of
+from nas_gym.evaluators.failures import (
+    DETAIL_MOST,
+    FAILURE_MOST,
+    LINES,
+    cut,
+    failed,
+    failure_of,
+)
 from nas_gym.search_spaces.architecture import Architecture
 
 CHILD = Architecture((0,), "child", "0")
@@ -80,3 +89,52 @@ def test_what_the_child_held_is_let_go():
     assert Weights.alive == 1
     failed(CHILD, error, 0.0)
     assert Weights.alive == 0
+
+
+class Unspeakable(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+class Shy(Exception):
+    @property
+    def __notes__(self):
+        raise RuntimeError("no notes")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (Unspeakable(), "error: Unspeakable: its __str__ raises RuntimeError"),
+        (Shy("so"), "error: Shy: so"),
+        (ValueError("a\udcff\0b"), r"error: ValueError: a\udcff\x00b"),
+        (ValueError("größer: 😀"), "error: ValueError: größer: 😀"),
+        (SystemExit(0), "error: SystemExit: 0"),
+    ],
+)
+def test_whatever_an_exception_does_it_is_a_failure(error, expected):
+    evaluation = failed(CHILD, error, 0.0)
+    assert evaluation.failure == expected
+    assert evaluation.detail is None or evaluation.detail.encode()
+
+
+@pytest.mark.parametrize("length", [10, FAILURE_MOST, 3_000_000])
+def test_a_message_keeps_its_ends_and_is_short(length):
+    evaluation = failed(CHILD, ValueError("a" * length + "the end"), 0.0)
+    assert len(evaluation.failure) <= FAILURE_MOST
+    assert len(evaluation.detail) <= DETAIL_MOST
+    for text in (evaluation.failure, evaluation.detail):
+        assert "ValueError: aaa" in text
+        assert text.endswith("athe end")
+
+
+@settings(max_examples=40)
+@given(st.text(), st.integers(60, 200))
+def test_every_store_takes_what_was_cut(text, most):
+    found = cut(text, most)
+    assert "\0" not in found
+    found.encode()
+    if len(text) <= most and text.isprintable() and text.isascii():
+        assert found == text

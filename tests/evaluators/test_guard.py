@@ -1,3 +1,5 @@
+import signal
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -196,3 +198,28 @@ def test_numbers_of_other_libraries_become_pythons(value: float, kind: Any) -> N
         "parameters": 3,
     }
     assert {type(each) for each in (*found.metrics.values(), found.seconds)} == {int, float}
+
+
+def test_a_child_that_ends_the_process_has_failed_and_a_signal_ends_the_search() -> None:
+    def leaves(status: Any) -> Any:
+        def answers(asked: Any) -> Iterator[Evaluation]:
+            sys.exit(status)
+            yield
+
+        return Guard(Given(answers)).evaluations(jobs((0, 0, 0), (0, 0, 1)))
+
+    assert [e.failure for _, e in leaves(0)] == ["error: SystemExit: 0"] * 2
+    assert [e.failure for _, e in leaves("so")] == ["error: SystemExit: so"] * 2
+    with pytest.raises(SystemExit):
+        list(leaves(128 + signal.SIGTERM))
+
+
+def test_long_reasons_are_cut() -> None:
+    evaluator = Given(
+        lambda asked: [Evaluation(a, failure="f" * 10**6, detail="d" * 10**6) for a in asked]
+    )
+    ((_, found),) = Guard(evaluator).evaluations(jobs((0, 0, 0)))
+    assert found.failure is not None
+    assert found.detail is not None
+    assert len(found.failure) <= 500
+    assert len(found.detail) <= 4000

@@ -1,7 +1,11 @@
+import os
 import random
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -224,3 +228,37 @@ def test_measuring_leaves_images_of_floats_as_they_are() -> None:
     before = data.validation_images.clone()
     data.normalise(data.validation_images[:2])
     assert torch.equal(data.validation_images, before)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_children_of_several_threads_are_those_of_one(alone: Any) -> None:
+    before = state()
+    with ThreadPoolExecutor(3) as threads:
+        found = [threads.submit(outcome) for _ in range(6)]
+        assert all(each.result() == alone for each in found)
+    assert state() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_forked_process_waits_for_no_thread_that_it_has_not() -> None:
+    inside, free = threading.Event(), threading.Event()
+
+    def stays() -> None:
+        with isolated():
+            inside.set()
+            free.wait(60)
+
+    thread = threading.Thread(target=stays)
+    thread.start()
+    inside.wait(60)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of newer Pythons: threads and fork
+        process = os.fork()
+    if process == 0:
+        signal.alarm(20)  # ends it
+        with isolated():
+            os._exit(0)
+    _, status = os.waitpid(process, 0)
+    free.set()
+    thread.join()
+    assert status == 0

@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nas_gym.errors import InvalidTable, unknown_name
+from nas_gym.errors import InvalidTable, NASGymError, unknown_name
 
 SUFFIXES = (".csv", ".npz", ".parquet")
 LARGEST_FILE = 2**31  # bytes; NAS-Bench-201's whole table, as a file of one's own, has 10 million
@@ -166,7 +166,7 @@ def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             _check_known(path, wanted, arrays.files)
             values = {name: arrays[name] for name in wanted}
-    except InvalidTable:
+    except NASGymError:
         raise
     except (ValueError, OSError, EOFError, KeyError) as error:
         raise InvalidTable(
@@ -189,7 +189,6 @@ def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
 
 def _parquet(path: Path, data: bytes, wanted: list[str]) -> Columns:
     try:
-        import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise InvalidTable(
@@ -200,7 +199,12 @@ def _parquet(path: Path, data: bytes, wanted: list[str]) -> Columns:
         file = parquet.ParquetFile(io.BytesIO(data))
         _check_known(path, wanted, file.schema_arrow.names)
         table = file.read(columns=wanted)
-    except pyarrow.ArrowException as error:
-        raise InvalidTable(f"{path} is no Parquet file ({error})") from error
-    lists = {name: table.column(name).to_pylist() for name in wanted}
+        lists = {name: table.column(name).to_pylist() for name in wanted}
+    except NASGymError:
+        raise
+    except Exception as error:  # pyarrow's own, OSError of damaged pages, what its values raise
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InvalidTable(
+            f"{path} cannot be read as Parquet ({reason}): save the table again"
+        ) from error
     return Columns(lists, [f"row {row}" for row in range(table.num_rows)])

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -15,6 +16,7 @@ from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
 from nas_gym.evaluators.tables.columns import Columns, check_suffix, read_columns, read_file
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens, decode, tokens_of
 
+_log = logging.getLogger("nas_gym")
 FORMS = ("string", "tokens", "json")
 UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
 
@@ -83,6 +85,12 @@ def _check_accuracies(of: Layout, columns: Columns, accuracies: npt.NDArray[np.f
             f"{of.path}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
             "that all is right"
         )
+    low = int(((accuracies > 0) & (accuracies < 0.01)).sum())
+    if of.unit == "percent" and low:
+        _log.warning(
+            "%s: %d of the accuracies are below 1 and others are not; all are read as percent",
+            of.path, low,
+        )  # fmt: skip
 
 
 def _numbers(
@@ -114,6 +122,8 @@ def _numbers(
 
 def _number(where: str, value: Any, gaps: bool) -> float:
     """Return ``value`` as a number; None, NaN and empty text are NaN, which only gaps may be."""
+    if isinstance(value, bool):
+        raise InvalidTable(f"{where} is {value}: give a number, not whether something is so")
     try:
         empty = value is None or (isinstance(value, str) and not value.strip())
         number = math.nan if empty else float(value)

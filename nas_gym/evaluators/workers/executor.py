@@ -22,6 +22,7 @@ from nas_gym.evaluators.workers.jobs import (
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 
+LONGEST_WAIT = 1e9  # seconds: about the longest that the system's clocks can be asked for
 KEPT = 2  # evaluators, with their data, that a process of the executor keeps loaded
 
 
@@ -36,7 +37,8 @@ class ExecutorEvaluator(SpreadEvaluator):
 
     The executor belongs to the caller and stays open at ``close``. Its processes must be able to
     import nas-gym and what defines the inner evaluator. Threads share one copy of the inner
-    evaluator and of torch's settings: ``TrainingEvaluator`` wants processes.
+    evaluator, and children that nas-gym trains wait for each other there: only processes train
+    side by side.
 
     Args:
         inner: Any evaluator that can be pickled; each process loads it once.
@@ -78,7 +80,7 @@ class ExecutorEvaluator(SpreadEvaluator):
         try:
             for architecture, seed in zip(architectures, seeds, strict=True):
                 asked[self._submit(pickled, job_of(architecture, seed))] = architecture
-            left = [max(0.0, end - time.monotonic()) for end in self._ends]
+            left = [min(max(0.0, end - time.monotonic()), LONGEST_WAIT) for end in self._ends]
             finished = as_completed(list(asked), *left)
             while asked:
                 try:

@@ -74,7 +74,7 @@ def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
         (evaluation,) = answers
     except NASGymError as error:
         return error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         return failed(architecture, error, time.perf_counter() - start)
     if not isinstance(evaluation, Evaluation):
         return InvalidOption(

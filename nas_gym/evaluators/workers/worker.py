@@ -16,6 +16,7 @@ from typing import Any
 from nas_gym.errors import NASGymError
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.workers.jobs import dump_outcome, evaluate_job, load_evaluator
+from nas_gym.options.lasting import LastingStream
 
 READY, STARTED, DONE = "ready", "started", "done"  # kinds of messages to the pool
 GIB = 2**30  # bytes
@@ -61,6 +62,9 @@ def prepare_process(memory_limit: float | None) -> None:
     for interrupt in (signal.SIGINT, signal.SIGTERM):  # the main process answers them
         signal.signal(interrupt, signal.SIG_IGN)
     _die_with_parent()
+    for name in ("stdout", "stderr"):  # what a child prints is no reason to fail
+        stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        setattr(sys, name, LastingStream(stream))
     keep_freed_memory(up_to=1 << 30 if memory_limit is None else 1 << 25)
     gc.freeze()  # what is loaded by now stays: collecting garbage need not look at it
     os.environ.setdefault("OMP_NUM_THREADS", "1")

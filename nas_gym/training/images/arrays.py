@@ -17,6 +17,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
 
+_CHANNELS = (1, 3, 4)
 _COPIES = 3  # of an array in memory at once, while it is split
 
 
@@ -36,16 +37,17 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     images, labels = arrays["images"], arrays["labels"]
     if images.dtype.kind not in "iufb" or images.dtype.names:
         raise InvalidDataset(f"{where}: images is {images.dtype}: expected numbers")
-    if images.ndim == 3:
+    grey = images.ndim == 3
+    if grey:
         images = images[:, None]
     if images.ndim != 4 or 0 in images.shape:
         raise InvalidDataset(
             f"{where}: images has the shape {images.shape}: expected (N, height, width), "
             "(N, channels, height, width) or (N, height, width, channels)"
         )
-    if images.shape[1] not in (1, 3, 4) and images.shape[3] in (1, 3, 4):
+    if not grey and _channels_are_last(images.shape, where):
         images = images.transpose(0, 3, 1, 2)
-    if images.shape[1] not in (1, 3, 4):
+    if images.shape[1] not in _CHANNELS:
         raise InvalidDataset(f"{where}: images have {images.shape[1]} channels: expected 1, 3 or 4")
     if images.dtype != np.uint8:
         with np.errstate(all="ignore"):  # what does not fit becomes infinite, and is refused
@@ -56,6 +58,21 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
             np.int64
         )
     return np.ascontiguousarray(images), labels
+
+
+def _channels_are_last(shape: tuple[int, ...], where: str) -> bool:
+    """Return how four axes are meant; where both ways are possible, the images are square."""
+    _, second, third, fourth = shape
+    first, last = second in _CHANNELS, fourth in _CHANNELS
+    if not (first and last):
+        return last
+    if (third == fourth) == (second == third):
+        raise InvalidDataset(
+            f"{where}: images has the shape {shape}, which may be (N, channels, height, width) as "
+            "well as (N, height, width, channels): pad the images to 5 pixels or more a side, or "
+            "give grey ones as (N, height, width)"
+        )
+    return second == third
 
 
 def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:

@@ -158,7 +158,7 @@ def test_parquet(tmp_path):
     with pytest.raises(UnknownName, match="did you mean 'accuracy'"):
         TableFile(BITS, path, "fraction", form="tokens", accuracy="accurcy")
     path.write_bytes(b"nothing")
-    with pytest.raises(InvalidTable, match="is no Parquet file"):
+    with pytest.raises(InvalidTable, match="cannot be read as Parquet"):
         TableFile(BITS, path, "fraction")
 
 
@@ -223,6 +223,64 @@ def test_a_test_figure_is_refused_in_a_search(name, tmp_path):
 )
 def test_other_words_with_these_letters_are_none(name, tmp_path):
     assert table(tmp_path, f'architecture,{name}\n"0,0",0.5\n', accuracy=name)
+
+
+def test_whatever_pyarrow_raises_at_damage_is_one_sentence(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    path = tmp_path / "t.parquet"
+    rows = {"architecture": ["0,0", "0,1", "1,0", "1,1"], "accuracy": [0.1, 0.2, 0.3, 0.4]}
+    parquet.write_table(pyarrow.table(rows), path)
+    good, random, said = path.read_bytes(), np.random.default_rng(0), []
+    for _ in range(150):
+        first, length = random.integers(4, len(good)), random.integers(1, 60)
+        damaged = bytearray(good)
+        damaged[first : first + length] = bytes(b ^ 0x5A for b in damaged[first : first + length])
+        path.write_bytes(damaged)
+        try:
+            TableFile(BITS, path, "fraction", form="tokens")
+        except (InvalidTable, UnknownName) as error:
+            said.append(str(error))
+    assert len(said) > 100
+    assert all("t.parquet" in sentence and len(sentence) < 500 for sentence in said)
+
+
+@pytest.mark.parametrize("suffix", ["npz", "parquet"])
+def test_truth_values_are_no_accuracies(suffix, tmp_path):
+    path = tmp_path / f"t.{suffix}"
+    columns = {"architecture": ["0,0", "0,1", "1,0", "1,1"], "accuracy": [True, False] * 2}
+    if suffix == "npz":
+        np.savez(path, **columns)
+    else:
+        pyarrow = pytest.importorskip("pyarrow")
+        pytest.importorskip("pyarrow.parquet").write_table(pyarrow.table(columns), path)
+    with pytest.raises(InvalidTable, match="row 0: accuracy is True: give a number"):
+        TableFile(BITS, path, "fraction", form="tokens")
+
+
+def test_percent_and_fractions_in_one_column_are_said(tmp_path, caplog):
+    text = 'architecture,accuracy\n"0,0",91.2\n"0,1",0.9\n"1,0",90\n"1,1",0.88\n'
+    found = table(tmp_path, text, unit="percent")
+    assert "2 of the accuracies are below 1 and others are not" in caplog.text
+    assert found.mean_accuracy((0, 1)) == pytest.approx(0.009)
+
+
+@pytest.mark.parametrize("damage", ["encrypted", "method"])
+def test_an_archive_that_cannot_be_unpacked(damage, tmp_path):
+    path = tmp_path / "t.npz"
+    np.savez(path, architecture=np.array(["0,0"]), accuracy=np.ones(1))
+    data = bytearray(path.read_bytes())
+    for mark, offset in ((b"PK\x01\x02", 8), (b"PK\x03\x04", 6)):
+        at = data.find(mark)
+        while at >= 0:
+            if damage == "encrypted":
+                data[at + offset] |= 1
+            else:
+                data[at + offset + 2] = 97
+            at = data.find(mark, at + 4)
+    path.write_bytes(data)
+    with pytest.raises(InvalidTable, match=r"t\.npz"):
+        TableFile(BITS, path, "fraction", form="tokens")
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 from nas_gym.errors import InvalidDataset, InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.workers.executor import ExecutorEvaluator
+from nas_gym.runs.search import search
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
-from nas_gym.testing import Landscape
+from nas_gym.testing import BitCount, BitString, Landscape
 from nas_gym.testing.evaluator_suite import EvaluatorSuite
 
 sys.path.append(str(Path(__file__).parent))  # processes get it as well
@@ -170,3 +171,10 @@ def test_make_vec_takes_an_executor(threads):
     played = env.play([[0] * space.max_length])
     assert 0 <= played[0].reward <= 1
     env.close()
+
+
+def test_a_search_with_an_executor_and_no_end(threads):
+    result = search(
+        BitString(3), BitCount(), "random-search", budget=4, executor=threads, child_seed=0
+    )
+    assert [answer.evaluation.failure for answer in result.answers] == [None] * 4

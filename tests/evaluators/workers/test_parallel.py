@@ -86,8 +86,9 @@ def test_a_failure_says_more_than_its_reason(pool):
     assert 0 < left.seconds < 1
 
 
-def test_a_child_that_exits_in_peace_is_missed_like_any_other(pool):
-    assert [e.failure for e in by_place(pool, "exit 0", "fine")] == ["crashed", None]
+def test_a_child_that_calls_exit_has_failed_with_it(pool):
+    found = by_place(pool, "exit 0", "fine")
+    assert [e.failure for e in found] == ["error: SystemExit: 0", None]
 
 
 def test_a_worker_killed_at_work_costs_its_child(pool):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.training.images.arrays import read_npz
 from nas_gym.training.images.sources import Dataset, load_dataset, split_dataset
 
 PARTS = ("train", "validation", "test")
@@ -152,10 +153,7 @@ BROKEN_NPZ = {
     "words": ({**GOOD, "labels": np.array(["cat", "dog"] * 15)}, r"save numpy\.unique"),
     "a column": ({**GOOD, "labels": np.arange(30)[:, None] % 3}, r"save labels\.ravel"),
     "one-hot": ({**GOOD, "labels": np.eye(3)[np.arange(30) % 3]}, r"save labels\.argmax"),
-    "huge label": (
-        {**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)},
-        r"label \d+ among 30",
-    ),
+    "huge label": ({**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)}, r"label \d+ among 30"),
 }
 
 
@@ -386,3 +384,21 @@ def test_real_fashion_mnist_of_debians_package():
     # Published statistics of the whole training part: 0.2860 and 0.3530 of 255.
     assert float(dataset.mean) / 255 == pytest.approx(0.2860, abs=5e-4)
     assert float(dataset.deviation) / 255 == pytest.approx(0.3530, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "read"),
+    [
+        ((4, 4, 1), (1, 4, 4)), ((1, 4, 4), (1, 4, 4)), ((3, 3, 4), (4, 3, 3)),
+        ((4, 3, 3), (4, 3, 3)), ((6, 5, 3), (3, 6, 5)), ((3, 5, 6), (3, 5, 6)),
+        ((3, 4), (1, 3, 4)), ((1, 50, 3), None), ((3, 50, 1), None), ((4, 5, 4), None),
+        ((3, 3, 3), None),
+    ],
+)  # fmt: skip
+def test_axes_that_may_be_meant_in_two_ways(shape, read, tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.zeros((4, *shape), np.uint8), labels=np.zeros(4, int))
+    if read is None:
+        with pytest.raises(InvalidDataset, match=r"as well as \(N, height, width, channels\): pad"):
+            read_npz(tmp_path / "x.npz")
+    else:
+        assert read_npz(tmp_path / "x.npz")[0].shape == (4, *read)

@@ -69,7 +69,7 @@ def kept_for_json(out: LastingStream, err: LastingStream, to_the_end: bool) -> I
 def _open_missing() -> list[int]:
     """Open the standard streams that are closed; else files that are opened take their numbers."""
     closed = []
-    for number, name in enumerate(("stdin", "stdout", "stderr")):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
@@ -79,7 +79,8 @@ def _open_missing() -> list[int]:
                 os.dup2(opened, number)
                 os.close(opened)
             os.set_inheritable(number, True)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):  # not before all three are there
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
     return closed

@@ -53,10 +53,9 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         with np.errstate(all="ignore"):  # what does not fit becomes infinite, and is refused
             images = images.astype(np.float32)
     if labels.dtype.kind in "iu":
-        largest = np.iinfo(np.int64).max  # which unsigned ones may pass
-        labels = (np.minimum(labels, largest) if labels.dtype.kind == "u" else labels).astype(
-            np.int64
-        )
+        if labels.dtype == np.uint64:
+            labels = np.minimum(labels, np.iinfo(np.int64).max)
+        labels = labels.astype(np.int64)
     return np.ascontiguousarray(images), labels
 
 

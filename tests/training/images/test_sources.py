@@ -402,3 +402,9 @@ def test_axes_that_may_be_meant_in_two_ways(shape, read, tmp_path):
             read_npz(tmp_path / "x.npz")
     else:
         assert read_npz(tmp_path / "x.npz")[0].shape == (4, *read)
+
+
+@pytest.mark.parametrize("kind", "bBhHiIlLqQ")
+def test_labels_of_all_kinds_of_whole_numbers(tmp_path, kind):
+    np.savez(tmp_path / "x.npz", images=GOOD["images"], labels=GOOD["labels"].astype(kind))
+    assert load_dataset(tmp_path / "x.npz").classes == 3

@@ -18,11 +18,11 @@ import itertools
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -67,6 +67,7 @@ class Way:
     recipe: str = "fitted"
     validation: float = 0.3  # of each class
     folds: int = 1
+    changes: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     words: str = ""
 
 
@@ -145,7 +146,7 @@ def child(candidate: str, cell: int, seed: int) -> dict[str, object]:
 def recipe_for(dataset: "Dataset", way: Way) -> Recipe:
     """Return what the evaluator would make of the name, for one of the folds."""
     recipe = fitted_recipe(
-        way.recipe,
+        {"name": way.recipe, **way.changes},
         way.recipe,
         counts=(len(dataset.train_labels), len(dataset.validation_labels)),
         shape=dataset.image_shape,
@@ -164,7 +165,7 @@ def parts(name: str, validation: float, fold: int) -> "Dataset":
         return cifar10_layout(data.side)
     with tempfile.TemporaryDirectory() as folder:
         make_folder(data.kind, Path(folder), data.images)
-        loaded = load_dataset(folder, image_size=data.side)
+        loaded = load_dataset(folder, image_size=data.side, validation=0.1, test=0.1)
     images = np.concatenate([loaded.train_images, loaded.validation_images, loaded.test_images])
     labels = np.concatenate([loaded.train_labels, loaded.validation_labels, loaded.test_labels])
     names = [f"{fold} {number}" for number in range(len(labels))]

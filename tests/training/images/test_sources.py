@@ -19,6 +19,7 @@ from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.training.images.sources import Dataset, load_dataset, split_dataset
+from nas_gym.training.images.splitting import usual_shares
 
 PARTS = ("train", "validation", "test")
 
@@ -123,10 +124,20 @@ def test_npz_layouts(tmp_path, layout):
     np.savez(tmp_path / "mine.npz", images=stored, labels=labels)
     dataset = load_dataset(tmp_path / "mine.npz")
     assert dataset.image_shape == ((1 if layout == "grey" else 3), 6, 5)
-    assert part_sizes(dataset) == (72, 9, 9)
+    assert part_sizes(dataset) == (54, 27, 9)
     assert sorted(n for part in PARTS for n in numbers(getattr(dataset, f"{part}_images"))) == list(
         range(90)
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "validation"),
+    [(3, 0.3), (600, 0.3), (1_000, 0.3), (2_000, 0.15), (3_000, 0.1), (60_000, 0.1)],
+)
+def test_of_few_images_more_validate(images, validation):
+    assert usual_shares((None, None), images) == (pytest.approx(validation), 0.1)
+    assert usual_shares((0.05, None), images) == (0.05, 0.1)
+    assert usual_shares((0.05, 0.2), images) == (0.05, 0.2)
 
 
 GOOD = {"images": np.zeros((30, 4, 4), dtype=np.uint8), "labels": np.arange(30) % 3}
@@ -235,7 +246,7 @@ def test_image_folder(tmp_path):
     dataset = load_dataset(tmp_path / "pets", image_size=16)
     assert dataset.name == "pets"
     assert dataset.image_shape == (3, 16, 16)
-    assert part_sizes(dataset) == (24, 3, 3)
+    assert part_sizes(dataset) == (18, 9, 3)
     assert torch.equal(dataset.train_images[:, 0, 8, 8].long(), dataset.train_labels * 100)
     assert dataset.fingerprint == load_dataset(tmp_path / "pets", image_size=16).fingerprint
 

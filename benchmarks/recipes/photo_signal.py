@@ -8,9 +8,10 @@ and number of CIFAR-10's (Fashion-MNIST's, tinted and enlarged, for no package h
 
 adds what is missing to ``benchmarks/results/photo_signal.csv`` (one row per child) and writes the
 page ``photo_signal.md`` from it; without ``--data`` all of them, which takes hours on one core.
-``--way`` trains by something else than the default: ``quick``, the former default; ``share-10``,
-the default on a validation part of a tenth; ``folds-3``, three trainings of a third of the steps,
-each validated on another third, of which the mean counts. Two processes must not write one table.
+``--way`` trains by something else than the default: with other values of the recipe (``WAYS``);
+``quick``, the former default; ``share-10``, the default on a validation part of a tenth;
+``folds-3``, three trainings of a third of the steps, each validated on another third, of which the
+mean counts. Two processes must not write one table.
 """
 
 import argparse
@@ -79,6 +80,13 @@ DATA = {
 } | {"cifar10-layout": Data("cifar10-layout", 60_000, 32)}
 WAYS = {
     "fitted": Way(words="the default recipe, 30 % validate"),
+    "steps-100": Way(changes={"steps": 100}, words="100 steps in place of 60"),
+    "rate-0.01": Way(
+        changes={"steps": 100, "learning_rate": 0.01}, words="100 steps, learning rate 0.01"
+    ),
+    "rate-0.05": Way(
+        changes={"steps": 100, "learning_rate": 0.05}, words="100 steps, learning rate 0.05"
+    ),
     "share-10": Way(validation=0.1, words="the default recipe, 10 % validate"),
     "folds-3": Way(folds=3, words="3 trainings of a third of the steps on 3 parts of 30 %"),
     "quick": Way("quick", 0.1, words="the former default, 10 % validate"),

@@ -13,7 +13,7 @@ from typing import Any
 
 from nas_gym.training.images.recipe import UNFITTED, Recipe, recipe_of
 
-STEPS = 100
+STEPS = 60  # as on the digits
 FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
 SMALL = 8  # pixels of the longer side: such images stay as they are
 LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
@@ -82,7 +82,7 @@ def _fitted(
         return values if FEW_STEPS <= usual <= MANY_STEPS else {**values, "steps": STEPS}
     values["steps"] = STEPS
     if "pooled" in stems:
-        values |= {"stem": "pooled", "filters": 8, "learning_rate": 0.05}
+        values |= {"stem": "pooled", "filters": 8}
     elif base.width_multiplier < 1 and max(height, width) > LARGE:
         values["width_multiplier"] = base.width_multiplier / 2
     if STEPS * batch >= PASSES * train:

@@ -10,8 +10,8 @@ adds what is missing to ``benchmarks/results/photo_signal.csv`` (one row per chi
 page ``photo_signal.md`` from it; without ``--data`` all of them, which takes hours on one core.
 ``--way`` trains by something else than the default: with other values of the recipe (``WAYS``);
 ``quick``, the former default; ``share-10``, the default on a validation part of a tenth;
-``folds-3``, three trainings of a third of the steps, each validated on another third, of which the
-mean counts. Two processes must not write one table.
+``folds-3``, three trainings of a third of the steps with three splits, of which the mean counts.
+Two processes must not write one table.
 """
 
 import argparse
@@ -67,7 +67,7 @@ class Way:
     """How children are trained and validated."""
 
     recipe: str = "fitted"
-    validation: float = 0.3  # of each class
+    validation: float | None = None  # of each class; None: as of a user's own images
     folds: int = 1
     changes: Mapping[str, Any] = field(default_factory=dict)  # of the recipe
     words: str = ""
@@ -80,7 +80,7 @@ DATA = {
     for side in (32, 64)
 } | {"cifar10-layout": Data("cifar10-layout", 60_000, 32)}
 WAYS = {
-    "fitted": Way(words="the default recipe, 30 % validate"),
+    "fitted": Way(words="the default recipe and parts"),
     "F-8": Way(changes={"filters": 8}, words="F 8 in place of 16"),
     "F-8-steps-100": Way(changes={"filters": 8, "steps": 100}, words="F 8, 100 steps"),
     "F-8-slower": Way(
@@ -91,8 +91,8 @@ WAYS = {
         changes={"filters": 8, "steps": 100, "learning_rate": 0.05},
         words="F 8, 100 steps, learning rate 0.05 in place of 0.02",
     ),
-    "share-10": Way(validation=0.1, words="the default recipe, 10 % validate"),
-    "folds-3": Way(folds=3, words="3 trainings of a third of the steps on 3 parts of 30 %"),
+    "share-10": Way(validation=0.1, words="10 % validate"),
+    "folds-3": Way(folds=3, words="the mean of 3 trainings of a third of the steps, 3 splits"),
     "quick": Way("quick", 0.1, words="the former default, 10 % validate"),
 }
 
@@ -168,9 +168,10 @@ def recipe_for(dataset: "Dataset", way: Way) -> Recipe:
 
 
 @cache
-def parts(name: str, validation: float, fold: int) -> "Dataset":
-    """Return the data set; each fold validates on other images, and all test on the same."""
+def parts(name: str, validation: float | None, fold: int) -> "Dataset":
+    """Return the data set; each fold is another split of it."""
     from nas_gym.training.images.sources import load_dataset, split_dataset
+    from nas_gym.training.images.splitting import usual_shares
 
     data = DATA[name]
     if data.kind == "cifar10-layout":
@@ -181,7 +182,9 @@ def parts(name: str, validation: float, fold: int) -> "Dataset":
     images = np.concatenate([loaded.train_images, loaded.validation_images, loaded.test_images])
     labels = np.concatenate([loaded.train_labels, loaded.validation_labels, loaded.test_labels])
     names = [f"{fold} {number}" for number in range(len(labels))]
-    return split_dataset(name, images, labels, shares=(validation, 0.1), names=names)
+    return split_dataset(
+        name, images, labels, shares=usual_shares((validation, None), len(labels)), names=names
+    )
 
 
 def cifar10_layout(side: int) -> "Dataset":

@@ -140,6 +140,17 @@ def test_of_few_images_more_validate(images, validation):
     assert usual_shares((0.05, 0.2), images) == (0.05, 0.2)
 
 
+@pytest.mark.parametrize(("images", "parts"), [(600, (360, 180, 60)), (3_000, (2_400, 300, 300))])
+def test_thousands_of_images_are_split_as_they_always_were(tmp_path, images, parts):
+    labels = np.arange(images) % 4
+    pixels = np.arange(images * 4, dtype=np.float64).reshape(images, 2, 2) / (images * 4)
+    np.savez(tmp_path / "mine.npz", images=pixels, labels=labels)
+    dataset = load_dataset(tmp_path / "mine.npz")
+    assert part_sizes(dataset) == parts
+    a_tenth = load_dataset(tmp_path / "mine.npz", validation=0.1)
+    assert (dataset.fingerprint == a_tenth.fingerprint) == (images >= 3_000)
+
+
 GOOD = {"images": np.zeros((30, 4, 4), dtype=np.uint8), "labels": np.arange(30) % 3}
 BROKEN_NPZ = {
     "no labels": ({"images": GOOD["images"]}, "has the arrays images"),
@@ -218,7 +229,9 @@ def test_npz_of_other_content(tmp_path, kind):
         load_dataset(path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_npz_with_changed_bytes_is_read_or_refused(tmp_path, changes):
     np.savez(tmp_path / "mine.npz", **GOOD)

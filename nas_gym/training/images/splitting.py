@@ -25,7 +25,7 @@ def usual_shares(given: Shares, images: int) -> tuple[float, float]:
     """Return the shares of validation and test of a user's images where none are given.
 
     A tenth each; of fewer than 3,000 images more validate, until there are 300 or three tenths: the
-    accuracies of 60 images differ by chance more than most architectures do
+    standard error of an accuracy on 60 images, 0.06, is as large as what cells differ by
     (benchmarks/results/photo_signal.md).
     """
     validation, test = given

@@ -52,6 +52,7 @@ FIELDS = (
 )
 SPACE = NASNetCell()
 AIM, CELLS = 0.6, 40  # Spearman between two seeds, of so many cells
+FEWEST = 6  # cells that say something of that
 
 
 class Data(NamedTuple):
@@ -257,7 +258,7 @@ def lines(rows: list[dict[str, str]]) -> Iterator[str]:
 def verdict(rows: list[dict[str, str]]) -> str:
     """Return on which data the default reaches the aim, and what is not known."""
     found = {name: accuracies(rows, f"{name} fitted") for name in DATA}
-    measured = {n: by for n, by in found.items() if len(by) > 2 and min(map(len, by.values())) > 1}
+    measured = {n: by for n, by in found.items() if len(by) >= FEWEST and len(by[0]) > 1}
     if not measured:
         return "Nothing is measured yet."
     agreement = {name: float(signal(by)[-1]) for name, by in measured.items()}
@@ -268,10 +269,11 @@ def verdict(rows: list[dict[str, str]]) -> str:
         f"{min(counts)} to {max(counts)} cells each; the mean of their correlations is "
         f"{statistics.mean(agreement.values()):.2f}. "
         f"It reaches {AIM} on {listed(n for n, r in agreement.items() if r >= AIM)}; it "
-        f"falls short on {listed(n for n, r in agreement.items() if r < AIM)}. Not measured: "
+        f"falls short on {listed(n for n, r in agreement.items() if r < AIM)}. Not "
+        f"measured with {FEWEST} cells or more: "
         f"{listed(n for n in DATA if n not in measured)}. Run the same command to go on."
-        " The mean of three short trainings per child, tried on five cells, gave no clear gain, and "
-        "is no option of recipes."
+        " The mean of three short trainings per child, tried on five cells, gave no clear gain, "
+        "and is no option of recipes."
     )
 
 

@@ -22,6 +22,7 @@ from nas_gym.training.images.splitting import (
     copy_groups,
     split_by_hash,
     split_rest,
+    usual_shares,
 )
 from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Reading
 
@@ -155,8 +156,8 @@ def with_parts(
         images: (N, channels, height, width), uint8.
         labels: (N,) whole numbers from 0, each class in each part.
         parts: (N,) ``"train"``, ``"validation"`` or ``"test"``.
-        shares: Of the training part, for the part that is missing; None: a tenth. (One of a part
-            that is there says nothing.)
+        shares: Of the training part, for the part that is missing; None: ``usual_shares``. (One of
+            a part that is there says nothing.)
         names: What the hash that orders images is made of.
         class_names: For messages.
         reading: What reading its files found.
@@ -165,7 +166,7 @@ def with_parts(
         InvalidDataset: A class has too few images.
     """
     chosen = [np.flatnonzero(parts == part) for part in PARTS]
-    wanted = [0.1 if share is None else share for share in shares]
+    wanted = usual_shares(shares, len(chosen[0]))
     missing = [0.0 if len(c) else share for c, share in zip(chosen[1:], wanted, strict=True)]
     if any(missing):
         train = chosen[0]

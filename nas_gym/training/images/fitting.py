@@ -4,8 +4,9 @@
 training: 35 steps for 600 photographs, 3,500 for CIFAR-10. A *fitted* recipe asks for gradient
 steps instead of epochs, and for a network whose step costs about the same for images of any size;
 where the space's networks have no pooled stem, those of more than 64 pixels cost more.
-The values come from a few trials on 600 images at 32 pixels; what is measured of them is in
-benchmarks/results/photo_signal.md.
+The steps and the learning rate are those of the digits: at a higher rate cells come so near to each
+other that the seed decides; with fewer filters the initial weights do. What is measured, and of how
+many cells, is in benchmarks/results/photo_signal.md.
 """
 
 from collections.abc import Collection, Mapping
@@ -13,7 +14,7 @@ from typing import Any
 
 from nas_gym.training.images.recipe import UNFITTED, Recipe, recipe_of
 
-STEPS = 100
+STEPS = 60  # as on the digits
 FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
 SMALL = 8  # pixels of the longer side: such images stay as they are
 LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
@@ -82,7 +83,7 @@ def _fitted(
         return values if FEW_STEPS <= usual <= MANY_STEPS else {**values, "steps": STEPS}
     values["steps"] = STEPS
     if "pooled" in stems:
-        values |= {"stem": "pooled", "filters": 8, "learning_rate": 0.05}
+        values |= {"stem": "pooled", "filters": 16}
     elif base.width_multiplier < 1 and max(height, width) > LARGE:
         values["width_multiplier"] = base.width_multiplier / 2
     if STEPS * batch >= PASSES * train:

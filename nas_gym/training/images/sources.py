@@ -21,7 +21,7 @@ from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, 
 from nas_gym.training.images.decoding import readable
 from nas_gym.training.images.folders import list_images, path_below
 from nas_gym.training.images.pictures import read_pictures
-from nas_gym.training.images.splitting import Shares
+from nas_gym.training.images.splitting import Shares, usual_shares
 from nas_gym.training.places import check_takes_folder, images_at
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
@@ -174,8 +174,8 @@ def image_folder(
     """Load a folder of images, of one of the layouts in ``nas_gym.training.images.folders``.
 
     Images become RGB as ``nas_gym.training.images.decoding`` tells, cut to a square about their
-    centre and resized to ``image_size`` pixels. Of each class 80 % train, 10 % validate and 10 %
-    test, by a hash of the path below ``folder``, unless the folder has parts of its own.
+    centre and resized to ``image_size`` pixels. Each class is split by a hash of the path below
+    ``folder``, as ``usual_shares`` says, unless the folder has parts of its own.
     """
     listing = list_images(folder, readable()[0])
     for part, share in zip(("validation", "test"), shares, strict=True):
@@ -190,8 +190,8 @@ def image_folder(
         return with_parts(name, images, labels, parts, shares, names=names, class_names=classes,
                            reading=reading)  # fmt: skip
     return split_dataset(
-        name, images, labels, shares=_or_a_tenth(shares), names=names, class_names=classes,
-        reading=reading,
+        name, images, labels, shares=usual_shares(shares, len(labels)), names=names,
+        class_names=classes, reading=reading,
     )  # fmt: skip
 
 
@@ -199,19 +199,14 @@ def npz_file(path: Path, shares: Shares = (None, None)) -> Dataset:
     """Load an ``.npz`` file with ``images`` and ``labels``.
 
     ``images`` are (N, height, width), (N, channels, height, width) or (N, height, width, channels)
-    with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Of each
-    class 80 % train, 10 % validate and 10 % test.
+    with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Each class
+    is split as ``usual_shares`` says.
     """
     images, labels = read_npz(path)
-    return split_dataset(path.stem, images, labels, shares=_or_a_tenth(shares))
+    return split_dataset(path.stem, images, labels, shares=usual_shares(shares, len(labels)))
 
 
 # ---------------------------------------------------------------- reading files
-
-
-def _or_a_tenth(shares: Shares) -> tuple[float, float]:
-    validation, test = (0.1 if share is None else share for share in shares)
-    return validation, test
 
 
 def _cifar(

@@ -14,8 +14,24 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 
 VALIDATION_SHARE = 0.1  # Zoph et al. 2017, appendix A.1: 45,000 / 5,000 of CIFAR's 50,000
+TEST_SHARE = 0.1
+ENOUGH = 300  # validation images: an accuracy's standard error is then below 0.03
+LARGEST_SHARE = 0.3  # of validation, where images are too few for that
 Shares = tuple[float | None, float | None]  # of validation and test; None: as is usual
 Split = tuple[np.ndarray, np.ndarray, np.ndarray]  # indices of training, validation, test
+
+
+def usual_shares(given: Shares, images: int) -> tuple[float, float]:
+    """Return the shares of validation and test of a user's images where none are given.
+
+    A tenth each; of fewer than 3,000 images more validate, until there are 300 or three tenths: the
+    standard error of an accuracy on 60 images, 0.06, is as large as what cells differ by
+    (benchmarks/results/photo_signal.md).
+    """
+    validation, test = given
+    if validation is None:
+        validation = min(LARGEST_SHARE, max(VALIDATION_SHARE, ENOUGH / max(images, 1)))
+    return validation, TEST_SHARE if test is None else test
 
 
 def split_by_hash(

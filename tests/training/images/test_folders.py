@@ -258,7 +258,7 @@ def test_an_own_split_is_used_as_it_is(tmp_path, validation):
 
 def test_a_part_that_is_missing_comes_from_training(tmp_path):
     root = own_split(tmp_path / "mine", {"train": 20, "test": 3})
-    assert sizes(load(root)) == (36, 4, 6)
+    assert sizes(load(root)) == (28, 12, 6)
     assert sizes(load(root, validation=0.25)) == (30, 10, 6)
     assert sizes(load(own_split(tmp_path / "other", {"train": 20, "val": 3}))) == (36, 6, 4)
 
@@ -349,10 +349,10 @@ def test_classes_that_differ_only_in_how_they_are_written(tmp_path):
 
 def test_shares_of_the_parts(tmp_path):
     root = photos(tmp_path / "photos", 20)
-    assert sizes(load(root)) == (32, 4, 4)
-    assert sizes(load(root, validation=0.3)) == (24, 12, 4)
+    assert sizes(load(root)) == (24, 12, 4)
+    assert sizes(load(root, validation=0.1)) == (32, 4, 4)
     assert sizes(load(root, validation=0.3, test=0.2)) == (20, 12, 8)
-    assert load(root, validation=0.1, test=0.1).fingerprint == load(root).fingerprint
+    assert load(root, validation=0.3, test=0.1).fingerprint == load(root).fingerprint
     assert sizes(load_dataset("digits", validation=0.1)) == (1259, 179, 359)
     with pytest.raises(InvalidOption, match="validation is 0"):
         load(root, validation=0)
@@ -370,10 +370,10 @@ def test_the_summary_says_what_was_read(tmp_path):
     assert summary.to_json() == {
         "name": "photos",
         "classes": {
-            "cat": {"train": 24, "validation": 3, "test": 3},
-            "dog": {"train": 9, "validation": 1, "test": 1},
+            "cat": {"train": 18, "validation": 9, "test": 3},
+            "dog": {"train": 7, "validation": 3, "test": 1},
         },
-        "parts": {"train": 33, "validation": 4, "test": 4},
+        "parts": {"train": 25, "validation": 12, "test": 4},
         "chance": 0.5,
         "largest_share": 0.75,
         "largest_class": "cat",
@@ -383,7 +383,7 @@ def test_the_summary_says_what_was_read(tmp_path):
         "warnings": [],
     }
     assert summary.lines() == [
-        "data set photos: 41 images of 2 classes; 33 train, 4 validate, 4 test",
+        "data set photos: 41 images of 2 classes; 25 train, 12 validate, 4 test",
         "  classes: cat: 30, dog: 11",
         "  image sizes: 2 sizes, 4 to 8 wide and 4 to 6 high; the networks see 4 x 4 pixels of 3 "
         "channels",

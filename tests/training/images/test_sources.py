@@ -20,6 +20,7 @@ from PIL import Image
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.training.images.arrays import read_npz
 from nas_gym.training.images.sources import Dataset, load_dataset, split_dataset
+from nas_gym.training.images.splitting import usual_shares
 
 PARTS = ("train", "validation", "test")
 
@@ -124,10 +125,31 @@ def test_npz_layouts(tmp_path, layout):
     np.savez(tmp_path / "mine.npz", images=stored, labels=labels)
     dataset = load_dataset(tmp_path / "mine.npz")
     assert dataset.image_shape == ((1 if layout == "grey" else 3), 6, 5)
-    assert part_sizes(dataset) == (72, 9, 9)
+    assert part_sizes(dataset) == (54, 27, 9)
     assert sorted(n for part in PARTS for n in numbers(getattr(dataset, f"{part}_images"))) == list(
         range(90)
     )
+
+
+@pytest.mark.parametrize(
+    ("images", "validation"),
+    [(3, 0.3), (600, 0.3), (1_000, 0.3), (2_000, 0.15), (3_000, 0.1), (60_000, 0.1)],
+)
+def test_of_few_images_more_validate(images, validation):
+    assert usual_shares((None, None), images) == (pytest.approx(validation), 0.1)
+    assert usual_shares((0.05, None), images) == (0.05, 0.1)
+    assert usual_shares((0.05, 0.2), images) == (0.05, 0.2)
+
+
+@pytest.mark.parametrize(("images", "parts"), [(600, (360, 180, 60)), (3_000, (2_400, 300, 300))])
+def test_thousands_of_images_are_split_as_they_always_were(tmp_path, images, parts):
+    labels = np.arange(images) % 4
+    pixels = np.arange(images * 4, dtype=np.float64).reshape(images, 2, 2) / (images * 4)
+    np.savez(tmp_path / "mine.npz", images=pixels, labels=labels)
+    dataset = load_dataset(tmp_path / "mine.npz")
+    assert part_sizes(dataset) == parts
+    a_tenth = load_dataset(tmp_path / "mine.npz", validation=0.1)
+    assert (dataset.fingerprint == a_tenth.fingerprint) == (images >= 3_000)
 
 
 GOOD = {"images": np.zeros((30, 4, 4), dtype=np.uint8), "labels": np.arange(30) % 3}
@@ -208,7 +230,9 @@ def test_npz_of_other_content(tmp_path, kind):
         load_dataset(path)
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6))
 def test_npz_with_changed_bytes_is_read_or_refused(tmp_path, changes):
     np.savez(tmp_path / "mine.npz", **GOOD)
@@ -236,7 +260,7 @@ def test_image_folder(tmp_path):
     dataset = load_dataset(tmp_path / "pets", image_size=16)
     assert dataset.name == "pets"
     assert dataset.image_shape == (3, 16, 16)
-    assert part_sizes(dataset) == (24, 3, 3)
+    assert part_sizes(dataset) == (18, 9, 3)
     assert torch.equal(dataset.train_images[:, 0, 8, 8].long(), dataset.train_labels * 100)
     assert dataset.fingerprint == load_dataset(tmp_path / "pets", image_size=16).fingerprint
 

@@ -29,9 +29,11 @@ def usual_shares(given: Shares, images: int) -> tuple[float, float]:
     (benchmarks/results/photo_signal.md).
     """
     validation, test = given
+    test = TEST_SHARE if test is None else test
     if validation is None:
-        validation = min(LARGEST_SHARE, max(VALIDATION_SHARE, ENOUGH / max(images, 1)))
-    return validation, TEST_SHARE if test is None else test
+        wanted = min(LARGEST_SHARE, max(VALIDATION_SHARE, ENOUGH / max(images, 1)))
+        validation = min(wanted, (1 - test) / 2)  # some are left to train
+    return validation, test
 
 
 def split_by_hash(

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
-from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.entries import is_hidden
 from nas_gym.training.images.part_names import are_parts
@@ -330,13 +329,6 @@ def test_names_that_are_not_utf8(tmp_path):
     assert data.class_names == ("cat", r"d\xf6g\n")
     json.dumps(data.summary.to_json()).encode()
     assert all(line.isprintable() for line in data.summary.lines())
-
-
-@settings(max_examples=40)
-@given(st.text(max_size=20))
-def test_shown_text_has_no_control_signs_and_plain_text_stays(text):
-    assert printable(text).isprintable()
-    assert not text.isprintable() or printable(text) == text
 
 
 def test_classes_that_differ_only_in_how_they_are_written(tmp_path):

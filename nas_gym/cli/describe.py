@@ -40,7 +40,7 @@ _FIELDS = {"image_size": ("height", "width"), "untied": ("tied",)}
 
 @dataclass(frozen=True)
 class Describe:
-    """Describe a named or saved architecture: parameters, multiply-adds, its parts.
+    """Describe an architecture (parameters, multiply-adds, its parts), or a data set of images.
 
     Or, with --dataset, a data set of images: its classes, parts and sizes, and what was left out.
     """

@@ -39,7 +39,8 @@ COMMANDS = {
     "found.",
     "list": "List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded "
     "runs.",
-    "describe": "Describe an architecture (parameters, multiply-adds, its parts), or a data set of images.",
+    "describe": "Describe an architecture (parameters, multiply-adds, its parts), or a data set of "
+    "images.",
     "benchmark": "Compare agents on tabular benchmarks: tables, figures, and a verdict with its "
     "statistics.",
 }

@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+os.environ["OMP_NUM_THREADS"] = "1"  # or a fork would wait for threads that it does not have
+
 import sqlalchemy as sa
 
 import nas_gym
-from nas_gym.registry import make
 from nas_gym.store import Store, load_run, recorder
 from nas_gym.store.schema import CLAIMS, EVALUATIONS
 from nas_gym.testing import Landscape
@@ -117,8 +118,10 @@ def history(folder: Path) -> dict[str, Any]:
 def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
     global _signal
     _signal = signal.Signals[options.get("signal", "SIGKILL")]
+    # What a search imports is there before the forks: kills fall into its work, and it is quick.
+    parts = (options["space"], options["evaluator"], options["agent"])
+    nas_gym.search(*parts, budget=2, run="before", store=folder / "before.sqlite")
     watch_events()
-    make("agent", options["agent"])
     recorder.COMMIT_SECONDS = options["commit_seconds"]
     whole = folder / "whole"
     events = in_a_fork(whole, options)

@@ -345,7 +345,8 @@ def test_a_server_that_stays_away(server: Any, slow_whole: RunData, tmp_path: Pa
     cut = load_run("mine", place)
     assert cut.status == "cut"
     assert 16 <= len(cut.rows) < 160
-    resumed = command(tmp_path, "1", "resume", "mine", "--workers", "1", "--store", place)
+    trusted = ("--trust", "slow_parts", "--workers", "1", "--store", place)
+    resumed = command(tmp_path, "1", "resume", "mine", *trusted)
     _, err = resumed.communicate(timeout=120)
     assert resumed.returncode == 0, err
     found = load_run("mine", place)
@@ -375,8 +376,8 @@ def test_databases_of_other_encodings(server: Any, capsys: pytest.CaptureFixture
     engine.dispose()
     place = server.url(database="sql_ascii")
     with Store(place) as store:
-        begin_run(store, "mine", CONFIG | {"text": "π"}, env_spec='"π"')
-        assert store.load_run("mine").env_spec == '"π"'
+        begin_run(store, "mine", CONFIG | {"text": "π"}, env_spec='{"id": "π"}')
+        assert store.load_run("mine").env_spec == '{"id": "π"}'
     sentence = shown_by(capsys, "search", *CHEAP, "--store", server.url(database="latin1"))
     assert "its encoding is LATIN1: make one with CREATE DATABASE" in sentence
 

@@ -4,7 +4,6 @@ import json
 from collections.abc import Sequence
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES
@@ -96,7 +95,7 @@ def _print_failures(group: FailureGroup, console: Console) -> None:
     if first.failure != group.reason:
         lines.append(f"      the first, request {first.number + 1}: {printable(first.failure)}")
     if first.detail:
-        lines += [f"      {line}" for line in printable(first.detail).splitlines()]
+        lines += [f"      {line}" for line in printable(first.detail, lines=True).splitlines()]
     console.print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
@@ -107,13 +106,19 @@ def _best_in_words(found: Findings) -> str:
         return f"tokens {tokens}\n{json.dumps(best.genotype)}"
     from nas_gym.search_spaces.rendering import genotype_as_text
 
-    return printable(genotype_as_text(found.space, best.tokens))
+    return printable(genotype_as_text(found.space, best.tokens), lines=True)
 
 
 def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
     shown = (*(found.shown if found.leading == ACCURACY else [found.leading]), *SIZES)
-    for heading in ("rank", "reward", *(_words(metric.words) for metric in shown), "s", "request"):
+    for heading in (
+        "rank",
+        "reward",
+        *(printable(metric.words) for metric in shown),
+        "s",
+        "request",
+    ):
         table.add_column(heading, justify="right")
     unanswered = {id(row) for row in found.unanswered}
     for rank, row in enumerate(found.ranked[:top], start=1):
@@ -131,7 +136,7 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
     leading = found.leading
     trained = all("recipe" in group.protocol for group in groups)
     title = "trained again with new seeds" if trained else "the table's means over its seeds"
-    title += "" if leading == ACCURACY else f", {_words(leading.plural)}"
+    title += "" if leading == ACCURACY else f", {printable(leading.plural)}"
     table = Table(title=f"final validation: {title}", title_justify="left")
     for heading in ("rank", "search", "validation", "test", "trainings", "failed"):
         table.add_column(heading, justify="right", no_wrap=True)
@@ -147,11 +152,6 @@ def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:
             spread(group.values(leading.test_name), leading.digits),
             str(len(group.trainings)),
             str(sum(group.failures.values())),
-            *([_words(recipe)] if show_recipe else []),
+            *([printable(recipe)] if show_recipe else []),
         )
     return table
-
-
-def _words(text: str) -> str:
-    """Return a record's words for a table, in which brackets would be markup."""
-    return escape(printable(text))

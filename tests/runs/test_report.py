@@ -122,6 +122,20 @@ def test_the_cost_is_shown(tmp_path: Path) -> None:
     assert f"{memo} from memo ({2 * memo} s saved), 0 failed" in shown
 
 
+def test_the_best_architecture_and_a_traceback_are_shown_line_by_line(tmp_path: Path) -> None:
+    run = recorded(tmp_path, NASNetCell(blocks=1), rate=0, budget=3)
+    failed = replace(run.rows[0], metrics={}, failure="error: E: x", detail="first\nsecond\x1b[m")
+    console = Console(width=100, record=True)
+    print_summary(Findings.of(replace(run, rows=(*run.rows[1:], failed))), console)
+    lines = [line.rstrip() for line in console.export_text().splitlines()]
+    assert "normal cell" in lines
+    assert "reduction cell" in lines
+    assert [line.strip() for line in lines if "first" in line or "second" in line] == [
+        "first",
+        r"second\x1b[m",
+    ]
+
+
 def validation(run: RunData, rank: int, seed: int, **figures: Any) -> Validation:
     row = best_rows(run, rank)[rank - 1]
     known: dict[str, Any] = {

@@ -40,14 +40,19 @@ def usual(kind: str, space: Any) -> str:
     return str(getattr(space, f"usual_{kind}", _USUAL[kind]))
 
 
+def unwrapped(evaluator: Any) -> Any:
+    """Return what gives the numbers, without where it runs, which changes none."""
+    while getattr(evaluator, "changes_nothing", False):
+        evaluator = evaluator.inner
+    return evaluator
+
+
 def usual_reward(space: Any, evaluator: Any) -> str:
     """Return the name of the reward if the user names none: the space's with its usual evaluator.
 
     Other evaluators need not give the metric that the space's reward asks for.
     """
-    while getattr(evaluator, "changes_nothing", False):
-        evaluator = evaluator.inner
-    is_usual = spec_of("evaluator", evaluator)["name"] == usual("evaluator", space)
+    is_usual = spec_of("evaluator", unwrapped(evaluator))["name"] == usual("evaluator", space)
     return usual("reward", space) if is_usual else _USUAL["reward"]
 
 

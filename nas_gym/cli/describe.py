@@ -42,7 +42,7 @@ _FIELDS = {"image_size": ("height", "width"), "untied": ("tied",)}
 class Describe:
     """Describe an architecture (parameters, multiply-adds, its parts), or a data set of images.
 
-    Or, with --dataset, a data set of images: its classes, parts and sizes, and what was left out.
+    Of a data set (--dataset): its classes, parts and sizes, and what was left out.
     """
 
     architecture: Annotated[

@@ -6,7 +6,6 @@ is refused before anything is evaluated if the evaluator says that it does not g
 """
 
 import math
-import numbers
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
@@ -16,6 +15,7 @@ from annotated_types import Gt, Le
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.options import Options
+from nas_gym.options.scalars import python_number, python_value
 
 Reward = Callable[[Evaluation], float]
 
@@ -145,16 +145,16 @@ def reward_as_float(given: Any) -> float:
     """Return what a reward gave, NaN and the infinities too; raise InvalidOption for no number."""
     if type(given) is float:
         return given
-    plain = given.item() if getattr(given, "shape", None) == () else given  # of numpy or torch
-    if isinstance(plain, bool) or not isinstance(plain, numbers.Real):
+    number = python_number(given)
+    if number is None:
         raise InvalidOption(
-            f"the reward is {' '.join(repr(plain).split())[:80]}: give a reward that returns a "
-            "finite number for every child that did not fail"
+            f"the reward is {' '.join(repr(python_value(given)).split())[:80]}: give a reward that "
+            "returns a finite number for every child that did not fail"
         )
     try:
-        return float(plain)
+        return float(number)
     except OverflowError:  # a whole number that no float can hold
-        return math.copysign(math.inf, plain)
+        return math.copysign(math.inf, number)
 
 
 def _not_given(name: str, given: Iterable[str]) -> InvalidOption:

@@ -4,11 +4,9 @@ An evaluator may raise, stay silent, answer twice, or give what is no finite num
 a child's misfortune into a failed evaluation, and an evaluator's mistake into one sentence.
 """
 
-import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from numbers import Real
 from typing import Annotated, Any
 
 from annotated_types import Interval
@@ -18,6 +16,8 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
+from nas_gym.options.scalars import python_number
+from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
 LONGEST = 1e15  # seconds of a child; the sum of many is still a number
@@ -32,10 +32,7 @@ class Guard:
 
     def __init__(self, evaluator: Evaluator) -> None:
         self.evaluator = evaluator
-        gives: Any = evaluator
-        while getattr(gives, "changes_nothing", False):  # workers
-            gives = gives.inner
-        self._leading = leading_metric(gives)
+        self._leading = leading_metric(unwrapped(evaluator))
         # By the names of metrics that may be seen: the least and the largest value of each.
         self._ranges: dict[tuple[str, ...], list[tuple[float, float]]] = {}
 
@@ -188,16 +185,10 @@ def _in_words(name: str, least: float, most: float) -> str:
 
 def _number(name: str, given: Any) -> float:
     """Return a number of Python, numpy or torch as Python's own."""
-    is_scalar = hasattr(given, "dtype") and getattr(given, "shape", None) == ()
-    value: Any = given.item() if is_scalar else given
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    if isinstance(value, bool) or not isinstance(value, Real):
+    value = python_number(given)
+    if value is None:
         raise InvalidOption(f"{name} is {given!r}: an evaluator gives numbers as metrics")
-    try:
-        return float(value)
-    except OverflowError:
-        return math.inf
+    return value
 
 
 def _is_finite(value: float) -> bool:

@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options.scalars import python_value
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}  # seconds
 _NUMBER = r"\d+(?:\.\d+)?"
@@ -22,7 +23,7 @@ def seconds_of(what: str, given: Any) -> float | None:
     Raises:
         InvalidOption: It is something else, or nothing is left of it.
     """
-    plain = given.item() if getattr(given, "shape", None) == () else given  # of numpy or torch
+    plain = python_value(given)
     if plain is None:
         return None
     seconds = _read(plain.strip().lower()) if isinstance(plain, str) else plain

@@ -10,9 +10,10 @@ import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, is_typeddict
+
+from nas_gym.options.scalars import python_number, python_value
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def _class(annotation: Any) -> Kind:
 
 def _instance(of: type, expected: str) -> Kind:
     def convert(value: Any) -> Any:
-        plain = _plain(value) if of is bool else value
+        plain = python_value(value) if of is bool else value
         if not isinstance(plain, of):
             raise Refused
         return plain
@@ -98,26 +99,12 @@ _BY_CLASS: dict[Any, Kind] = {
 }
 
 
-def _plain(value: Any) -> Any:
-    """Return the Python value in a scalar of numpy or torch; other values as they are."""
-    is_scalar = hasattr(value, "dtype") and getattr(value, "shape", None) == ()
-    is_time = getattr(getattr(value, "dtype", None), "kind", None) in ("m", "M")
-    return value.item() if is_scalar and not is_time else value
-
-
-def _plain_number(value: Any, of: type) -> Any:
+def _plain_number(value: Any, of: type) -> int | float:
     """Return a number of any library as Python's own; raise Refused if it is none."""
-    number = _plain(value)
-    if isinstance(number, bool):
+    number = python_number(value)
+    if number is None or (of is int and not isinstance(number, int)):
         raise Refused
-    if isinstance(number, Integral):
-        return operator.index(number)
-    if of is float and isinstance(number, Real):
-        try:
-            return float(number)
-        except OverflowError:
-            pass
-    raise Refused
+    return number
 
 
 def _either(kinds: Sequence[Kind]) -> Kind:
@@ -143,7 +130,7 @@ def _choice(known: Sequence[Any]) -> Kind:
     """Return the kind of a few values."""
 
     def convert(value: Any) -> Any:
-        plain = _plain(value)
+        plain = python_value(value)
         for choice in known:
             if type(plain) is type(choice) and plain == choice:  # True == 1 == 1.0
                 return choice
@@ -160,7 +147,7 @@ def _word(marks: tuple[Any, ...]) -> Kind:
             return _choice(mark.names)
 
     def convert(value: Any) -> Any:
-        word = _plain(value)
+        word = python_value(value)
         if not isinstance(word, str):
             raise Refused
         return word

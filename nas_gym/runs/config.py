@@ -30,13 +30,6 @@ def new_run_name(space: str, agent: str) -> str:
     return "-".join([*parts, f"{datetime.now():%Y%m%d-%H%M%S}", uuid4().hex[:4]])
 
 
-def unwrapped(evaluator: Any) -> Any:
-    """Return what gives the numbers, without where it runs, which changes none."""
-    while getattr(evaluator, "changes_nothing", False):
-        evaluator = evaluator.inner
-    return evaluator
-
-
 def configuration(
     space: Any, evaluator: Any, agent: Any, reward: Any, env: "NASVectorEnv[Any]"
 ) -> dict[str, Any]:

@@ -74,9 +74,8 @@ def resume(
     workers = check("workers", workers, Workers | None)
     if workers is None:
         workers = 0 if executor is not None else _workers_of(data)
-    own = (
-        (config.get("limits") or {}) if workers > 0 else {}
-    )  # without workers nothing enforces them
+    # Without workers nothing enforces them.
+    own = (config.get("limits") or {}) if workers > 0 else {}
     return search(
         config["space"],
         config["evaluator"],

@@ -18,13 +18,12 @@ from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.options.durations import seconds_of
-from nas_gym.registry import Part, check_part, make, usual, usual_reward
+from nas_gym.registry import Part, check_part, make, unwrapped, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
     configuration,
     data_recorded,
     protocol_of,
-    unwrapped,
 )
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session

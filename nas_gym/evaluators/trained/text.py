@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.errors import InvalidOption, InvalidSpace
+from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import task_to_json
@@ -88,11 +88,6 @@ class LanguageModelEvaluator(ChildTraining):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.dataset, str) and not hasattr(self.dataset, "vocabulary"):
-            raise InvalidOption(
-                f"dataset is a {type(self.dataset).__name__}, and this evaluator trains on text: "
-                "give a name, a folder or a TextDataset (text_from_strings makes one)"
-            )
         if getattr(self.space, "usual_evaluator", None) != self.name:
             raise InvalidSpace(
                 f"{type(self.space).__name__} is no space of language models: give the evaluator "

@@ -75,9 +75,8 @@ class Dataset:
     def normalise(self, images: Tensor) -> Tensor:
         """Return float32 images; over the training part each channel has mean 0 and deviation 1."""
         mean, deviation = self.mean.to(images.device), self.deviation.to(images.device)
-        return (
-            images.to(torch.float32).sub(mean).div_(deviation)
-        )  # images of floats stay as they are
+        # Not in place: ``to`` gives back images of floats themselves.
+        return images.to(torch.float32).sub(mean).div_(deviation)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
         """Return itself: nothing changes a data set, and its tensors may be large."""

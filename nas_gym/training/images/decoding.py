@@ -27,9 +27,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
 
-LARGEST = (
-    178_956_970  # pixels of one image: twice Pillow's warning, where it takes it for an attack
-)
+LARGEST = 178_956_970  # pixels of one image: where Pillow takes it for an attack
 _BYTES_PER_PIXEL = 16  # at most, while an image is turned and its colours are converted
 # Not read: what needs another program, what Pillow only recognises, and what is no picture.
 _UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF"}
@@ -43,12 +41,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 _ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262  # tags of EXIF and TIFF
-_NO_ALPHA = {
-    "BMP",
-    "DIB",
-    "TGA",
-    "ICO",
-}  # writers leave the fourth byte zero and mean nothing by it
+# Formats whose writers leave the fourth byte zero and mean nothing by it.
+_NO_ALPHA = {"BMP", "DIB", "TGA", "ICO"}
 
 TURNED = "turned as their orientation tag says"
 CUT = "of 16 bits, cut to their high byte"

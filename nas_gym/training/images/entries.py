@@ -17,7 +17,7 @@ from nas_gym.options.printable import printable
 _HIDDEN = (".", "@", "~")
 _SYSTEM = {
     "__macosx", "$recycle.bin", "recycler", "system volume information", "lost+found", "#recycle",
-    "#snapshot", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", 
+    "#snapshot", "__pycache__", "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r",
 }  # fmt: skip
 _COPIES = {".bak", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download", ".swp", ".old"}
 # Pictures that Pillow cannot read, and what to do: to leave them out would change the classes.

@@ -5,7 +5,7 @@ recorded none; nothing is said of them.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Any, Self
@@ -66,12 +66,12 @@ class Certainty:
     tested: float | None
 
     @classmethod
-    def of(cls, data: Any, values: Sequence[float], tested: Sequence[float]) -> Self | None:
+    def of(cls, data: Any, values: Iterable[float], tested: Sequence[float]) -> Self | None:
         """Return what a run recorded of its data with its figures; None if it is not known.
 
         Args:
             data: What the evaluator's ``data_summary`` said, from the record.
-            values: See the class.
+            values: See the class; not read if nothing was recorded of the data.
             tested: Test accuracies of the best architecture that was validated; may be empty.
         """
         given = data if isinstance(data, Mapping) else {}

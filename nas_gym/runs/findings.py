@@ -144,7 +144,7 @@ class Findings:
     leading: Metric  # by which its architectures are compared
     rows: Sequence[Row]  # requests in the agent's order
     unanswered: tuple[Row, ...]  # evaluated when the run was cut, before the agent saw it
-    ranked: Sequence[Row]  # different architectures that did not fail, highest reward first
+    ranked: Ranked  # different architectures that did not fail, highest reward first
     paid: Sequence[Row]  # evaluated anew, answered to a request or not
     memo: Sequence[Row]  # requests that were answered from the memo
     failures: tuple[FailureGroup, ...]  # among ``paid``, most frequent first
@@ -210,10 +210,9 @@ class Findings:
     @cached_property
     def certainty(self) -> Certainty | None:
         """How far the figures can be trusted; None if the run recorded nothing of its data."""
-        name = self.leading.name
-        values = [row.metrics[name] for row in self.ranked if name in row.metrics]
         tested = self.validations[0].test_accuracies if self.validations else []
-        return Certainty.of(self.config.get("data"), values, tested)
+        figures = self.ranked.figures(self.leading.name)
+        return Certainty.of(self.config.get("data"), figures, tested)
 
     @property
     def shown(self) -> tuple[Metric, ...]:

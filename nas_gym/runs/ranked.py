@@ -1,12 +1,13 @@
 """The architectures of a run by rank: of a long run, no more are read than are looked at."""
 
 import itertools
+import math
 from array import array
 from collections.abc import Iterator, Sequence
 from typing import overload
 
 from nas_gym.store import Row, RunData
-from nas_gym.store.long_runs import choose, column
+from nas_gym.store.long_runs import choose, column, key_hashes, metric
 
 
 class Ranked(Sequence[Row]):
@@ -23,7 +24,8 @@ class Ranked(Sequence[Row]):
         fine = [number for number, bad in enumerate(failed) if not bad]
         # Stable: the first of equals stays first.
         order = array("q", sorted(fine, key=lambda number: -rewards[number]))
-        self._waiting = iter(choose(everything, order))
+        self._order = choose(everything, order)
+        self._waiting = iter(self._order)
         self._found: list[Row] = []
         self._keys: set[str] = set()
 
@@ -51,6 +53,14 @@ class Ranked(Sequence[Row]):
             if len(found) <= rank:
                 return
             yield found[rank]
+
+    def figures(self, name: str) -> Iterator[float]:
+        """Yield a metric of each that has it, best first; no rows are made for it."""
+        seen: set[int] = set()
+        for hashed, figure in zip(key_hashes(self._order), metric(self._order, name), strict=True):
+            if hashed not in seen and not math.isnan(figure):
+                yield figure
+            seen.add(hashed)
 
     def _up_to(self, count: int | None) -> list[Row]:
         while count is None or len(self._found) < count:

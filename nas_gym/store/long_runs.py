@@ -1,18 +1,19 @@
 """The rows of a long run: read from the store, and checked, as they are asked for.
 
 A million rows are gigabytes as Python objects, and minutes of reading. What concerns all of them
-(rewards, failures, seconds) is read as compact columns, whose requests are checked as every row is.
+(rewards, failures, seconds) is read as compact columns.
 """
 
+import math
 import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, TypeVar, overload
-from zlib import crc32
+from typing import Any, overload
 
 import sqlalchemy as sa
 
+from nas_gym.store.columns import Columns, RunReader
 from nas_gym.store.database import Database
 from nas_gym.store.rows import damaged_row, evaluation_row, request_row
 from nas_gym.store.run_data import Ref, Row
@@ -20,19 +21,7 @@ from nas_gym.store.schema import EVALUATIONS, PROTOCOLS, REQUESTS
 
 LONG = 20_000  # requests; shorter runs are read at once
 BLOCK = 1_000  # rows that are read together
-PAGE = 20_000  # rows of a column that are read together
 CHUNK = 500  # keys in one query
-T = TypeVar("T")
-
-
-class _Requests(NamedTuple):
-    """What the requests of a run say, in order."""
-
-    reward: "array[float]"
-    failure: list[str | None]
-    source: list[str]
-    owner: "array[int]"  # run_id of the evaluation
-    serial: "array[int]"  # and its serial
 
 
 class LazyRows(Sequence[Row]):
@@ -45,11 +34,10 @@ class LazyRows(Sequence[Row]):
     """
 
     def __init__(self, database: Database, run_id: int, count: int) -> None:
-        self._database = database
-        self._run_id = run_id
+        self._run = RunReader(database, run_id)
         self._count = count
         self._block: tuple[int, list[Row]] = 0, []  # the last one read, and where it begins
-        weakref.finalize(self, database.close)
+        weakref.finalize(self, self._run.close)
 
     def __len__(self) -> int:
         """Return the number of requests."""
@@ -89,12 +77,12 @@ class LazyRows(Sequence[Row]):
 
     def column(self, name: str) -> Sequence[Any]:
         """Return one value per row, by the name of a field with a number or a short text."""
-        if name in _Requests._fields:
-            values: Sequence[Any] = getattr(self._requests, name)
-            return values
-        if name == "seconds":
-            return self._seconds
-        return self._joined(EVALUATIONS.c[name])
+        return self.columns.named(name)
+
+    @cached_property
+    def columns(self) -> Columns:
+        """What concerns all rows, read without making them."""
+        return Columns(self._run, self._count)
 
     def with_key(self, key: str) -> "ChosenRows":
         """Return the requests that asked for an architecture."""
@@ -107,83 +95,28 @@ class LazyRows(Sequence[Row]):
             numbers: list[int] = []
             for owner, serial in connection.execute(of).all():
                 asked = sa.select(REQUESTS.c.number).where(
-                    REQUESTS.c.run_id == self._run_id,
+                    REQUESTS.c.run_id == self._run.run_id,
                     REQUESTS.c.evaluation_serial == serial,
                     REQUESTS.c.evaluation_run == owner,
                 )
                 numbers += connection.execute(asked).scalars()
             return sorted(number for number in numbers if number < self._count)
 
-        return ChosenRows(self, self._database.read(work))
+        return ChosenRows(self, self._run.read(work))
 
     def ref_of(self, key: str) -> Ref:
         """Return the evaluation of the first request that asked for an architecture."""
         (row,) = self.at([self._first_with[hash(key)]])
         number = row.number if row.key == key else self.with_key(key).numbers[0]
-        return self._requests.owner[number], self._requests.serial[number]
+        return self.columns.ref(number)
 
     @cached_property
     def _first_with(self) -> dict[int, int]:
-        """Requests by the hash of their key: the keys themselves may be a gigabyte."""
+        """Requests by the hash of their key."""
         found: dict[int, int] = {}
-        for number, hashed in enumerate(self._joined(EVALUATIONS.c.key)):
-            found.setdefault(hash(hashed), number)
+        for number, hashed in enumerate(self.columns.key_hashes):
+            found.setdefault(hashed, number)
         return found
-
-    @cached_property
-    def _seconds(self) -> "array[float]":
-        return array("d", self._joined(EVALUATIONS.c.seconds))
-
-    @cached_property
-    def _requests(self) -> _Requests:
-        """Read and check all requests."""
-        columns = _Requests(array("d"), [], [], array("q"), array("q"))
-        known: dict[Any, Any] = {}  # one object per text
-        query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run_id)
-
-        def work(connection: sa.Connection) -> None:
-            for page in _pages(connection, query, self._count):
-                first = len(columns.reward)
-                sums = [crc32(repr(list(row[:-1])).encode()) for row in page]
-                numbers = [row[1] for row in page]
-                if sums != [row[-1] for row in page] or numbers != [
-                    *range(first, first + len(page))
-                ]:
-                    raise damaged_row("requests")
-                columns.source.extend(known.setdefault(row[5], row[5]) for row in page)
-                columns.owner.extend([row[2] for row in page])
-                columns.serial.extend([row[3] for row in page])
-                columns.reward.extend([row[6] for row in page])
-                columns.failure.extend([known.setdefault(row[7], row[7]) for row in page])
-            if len(columns.reward) != self._count:
-                raise damaged_row("requests")
-
-        self._database.read(work)
-        return columns
-
-    def _joined(self, column: "sa.Column[Any]") -> list[Any]:
-        """Read a column of the evaluations behind all requests."""
-        values = {owner: self._of_run(owner, column) for owner in sorted(set(self._requests.owner))}
-        refs = zip(self._requests.owner, self._requests.serial, strict=True)
-        try:
-            return [values[owner][serial] for owner, serial in refs]
-        except KeyError:
-            raise damaged_row("evaluations") from None
-
-    def _of_run(self, owner: int, column: "sa.Column[Any]") -> dict[int, Any]:
-        """Read a column of the evaluations that a run paid for: in their order, the fastest."""
-        query = sa.select(EVALUATIONS.c.serial, column).where(EVALUATIONS.c.run_id == owner)
-        known: dict[Any, Any] = {}
-
-        def work(connection: sa.Connection) -> dict[int, Any]:
-            found: dict[int, Any] = {}
-            cursor: Any = connection.execute(query).cursor
-            while page := cursor.fetchmany(PAGE):
-                found |= {serial: known.setdefault(value, value) for serial, value in page}
-            cursor.close()
-            return found
-
-        return self._database.read(work)
 
     def _between(self, first: int, end: int) -> list[Row]:
         end = min(end, self._count)
@@ -193,7 +126,7 @@ class LazyRows(Sequence[Row]):
         return rows
 
     def _read(self, where: "sa.ColumnElement[bool]") -> list[Row]:
-        query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run_id, where)
+        query = sa.select(REQUESTS).where(REQUESTS.c.run_id == self._run.run_id, where)
         query = query.order_by(REQUESTS.c.number)
 
         def work(connection: sa.Connection) -> list[Row]:
@@ -202,7 +135,7 @@ class LazyRows(Sequence[Row]):
             found = evaluations_of(connection, refs)
             return [request_row(row, found) for row in requests]
 
-        return self._database.read(work)
+        return self._run.read(work)
 
 
 class ChosenRows(Sequence[Row]):
@@ -240,11 +173,21 @@ class ChosenRows(Sequence[Row]):
 
     def column(self, name: str) -> Sequence[Any]:
         """Return one value per row."""
-        whole = self.rows.column(name)
+        return self._chosen(self.rows.column(name), [getattr(row, name) for row in self.more])
+
+    def metric(self, name: str) -> Sequence[float]:
+        """Return a metric of each row; NaN where it has none."""
+        return self._chosen(self.rows.columns.metric(name), _metrics(self.more, name))
+
+    @property
+    def key_hashes(self) -> Sequence[int]:
+        """The hash of each row's key."""
+        return self._chosen(self.rows.columns.key_hashes, _hashes(self.more))
+
+    def _chosen(self, own: Sequence[Any], more: list[Any]) -> Sequence[Any]:
         if self.numbers == range(len(self.rows)):
-            return whole
-        if self.more:
-            whole = [*whole, *(getattr(row, name) for row in self.more)]
+            return own
+        whole = [*own, *more] if more else own
         return [whole[number] for number in self.numbers]
 
     def _at(self, numbers: Sequence[int]) -> list[Row]:
@@ -258,6 +201,24 @@ def column(rows: Sequence[Row], name: str) -> Sequence[Any]:
     if isinstance(rows, LazyRows | ChosenRows):
         return rows.column(name)
     return [getattr(row, name) for row in rows]
+
+
+def metric(rows: Sequence[Row], name: str) -> Sequence[float]:
+    """Return a metric of each row, NaN where it has none, as ``column`` does."""
+    return rows.metric(name) if isinstance(rows, ChosenRows) else _metrics(rows, name)
+
+
+def key_hashes(rows: Sequence[Row]) -> Sequence[int]:
+    """Return the hash of each row's key, as ``column`` does."""
+    return rows.key_hashes if isinstance(rows, ChosenRows) else _hashes(rows)
+
+
+def _metrics(rows: Sequence[Row], name: str) -> list[float]:
+    return [row.metrics.get(name, math.nan) for row in rows]
+
+
+def _hashes(rows: Sequence[Row]) -> list[int]:
+    return [hash(row.key) for row in rows]
 
 
 def with_key(rows: Sequence[Row], key: str) -> Sequence[Row]:
@@ -293,16 +254,3 @@ def evaluations_of(
             for row in connection.execute(query):
                 found[owner, row.serial] = evaluation_row(row._asdict())
     return found
-
-
-def _pages(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> Iterator[list[Any]]:
-    """Yield the rows of the first ``count`` requests as the driver has them, some at once.
-
-    SQLAlchemy's own rows take as long again, and drivers of servers hold whole results.
-    """
-    for first in range(0, count, PAGE):
-        end = min(first + PAGE, count)
-        page = query.where(REQUESTS.c.number >= first, REQUESTS.c.number < end)
-        cursor: Any = connection.execute(page.order_by(REQUESTS.c.number)).cursor
-        yield cursor.fetchall()
-        cursor.close()

@@ -32,6 +32,8 @@ _ENVS = "nas_gym.envs.registration:"  # where the entry points of environments s
 class BadRecord(StoreError):
     """A value in a store is not of the type or range that nas-gym writes."""
 
+    of_run = False  # whether it says of which run
+
 
 @contextmanager
 def of_run(name: str, shown: str) -> Iterator[None]:
@@ -39,10 +41,14 @@ def of_run(name: str, shown: str) -> Iterator[None]:
     try:
         yield
     except BadRecord as error:
-        raise BadRecord(
+        if error.of_run:
+            raise
+        told = BadRecord(
             f"run {name!r} in {shown}: {error}; nothing was changed in it: ask whoever wrote it "
             "for another copy, or name another store with --store"
-        ) from error
+        )
+        told.of_run = True
+        raise told from error
 
 
 def refuse(what: str, value: object, expected: str) -> NoReturn:

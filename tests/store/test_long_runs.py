@@ -14,7 +14,7 @@ import nas_gym
 from nas_gym.cli.main import main
 from nas_gym.errors import StoreError
 from nas_gym.runs.findings import Findings, summary
-from nas_gym.store import Store, load_run, long_runs
+from nas_gym.store import Store, columns, load_run, long_runs
 from nas_gym.store.long_runs import LazyRows, column
 
 PARTS: Any = {"name": "nasnet-cell", "blocks": 1}, {"name": "landscape"}, "random-search"
@@ -25,7 +25,7 @@ def as_long(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take every run for a long one, and small pieces."""
     monkeypatch.setattr(long_runs, "LONG", 0)
     monkeypatch.setattr(long_runs, "BLOCK", 7)
-    monkeypatch.setattr(long_runs, "PAGE", 5)
+    monkeypatch.setattr(columns, "PAGE", 5)
     monkeypatch.setattr(long_runs, "CHUNK", 3)
 
 

@@ -11,7 +11,7 @@ import pytest
 import nas_gym
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.store import Store, load_run, start_run
+from nas_gym.store import Store, load_run, long_runs, start_run
 from nas_gym.store.reading import BadRecord
 from nas_gym.store.schema import TABLES, summed
 
@@ -121,6 +121,44 @@ def test_a_value_of_another_type_is_one_sentence(
     assert sentence.startswith("run 'first' in ")
     assert sentence.isprintable()
     assert len(sentence) < 800
+
+
+@pytest.mark.parametrize(
+    ("table", "values", "message"),
+    [
+        ("evaluations", {"metrics": "[1]"}, "expected a JSON object with numbers"),
+        ("evaluations", {"metrics": b"{}"}, "expected JSON text"),
+        ("evaluations", {"seconds": -1.0}, "time is -1.0: expected a finite number of 0 or more"),
+        ("evaluations", {"seconds": "long"}, "time is 'long': expected a finite number"),
+        ("evaluations", {"key": b"k"}, "key is b'k': expected a text"),
+        ("evaluations", {"detail": b"x"}, "detail is b'x': expected a text"),
+        ("evaluations", {"genotype": DEEP}, "evaluation 0: its genotype is"),
+        ("requests", {"reward": b""}, "reward is b'': expected a finite number"),
+        ("requests", {"reward": float("inf")}, "reward is inf: expected a finite number"),
+        ("requests", {"source": b"x"}, "source is b'x': expected a text"),
+        ("requests", {"failure": b"x"}, "failure is b'x': expected a text"),
+        ("requests", {"evaluation_serial": 2**60}, "evaluation is 1152921504606846976: expected"),
+        ("requests", {"evaluation_serial": 7}, "a row of its table"),
+    ],
+)
+def test_the_columns_of_a_long_run_are_checked_like_its_rows(
+    table: str, values: dict[str, Any], message: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(long_runs, "LONG", 0)
+    change(path, table, **values)
+
+    def read_all() -> None:
+        rows = load_run("first", path).rows
+        for name in ("reward", "failure", "source", "seconds", "detail", "key"):
+            long_runs.column(rows, name)
+        long_runs.metric(long_runs.choose(rows, range(4)), "accuracy")
+        list(rows)
+
+    with pytest.raises(StoreError) as error:
+        read_all()
+    sentence = str(error.value)
+    assert message in sentence
+    assert sentence.startswith("run 'first' in ") or "damaged" in sentence
 
 
 @pytest.mark.parametrize(

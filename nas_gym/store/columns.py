@@ -4,10 +4,12 @@ The requests are checked as every row is. Of the evaluations behind them only wh
 read, and its types and ranges are checked; a checksum needs the whole row.
 """
 
+import json
 import math
 import sys
 from array import array
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from typing import Any, NamedTuple, TypeVar
 from zlib import crc32
@@ -22,7 +24,9 @@ from nas_gym.store.run_data import Ref
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, RUNS
 
 PAGE = 20_000  # rows that are read together
+_MISSING = object()
 T = TypeVar("T")
+Values = Sequence[Any]  # a page of a column, as the driver has it
 
 
 class _Requests(NamedTuple):
@@ -80,12 +84,12 @@ class Columns:
 
     def metric(self, name: str) -> "array[float]":
         """Return a metric of the evaluation behind each request; NaN where it has none."""
-        return array("d", self._joined("metrics", partial(_metric, name)))
+        return array("d", self._joined("metrics", partial(_metrics, name)))
 
     @cached_property
     def key_hashes(self) -> "array[int]":
         """The hash of each request's key: the keys themselves may be a gigabyte."""
-        return array("q", self._joined("key", _hash))
+        return array("q", self._joined("key", _hashes))
 
     def ref(self, number: int) -> Ref:
         """Return which evaluation answered a request."""
@@ -110,19 +114,20 @@ class Columns:
                     *range(first, first + len(page))
                 ]:
                     raise damaged_row("requests")
-                columns.owner.extend([reading.whole("evaluation's run", row[2]) for row in page])
-                columns.serial.extend([reading.whole("evaluation", row[3]) for row in page])
-                columns.source.extend([_text("source", row[5]) for row in page])
-                columns.reward.extend([reading.number("reward", row[6]) for row in page])
-                columns.failure.extend([_text_or_none("failure", row[7]) for row in page])
+                _, _, owner, serial, _, source, reward, failure, _ = zip(*page, strict=True)
+                columns.owner.extend(_wholes("evaluation's run", owner))
+                columns.serial.extend(_wholes("evaluation", serial))
+                columns.source.extend(_texts("source", source))
+                columns.reward.extend(_numbers("reward", reward))
+                columns.failure.extend(_texts("failure", failure, or_none=True))
             if len(columns.reward) != self._count:
                 raise damaged_row("requests")
             return columns
 
         return self._run.read(work)
 
-    def _joined(self, name: str, read: Callable[[Any], T]) -> list[T]:
-        """Read a column of the evaluations behind all requests, each value by ``read``."""
+    def _joined(self, name: str, read: Callable[[Values], Sequence[T]]) -> list[T]:
+        """Read a column of the evaluations behind all requests, pages of it by ``read``."""
         owners = sorted(set(self._requests.owner))
         values = {owner: self._of_run(owner, EVALUATIONS.c[name], read) for owner in owners}
         refs = zip(self._requests.owner, self._requests.serial, strict=True)
@@ -132,7 +137,7 @@ class Columns:
             raise damaged_row("evaluations") from None
 
     def _of_run(
-        self, owner: int, column: "sa.Column[Any]", read: Callable[[Any], T]
+        self, owner: int, column: "sa.Column[Any]", read: Callable[[Values], Sequence[T]]
     ) -> dict[int, T]:
         """Read a column of the evaluations that a run paid for: in their order, the fastest."""
         query = sa.select(EVALUATIONS.c.serial, column).where(EVALUATIONS.c.run_id == owner)
@@ -141,7 +146,8 @@ class Columns:
             found: dict[int, T] = {}
             cursor: Any = connection.execute(query).cursor
             while page := cursor.fetchmany(PAGE):
-                found |= {serial: read(value) for serial, value in page}
+                serials, values = zip(*page, strict=True)
+                found.update(zip(serials, read(values), strict=True))
             cursor.close()
             return found
 
@@ -161,26 +167,47 @@ def _pages(connection: sa.Connection, query: "sa.Select[Any]", count: int) -> It
         cursor.close()
 
 
-def _text(what: str, value: object) -> str:
-    """Return a text, one object for all that are equal."""
-    return sys.intern(reading.text(what, value))
+# Each of these takes a page of a column at once, and goes value by value only to say what is wrong.
 
 
-def _text_or_none(what: str, value: object) -> str | None:
-    return None if value is None else _text(what, value)
+def _wholes(what: str, values: Values, *, below: int = reading.LARGEST) -> Values:
+    if set(map(type, values)) == {int} and 0 <= min(values) <= max(values) < below:
+        return values
+    return [reading.whole(what, value, below=below) for value in values]
 
 
-def _hash(key: object) -> int:
-    return hash(reading.text("key", key))
+def _numbers(what: str, values: Values, **limits: float) -> Values:
+    if set(map(type, values)) == {float} and all(map(math.isfinite, values)):
+        least, most = limits.get("least", -math.inf), limits.get("most", math.inf)
+        if least <= min(values) <= max(values) <= most:
+            return values
+    return [reading.number(what, value, **limits) for value in values]
 
 
-def _metric(name: str, text: object) -> float:
-    return reading.metrics("metric", text).get(name, math.nan)
+def _texts(what: str, values: Values, *, or_none: bool = False) -> Values:
+    known: dict[Any, Any] = {None: None} if or_none else {}  # one object for all that are equal
+    known |= {v: sys.intern(reading.text(what, v)) for v in set(values) - known.keys()}
+    return [known[value] for value in values]
 
 
-_READERS: dict[str, Callable[[Any], Any]] = {  # of the columns of ``EVALUATIONS``
-    "seconds": partial(reading.number, "time", least=0, most=LONGEST),
-    "detail": partial(_text_or_none, "detail"),
-    "seed": partial(reading.whole, "seed", below=2**63),
-    "key": partial(_text, "key"),
+def _hashes(values: Values) -> list[int]:
+    return [hash(reading.text("key", value)) for value in values]
+
+
+def _metrics(name: str, texts: Values) -> list[float]:
+    figures: list[Any] = []
+    with suppress(AttributeError, OverflowError, RecursionError, TypeError, ValueError):
+        found = [each.get(name, _MISSING) for each in json.loads(f"[{','.join(texts)}]")]
+        if all(math.isfinite(figure) for figure in found if figure is not _MISSING):
+            figures = found
+    if len(figures) != len(texts):
+        figures = [reading.metrics("metric", text).get(name, _MISSING) for text in texts]
+    return [math.nan if figure is _MISSING else figure for figure in figures]
+
+
+_READERS: dict[str, Callable[[Values], Sequence[Any]]] = {  # of the columns of ``EVALUATIONS``
+    "seconds": partial(_numbers, "time", least=0, most=LONGEST),
+    "detail": partial(_texts, "detail", or_none=True),
+    "seed": partial(_wholes, "seed", below=2**63),
+    "key": partial(_texts, "key"),
 }

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from nas_gym.store.columns import Columns, RunReader
 from nas_gym.store.database import Database
-from nas_gym.store.rows import damaged_row, evaluation_row, request_row
+from nas_gym.store.rows import damaged_row, evaluation_row, plain, request_row
 from nas_gym.store.run_data import Ref, Row
 from nas_gym.store.schema import EVALUATIONS, PROTOCOLS, REQUESTS
 
@@ -130,7 +130,7 @@ class LazyRows(Sequence[Row]):
         query = query.order_by(REQUESTS.c.number)
 
         def work(connection: sa.Connection) -> list[Row]:
-            requests = [row._asdict() for row in connection.execute(query)]
+            requests = plain(connection, query)
             refs = {(row["evaluation_run"], row["evaluation_serial"]) for row in requests}
             found = evaluations_of(connection, refs)
             return [request_row(row, found) for row in requests]
@@ -251,6 +251,6 @@ def evaluations_of(
         for first in range(0, len(serials), CHUNK):
             chosen = EVALUATIONS.c.serial.in_(serials[first : first + CHUNK])
             query = sa.select(EVALUATIONS).where(EVALUATIONS.c.run_id == owner, chosen)
-            for row in connection.execute(query):
-                found[owner, row.serial] = evaluation_row(row._asdict())
+            for row in plain(connection, query):
+                found[owner, row["serial"]] = evaluation_row(row)
     return found

@@ -11,6 +11,7 @@ from nas_gym.store.database import Database
 from nas_gym.store.long_runs import evaluations_of
 from nas_gym.store.rows import (
     evaluation_row,
+    plain,
     read_validation,
     request_refs,
     request_rows,
@@ -132,5 +133,4 @@ def _all(
     where: "sa.ColumnElement[bool]",
     order: "sa.Column[Any]",
 ) -> list[dict[str, Any]]:
-    query = sa.select(table).where(where).order_by(order)
-    return [row._asdict() for row in connection.execute(query)]
+    return plain(connection, sa.select(table).where(where).order_by(order))

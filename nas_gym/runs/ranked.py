@@ -4,13 +4,13 @@ import itertools
 import math
 from array import array
 from collections.abc import Iterator, Sequence
-from typing import overload
 
 from nas_gym.store import Row, RunData
+from nas_gym.store.lazy import LazySequence
 from nas_gym.store.long_runs import choose, column, key_hashes, metric
 
 
-class Ranked(Sequence[Row]):
+class Ranked(LazySequence[Row]):
     """All different architectures of a run that did not fail, best first; found when asked for.
 
     Args:
@@ -37,14 +37,12 @@ class Ranked(Sequence[Row]):
         """Return whether there is one."""
         return len(self._up_to(1)) > 0
 
-    @overload
-    def __getitem__(self, rank: int) -> Row: ...
-    @overload
-    def __getitem__(self, rank: slice) -> Sequence[Row]: ...
-    def __getitem__(self, rank: int | slice) -> Row | Sequence[Row]:
-        """Return the row of a rank, from 0, or of some."""
-        last = rank.stop if isinstance(rank, slice) else rank + 1
-        return self._up_to(None if last is None or last <= 0 else last)[rank]
+    def _one(self, position: int) -> Row:
+        return self._up_to(position + 1 if position >= 0 else None)[position]
+
+    def _some(self, positions: slice) -> Sequence[Row]:
+        last = positions.stop
+        return self._up_to(None if last is None or last <= 0 else last)[positions]
 
     def __iter__(self) -> Iterator[Row]:
         """Yield them, best first."""

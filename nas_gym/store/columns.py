@@ -63,7 +63,7 @@ class RunReader:
                 raise
 
 
-class Columns:
+class RunColumns:
     """The columns of one long run; each is read when it is first asked for.
 
     Args:

@@ -1,16 +1,16 @@
 """The requests of a run that goes on, as its ledger answers them again."""
 
 from collections.abc import Iterator, Sequence
-from typing import overload
 
 from nas_gym.envs.recorder import Known
 from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.store.lazy import LazySequence
 from nas_gym.store.run_data import Row
 
 Replayed = tuple[Tokens, Known]
 
 
-class StoredHistory(Sequence[Replayed]):
+class StoredHistory(LazySequence[Replayed]):
     """Tokens and answers of requests, made from their rows when they are asked for.
 
     Args:
@@ -24,15 +24,11 @@ class StoredHistory(Sequence[Replayed]):
         """Return the number of requests."""
         return len(self._rows)
 
-    @overload
-    def __getitem__(self, position: int) -> Replayed: ...
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Replayed]: ...
-    def __getitem__(self, position: int | slice) -> Replayed | Sequence[Replayed]:
-        """Return one, or some."""
-        if isinstance(position, slice):
-            return StoredHistory(self._rows[position])
+    def _one(self, position: int) -> Replayed:
         return _replayed(self._rows[position])
+
+    def _some(self, positions: slice) -> Sequence[Replayed]:
+        return StoredHistory(self._rows[positions])
 
     def __iter__(self) -> Iterator[Replayed]:
         """Yield them in order."""

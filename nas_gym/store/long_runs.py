@@ -9,12 +9,13 @@ import weakref
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import sqlalchemy as sa
 
-from nas_gym.store.columns import Columns, RunReader
+from nas_gym.store.columns import RunColumns, RunReader
 from nas_gym.store.database import Database
+from nas_gym.store.lazy import LazySequence
 from nas_gym.store.rows import damaged_row, evaluation_row, plain, request_row
 from nas_gym.store.run_data import Ref, Row
 from nas_gym.store.schema import EVALUATIONS, PROTOCOLS, REQUESTS
@@ -24,7 +25,7 @@ BLOCK = 1_000  # rows that are read together
 CHUNK = 500  # keys in one query
 
 
-class LazyRows(Sequence[Row]):
+class LazyRows(LazySequence[Row]):
     """The rows of one long run.
 
     Args:
@@ -43,14 +44,7 @@ class LazyRows(Sequence[Row]):
         """Return the number of requests."""
         return self._count
 
-    @overload
-    def __getitem__(self, position: int) -> Row: ...
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Row]: ...
-    def __getitem__(self, position: int | slice) -> Row | Sequence[Row]:
-        """Read one row, or choose some."""
-        if isinstance(position, slice):
-            return ChosenRows(self, range(self._count)[position])
+    def _one(self, position: int) -> Row:
         number = range(self._count)[position]
         first, block = self._block
         if not first <= number < first + len(block):
@@ -58,6 +52,9 @@ class LazyRows(Sequence[Row]):
             block = self._between(first, first + BLOCK)
             self._block = first, block
         return block[number - first]
+
+    def _some(self, positions: slice) -> Sequence[Row]:
+        return ChosenRows(self, range(self._count)[positions])
 
     def __iter__(self) -> Iterator[Row]:
         """Read block after block."""
@@ -80,9 +77,9 @@ class LazyRows(Sequence[Row]):
         return self.columns.named(name)
 
     @cached_property
-    def columns(self) -> Columns:
+    def columns(self) -> RunColumns:
         """What concerns all rows, read without making them."""
-        return Columns(self._run, self._count)
+        return RunColumns(self._run, self._count)
 
     def with_key(self, key: str) -> "ChosenRows":
         """Return the requests that asked for an architecture."""
@@ -138,7 +135,7 @@ class LazyRows(Sequence[Row]):
         return self._run.read(work)
 
 
-class ChosenRows(Sequence[Row]):
+class ChosenRows(LazySequence[Row]):
     """Some rows of a long run, in any order.
 
     Args:
@@ -156,15 +153,11 @@ class ChosenRows(Sequence[Row]):
         """Return how many they are."""
         return len(self.numbers)
 
-    @overload
-    def __getitem__(self, position: int) -> Row: ...
-    @overload
-    def __getitem__(self, position: slice) -> Sequence[Row]: ...
-    def __getitem__(self, position: int | slice) -> Row | Sequence[Row]:
-        """Read one row, or choose among them."""
-        if isinstance(position, slice):
-            return ChosenRows(self.rows, self.numbers[position], self.more)
+    def _one(self, position: int) -> Row:
         return self._at([self.numbers[position]])[0]
+
+    def _some(self, positions: slice) -> Sequence[Row]:
+        return ChosenRows(self.rows, self.numbers[positions], self.more)
 
     def __iter__(self) -> Iterator[Row]:
         """Read block after block."""

@@ -4,15 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-from annotated_types import Interval
+from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
-from nas_gym.options.counts import Pixels, Threads
+from nas_gym.options.counts import Pixels, Share, Threads, check_left_to_train
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.fitting import fitted_name, fitted_recipe
@@ -64,8 +62,8 @@ class TrainingEvaluator(ChildTraining):
     download: bool = False
     image_size: Pixels | None = None
     threads: Threads = 1
-    validation: Annotated[float, Interval(gt=0, lt=1)] | None = None
-    test: Annotated[float, Interval(gt=0, lt=1)] | None = None
+    validation: Share = None
+    test: Share = None
 
     name = "training"
     recipe_class = Recipe
@@ -98,11 +96,7 @@ class TrainingEvaluator(ChildTraining):
 
     def _check_data(self) -> None:
         """Raise InvalidOption for what is no data set of images, and for shares that cannot be."""
-        if (self.validation or 0) + (self.test or 0) >= 1:
-            raise InvalidOption(
-                f"validation is {self.validation} and test is {self.test}: give shares that leave "
-                "something to train"
-            )
+        check_left_to_train(self.validation, self.test)
         if isinstance(self.dataset, str):
             return
         for option in ("validation", "test"):

@@ -4,15 +4,14 @@ import inspect
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
-from annotated_types import Interval
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
-from nas_gym.options.counts import Pixels
+from nas_gym.options.counts import Pixels, Share, check_left_to_train
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.plugins import load
@@ -29,7 +28,6 @@ __all__ = ["Dataset", "load_dataset", "split_dataset"]
 DOWNLOAD_FOLDER = "~/.cache/nas-gym"
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
-Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part
 
 
 @isolated(threads=1)
@@ -86,11 +84,7 @@ def load_dataset(
 def checked_shares(validation: float | None, test: float | None) -> Shares:
     """Return the shares of validation and test, or raise InvalidOption."""
     shares = check("validation", validation, Share), check("test", test, Share)
-    if sum(share or 0 for share in shares) >= 1:
-        raise InvalidOption(
-            f"validation is {validation} and test is {test}: give shares that leave something to "
-            "train"
-        )
+    check_left_to_train(validation, test)
     return shares
 
 

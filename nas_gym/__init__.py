@@ -7,6 +7,7 @@ stable-baselines3, nor Gymnasium before you do. The map, in reading order:
 - ``evaluators``: HOW GOOD it is; ``training`` and ``networks``: the children, really trained.
 - ``envs``: one episode at a time, rounds of them, and the ledger behind both.
 - ``store``: the results database; ``runs``: a search, from its start to what it hands over.
+- ``models``: networks as files that load without this package.
 - ``cli``: the command; ``benchmark``: agents side by side on tables, with statistics.
 - ``nas_agents`` (its own package): who searches.
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
     from nas_gym.errors import NASGymError
     from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+    from nas_gym.models.folder import load_model
     from nas_gym.runs.resume import resume
     from nas_gym.runs.search import search
     from nas_gym.runs.validate import validate
@@ -49,6 +51,7 @@ __all__ = [
     "Pick",
     "RNNCell",
     "SearchSpace",
+    "load_model",
     "load_run",
     "resume",
     "search",
@@ -70,6 +73,7 @@ __getattr__, __dir__ = exports(
         "Pick": "search_spaces.grammar",
         "RNNCell": "search_spaces.rnn_cell",
         "SearchSpace": "search_spaces.grammar",
+        "load_model": "models.folder",
         "load_run": "store",
         "resume": "runs.resume",
         "search": "runs.search",

@@ -36,6 +36,10 @@ class InvalidDataset(NASGymError, ValueError):
     """Images or text that are missing, broken, or of the wrong shape."""
 
 
+class InvalidModel(NASGymError, ValueError):
+    """A model's folder that is missing, damaged, of another network, or cannot be written."""
+
+
 class InvalidTable(NASGymError, ValueError):
     """A table of trained architectures that cannot be read, or says what cannot be."""
 

@@ -1,37 +1,68 @@
 """``nas-gym export``."""
 
 import json
+import os
 import sys
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
 
 from nas_gym.cli.shared import (
+    OptionalPath,
+    OptionalText,
     OutFolder,
-    RunName,
     StorePlace,
     Trust,
     at_least_one,
+    dashed,
     optional_path,
     print_json,
 )
+from nas_gym.cli.sizes import Sizes
+from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there
 
+if TYPE_CHECKING:
+    from nas_gym.models.folder import Model
+
 
 @dataclass(frozen=True)
-class Export:
-    """Write the best architectures of a run, each as JSON with a card of how it was found."""
+class Export(Sizes):
+    """Write the best architectures of a run, or (--to) a network that loads without nas-gym.
 
-    run: RunName
+    A network is a folder with its weights, the network as plain PyTorch, what it takes, and a card.
+    """
+
+    run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL")]
+    """Name of a run; with --to a model's folder, or an architecture as `nas-gym describe` takes
+    it, whose weights are then fresh."""
     best: int = 3
-    """Architectures to write: those with the highest rewards."""
+    """Architectures of a run to write: those with the highest rewards."""
     out: OutFolder = None
     store: StorePlace = str(DEFAULT_STORE)
     trust: Trust = ()
     json: bool = False
     """Print what the JSON files hold, as one list."""
+    to: OptionalPath = None
+    """Write a network into this folder; its size is set by the options from --repeats to
+    --untied."""
+    space: OptionalText = None
+    """Search space of a token list or string (`nas-gym list`)."""
+    seed: int = 0
+    """Seed of fresh weights."""
 
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
+        if self.to is not None:
+            return self._write_network(self.to)
+        for option in (*self.given_sizes(), *(n for n in ("space", "seed") if getattr(self, n))):
+            raise InvalidOption(f"--{dashed(option)} is only for a network: give --to FOLDER")
+        return self._write_architectures()
+
+    def _write_architectures(self) -> int:
         at_least_one(best=self.best)
         out = optional_path("--out", self.out)
         check_there(self.store)
@@ -54,3 +85,46 @@ class Export:
         for file in files:
             print(printable(file))
         return 0
+
+    def _write_network(self, to: str) -> int:
+        place = user_path(to, "--to")
+        given = "out" if self.out is not None else "best" if self.best != 3 else None
+        if given is not None:
+            raise InvalidOption(f"--{given} is only for the architectures of a run: leave it out")
+        model = self._model()
+        from nas_gym.models.folder import write_model
+
+        files = write_model(model, place)
+        if self.json:
+            print_json(json.loads((place / "config.json").read_text(encoding="utf-8")))
+            return 0
+        for file in files:
+            print(printable(file))
+        return 0
+
+    def _model(self) -> "Model":
+        """Read the model, or build the network that was named."""
+        from nas_gym.models.folder import fresh_model, load_model
+
+        if os.path.isdir(user_path(self.run, "MODEL")):
+            for option in (
+                *self.given_sizes(),
+                *(n for n in ("space", "seed") if getattr(self, n)),
+            ):
+                raise InvalidOption(
+                    f"--{dashed(option)} is only for fresh weights, and {printable(self.run)} is "
+                    "a model: leave it out"
+                )
+            return load_model(self.run, trust=self.trust)
+        from nas_gym.cli.architectures import find
+
+        try:
+            found = find(self.run, self.space)
+        except UnknownName as error:
+            raise UnknownName(
+                f"{error}; a network of a run's best: give the file best-1.json that "
+                "`nas-gym export RUN` writes"
+            ) from error
+        self.refuse_what_does_not_fit(found, self.run)
+        print("the weights are fresh: this network has not been trained", file=sys.stderr)
+        return fresh_model(found.space, found.genotype, self.task_of(found), self.seed)

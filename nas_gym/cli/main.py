@@ -35,8 +35,9 @@ COMMANDS = {
     "report": "Show a recorded run: the best architectures, the learning curve, what it cost.",
     "validate": "Train the best architectures of a run again and only then measure them on the "
     "test part.",
-    "export": "Write the best architectures of a run, each as JSON with a card of how it was "
-    "found.",
+    "export": "Write the best architectures of a run, or (--to) a network that loads without "
+    "nas-gym.",
+    "predict": "Say what a model makes of images (classes, probabilities) or texts (perplexity).",
     "list": "List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded "
     "runs.",
     "describe": "Describe an architecture (parameters, multiply-adds, its parts), or a data set of "

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from nas_gym.networks.kernels.convolution import (
     by_rows,
     depthwise,
+    may_be_fast,
     pointwise,
     worth_by_rows,
     worth_depthwise,
@@ -44,7 +45,7 @@ class SamePaddedConv2d(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Convolve ``x``."""
-        if self.fast and x.device.type == "cpu":
+        if self.fast and may_be_fast(x):
             if self.groups == 1 and self.kernel_size == self.stride == (1, 1):
                 return pointwise(x, self.weight)
             if self.groups > 1:
@@ -52,7 +53,9 @@ class SamePaddedConv2d(nn.Conv2d):
                     return depthwise(x, self.weight, self.axes)
             elif worth_by_rows(x, self.weight, self.axes):
                 return by_rows(x, self.weight, self.axes)
-        rows, columns = (same_padding(n, a) for n, a in zip(x.shape[2:], self.axes, strict=True))
+        rows, columns = (
+            same_padding(int(n), a) for n, a in zip(x.shape[2:], self.axes, strict=True)
+        )
         more = (columns[1] - columns[0], rows[1] - rows[0])
         if any(more):
             x = F.pad(x, (0, more[0], 0, more[1]))

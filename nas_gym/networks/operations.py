@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.convolutions import Convolution, SamePaddedConv2d, SeparableConvolution
-from nas_gym.networks.kernels.convolution import diagonal_halving
+from nas_gym.networks.kernels.convolution import diagonal_halving, may_be_fast
 
 
 class HiddenState:
@@ -74,7 +74,9 @@ class Pool(nn.Module):
         """Pool the state as it is, not rectified."""
         x = state.tensor
         # ceil_mode adds the row that an even side lacks at stride 2.
-        height, width = (self.kernel // 2 - (self.stride == 2 and n % 2 == 0) for n in x.shape[2:])
+        height, width = (
+            self.kernel // 2 - (self.stride == 2 and int(n) % 2 == 0) for n in x.shape[2:]
+        )
         padding = (height, width)
         if self.kind == "max" and self.kernel > 5 and max(x.shape[2:]) > 4:
             # Rows first, then columns: 14 comparisons per pixel instead of 49.
@@ -129,7 +131,7 @@ class FactorizedReduction(nn.Module):
     def forward(self, state: HiddenState) -> Tensor:
         """Subsample, convolve and normalise."""
         x = state.rectified if self.rectify else state.tensor
-        if self.fast and x.device.type == "cpu":
+        if self.fast and may_be_fast(x):
             return self.norm(  # type: ignore[no-any-return]
                 diagonal_halving(x, self.straight.weight, self.shifted.weight)
             )

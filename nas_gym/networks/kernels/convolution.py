@@ -19,6 +19,15 @@ MOST_PIXELS = 64  # of an image whose depthwise convolution is worth a matrix pe
 MOST_ENTRIES = 2**15  # of a matrix that is worth its taps' repetition
 
 
+def may_be_fast(x: Tensor) -> bool:
+    """Return whether these functions may be taken: on the CPU, and not while a network is traced.
+
+    Which of them pays off depends on the batch, and what is traced must hold for all.
+    """
+    tracing = torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return x.device.type == "cpu" and not tracing
+
+
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:
     """Convolve with kernels of one pixel.
 

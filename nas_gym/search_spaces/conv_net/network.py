@@ -86,7 +86,9 @@ class MaxPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Pool ``x``."""
         (window, stride, _) = zip(*self.axes, strict=True)
-        rows, columns = (same_padding(n, a) for n, a in zip(x.shape[2:], self.axes, strict=True))
+        rows, columns = (
+            same_padding(int(n), a) for n, a in zip(x.shape[2:], self.axes, strict=True)
+        )
         if any(rows + columns):
             x = F.pad(x, (*columns, *rows), value=-torch.inf)
         return F.max_pool2d(x, window, stride)

@@ -174,6 +174,12 @@ class ConvNet(Options):
 
         return draw_network(genotype, title=title)
 
+    def to_source(self, genotype: ConvNetGenotype, task: Task) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.conv_net.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: ConvNetGenotype) -> str:
         """Write the finished architecture in words."""
         from nas_gym.search_spaces.conv_net.drawing import network_as_text

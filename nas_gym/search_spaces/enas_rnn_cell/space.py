@@ -102,6 +102,12 @@ class ENASRNNCell(Options):
 
         return draw_chain(genotype.nodes, title=title)
 
+    def to_source(self, genotype: ENASRNNCellGenotype, task: LanguageTask) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.enas_rnn_cell.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: ENASRNNCellGenotype) -> str:
         """Write the finished architecture in words."""
         from nas_gym.search_spaces.enas_rnn_cell.drawing import chain_as_text

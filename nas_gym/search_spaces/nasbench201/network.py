@@ -25,6 +25,11 @@ from nas_gym.search_spaces.nasbench201.genotype import (
 )
 
 NODES = 4
+OPERATIONS_OF_EDGES = {
+    "nor_conv_1x1": "conv_1x1",
+    "nor_conv_3x3": "conv_3x3",
+    "avg_pool_3x3": "avg_pool_3x3",
+}
 
 
 class NASBench201Cell(nn.Module):
@@ -84,7 +89,7 @@ class ResidualReduction(nn.Module):
         return inside + self.shortcut(small)  # type: ignore[no-any-return]
 
 
-class _Layers(nn.Module):
+class BenchmarkNetwork(nn.Module):
     """The network of both benchmarks: cells, and a reduction after each stack but the last.
 
     Args:
@@ -106,6 +111,7 @@ class _Layers(nn.Module):
         super().__init__()
         _check(task)
         self.stem: nn.Module
+        self.stem_channels = stem
         if task.stem == "pooled":
             self.stem = PooledStem(task.channels, stem, task.height, task.width)
         else:
@@ -133,7 +139,7 @@ class _Layers(nn.Module):
         return self.classifier(F.relu(self.last_norm(x)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
 
 
-class NASBench201Network(_Layers):
+class NASBench201Network(BenchmarkNetwork):
     """Three stacks of N cells, a residual reduction between them that doubles the channels.
 
     The benchmark's own size is ``repeats=5, filters=16``: N = 5 cells per stack, C = 16 channels in
@@ -156,7 +162,7 @@ class NASBench201Network(_Layers):
         super().__init__(genotype.operations, c, stacks, (2 * c, 4 * c), task)
 
 
-class NATSSizeNetwork(_Layers):
+class NATSSizeNetwork(BenchmarkNetwork):
     """NATS-Bench's size space: cell, reduction, cell, reduction, cell, of the chosen channels.
 
     Every cell is the best of the topology space on CIFAR-100. ``repeats`` and ``filters`` of the
@@ -179,11 +185,8 @@ class NATSSizeNetwork(_Layers):
 def _edge(name: str, in_channels: int, channels: int) -> nn.Module:
     """Return an edge's operation, of a ``HiddenState``; not for ``none``."""
     if name != "skip_connect":
-        return operation(_NAMES[name], in_channels, channels, 1)
+        return operation(OPERATIONS_OF_EDGES[name], in_channels, channels, 1)
     return PassThrough() if in_channels == channels else LinearProjection(in_channels, channels)
-
-
-_NAMES = {"nor_conv_1x1": "conv_1x1", "nor_conv_3x3": "conv_3x3", "avg_pool_3x3": "avg_pool_3x3"}
 
 
 def _check(task: Task) -> None:

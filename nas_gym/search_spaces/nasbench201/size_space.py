@@ -49,6 +49,12 @@ class NATSSize(Options):
 
         return NATSSizeNetwork(genotype, task)
 
+    def to_source(self, genotype: NATSSizeGenotype, task: Task) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.nasbench201.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: NATSSizeGenotype) -> str:
         """Write the architecture string."""
         return str(genotype)

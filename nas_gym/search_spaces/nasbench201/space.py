@@ -57,6 +57,12 @@ class NASBench201(Options):
 
         return draw_cell_graph(genotype.operations, title=title)
 
+    def to_source(self, genotype: NASBench201Genotype, task: Task) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.nasbench201.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: NASBench201Genotype) -> str:
         """Write the cell as the benchmark does, ``|nor_conv_3x3~0|+…``."""
         return str(genotype)

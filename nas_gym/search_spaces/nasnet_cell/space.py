@@ -133,6 +133,12 @@ class NASNetCell(Options):
 
         return draw_cells(genotype, title=title)
 
+    def to_source(self, genotype: CellGenotype, task: Task) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.nasnet_cell.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: CellGenotype) -> str:
         """Write the finished architecture in words."""
         from nas_gym.search_spaces.nasnet_cell.drawing import cells_as_text

@@ -114,6 +114,12 @@ class RNNCell(Options):
 
         return draw_tree(genotype, title=title)
 
+    def to_source(self, genotype: RNNCellGenotype, task: LanguageTask) -> Any:
+        """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""
+        from nas_gym.search_spaces.rnn_cell.source import source
+
+        return source(genotype, task)
+
     def to_text(self, genotype: RNNCellGenotype) -> str:
         """Write the finished architecture in words."""
         from nas_gym.search_spaces.rnn_cell.drawing import tree_as_text

@@ -50,6 +50,7 @@ class Dataset:
     fingerprint: str  # sha256 of all images and labels, and of who is in which part
     class_names: tuple[str, ...] = ()  # by label; empty: the labels themselves
     reading: Reading = NOTHING_READ  # what reading the files found
+    white: float | None = None  # value of a white pixel; None: the values are no pixels
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -92,6 +93,7 @@ def split_dataset(
     names: Sequence[str] | None = None,
     class_names: Sequence[str] | None = None,
     reading: Reading | None = None,
+    white: float | None = None,
 ) -> Dataset:
     """Make a data set from all its images, split within each class.
 
@@ -105,6 +107,7 @@ def split_dataset(
         names: What the hash that orders images is made of; their numbers by default.
         class_names: For messages; the labels by default.
         reading: What reading its files found, for its summary.
+        white: Value of a white pixel; by default 255 of whole numbers, 1 of floats from 0 to 1.
 
     Raises:
         InvalidDataset: Not such arrays, fewer than two classes, a class with fewer than three
@@ -113,7 +116,7 @@ def split_dataset(
     check_images(name, images, labels)
     parts = split_by_hash(name, labels, copy_groups(images), shares, names, class_names)
     pairs = ((images[part], labels[part]) for part in parts)
-    return _dataset(name, *pairs, class_names=class_names, reading=reading)
+    return _dataset(name, *pairs, class_names=class_names, reading=reading, white=white)
 
 
 def with_test_part(
@@ -186,6 +189,7 @@ def _dataset(
     *parts: tuple[np.ndarray, np.ndarray],
     class_names: Sequence[str] | None = None,
     reading: Reading | None = None,
+    white: float | None = None,
 ) -> Dataset:
     """Make the data set of three (images, labels) pairs: training, validation, test."""
     fingerprint = hashlib.sha256()
@@ -212,7 +216,15 @@ def _dataset(
         fingerprint=fingerprint.hexdigest(),
         class_names=tuple(map(printable, class_names or ())),
         reading=reading or NOTHING_READ,
+        white=_white(train) if white is None else white,
     )
+
+
+def _white(images: Tensor) -> float | None:
+    """Return the value of a white pixel, by the type and the range of the values."""
+    if not images.is_floating_point():
+        return 255.0
+    return 1.0 if float(images.min()) >= 0 and float(images.max()) <= 1 else None
 
 
 def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:

@@ -114,7 +114,8 @@ def digits(
     rows = read_digits()
     images = rows[:, :-1].astype(np.uint8).reshape(-1, 1, 8, 8)  # values 0 to 16
     shares = (0.35 if validation is None else validation, 0.20 if test is None else test)
-    return split_dataset("digits", images, rows[:, -1].astype(np.int64), shares=shares)
+    labels = rows[:, -1].astype(np.int64)
+    return split_dataset("digits", images, labels, shares=shares, white=16.0)
 
 
 def fashion_mnist(

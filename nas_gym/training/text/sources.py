@@ -59,11 +59,11 @@ def read_folder(folder: Path) -> RawText:
             f"{printable(folder)} has no {' and no '.join(missing)}: a folder of text has the "
             f"files {', '.join(FILES)}"
         )
-    train, validation, test = (_read_lines(folder / name) for name in FILES)
+    train, validation, test = (read_lines(folder / name) for name in FILES)
     return RawText(printable(folder.resolve().name), (train, validation, test), words_of_lines)
 
 
-def _read_lines(path: Path) -> str:
+def read_lines(path: Path) -> str:
     """Read the lines of a file, without the spaces around them; each ends with a newline."""
     where = printable(path)
     try:

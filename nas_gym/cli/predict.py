@@ -1,0 +1,47 @@
+"""``nas-gym predict``."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from nas_gym.cli.shared import AsJson, Trust, Words, at_least_one, print_json
+from nas_gym.errors import InvalidOption
+from nas_gym.options.printable import printable
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Say what a model makes of images (classes, probabilities) or texts (perplexity)."""
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="FOLDER")]
+    """Folder of a model, which `nas-gym export --to` wrote."""
+    files: Annotated[tyro.conf.Positional[Words], tyro.conf.arg(metavar="IMAGE...")] = ()
+    """Image files or folders of them; text files for a language model."""
+    top: int = 5
+    """Most probable classes to name."""
+    trust: Trust = ()
+    json: AsJson = False
+
+    def __call__(self) -> int:
+        """Print one line per file."""
+        at_least_one(top=self.top)
+        if not self.files:
+            raise InvalidOption("no file is given: name images, or folders of them")
+        from nas_gym.models.folder import load_model
+        from nas_gym.models.predict import predict
+
+        found = predict(load_model(self.model, trust=self.trust), self.files, self.top)
+        if self.json:
+            print_json(list(found))
+            return 0
+        for each in found:
+            print(f"{printable(each['path'])}: {_in_words(each)}")
+        return 0
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    if "perplexity" in found:
+        unknown = f", {found['unknown']:,} of them unknown" * (found["unknown"] > 0)
+        return f"perplexity {found['perplexity']:.2f} ({found['entries']:,} entries{unknown})"
+    return ", ".join(f"{printable(c['class'])} {c['probability']:.3f}" for c in found["classes"])

@@ -1,0 +1,69 @@
+"""Networks as text: calls of the plain layers, and what a space returns of its own networks."""
+
+from typing import NamedTuple
+
+from torch import nn
+
+from nas_gym.errors import unknown_name
+from nas_gym.networks.convolutions import Convolution
+
+PLAIN = "nas_gym.networks.plain"
+_CALLS = {  # operation -> function of ``plain`` and its arguments
+    "identity": ("identity", ()),
+    "avg_pool_3x3": ("avg_pool", (3,)),
+    "max_pool_3x3": ("max_pool", (3,)),
+    "max_pool_5x5": ("max_pool", (5,)),
+    "max_pool_7x7": ("max_pool", (7,)),
+    "sep_conv_3x3": ("sep_conv", (3,)),
+    "sep_conv_5x5": ("sep_conv", (5,)),
+    "sep_conv_7x7": ("sep_conv", (7,)),
+    "dilated_sep_conv_3x3": ("dilated_sep_conv", (3,)),
+    "dilated_sep_conv_5x5": ("dilated_sep_conv", (5,)),
+    "conv_1x1": ("conv", (1,)),
+    "conv_3x3": ("conv", (3,)),
+    "dilated_conv_3x3": ("conv", (3,)),
+    "conv_1x3_3x1": ("conv_1xn_nx1", (3,)),
+    "conv_1x7_7x1": ("conv_1xn_nx1", (7,)),
+}
+
+
+class Source(NamedTuple):
+    """The text of a network's classes, the last of which is ``Network``."""
+
+    text: str  # Python, without imports
+    modules: tuple[str, ...]  # whose definitions it uses
+
+
+def operation_call(name: str, inputs: object, outputs: object, stride: int = 1) -> str:
+    """Return the call that makes an operation; the numbers of channels may be names.
+
+    Raises:
+        UnknownName: There is no such operation.
+    """
+    if name not in _CALLS:
+        raise unknown_name("operation", name, _CALLS)
+    function, arguments = _CALLS[name]
+    words = [str(inputs), str(outputs), *map(str, arguments)]
+    if stride > 1:
+        words.append(f"stride={stride}")
+    if name == "dilated_conv_3x3":
+        words.append("dilation=2")
+    return f"{function}({', '.join(words)})"
+
+
+def module_call(module: nn.Module) -> str:
+    """Return the call that makes a stem: convolutions, pools and norms, in a row or alone."""
+    if isinstance(module, nn.Sequential):
+        return f"nn.Sequential({', '.join(map(module_call, module))})"
+    if isinstance(module, Convolution):
+        of = module.convolution
+        sizes = f"{of.in_channels}, {of.out_channels}, {of.kernel_size}"
+        return f"ConvBN({sizes}{'' if of.stride == (1, 1) else f', {of.stride}'})"
+    if isinstance(module, nn.Conv2d):
+        sizes = f"{module.in_channels}, {module.out_channels}, {module.kernel_size}"
+        return f"nn.Conv2d({sizes}, {module.stride}, {module.padding}, bias=False)"
+    if isinstance(module, nn.BatchNorm2d):
+        return f"nn.BatchNorm2d({module.num_features})"
+    if isinstance(module, nn.AvgPool2d):
+        return f"nn.AvgPool2d({module.kernel_size}, ceil_mode={module.ceil_mode})"
+    return f"nn.{type(module).__name__}()"

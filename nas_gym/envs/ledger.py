@@ -204,7 +204,7 @@ class Ledger:
         theirs: list[int] = []
         for position, found in enumerate(self.record.claim(jobs)):
             if isinstance(found, Evaluation):
-                answers[position] = self._rewarded(found)
+                answers[position] = self._rewarded(self._guard.recorded(found))
             else:
                 (ours if found is Claim.OURS else theirs).append(position)
         self._train(jobs, ours, answers)
@@ -213,7 +213,7 @@ class Ledger:
             found = self.record.wait(jobs[position], until=self._end)
             self._check_time()
             if isinstance(found, Evaluation):
-                answers[position] = self._rewarded(found)
+                answers[position] = self._rewarded(self._guard.recorded(found))
             else:
                 self._train(jobs, [position], answers)
         return [answers[position] for position in range(len(jobs))]

@@ -61,6 +61,21 @@ class Guard:
                 yield position, Evaluation(jobs[position].architecture, failure=silent)
             jobs = later
 
+    def recorded(self, evaluation: Evaluation) -> Evaluation:
+        """Return what another run has recorded, checked as what the evaluator says itself.
+
+        Raises:
+            InvalidOption: A figure out of its range: whoever wrote that record had no such guard.
+        """
+        try:
+            self._numbers(evaluation.metrics)
+        except InvalidOption as error:
+            raise InvalidOption(
+                f"another run of this store recorded what no evaluator may say ({error}): name "
+                "another store with --store, or give another --child-seed, to train anew"
+            ) from error
+        return evaluation
+
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         """Yield what the evaluator answers; if it raises, ask once more for each child left.
 

@@ -248,3 +248,13 @@ def test_what_is_written_is_read(value: Any, levels: int) -> None:
         value = [value]
     with suppress(StoreError):
         assert to_text(json_value("value", to_text(value))) == to_text(value)
+
+
+@pytest.mark.parametrize("figure", [93.4, -0.5, 1e300])
+def test_a_search_does_not_believe_a_figure_that_no_evaluator_may_give(
+    figure: float, path: Path
+) -> None:
+    change(path, "evaluations", metrics=json.dumps({"accuracy": figure}))
+    with pytest.raises(InvalidOption, match=r"another run of this store recorded .*accuracy is"):
+        nas_gym.search(*PARTS, budget=4, run="second", store=path)
+    assert len(nas_gym.search(*PARTS, budget=4, run="anew", child_seed=1, store=path).answers) == 4

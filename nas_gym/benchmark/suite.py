@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.options import check
 from nas_gym.plugins import names
 from nas_gym.registry import make
 
@@ -73,6 +74,8 @@ def _nasbench201(dataset: str) -> DataSet:
     evaluator = {"name": "nasbench201", "dataset": dataset, "seeds": "random"}
     return DataSet(dataset, {"name": "nasbench201"}, evaluator)
 
+
+SEEDS, BUDGETS = (2, 1_000_000), (1, 10_000_000)  # least and most
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -153,16 +156,18 @@ def narrowed(
             ``reinforce/zoph2016``), ``module:Class`` of the user's own, or JSON data.
         datasets: Labels, and any other tables as JSON data: ``{"label": …, "space": …,
             "evaluator": …}``.
-        seeds: Searches of each agent on each data set, >= 2.
-        budget: Evaluations per search, >= 1.
+        seeds: Searches of each agent on each data set, in [2, 1,000,000].
+        budget: Evaluations per search, in [1, 10,000,000].
 
     Raises:
         UnknownName: No such agent or data set.
         InvalidOption: A number out of range, an agent given twice or that cannot be made.
     """
-    for what, value, least in (("seeds", seeds, 2), ("budget", budget, 1)):
-        if value is not None and value < least:
-            raise InvalidOption(f"{what} is {value}: give {least} or more")
+    seeds, budget = check("seeds", seeds, int | None), check("budget", budget, int | None)
+    for what, value, (least, most) in (("seeds", seeds, SEEDS), ("budget", budget, BUDGETS)):
+        if value is not None and not least <= value <= most:
+            end = f"{least} or more" if value < least else f"{most} or less"
+            raise InvalidOption(f"{what} is {value}: give {end}")
     if agents:
         suite = replace(suite, entries=tuple(_found(suite, agent) for agent in agents))
         suite = replace(suite, yardstick=_yardstick(suite))

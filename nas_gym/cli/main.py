@@ -23,7 +23,7 @@ from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
 from nas_gym.cli.streams import kept_for_json, lasting_streams
 from nas_gym.errors import Interrupted, NASGymError
-from nas_gym.options.printable import printable
+from nas_gym.options.printable import printable, shortened
 
 # Name -> what it does: the first line of the docstring of its class, which stands in the module of
 # the same name. ``tests/cli/test_main.py`` compares them.
@@ -45,6 +45,7 @@ COMMANDS = {
     "benchmark": "Compare agents on tabular benchmarks: tables, figures, and a verdict with its "
     "statistics.",
 }
+_LONGEST = 4_000  # characters of a sentence: what it quotes from a file may be megabytes
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more
 
 
@@ -82,7 +83,8 @@ def _status_of(
         with kept_for_json() if getattr(command, "json", False) else nullcontext():
             return command()
     except NASGymError as error:
-        print(f"nas-gym: {printable(' '.join(str(error).splitlines()))}", file=sys.stderr)
+        told = shortened(" ".join(str(error).splitlines()), _LONGEST)
+        print(f"nas-gym: {printable(told)}", file=sys.stderr)
         return error.status if isinstance(error, Interrupted) else 2
     except KeyboardInterrupt:
         print("nas-gym: interrupted", file=sys.stderr)

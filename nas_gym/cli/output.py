@@ -88,10 +88,11 @@ def say_time_up(time_up: TimeUp | None, run: str, store: str) -> None:
 
 def status_of(found: Findings) -> int:
     """Return the exit status: 0 if a child was evaluated until budget or time ran out, else 1."""
-    if any(failure is None for failure in column(found.rows, "failure")):
+    # Also those of a batch that was cut: they are paid for, and answer it when the run goes on.
+    if any(failure is None for failure in column(found.evaluated, "failure")):
         return 0 if found.status in ("finished", "out of time") else 1
     reason = "the agent asked nothing"
-    if found.rows:
+    if found.evaluated:
         reason = "every child failed, for the reasons above"
     elif found.status == "out of time":
         reason = "the time was over before a child was evaluated"

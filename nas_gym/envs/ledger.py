@@ -19,7 +19,7 @@ from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged, TimeUp
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.guard import Guard
 from nas_gym.options import check_all
-from nas_gym.options.counts import Machines
+from nas_gym.options.counts import Machines, Seed
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -32,8 +32,8 @@ class LedgerOptions(TypedDict, total=False):
     Args:
         budget: Evaluations that may be asked for, repeats included; one more raises
             ``BudgetExceeded``. None, the default, for no limit.
-        seed: The run's seed, >= 0 (0 by default), from which the children's seeds follow. It is
-            not the agent's seed, which ``reset(seed=…)`` takes.
+        seed: The run's seed, in [0, 2**63) (0 by default), from which the children's seeds follow.
+            It is not the agent's seed, which ``reset(seed=…)`` takes.
         failure_reward: Reward of a child that failed; 0 by default.
         record: Told of evaluations and requests before a reward is returned; None, the default, to
             keep nothing.
@@ -45,7 +45,7 @@ class LedgerOptions(TypedDict, total=False):
     """
 
     budget: Annotated[int, Ge(1)] | None
-    seed: Annotated[int, Ge(0)]
+    seed: Seed
     failure_reward: float
     record: Recorder | None
     budget_seconds: Annotated[float, Gt(0)] | None
@@ -204,7 +204,7 @@ class Ledger:
         theirs: list[int] = []
         for position, found in enumerate(self.record.claim(jobs)):
             if isinstance(found, Evaluation):
-                answers[position] = self._rewarded(found)
+                answers[position] = self._rewarded(self._guard.recorded(found))
             else:
                 (ours if found is Claim.OURS else theirs).append(position)
         self._train(jobs, ours, answers)
@@ -213,7 +213,7 @@ class Ledger:
             found = self.record.wait(jobs[position], until=self._end)
             self._check_time()
             if isinstance(found, Evaluation):
-                answers[position] = self._rewarded(found)
+                answers[position] = self._rewarded(self._guard.recorded(found))
             else:
                 self._train(jobs, [position], answers)
         return [answers[position] for position in range(len(jobs))]

@@ -4,6 +4,7 @@ import traceback
 from typing import Any
 
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.options.printable import shortened
 from nas_gym.search_spaces.architecture import Architecture
 
 LINES = 5  # of a traceback that are kept
@@ -68,10 +69,7 @@ def cut(text: str, most: int) -> str:
 
     Databases take no NUL, and UTF-8 has no lone surrogates: both become escapes.
     """
-    if len(text) > most:
-        left_out = f" … {len(text) - most:,} characters … "
-        half = (most - len(left_out)) // 2
-        text = text[:half] + left_out + text[-half:]
+    text = shortened(text, most)
     if "\0" in text or not text.isascii():
         text = text.replace("\0", "\\x00").encode("utf-8", "backslashreplace").decode()
     return text

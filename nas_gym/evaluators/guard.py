@@ -20,6 +20,7 @@ from nas_gym.options.scalars import python_number
 from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
+SOURCE_MOST = 200  # characters of a source
 LONGEST = 1e15  # seconds of a child; the sum of many is still a number
 
 
@@ -59,6 +60,21 @@ class Guard:
                 silent = "error: the evaluator gave no answer"
                 yield position, Evaluation(jobs[position].architecture, failure=silent)
             jobs = later
+
+    def recorded(self, evaluation: Evaluation) -> Evaluation:
+        """Return what another run has recorded, checked as what the evaluator says itself.
+
+        Raises:
+            InvalidOption: A figure out of its range: whoever wrote that record had no such guard.
+        """
+        try:
+            self._numbers(evaluation.metrics)
+        except InvalidOption as error:
+            raise InvalidOption(
+                f"another run of this store recorded what no evaluator may say ({error}): name "
+                "another store with --store, or give another --child-seed, to train anew"
+            ) from error
+        return evaluation
 
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         """Yield what the evaluator answers; if it raises, ask once more for each child left.
@@ -148,12 +164,16 @@ def _with_fields(evaluation: Any) -> Evaluation:
     if (
         type(e.seconds) is float and 0.0 <= e.seconds <= LONGEST
         and type(e.architecture) is Architecture and isinstance(e.metrics, Mapping)
-        and type(e.source) is str and texts and e.failure != ""
+        and type(e.source) is str and len(e.source) <= SOURCE_MOST and texts and e.failure != ""
     ):  # fmt: skip
         return evaluation
     checked = {n: check(f"{n} of an Evaluation", getattr(e, n), kind) for n, kind in _FIELDS}
     if e.failure == "":
         raise InvalidOption("failure of an Evaluation is '': say why it failed, or give None")
+    if len(e.source) > SOURCE_MOST:
+        raise InvalidOption(
+            f"source of an Evaluation has {len(e.source):,} characters: give a word"
+        )
     return replace(evaluation, **checked)
 
 

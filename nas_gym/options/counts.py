@@ -11,6 +11,7 @@ SomeWorkers = Annotated[int, Interval(ge=1, le=4096)]
 Threads = Annotated[int, Interval(ge=1, le=1024)]  # of one process
 Episodes = Annotated[int, Interval(ge=1, le=1_000_000)]  # side by side
 Machines = Annotated[int, Interval(ge=1, le=1_000_000)]  # on the simulated clock
+Seed = Annotated[int, Interval(ge=0, le=2**63 - 1)]  # of a run: what every record can hold
 Pixels = Annotated[int, Interval(ge=1, le=16_384)]  # of a side of an image
 Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part; None: as is usual
 

@@ -20,17 +20,34 @@ def read_json(text: str, *, infinities: bool = False) -> Any:
     Raises:
         ValueError: It is something else; says what in a few words.
     """
-    if len(text) > LONGEST:
-        raise ValueError(f"it has {len(text):,} characters, and {LONGEST:,} are the most")
+    _check_length(text)
     try:
         # Python's own float() is the fastest, and makes an infinity of a number with 400 digits.
         checked = not infinities and (_EXPONENT.search(text) or _DIGITS.search(text))
         value = _DECODE_ALL(text) if checked else _DECODE(text)
     except RecursionError:
         raise _deep() from None
+    _check_depth(text, value)
+    return value
+
+
+def check_written(text: str, value: Any) -> None:
+    """Raise ValueError if ``read_json`` would refuse ``text``, the JSON of ``value``.
+
+    Numbers are not looked at: whoever writes refuses infinities.
+    """
+    _check_length(text)
+    _check_depth(text, value)
+
+
+def _check_length(text: str) -> None:
+    if len(text) > LONGEST:
+        raise ValueError(f"it has {len(text):,} characters, and {LONGEST:,} are the most")
+
+
+def _check_depth(text: str, value: Any) -> None:
     if len(text) > DEEPEST and text.count("[") + text.count("{") > DEEPEST and _is_deep(value):
         raise _deep()
-    return value
 
 
 def _deep() -> ValueError:
@@ -40,8 +57,8 @@ def _deep() -> ValueError:
 def _is_deep(value: Any) -> bool:
     level = [value]
     for _ in range(DEEPEST + 1):
-        lists = [each for each in level if type(each) is list]
-        lists += [[*each.values()] for each in level if type(each) is dict]
+        lists = [each for each in level if isinstance(each, list | tuple)]
+        lists += [[*each.values()] for each in level if isinstance(each, dict)]
         level = [item for each in lists for item in each]
         if not level:
             return False

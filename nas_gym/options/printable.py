@@ -25,6 +25,15 @@ def printable(text: object, lines: bool = False) -> str:
     )
 
 
+def shortened(text: str, most: int) -> str:
+    """Return ``text`` with its middle left out beyond ``most`` characters, and said so."""
+    if len(text) <= most:
+        return text
+    left_out = f" … {len(text) - most:,} characters … "
+    half = (most - len(left_out)) // 2
+    return text[:half] + left_out + text[-half:]
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte that the file system's encoding does not know
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from statistics import NormalDist, median
 from typing import Any, Self
 
+from nas_gym.store.reading import LARGEST
+
 PARTS = ("train", "validation", "test")
 SURE = 0.95  # probability that luck stays below the limits here
 IMBALANCED = 1.5  # times chance: where the largest class has more, accuracy alone says little
@@ -77,7 +79,7 @@ class Certainty:
         given = data if isinstance(data, Mapping) else {}
         sizes = given.get("parts")
         sizes = sizes if isinstance(sizes, Mapping) else {}
-        parts = {name: sizes[name] for name in PARTS if type(sizes.get(name)) is int}
+        parts = {name: sizes[name] for name in PARTS if _is_size(sizes.get(name))}
         if parts.get("validation", 0) < 1:
             return None
         return cls(
@@ -183,6 +185,10 @@ class Certainty:
             "imbalanced": self.imbalanced,
             "warnings": self.warnings,
         }
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 <= value < LARGEST
 
 
 def _number(value: Any) -> float | None:

@@ -7,6 +7,8 @@ from rich.text import Text
 
 from nas_gym.options.printable import printable
 
+NO_WIDTH = 80  # columns, where the terminal says that it has none
+
 
 class PlainConsole(Console):
     """Rich's console, for which ``x[/lab]`` and ``:x:`` are text like any other.
@@ -17,6 +19,8 @@ class PlainConsole(Console):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"markup": False, "emoji": False, **options})
+        if self.width < 1:  # COLUMNS=0, said where there is no size: rich would show nothing
+            self.width = NO_WIDTH
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Return the text of a line or a table's cell, control characters as escapes."""

@@ -2,17 +2,17 @@
 
 from typing import Annotated, Any, Unpack
 
-from annotated_types import Ge, Gt
+from annotated_types import Gt
 
 from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.options import check_all
-from nas_gym.options.counts import Episodes, Workers
+from nas_gym.options.counts import Episodes, Seed, Workers
 
 
 class SearchOptions(LedgerOptions, total=False):
     """The numbers of a search, checked before anything is made; ``search`` says what they are."""
 
-    child_seed: Annotated[int, Ge(0)] | None
+    child_seed: Seed | None
     num_envs: Episodes | None
     workers: Workers
     timeout: Annotated[float, Gt(0)] | None

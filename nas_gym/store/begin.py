@@ -157,7 +157,18 @@ def _new_row(
         "env_spec": env_spec or "null",
         "sessions": to_text([{"started": started, **session}]),
     }
-    return summed(RUNS, row)
+    return summed(RUNS, _checked(row))
+
+
+def _checked(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's row; raise InvalidOption now if no reader would take it after the work."""
+    try:
+        reading.config_of(row["config"])
+        reading.env_spec_of(row["env_spec"])
+        reading.sessions_of(row["sessions"])
+    except reading.BadRecord as error:
+        raise InvalidOption(f"run {row['name']!r} cannot be recorded: {error}") from error
+    return row
 
 
 def _insert(
@@ -197,7 +208,7 @@ def _changed_row(
             [*reading.sessions_of(run["sessions"]), {"started": _now(), **session}]
         ),
     }
-    return summed(RUNS, row) | {"status": "running"}
+    return summed(RUNS, _checked(row)) | {"status": "running"}
 
 
 def _go_on(

@@ -130,7 +130,9 @@ def number(
 def whole(what: str, value: Any, *, least: int = 0, below: int = LARGEST) -> int:
     """Return a whole number from ``least``, below ``below``."""
     if type(value) is not int or not least <= value < below:
-        refuse(what, value, f"a whole number of {least} or more")
+        large = type(value) is int and value >= below
+        upto = f"from {least} to {below - 1}" if large else f"of {least} or more"
+        refuse(what, value, f"a whole number {upto}")
     return value
 
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.guard import LONGEST
+from nas_gym.evaluators.guard import LONGEST, SOURCE_MOST
 from nas_gym.store import reading
 from nas_gym.store.run_data import Ref, Row
 from nas_gym.store.schema import EVALUATIONS, REQUESTS, VALIDATIONS, checksum, summed, to_text
@@ -91,7 +91,7 @@ def request_row(
 def check_outcome(row: Mapping[str, Any]) -> None:
     """Raise BadRecord if a reward, a source or a failure is not what nas-gym writes."""
     reading.number("reward", row["reward"])
-    reading.text("source", row["source"], most=200)
+    reading.text("source", row["source"], most=SOURCE_MOST)
     reading.text_or_none("failure", row["failure"])
 
 

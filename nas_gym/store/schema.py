@@ -9,6 +9,7 @@ from zlib import crc32
 import sqlalchemy as sa
 
 from nas_gym.errors import StoreError
+from nas_gym.options.json_text import check_written
 
 SCHEMA_VERSION = 2
 TABLES = sa.MetaData()
@@ -98,14 +99,18 @@ def to_text(value: object) -> str:
     """Return JSON in its shortest form, the same text for equal values.
 
     Raises:
-        StoreError: It holds NaN or an infinity, which are no JSON, or has too many levels.
+        StoreError: It holds NaN or an infinity, which are no JSON, has too many levels, or is too
+            long: ``json_text.read_json`` would refuse it.
     """
     try:
-        return _ENCODER.encode(value)
+        text = _ENCODER.encode(value)
+        check_written(text, value)
+        return text
     except (ValueError, RecursionError) as error:
         raise StoreError(
-            f"what is to be recorded is no JSON ({' '.join(str(error).split())}): give finite "
-            "numbers in genotypes, options and protocols"
+            f"what is to be recorded is no JSON, or none that is read again "
+            f"({' '.join(str(error).split())}): give finite numbers in genotypes, options and "
+            "protocols, few levels, and not too much"
         ) from error
 
 

@@ -171,6 +171,8 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_running(number: int) 
         (f"rl-vs-evolution --datasets {LANDSCAPE}", "Landscape cannot be benchmarked on"),
         ("rl-vs-evolution --seeds 1", "seeds is 1: give 2 or more"),
         ("rl-vs-evolution --budget 0", "budget is 0: give 1 or more"),
+        ("rl-vs-evolution --seeds 99999999999999", "99999999999999: give 1000000 or less"),
+        ("rl-vs-evolution --budget 99999999999999", "99999999999999: give 10000000 or less"),
         ("rl-vs-evolution --workers 0", "--workers is 0: give 1 or more"),
         ("rl-vs-evolution --out own_agents.py", "cannot write"),
     ],

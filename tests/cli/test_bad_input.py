@@ -200,3 +200,15 @@ def test_a_wrong_option_is_explained(
 ) -> None:
     assert run(*line.split()) == 2
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("quoted", ["[" * 100_000, "9" * 100_000, "\u202e\x1b" * 50_000])
+def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> None:
+    Path("table.csv").write_text(f'architecture,accuracy\n"{quoted}",0.5\n')
+    table = ("--evaluator", "table.csv", "--set", "evaluator.unit=fraction")
+    assert run("search", "--space", "nasbench201", *table, "--budget", "1") == 2
+    assert run("describe", quoted) == 2
+    for line in capsys.readouterr().err.splitlines():
+        assert line.startswith("nas-gym: ")
+        assert line.isprintable()
+        assert len(line) < 50_000

@@ -188,6 +188,12 @@ def test_fields_of_the_wrong_type_are_refused(field: str, value: Any) -> None:
         checked(**{"metrics": {"accuracy": 0.5}, field: value})
 
 
+def test_a_source_that_no_store_gives_back_is_refused() -> None:
+    assert checked(source="x" * 200, metrics={"accuracy": 0.5}).source == "x" * 200
+    with pytest.raises(InvalidOption, match="source of an Evaluation has 201 characters"):
+        checked(source="x" * 201, metrics={"accuracy": 0.5})
+
+
 @given(st.floats(0, 1), st.sampled_from([float, np.float32, np.float64, np.asarray, torch.tensor]))
 def test_numbers_of_other_libraries_become_pythons(value: float, kind: Any) -> None:
     given = {"accuracy": kind(value), "anything": kind(-7.5), "parameters": np.int64(3)}

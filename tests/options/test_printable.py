@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nas_gym.options.printable import printable
+from nas_gym.options.printable import printable, shortened
 
 
 @pytest.mark.parametrize(
@@ -29,3 +29,11 @@ def test_nothing_is_left_that_a_terminal_obeys(text: str) -> None:
     assert "\n".join(map(printable, text.split("\n"))) == printable(text, lines=True).replace(
         "\t", r"\t"
     )
+
+
+@given(st.text(), st.integers(100, 200))
+def test_what_is_left_out_is_said(text: str, most: int) -> None:
+    for given_ in (text, text * 100):
+        short = shortened(given_, most)
+        assert len(short) <= most
+        assert short == given_ or f"{len(given_) - most:,} characters" in short

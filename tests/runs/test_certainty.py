@@ -155,3 +155,16 @@ def test_whatever_a_record_holds_is_read_or_left(
         if found is not None:
             json.dumps(found.to_json(), allow_nan=False)
             found.facts()
+
+
+@pytest.mark.parametrize("size", [10**400, 2**53, -1, True, 5.0])
+@pytest.mark.parametrize("part", ["validation", "test", "train"])
+def test_a_size_that_no_data_set_has_counts_for_nothing(part: str, size: Any) -> None:
+    data = {"parts": {"validation": 5, part: size}, "chance": 0.5, "largest_share": 0.5}
+    found = Certainty.of(data, [0.6, 0.5], [])
+    if part == "validation":
+        assert found is None
+    else:
+        assert found is not None
+        assert found.parts == {"validation": 5}
+        json.dumps(found.to_json(), allow_nan=False)

@@ -28,3 +28,17 @@ def test_control_characters_are_escaped() -> None:
     out = io.StringIO()
     PlainConsole(file=out).print("a\x1b[2Jb")
     assert out.getvalue() == "a\\x1b[2Jb\n"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "80", "-5", "wide", ""])
+def test_no_width_that_the_environment_says_swallows_the_text(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    out = io.StringIO()
+    table = Table("rank")
+    table.add_row("1")
+    console = PlainConsole(file=out)
+    console.print(table)
+    console.print("best")
+    assert len("".join(out.getvalue().split())) > len("best")

@@ -120,6 +120,12 @@ def test_a_bad_seed_is_refused() -> None:
         nas_gym.search(budget=1, seed=-1)
 
 
+@pytest.mark.parametrize("options", [{"seed": 2**63}, {"seed": 10**23}, {"child_seed": 2**64}])
+def test_a_seed_that_no_record_holds_is_refused_before_the_work(options: Any) -> None:
+    with pytest.raises(InvalidOption, match=r"seed is \d+: give a whole number from 0 to 9"):
+        nas_gym.search(NASNetCell(blocks=1), "landscape", "random-search", budget=1, **options)
+
+
 def test_a_watcher_that_raises_at_the_start_lets_go_of_the_run(tmp_path: Path) -> None:
     class Raises:
         def started(self) -> None:

@@ -1,19 +1,23 @@
 """Stores from somebody else, with right checksums: what is in them is believed only if it fits."""
 
+import functools
 import json
 import shutil
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import nas_gym
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store import Store, load_run, long_runs, start_run
-from nas_gym.store.reading import BadRecord
-from nas_gym.store.schema import TABLES, summed
+from nas_gym.store.reading import BadRecord, json_value
+from nas_gym.store.schema import TABLES, summed, to_text
 
 PARTS: Any = {"name": "nasnet-cell", "blocks": 1}, {"name": "landscape"}, "random-search"
 DEEP = "[" * 100 + "]" * 100
@@ -210,3 +214,47 @@ def test_a_huge_value_is_not_even_read(path: Path) -> None:
 def test_what_is_no_json_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="what is to be recorded is no JSON"):
         start_run(tmp_path / "s.sqlite", "first", {"learning_rate": float("nan")})
+
+
+@pytest.mark.parametrize(
+    "config",
+    [{"budget": 2**60}, {"seed": -1}, {"num_envs": 0}, {"failure_reward": True}, {"limits": [1]}],
+)
+def test_a_run_that_nobody_could_read_is_not_begun(config: Any, tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="run 'first' cannot be recorded: its"):
+        start_run(tmp_path / "s.sqlite", "first", config)
+    with Store(tmp_path / "s.sqlite") as store:
+        assert store.runs() == []
+
+
+NESTED: Any = functools.reduce(lambda inner, _: (inner,), range(100), 1)
+
+
+@pytest.mark.parametrize("value", [NESTED, {"a": NESTED}, "x" * 2**22, ["xyz"] * 2**20])
+def test_what_would_be_refused_when_it_is_read_is_not_written(value: Any) -> None:
+    with pytest.raises(StoreError, match=r"64 levels|4,194,304 are the most"):
+        to_text(value)
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    ),
+    st.integers(0, 70),
+)
+def test_what_is_written_is_read(value: Any, levels: int) -> None:
+    for _ in range(levels):
+        value = [value]
+    with suppress(StoreError):
+        assert to_text(json_value("value", to_text(value))) == to_text(value)
+
+
+@pytest.mark.parametrize("figure", [93.4, -0.5, 1e300])
+def test_a_search_does_not_believe_a_figure_that_no_evaluator_may_give(
+    figure: float, path: Path
+) -> None:
+    change(path, "evaluations", metrics=json.dumps({"accuracy": figure}))
+    with pytest.raises(InvalidOption, match=r"another run of this store recorded .*accuracy is"):
+        nas_gym.search(*PARTS, budget=4, run="second", store=path)
+    assert len(nas_gym.search(*PARTS, budget=4, run="anew", child_seed=1, store=path).answers) == 4

@@ -151,7 +151,13 @@ def _orientation(image: Image.Image) -> int:
 def _in_colour(image: Image.Image, notes: set[str]) -> Image.Image:
     """Return RGB of 8 bits, and note what had to be done."""
     if image.mode == "I" or image.mode.startswith("I;16"):
-        image = _from_integers(image, notes)
+        clear = image.info.get("transparency")  # the one value that a PNG says is transparent
+        seen = _from_integers(image, notes)
+        hidden = np.asarray(image) == clear if isinstance(clear, int) else np.zeros(1, bool)
+        if hidden.any():
+            notes.add(ON_WHITE)
+            seen = Image.fromarray(np.where(hidden, np.uint8(255), np.asarray(seen)))
+        image = seen
     elif image.mode == "F":
         image = _from_floats(image, notes)
     elif image.has_transparency_data:

@@ -127,6 +127,10 @@ def test_what_is_transparent_lies_on_white(tmp_path):
         assert decoding.ON_WHITE in picture.notes
     grey = saved(Image.fromarray(SCENE), tmp_path / "l.png", transparency=20)
     assert_shows(grey, np.where(SCENE == 20, 255, SCENE), 0)
+    deep = Image.fromarray(SCENE.astype(np.uint16) * 257)
+    path = saved(deep, tmp_path / "l16.png", transparency=20 * 257)
+    picture = assert_shows(path, np.where(SCENE == 20, 255, SCENE), 0)
+    assert decoding.ON_WHITE in picture.notes
     palette = Image.fromarray(COLOUR).quantize(8)
     index = palette.getpixel((20, 2))
     for suffix in ("png", "gif"):

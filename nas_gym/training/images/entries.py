@@ -25,7 +25,9 @@ _UNREADABLE = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIC"),
     ".jxl": "JPEG XL",
     **dict.fromkeys((".svg", ".svgz", ".eps", ".wmf", ".emf"), "a drawing of lines"),
-    **dict.fromkeys((".dcm", ".dicom", ".nii", ".exr", ".hdr"), "a measured image"),
+    **dict.fromkeys(
+        (".dcm", ".dicom", ".nii", ".exr", ".hdr", ".fits", ".fit", ".fts"), "a measured image"
+    ),
     **dict.fromkeys(
         (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
         "a camera's raw image",

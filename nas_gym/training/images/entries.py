@@ -108,25 +108,32 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
 def walk(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -> list[str]:
     """Return the paths of all images in and below a folder; links are followed, never in a circle.
 
-    They come folder by folder, in the order of the folders' whole paths.
+    They come folder by folder, in the order of the folders' whole paths. A link to ``root``, or to
+    the part that the folder lies in, would bring the images of other classes.
     """
     seen: list[tuple[str, list[str]]] = []
-    waiting = [(folder, frozenset[tuple[int, int]]())]
+    around = frozenset(identity(path) for path in (str(root), os.path.dirname(folder)))
+    waiting = [(folder, around)]
     while waiting:
         current, above = waiting.pop()
-        try:
-            status = os.stat(current)
-        except OSError as error:
-            raise InvalidDataset(
-                f"{printable(current)} cannot be looked at ({error.strerror}): make it readable"
-            ) from None
-        if (itself := (status.st_dev, status.st_ino)) in above:
+        if (itself := identity(current)) in above:
             left_out.add("links to a folder around them", printable(os.path.relpath(current, root)))
             continue
         found = look(current, root, left_out, suffixes)
         seen.append((current, found.images))
         waiting += [(os.path.join(current, f), above | {itself}) for f in found.folders]
     return [os.path.join(current, name) for current, names in sorted(seen) for name in names]
+
+
+def identity(folder: str) -> tuple[int, int]:
+    """Return what is the same for all paths to one folder."""
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise InvalidDataset(
+            f"{printable(folder)} cannot be looked at ({error.strerror}): make it readable"
+        ) from None
+    return status.st_dev, status.st_ino
 
 
 def is_hidden(name: str) -> bool:

@@ -18,6 +18,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.options.printable import printable
+from nas_gym.training.images.checking import check_data
 from nas_gym.training.images.splitting import (
     Shares,
     check_class_count,
@@ -55,6 +56,16 @@ class Dataset:
     fingerprint: str  # sha256 of all images and labels, and of who is in which part
     class_names: tuple[str, ...] = ()  # by label; empty: the labels themselves
     reading: Reading = NOTHING_READ  # what reading the files found
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit each other; raise InvalidDataset if not."""
+        check_data(self)
+        shape = (1, self.image_shape[0], 1, 1)
+        for name in ("mean", "deviation"):
+            if tuple(getattr(self, name).shape) != shape:
+                raise InvalidDataset(f"{printable(self.name)}: {name} is not of the shape {shape}")
+        if not bool((self.deviation > 0).all()):
+            raise InvalidDataset(f"{printable(self.name)}: deviation is not above 0 everywhere")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -18,8 +18,8 @@ def check_data(data: Any) -> None:
     """Raise InvalidDataset unless the parts of a data set fit each other and its classes.
 
     Args:
-        data: With the attributes of ``Dataset``. Its test part may be empty, or hidden (None), since no
-            training sees it.
+        data: With the attributes of ``Dataset``. Its test part may be empty, or hidden (None),
+            since no training sees it.
     """
     name = printable(data.name)
     classes = python_number(data.classes)

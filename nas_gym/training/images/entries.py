@@ -5,7 +5,7 @@ Nothing is left out without being counted by its kind; nothing that could be a p
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -33,6 +33,9 @@ _UNREADABLE = {
         "a camera's raw image",
     ),
 }
+_LOCKS = "-locks"  # after the name of a store, as nas_gym.store.locks names them
+# What a run's folder holds, as nas_gym.runs.export names it.
+_PICTURES = ({"learning_curve.png", "learning_curve.svg"}, {"best-1.json", "best-1.md"})
 _STARTS = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51",
@@ -79,6 +82,7 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
         raise InvalidDataset(
             f"{printable(folder)} cannot be listed ({error.strerror}): make it readable"
         ) from None
+    beside = {entry.name for entry in entries}
     for entry in entries:
         name, where = entry.name, printable(os.path.relpath(entry.path, root))
         try:
@@ -94,6 +98,8 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
         if is_hidden(name):
             left_out.add("hidden folders" if stat.S_ISDIR(mode) else "hidden files", where)
             found.hidden.extend([name] if stat.S_ISDIR(mode) else [])
+        elif stat.S_ISDIR(mode) and _is_ours(entry.path, beside):
+            left_out.add("folders that nas-gym wrote", where)
         elif stat.S_ISDIR(mode):
             found.folders.append(name)
         elif not stat.S_ISREG(mode):  # to open a pipe would wait for ever
@@ -134,6 +140,26 @@ def identity(folder: str) -> tuple[int, int]:
             f"{printable(folder)} cannot be looked at ({error.strerror}): make it readable"
         ) from None
     return status.st_dev, status.st_ino
+
+
+def _is_ours(folder: str, beside: Collection[str]) -> bool:
+    """Return whether a folder holds a store, its locks or the pictures of a run.
+
+    Who searches within the folder of the images has them there, and would search on with pictures
+    of learning curves as a class.
+    """
+    if _is_locks(os.path.basename(folder), beside):
+        return True
+    try:
+        names = set(os.listdir(folder))
+    except OSError:  # said where the folder is read
+        return False
+    written = any(names >= pictures for pictures in _PICTURES)
+    return written or any(_is_locks(name, names) for name in names)
+
+
+def _is_locks(name: str, beside: Collection[str]) -> bool:
+    return name.endswith(_LOCKS) and name.removesuffix(_LOCKS) in beside
 
 
 def is_hidden(name: str) -> bool:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from nas_gym import search
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.entries import is_hidden
@@ -154,6 +155,22 @@ def test_one_folder_is_not_that_of_two_classes_or_parts(tmp_path):
     (own / "test").symlink_to(own / "train")
     with pytest.raises(InvalidDataset, match=r"are one folder, by a link, .* in two parts of"):
         load(own)
+
+
+def test_what_nas_gym_wrote_into_the_folder_is_no_class(tmp_path):
+    root = photos(tmp_path / "photos")
+    alone = load(root).fingerprint
+    for number, folder in enumerate((root, root / "runs")):
+        store = folder / "store.sqlite"
+        search("nasbench201", agent="random-search", budget=1, store=store, run="a")
+        for names in (("learning_curve.png", "learning_curve.svg"), ("best-1.json", "best-1.md")):
+            (folder / names[0]).mkdir()
+            for name in (*names, "best-1.png", "best-1.svg"):
+                (folder / names[0] / name).touch()
+        data = load(root)
+        assert data.fingerprint == alone
+        count, _ = data.summary.reading.left_out["folders that nas-gym wrote"]
+        assert count == 3 + number  # locks and two of pictures; then the folder runs as well
 
 
 def test_images_beside_the_class_folders_are_refused(tmp_path):

@@ -172,9 +172,9 @@ def _scale_key(image: Image.Image) -> None:
 
     To be called first: whatever loads the image takes away how it is stored.
     """
-    key = image.info.get("transparency")
-    if image.format == "PNG" and image.mode == "L" and isinstance(key, int) and image.tile:
-        image.info["transparency"] = key * _STEPS.get(str(image.tile[0].args), 1)
+    key, tiles = image.info.get("transparency"), getattr(image, "tile", None)
+    if image.format == "PNG" and image.mode == "L" and isinstance(key, int) and tiles:
+        image.info["transparency"] = key * _STEPS.get(str(tiles[0].args), 1)
 
 
 def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:

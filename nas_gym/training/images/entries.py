@@ -4,6 +4,7 @@ Nothing is left out without being counted by its kind; nothing that could be a p
 """
 
 import os
+import re
 import stat
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ _UNREADABLE = {
 _LOCKS = "-locks"  # after the name of a store, as nas_gym.store.locks names them
 # What a run's folder holds, as nas_gym.runs.export names it.
 _PICTURES = ({"learning_curve.png", "learning_curve.svg"}, {"best-1.json", "best-1.md"})
+_OF_A_RUN = re.compile(r"(?:learning_curve|best-\d+)\.(?:png|svg|json|md)")
 _STARTS = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51",
@@ -83,6 +85,7 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
             f"{printable(folder)} cannot be listed ({error.strerror}): make it readable"
         ) from None
     beside = {entry.name for entry in entries}
+    written = _of_a_run(beside)
     for entry in entries:
         name, where = entry.name, printable(os.path.relpath(entry.path, root))
         try:
@@ -102,6 +105,8 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
             left_out.add("folders that nas-gym wrote", where)
         elif stat.S_ISDIR(mode):
             found.folders.append(name)
+        elif name in written:
+            left_out.add("files that nas-gym wrote", where)
         elif not stat.S_ISREG(mode):  # to open a pipe would wait for ever
             left_out.add("pipes and devices", where)
         elif (kind := _kind(entry.path, suffixes)) is None:
@@ -154,8 +159,15 @@ def _is_ours(folder: str, beside: Collection[str]) -> bool:
         names = set(os.listdir(folder))
     except OSError:  # said where the folder is read
         return False
-    written = any(names >= pictures for pictures in _PICTURES)
-    return written or any(_is_locks(name, names) for name in names)
+    only = bool(names) and names == _of_a_run(names)
+    return only or any(_is_locks(name, names) for name in names)
+
+
+def _of_a_run(names: Collection[str]) -> set[str]:
+    """Return the names of what a run wrote; a run may have the name of a class."""
+    if not any(pictures <= set(names) for pictures in _PICTURES):
+        return set()
+    return {name for name in names if _OF_A_RUN.fullmatch(name)}
 
 
 def _is_locks(name: str, beside: Collection[str]) -> bool:

@@ -166,13 +166,22 @@ def test_what_nas_gym_wrote_into_the_folder_is_no_class(tmp_path):
         store.touch()
         _FileLocks(store).folder.mkdir()
         for names in (("learning_curve.png", "learning_curve.svg"), ("best-1.json", "best-1.md")):
-            (folder / names[0]).mkdir()
+            (folder / f"a run with {names[0]}").mkdir()
             for name in (*names, "best-1.png", "best-1.svg"):
-                (folder / names[0] / name).touch()
+                (folder / f"a run with {names[0]}" / name).touch()
         data = load(root)
         assert data.fingerprint == alone
         count, _ = data.summary.reading.left_out["folders that nas-gym wrote"]
         assert count == 3 + number  # locks and two of pictures; then the folder runs as well
+    for folder in (root, root / "cat"):  # runs of these names
+        for name in ("learning_curve.png", "learning_curve.svg", "best-1.png"):
+            (folder / name).touch()
+    data = load(root)
+    assert data.fingerprint == alone
+    assert data.summary.reading.left_out["files that nas-gym wrote"][0] == 6
+    (root / "dog" / "best-1.png").touch()
+    with pytest.raises(InvalidDataset, match=r"best-1\.png cannot be read"):
+        load(root)
 
 
 def test_images_beside_the_class_folders_are_refused(tmp_path):

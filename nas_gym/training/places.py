@@ -35,12 +35,29 @@ def images_at(name: str) -> Literal["name", "folder", "file"]:
         return "file"
     if len(path.parts) > 1 or os.path.isfile(path):
         raise InvalidDataset(
-            f"{printable(name)} is not a folder{_why_not(path)}: give a folder of images, an .npz "
-            f"file, or one of {', '.join(known)}"
+            f"{printable(name)} is not a folder{_why_not(path)}: {_hint(path)}give a folder of "
+            f"images, an .npz file, or one of {', '.join(known)}"
         )
     if name in names("text"):
         raise UnknownName(f"{name!r} is a text, for spaces of recurrent cells: give images")
     raise _nothing_there("data set", name, known)
+
+
+_PACKED = (".zip", ".tar", ".gz", ".tgz", ".bz2", ".xz", ".7z", ".rar", ".zst")
+_ARRAYS = (
+    ".npy", ".h5", ".hdf5", ".mat", ".pkl", ".pickle", ".pt", ".pth", ".parquet", ".arrow",
+    ".tfrecord", ".csv", ".tsv", ".json", ".jsonl",
+)  # fmt: skip
+
+
+def _hint(path: Path) -> str:
+    """Return what to do with a file that holds a data set in another way; empty if unknown."""
+    suffix = path.suffix.lower()
+    if not os.path.isfile(path):
+        return ""
+    if suffix in _PACKED:
+        return "unpack it, and "
+    return "save its images and labels with numpy.savez, or " if suffix in _ARRAYS else ""
 
 
 def place_to_record(name: str) -> str:

@@ -4,6 +4,7 @@ import csv
 import errno
 import io
 import os
+import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def _csv(path: Path, data: bytes, wanted: list[str]) -> Columns:
     reader = csv.reader(io.StringIO(_text(path, data), newline=""), strict=True)
     rows, lines = [], []
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip() for name in next((row for row in reader if row), [])]
         _check_separator(path, header, wanted)
         if len(set(header)) < len(header):
             twice = next(name for name in header if header.count(name) > 1)
@@ -163,6 +164,7 @@ def _csv(path: Path, data: bytes, wanted: list[str]) -> Columns:
 
 def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
     try:
+        _check_unpacked(path, data)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             _check_known(path, wanted, arrays.files)
             values = {name: arrays[name] for name in wanted}
@@ -185,6 +187,18 @@ def _npz(path: Path, data: bytes, wanted: list[str]) -> Columns:
     rows = range(next(iter(lengths.values())))
     lists = {name: array.tolist() for name, array in values.items()}
     return Columns(lists, [f"row {row}" for row in rows])
+
+
+def _check_unpacked(path: Path, data: bytes) -> None:
+    """Raise InvalidTable if the arrays would be larger than a file may be."""
+    if zipfile.is_zipfile(io.BytesIO(data)):
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            size = sum(info.file_size for info in archive.infolist())
+        if size > LARGEST_FILE:
+            raise InvalidTable(
+                f"{path} unpacks to {size:,} bytes, more than the {LARGEST_FILE:,} allowed: leave "
+                "out what the search does not need"
+            )
 
 
 def _parquet(path: Path, data: bytes, wanted: list[str]) -> Columns:

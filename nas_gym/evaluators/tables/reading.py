@@ -110,7 +110,7 @@ def _numbers(
             for single in value if gaps and isinstance(value, list) else [value]:
                 numbers.append(_number(where, single, gaps))
                 if numbers[-1] < low or numbers[-1] > high or math.isinf(numbers[-1]):
-                    raise InvalidTable(f"{where} is {single}: {_expected(of, low, high)}")
+                    raise InvalidTable(f"{where} is {_cut(single)}: {_expected(of, low, high)}")
         table.append(numbers)
         if len(numbers) != len(table[0]):
             raise InvalidTable(
@@ -127,13 +127,15 @@ def _number(where: str, value: Any, gaps: bool) -> float:
     try:
         empty = value is None or (isinstance(value, str) and not value.strip())
         number = math.nan if empty else float(value)
-    except (TypeError, ValueError):
+        if isinstance(value, str) and "_" in value:  # 1_0 is a number to Python alone
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
         hint = ""
         if isinstance(value, str) and re.fullmatch(r"\s*[+-]?\d*,\d+\s*%?\s*", value):
             hint = " with a decimal point"
         elif isinstance(value, str) and value.strip().endswith("%"):
             hint = " without %"
-        raise InvalidTable(f"{where} is {value!r}: give a number{hint}") from None
+        raise InvalidTable(f"{where} is {_cut(repr(value))}: give a number{hint}") from None
     if math.isnan(number) and not gaps:
         raise InvalidTable(f"{where} is empty or NaN: give a number")
     return number
@@ -157,10 +159,10 @@ def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[Tokens,
         except InvalidSpace:
             raise
         except Exception as error:  # the user's own space may raise anything
-            reason = str(error) if isinstance(error, NASGymError) else repr(error)
+            reason = _cut(str(error) if isinstance(error, NASGymError) else repr(error), 200)
             raise InvalidTable(
-                f"{of.path}, {place}: the {of.architecture} {value!r} cannot be read as form "
-                f"{of.form!r} ({reason}): write it so, or give the column's form, one of "
+                f"{of.path}, {place}: the {of.architecture} {_cut(repr(value))} cannot be read as "
+                f"form {of.form!r} ({reason}): write it so, or give the column's form, one of "
                 f"{', '.join(FORMS)}"
             ) from error
         if rows.setdefault(tokens, row) != row:
@@ -204,6 +206,12 @@ def _checked(space: SearchSpace[Any], tokens: list[Any]) -> Tokens:
 
 def _listed(names: Sequence[str]) -> str:
     return " or ".join(map(repr, names))
+
+
+def _cut(value: Any, length: int = 80) -> str:
+    """Return text for a message, in one line that is not too long."""
+    text = " ".join(str(value).splitlines())
+    return text if len(text) <= length else f"{text[:length]}…"
 
 
 def shown(tokens: Tokens) -> str:

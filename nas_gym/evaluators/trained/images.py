@@ -131,6 +131,9 @@ class TrainingEvaluator(ChildTraining):
     def data(self) -> "Dataset":
         """The data set itself, loaded at its first use, once per process."""
         if not isinstance(self.dataset, str):
+            from nas_gym.training.images.checking import check_data
+
+            check_data(self.dataset)
             return self.dataset
         from nas_gym.training.images.sources import load_dataset
 

@@ -21,11 +21,12 @@ _CHANNELS = (1, 3, 4)
 _COPIES = 3  # of an array in memory at once, while it is split
 
 
-def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
+def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
     """Read ``images`` and ``labels`` of an ``.npz`` file.
 
     Returns:
-        Images (N, channels, height, width), uint8 or float32, and the labels as they are.
+        Images (N, channels, height, width), uint8 or float32; the labels as they are; and the names
+        of the arrays that are left out.
 
     Raises:
         InvalidDataset: The file is missing, damaged, too large, or has other arrays.
@@ -33,8 +34,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
     where = printable(path)
     if not path.is_file():
         raise InvalidDataset(f"{where} does not exist: give an .npz file with images and labels")
-    arrays = _arrays(path, where)
-    images, labels = arrays["images"], arrays["labels"]
+    images, labels, others = _arrays(path, where)
     if images.dtype.kind not in "iufb" or images.dtype.names:
         raise InvalidDataset(f"{where}: images is {images.dtype}: expected numbers")
     grey = images.ndim == 3
@@ -56,7 +56,7 @@ def read_npz(path: Path) -> tuple[np.ndarray, np.ndarray]:
         if labels.dtype == np.uint64:
             labels = np.minimum(labels, np.iinfo(np.int64).max)
         labels = labels.astype(np.int64)
-    return np.ascontiguousarray(images), labels
+    return np.ascontiguousarray(images), labels, others
 
 
 def _channels_are_last(shape: tuple[int, ...], where: str) -> bool:
@@ -74,7 +74,8 @@ def _channels_are_last(shape: tuple[int, ...], where: str) -> bool:
     return second == third
 
 
-def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
+def _arrays(path: Path, where: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Return ``images``, ``labels``, and the names of the others."""
     try:
         if not zipfile.is_zipfile(path):
             raise InvalidDataset(f"{where} is not an .npz file: save it with numpy.savez")
@@ -88,7 +89,8 @@ def _arrays(path: Path, where: str) -> dict[str, np.ndarray]:
             for name in ("images", "labels"):
                 _check_header(archive, names[name], f"{name} of {where}")
         with np.load(path, allow_pickle=False) as file:
-            return {name: np.asarray(file[name]) for name in ("images", "labels")}
+            images, labels = (np.asarray(file[name]) for name in ("images", "labels"))
+        return images, labels, sorted(names.keys() - {"images", "labels"})
     except InvalidDataset:
         raise
     except Exception as error:  # zipfile, zlib and numpy each have their own

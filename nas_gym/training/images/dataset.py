@@ -7,14 +7,18 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
+from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
+from nas_gym.options import check
 from nas_gym.options.printable import printable
+from nas_gym.training.images.checking import check_data
 from nas_gym.training.images.splitting import (
     Shares,
     check_class_count,
@@ -27,6 +31,8 @@ from nas_gym.training.images.splitting import (
 from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Reading
 
 __all__ = ["Dataset", "check_class_count", "split_dataset", "with_parts", "with_test_part"]
+
+_Share = Annotated[float, Interval(ge=0, lt=1)]  # of a part; 0: none
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +57,16 @@ class Dataset:
     class_names: tuple[str, ...] = ()  # by label; empty: the labels themselves
     reading: Reading = NOTHING_READ  # what reading the files found
     white: float | None = None  # value of a white pixel; None: the values are no pixels
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit each other; raise InvalidDataset if not."""
+        check_data(self)
+        shape = (1, self.image_shape[0], 1, 1)
+        for name in ("mean", "deviation"):
+            if tuple(getattr(self, name).shape) != shape:
+                raise InvalidDataset(f"{printable(self.name)}: {name} is not of the shape {shape}")
+        if not bool((self.deviation > 0).all()):
+            raise InvalidDataset(f"{printable(self.name)}: deviation is not above 0 everywhere")
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
@@ -111,12 +127,26 @@ def split_dataset(
 
     Raises:
         InvalidDataset: Not such arrays, fewer than two classes, a class with fewer than three
-            images, or shares that leave a class nothing to train.
+            images, names that are not one each, or shares that leave a class nothing to train.
+        InvalidOption: The shares are not two numbers from 0 to 1.
     """
     check_images(name, images, labels)
+    shares = check("shares", shares, tuple[_Share, _Share])
+    _check_names(name, labels, names, class_names)
     parts = split_by_hash(name, labels, copy_groups(images), shares, names, class_names)
     pairs = ((images[part], labels[part]) for part in parts)
     return _dataset(name, *pairs, class_names=class_names, reading=reading, white=white)
+
+
+def _check_names(
+    name: str, labels: np.ndarray, names: Sequence[str] | None, class_names: Sequence[str] | None
+) -> None:
+    wanted = {"names": (names, len(labels)), "class_names": (class_names, int(labels.max()) + 1)}
+    for what, (given, count) in wanted.items():
+        if given is not None and (len(given) != count or len(set(given)) != count):
+            raise InvalidDataset(
+                f"{printable(name)}: {what} has {len(set(given))} different names: give {count}"
+            )
 
 
 def with_test_part(
@@ -138,6 +168,11 @@ def with_test_part(
     """
     for pair in ((images, labels), (test_images, test_labels)):
         check_images(name, *pair)
+    if test_labels.max() > labels.max():
+        raise InvalidDataset(
+            f"{printable(name)}: its test part has the label {test_labels.max()}, and the other "
+            f"images have labels up to {labels.max()}: give each part the same classes"
+        )
     train, held_out = split_rest(labels, validation)
     return _dataset(
         name,

@@ -7,7 +7,7 @@
 - Floats are 0 to 1, or 0 to 255; others are refused.
 - What is transparent lies on white.
 - An embedded colour profile other than sRGB is applied, so that CMYK, Lab and wide-gamut images
-  have the colours that a viewer shows.
+  have the colours that a viewer shows; so is the gamma that a PNG names instead.
 - Of several frames or pages the first counts.
 
 Whatever a decoder raises becomes one ``InvalidDataset`` that names the file.
@@ -30,7 +30,8 @@ from nas_gym.training.memory import check_memory
 LARGEST = 178_956_970  # pixels of one image: where Pillow takes it for an attack
 _BYTES_PER_PIXEL = 16  # at most, while an image is turned and its colours are converted
 # Not read: what needs another program, what Pillow only recognises, and what is no picture.
-_UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF"}
+# Of FITS, Pillow minds no BZERO, without which its 16 bits are others.
+_UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF", "FITS"}
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -40,7 +41,10 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC = 0x0112, 258, 262  # tags of EXIF and TIFF
+# Tags of EXIF and TIFF.
+_ORIENTATION, _BITS_PER_SAMPLE, _PHOTOMETRIC, _PLANES, _SIGNS = 0x0112, 258, 262, 284, 339
+_STEPS = {"L;2": 85, "L;4": 17}  # of grey in a PNG of so many bits
+_SCREEN = 2.2  # the gamma of a screen, as PNG's specification says
 # Formats whose writers leave the fourth byte zero and mean nothing by it.
 _NO_ALPHA = {"BMP", "DIB", "TGA", "ICO"}
 
@@ -51,6 +55,7 @@ UNIT = "of floats from 0 to 1"
 BYTES = "of floats from 0 to 255"
 ON_WHITE = "transparent, laid on white"
 PROFILE = "changed from their colour profile to sRGB"
+GAMMA = "made brighter or darker as the gamma in the file says"
 CONVERTED = "in other colours than RGB or grey, converted"
 FIRST = "of several frames, of which the first counts"
 
@@ -93,12 +98,23 @@ def read_picture(path: str, side: int) -> Picture:
 
 def _reason(error: Exception, path: str) -> str:
     if isinstance(error, UnidentifiedImageError):
-        return "its content is of no known format"
+        return _unknown(path)
     if isinstance(error, Image.DecompressionBombError):
         return f"it says that it has more than {LARGEST:,} pixels"
     told = str(getattr(error, "strerror", None) or error)
     words = printable(" ".join(told.split()))[:200].replace(printable(path), "it")
     return words or type(error).__name__
+
+
+def _unknown(path: str) -> str:
+    """Return what is unknown about the content of a file."""
+    with open(path, "rb") as file:
+        start = file.read(4)
+    if not start:
+        return "it is empty"
+    if start in (b"II*\0", b"MM\0*"):
+        return "it is damaged, or a TIFF with bits or bands that cannot be read here"
+    return "its content is of no known format"
 
 
 @contextmanager
@@ -122,6 +138,8 @@ def _picture(image: Image.Image, side: int) -> Picture:
         )
     check_memory(width * height * _BYTES_PER_PIXEL, f"({width} x {height} pixels)")
     notes = {FIRST} if getattr(image, "is_animated", False) else set()
+    _check_tiff(image)
+    _scale_key(image)
     before = _orientation(image)  # that of TIFF is gone once it is loaded, which turns it
     image.load()
     if image.format == "TIFF":
@@ -132,6 +150,31 @@ def _picture(image: Image.Image, side: int) -> Picture:
     seen = _in_colour(image, notes)
     square = ImageOps.fit(seen, (side, side))
     return Picture(np.asarray(square).transpose(2, 0, 1), image.size, frozenset(notes))
+
+
+def _check_tiff(image: Image.Image) -> None:
+    """Refuse what Pillow reads as something else, without a word."""
+    tags: Any = getattr(image, "tag_v2", {})
+    bits, signs = max(tags.get(_BITS_PER_SAMPLE, (8,))), tags.get(_SIGNS, (1,))
+    if tags.get(_PLANES) == 2 and bits > 8 and len(tags.get(_BITS_PER_SAMPLE, ())) > 1:
+        raise InvalidDataset(
+            f"is a TIFF of {bits} bits with its colours in separate planes, which cannot be read "
+            "here: save it with 8 bits, or with the colours of each pixel together"
+        )
+    if bits == 8 and 2 in signs:
+        raise InvalidDataset(
+            "is a TIFF of 8 bits with a sign, whose zero is no black: save it without signs"
+        )
+
+
+def _scale_key(image: Image.Image) -> None:
+    """Scale the grey that is transparent as Pillow scales the pixels of a PNG of 2 or 4 bits.
+
+    To be called first: whatever loads the image takes away how it is stored.
+    """
+    key, tiles = image.info.get("transparency"), getattr(image, "tile", None)
+    if image.format == "PNG" and image.mode == "L" and isinstance(key, int) and tiles:
+        image.info["transparency"] = key * _STEPS.get(str(tiles[0].args), 1)
 
 
 def _turned(image: Image.Image, turn: Image.Transpose) -> Image.Image:
@@ -148,21 +191,34 @@ def _orientation(image: Image.Image) -> int:
         return 1
 
 
+class _Meaning(NamedTuple):
+    """What the colours of an image mean, if they are not sRGB."""
+
+    profile: bytes  # empty: none
+    gamma: float | None  # that a PNG without a profile was written with
+
+    @classmethod
+    def of(cls, image: Image.Image) -> "_Meaning":
+        """Return what the file says."""
+        profile, gamma = image.info.get("icc_profile") or b"", image.info.get("gamma")
+        if profile or image.format != "PNG" or "srgb" in image.info or not gamma:
+            return cls(bytes(profile), None)
+        return cls(b"", gamma if abs(gamma * _SCREEN - 1) > 0.05 else None)
+
+
 def _in_colour(image: Image.Image, notes: set[str]) -> Image.Image:
     """Return RGB of 8 bits, and note what had to be done."""
+    meaning, key = _Meaning.of(image), image.info.get("transparency")
     if image.mode == "I" or image.mode.startswith("I;16"):
-        clear = image.info.get("transparency")  # the one value that a PNG says is transparent
-        seen = _from_integers(image, notes)
-        hidden = np.asarray(image) == clear if isinstance(clear, int) else np.zeros(1, bool)
-        if hidden.any():
-            notes.add(ON_WHITE)
-            seen = Image.fromarray(np.where(hidden, np.uint8(255), np.asarray(seen)))
-        image = seen
-    elif image.mode == "F":
+        seen = _in_srgb(_from_integers(image, notes), meaning, notes)
+        if not isinstance(key, int):
+            return seen
+        return _laid(seen, Image.fromarray(np.asarray(image) != key).convert("L"), notes)
+    if image.mode == "F":
         image = _from_floats(image, notes)
     elif image.has_transparency_data:
-        return _on_white(image, notes)
-    return _in_srgb(image, notes)
+        return _on_white(image, meaning, notes)
+    return _in_srgb(image, meaning, notes)
 
 
 def _from_integers(image: Image.Image, notes: set[str]) -> Image.Image:
@@ -170,6 +226,7 @@ def _from_integers(image: Image.Image, notes: set[str]) -> Image.Image:
     lowest, highest = int(values.min()), int(values.max())
     tags: Any = getattr(image, "tag_v2", {})
     whole = 16
+    inverted = tags.get(_PHOTOMETRIC) == 0  # white is zero, which Pillow minds in 8 bits only
     if image.mode == "I":
         ambiguous = 0 < highest < 256 and image.format != "PPM"  # Pillow scales that to 16 bits
         if lowest < 0 or highest > 0xFFFF or ambiguous:
@@ -179,8 +236,8 @@ def _from_integers(image: Image.Image, notes: set[str]) -> Image.Image:
             )
     else:
         whole = max(8, int(tags.get(_BITS_PER_SAMPLE, (16,))[0]))
-        if tags.get(_PHOTOMETRIC) == 0:  # white is zero, which Pillow minds in 8 bits only
-            values = (1 << whole) - 1 - values
+    if inverted:
+        values = (1 << whole) - 1 - values
     notes.add(DARK if 0 < highest < 256 and whole == 16 else CUT)
     return Image.fromarray((values >> (whole - 8)).astype(np.uint8))
 
@@ -196,35 +253,50 @@ def _from_floats(image: Image.Image, notes: set[str]) -> Image.Image:
     if highest > 0:  # black is black on either scale
         notes.add(UNIT if highest <= 1 else BYTES)
     scale = 255.0 if highest <= 1 else 1.0
-    return Image.fromarray(np.rint(values * scale).astype(np.uint8))
+    bytes_ = np.rint(values * scale).astype(np.uint8)
+    tags: Any = getattr(image, "tag_v2", {})
+    return Image.fromarray(255 - bytes_ if tags.get(_PHOTOMETRIC) == 0 else bytes_)
 
 
-def _on_white(image: Image.Image, notes: set[str]) -> Image.Image:
-    profile, of = image.info.get("icc_profile"), image.format
-    whole = image.convert("RGBA")
-    alpha, colours = whole.getchannel("A"), whole.convert("RGB")
-    colours.info["icc_profile"] = profile
-    colours = _in_srgb(colours, notes)
-    lowest, highest = alpha.getextrema()
-    if lowest == 255 or (highest == 0 and of in _NO_ALPHA):
+def _on_white(image: Image.Image, meaning: _Meaning, notes: set[str]) -> Image.Image:
+    of, whole = image.format, image.convert("RGBA")
+    grey = image.mode in ("L", "LA", "La")  # which stays grey, for a profile of grey
+    colours = _in_srgb(whole.getchannel("R") if grey else whole.convert("RGB"), meaning, notes)
+    alpha = whole.getchannel("A")
+    if alpha.getextrema() == (0, 0) and of in _NO_ALPHA:
+        return colours
+    return _laid(colours, alpha, notes)
+
+
+def _laid(colours: Image.Image, alpha: Image.Image, notes: set[str]) -> Image.Image:
+    """Return colours on white, as far as they can be seen through."""
+    if alpha.getextrema() == (255, 255):
         return colours
     notes.add(ON_WHITE)
     return Image.composite(colours, Image.new("RGB", colours.size, "white"), alpha)
 
 
-def _in_srgb(image: Image.Image, notes: set[str]) -> Image.Image:
-    """Return RGB as the image's colour profile means it; a damaged profile counts for nothing."""
-    profile = image.info.get("icc_profile") or b""
+def _in_srgb(image: Image.Image, meaning: _Meaning, notes: set[str]) -> Image.Image:
+    """Return RGB as the file means it; a damaged profile counts for nothing."""
+    profile = meaning.profile
     if image.mode not in ("1", "L", "P", "RGB", "RGBX"):
         notes.add(CONVERTED)
     if image.mode not in ("L", "CMYK", "LAB"):
         image = image.convert("RGB")
-    transform = _transform(bytes(profile), image.mode) if profile or image.mode == "LAB" else None
+    transform = _transform(profile, image.mode) if profile or image.mode == "LAB" else None
     if transform is None:
-        return image.convert("RGB")
+        return _as_on_a_screen(image.convert("RGB"), meaning.gamma, notes)
     notes.add(PROFILE if profile else CONVERTED)
     changed: Image.Image = transform.apply(image)
     return changed
+
+
+def _as_on_a_screen(image: Image.Image, gamma: float | None, notes: set[str]) -> Image.Image:
+    if gamma is None:
+        return image
+    notes.add(GAMMA)
+    table = np.rint(255 * (np.arange(256) / 255) ** (1 / (gamma * _SCREEN))).astype(int)
+    return image.point(table.tolist() * 3)
 
 
 @lru_cache(64)

@@ -4,8 +4,9 @@ Nothing is left out without being counted by its kind; nothing that could be a p
 """
 
 import os
+import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -25,12 +26,18 @@ _UNREADABLE = {
     **dict.fromkeys((".heic", ".heif", ".hif"), "HEIC"),
     ".jxl": "JPEG XL",
     **dict.fromkeys((".svg", ".svgz", ".eps", ".wmf", ".emf"), "a drawing of lines"),
-    **dict.fromkeys((".dcm", ".dicom", ".nii", ".exr", ".hdr"), "a measured image"),
+    **dict.fromkeys(
+        (".dcm", ".dicom", ".nii", ".exr", ".hdr", ".fits", ".fit", ".fts"), "a measured image"
+    ),
     **dict.fromkeys(
         (".dng", ".cr2", ".cr3", ".nef", ".nrw", ".arw", ".orf", ".rw2", ".raf", ".pef", ".srw"),
         "a camera's raw image",
     ),
 }
+_LOCKS = "-locks"  # after the name of a store, as nas_gym.store.locks names them
+# What a run's folder holds, as nas_gym.runs.export names it.
+_PICTURES = ({"learning_curve.png", "learning_curve.svg"}, {"best-1.json", "best-1.md"})
+_OF_A_RUN = re.compile(r"(?:learning_curve|best-\d+)\.(?:png|svg|json|md)")
 _STARTS = (
     b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*",
     b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51",
@@ -77,6 +84,8 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
         raise InvalidDataset(
             f"{printable(folder)} cannot be listed ({error.strerror}): make it readable"
         ) from None
+    beside = {entry.name for entry in entries}
+    written = _of_a_run(beside)
     for entry in entries:
         name, where = entry.name, printable(os.path.relpath(entry.path, root))
         try:
@@ -92,8 +101,12 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
         if is_hidden(name):
             left_out.add("hidden folders" if stat.S_ISDIR(mode) else "hidden files", where)
             found.hidden.extend([name] if stat.S_ISDIR(mode) else [])
+        elif stat.S_ISDIR(mode) and _is_ours(entry.path, beside):
+            left_out.add("folders that nas-gym wrote", where)
         elif stat.S_ISDIR(mode):
             found.folders.append(name)
+        elif name in written:
+            left_out.add("files that nas-gym wrote", where)
         elif not stat.S_ISREG(mode):  # to open a pipe would wait for ever
             left_out.add("pipes and devices", where)
         elif (kind := _kind(entry.path, suffixes)) is None:
@@ -106,25 +119,59 @@ def look(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
 def walk(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -> list[str]:
     """Return the paths of all images in and below a folder; links are followed, never in a circle.
 
-    They come folder by folder, in the order of the folders' whole paths.
+    They come folder by folder, in the order of the folders' whole paths. A link to ``root``, or to
+    the part that the folder lies in, would bring the images of other classes.
     """
     seen: list[tuple[str, list[str]]] = []
-    waiting = [(folder, frozenset[tuple[int, int]]())]
+    around = frozenset(identity(path) for path in (str(root), os.path.dirname(folder)))
+    waiting = [(folder, around)]
     while waiting:
         current, above = waiting.pop()
-        try:
-            status = os.stat(current)
-        except OSError as error:
-            raise InvalidDataset(
-                f"{printable(current)} cannot be looked at ({error.strerror}): make it readable"
-            ) from None
-        if (itself := (status.st_dev, status.st_ino)) in above:
+        if (itself := identity(current)) in above:
             left_out.add("links to a folder around them", printable(os.path.relpath(current, root)))
             continue
         found = look(current, root, left_out, suffixes)
         seen.append((current, found.images))
         waiting += [(os.path.join(current, f), above | {itself}) for f in found.folders]
     return [os.path.join(current, name) for current, names in sorted(seen) for name in names]
+
+
+def identity(folder: str) -> tuple[int, int]:
+    """Return what is the same for all paths to one folder."""
+    try:
+        status = os.stat(folder)
+    except OSError as error:
+        raise InvalidDataset(
+            f"{printable(folder)} cannot be looked at ({error.strerror}): make it readable"
+        ) from None
+    return status.st_dev, status.st_ino
+
+
+def _is_ours(folder: str, beside: Collection[str]) -> bool:
+    """Return whether a folder holds a store, its locks or the pictures of a run.
+
+    Who searches within the folder of the images has them there, and would search on with pictures
+    of learning curves as a class.
+    """
+    if _is_locks(os.path.basename(folder), beside):
+        return True
+    try:
+        names = set(os.listdir(folder))
+    except OSError:  # said where the folder is read
+        return False
+    only = bool(names) and names == _of_a_run(names)
+    return only or any(_is_locks(name, names) for name in names)
+
+
+def _of_a_run(names: Collection[str]) -> set[str]:
+    """Return the names of what a run wrote; a run may have the name of a class."""
+    if not any(pictures <= set(names) for pictures in _PICTURES):
+        return set()
+    return {name for name in names if _OF_A_RUN.fullmatch(name)}
+
+
+def _is_locks(name: str, beside: Collection[str]) -> bool:
+    return name.endswith(_LOCKS) and name.removesuffix(_LOCKS) in beside
 
 
 def is_hidden(name: str) -> bool:

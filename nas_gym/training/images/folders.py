@@ -14,8 +14,15 @@ from typing import NamedTuple, NoReturn
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import check_class_count
-from nas_gym.training.images.entries import Contents, LeftOut, images_below, look, walk
-from nas_gym.training.images.part_names import are_parts
+from nas_gym.training.images.entries import (
+    Contents,
+    LeftOut,
+    identity,
+    images_below,
+    look,
+    walk,
+)
+from nas_gym.training.images.part_names import are_parts, plain_name
 
 _OWN = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation",
         "test": "test"}  # fmt: skip
@@ -49,8 +56,27 @@ def list_images(root: Path, suffixes: frozenset[str]) -> Listing:
     if own is None:
         paths = _classes_of(root, root, found, left_out, suffixes)
         labels, classes = _labelled(paths)
-        return Listing(_flat(paths), labels, None, classes, left_out.kinds, _nested(root, paths))
-    return _list_own(root, own, left_out, suffixes)
+        nested = _nested(root, paths)
+        listing = Listing(_flat(paths), labels, None, classes, left_out.kinds, nested)
+    else:
+        listing = _list_own(root, own, left_out, suffixes)
+    _check_links(root, listing)
+    return listing
+
+
+def _check_links(root: Path, listing: Listing) -> None:
+    """Raise InvalidDataset if a link makes one folder that of two classes, or of two parts."""
+    owners: dict[tuple[int, int], tuple[tuple[int, str], str]] = {}
+    parts = listing.parts or [""] * len(listing.paths)
+    each = zip(listing.paths, listing.labels, parts, strict=True)
+    for folder, owner in {os.path.dirname(path): (of, part) for path, of, part in each}.items():
+        first, where = owners.setdefault(identity(folder), (owner, folder))
+        if first != owner:
+            raise InvalidDataset(
+                f"{printable(folder)} and {printable(where)} are one folder, by a link, whose "
+                f"images would be in two {'classes' if first[0] != owner[0] else 'parts'} of "
+                f"{printable(root)}: take the link away"
+            )
 
 
 def _own_parts(root: Path, found: Contents) -> Mapping[str, str] | None:
@@ -97,9 +123,11 @@ def _list_own(
             listing.classes.extend(classes)
         elif odd := sorted(set(listing.classes) ^ set(classes)):
             there, missing = (part, "train") if odd[0] in classes else ("train", part)
+            alike = [name for name in odd[1:] if plain_name(name) == plain_name(odd[0])]
             raise InvalidDataset(
                 f"{printable(root)}: {own[there]} has a class {printable(odd[0])}, and "
-                f"{own[missing]} has none: each part needs the same class folders"
+                f"{own[missing]} has {'one that is written in another way' if alike else 'none'}: "
+                "each part needs the same class folders"
             )
         listing.paths.extend(_flat(paths))
         listing.labels.extend(labels)

@@ -10,6 +10,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture
 from nas_gym.training.images.folders import Listing
+from nas_gym.training.images.part_names import plain_name
 from nas_gym.training.images.summary import Reading
 from nas_gym.training.memory import check_memory
 
@@ -49,11 +50,9 @@ def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray
 
 
 def _alike(classes: Sequence[str]) -> list[str]:
-    """Return a warning for classes whose names differ in case or in how accents are written."""
-    from unicodedata import normalize
-
+    """Return a warning for classes whose names differ in case, blanks or how letters are coded."""
     first: dict[str, str] = {}
-    pairs = [(first.setdefault(normalize("NFC", n).casefold(), n), n) for n in classes]
+    pairs = [(first.setdefault(plain_name(name), name), name) for name in classes]
     return [
         f"the classes {printable(one)} and {printable(other)} differ only in how their names are "
         "written"

@@ -21,6 +21,7 @@ from nas_gym.training.images.decoding import readable
 from nas_gym.training.images.folders import list_images, path_below
 from nas_gym.training.images.pictures import read_pictures
 from nas_gym.training.images.splitting import Shares, usual_shares
+from nas_gym.training.images.summary import Reading
 from nas_gym.training.places import check_takes_folder, images_at
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
@@ -195,10 +196,14 @@ def npz_file(path: Path, shares: Shares = (None, None)) -> Dataset:
 
     ``images`` are (N, height, width), (N, channels, height, width) or (N, height, width, channels)
     with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Each class
-    is split as ``usual_shares`` says.
+    is split as ``usual_shares`` says; other arrays, such as a test part, are left out.
     """
-    images, labels = read_npz(path)
-    return split_dataset(path.stem, images, labels, shares=usual_shares(shares, len(labels)))
+    images, labels, others = read_npz(path)
+    reading = Reading(
+        left_out={"other arrays": (len(others), printable(others[0]))} if others else {}
+    )
+    shares = usual_shares(shares, len(images))
+    return split_dataset(path.stem, images, labels, shares=shares, reading=reading)
 
 
 # ---------------------------------------------------------------- reading files

@@ -121,7 +121,8 @@ class DataSummary:
                 f"{len(sizes)} sizes, {min(widths)} to {max(widths)} wide and {min(heights)} to "
                 f"{max(heights)} high"
             )
-        return f"{was}; the networks see {become}"
+        cut = ", cut to the square in their middle" if any(w != h for w, h in sizes) else ""
+        return f"{was}{cut}; the networks see {become}"
 
 
 def _count(number: int, what: str) -> str:

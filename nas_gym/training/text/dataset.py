@@ -18,6 +18,7 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
+from nas_gym.options.printable import printable
 from nas_gym.plugins import load
 from nas_gym.training.places import text_at
 from nas_gym.training.text.sources import (
@@ -31,6 +32,7 @@ from nas_gym.training.text.sources import (
     read_python_docs,
     words_of_lines,
 )
+from nas_gym.training.text.summary import TextSummary, repetitions
 
 __all__ = [
     "TextDataset",
@@ -63,6 +65,21 @@ class TextDataset:
     validation_characters: int
     test_characters: int
     fingerprint: str  # sha256 of level, vocabulary and all parts
+    warnings: tuple[str, ...] = ()  # of what was read, one sentence each
+
+    @property
+    def summary(self) -> TextSummary:
+        """What it is, for people."""
+        streams = {part: getattr(self, part) for part in PARTS}
+        return TextSummary(
+            name=printable(self.name),
+            unit=f"{self.level}s",
+            parts={part: len(stream) for part, stream in streams.items()},
+            vocabulary=len(self.vocabulary),
+            unknown={p: float((stream == 0).double().mean()) for p, stream in streams.items()},
+            guessing=self.unigram_perplexity(),
+            warnings=self.warnings,
+        )
 
     def unigram_perplexity(self) -> float:
         """Return the validation perplexity of guessing by frequency, whatever came before.
@@ -150,6 +167,7 @@ def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None)
         validation_characters=characters[1],
         test_characters=characters[2],
         fingerprint=_fingerprint(level, entries, streams, characters),
+        warnings=repetitions(raw.parts, PARTS),
     )
 
 

@@ -180,6 +180,10 @@ WRONG = [
     (ROWS + '"0;1",0.5,1\n', {}, "line 2.*not whole numbers with commas"),
     (ROWS + '"0,0",0.5\n', {}, "line 2 has 2 fields, but the header has 3"),
     (ROWS + '"0,0"x,0.5,1\n', {}, "line 2 is no CSV"),
+    (ROWS + '"0,0",0_5,1\n', {}, "line 2: accuracy is '0_5': give a number"),
+    (ROWS + f'"0,0",{"9" * 5000},1\n', {}, "line 2: accuracy is 9{80}…: with unit"),
+    (ROWS + f'"0,{"9" * 5000}",0.5,1\n', {}, "the architecture '0,9{77}… cannot be read"),
+    (ROWS + f'"{"0," * 50000}0",0.5,1\n', {}, r"the architecture '[0,]{79}… cannot be read"),
     (ROWS, {}, "has no rows"),
     ("", {}, "is empty"),
     (ROWS, {"accuracy": "acuracy"}, "unknown column.*did you mean 'accuracy'"),
@@ -298,6 +302,16 @@ def test_a_file_that_is_no_table(file, content, message, tmp_path):
         (tmp_path / file).write_bytes(content)
     with pytest.raises(InvalidTable, match=message):
         TableFile(BITS, tmp_path / file, "percent")
+
+
+def test_npz_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("nas_gym.evaluators.tables.columns.LARGEST_FILE", 10_000)
+    path = tmp_path / "t.npz"
+    np.savez_compressed(path, architecture=np.zeros((9, 2), int), accuracy=np.zeros(10_000))
+    with pytest.raises(
+        InvalidTable, match=r"unpacks to 80,\d+ bytes, more than the 10,000 allowed"
+    ):
+        TableFile(BITS, path, "fraction", form="tokens")
 
 
 def test_npz_with_objects_or_unequal_columns(tmp_path):
@@ -421,7 +435,7 @@ def test_a_file_that_is_no_csv_is_called_what_it_is(
 
 
 def test_a_csv_may_have_a_mark_blanks_and_capitals(tmp_path: Path) -> None:
-    text = "\ufeffarchitecture , accuracy\r\n" + "".join(
+    text = "\ufeff\r\narchitecture , accuracy\r\n" + "".join(
         f'"{i},{j}",70\r\n' for i in (0, 1) for j in (0, 1)
     )
     (tmp_path / "T.CSV").write_text(text, encoding="utf-8", newline="")

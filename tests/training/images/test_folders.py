@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.store.locks import _FileLocks
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.entries import is_hidden
 from nas_gym.training.images.part_names import are_parts
@@ -96,7 +97,7 @@ def test_other_files_are_counted_by_kind_and_pictures_are_read_whatever_their_na
     assert any("left out 7: " in line and "cat/a.txt" in line for line in summary.lines())
 
 
-@pytest.mark.parametrize("name", ["a.heic", "a.HEIF", "a.dng", "a.svg", "a.jxl", "apple"])
+@pytest.mark.parametrize("name", ["a.heic", "a.HEIF", "a.dng", "a.svg", "a.jxl", "a.fits", "apple"])
 def test_pictures_that_cannot_be_read_are_refused_by_name(tmp_path, name):
     root = photos(tmp_path / "photos")
     (root / "dog" / name).write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
@@ -123,6 +124,64 @@ def test_links_are_followed_without_loops(tmp_path):
     assert summary.reading.left_out["links to a folder around them"][0] == 1
     assert summary.reading.left_out["broken links"] == (1, "cat/gone.png")
     assert "1 images are exact copies of images of another class" in summary.warnings
+
+
+@pytest.mark.parametrize("place", ["", "again", "a/b"])
+def test_a_link_to_the_folder_around_brings_no_images_of_other_classes(tmp_path, place):
+    root = photos(tmp_path / "photos")
+    (root / "cat" / place).mkdir(parents=True, exist_ok=True)
+    (root / "cat" / place / "link").symlink_to(root)
+    summary = load(root).summary
+    assert [sum(count) for count in summary.counts.values()] == [10, 10]
+    assert summary.reading.left_out["links to a folder around them"][0] == 1
+    own = tmp_path / "own"
+    for part in ("train", "test"):
+        photos(own / part)
+    (own / "train" / "cat" / "link").symlink_to(own / "train")
+    assert load(own).summary.reading.left_out["links to a folder around them"][0] == 1
+
+
+def test_one_folder_is_not_that_of_two_classes_or_parts(tmp_path):
+    root = photos(tmp_path / "photos")
+    (root / "pet").symlink_to(root / "cat")
+    with pytest.raises(InvalidDataset, match=r"pet and .*cat are one folder.* in two classes of"):
+        load(root)
+    (root / "pet").unlink()
+    (root / "dog" / "more").symlink_to(root / "cat")
+    with pytest.raises(InvalidDataset, match=r"are one folder, by a link, .* in two classes of"):
+        load(root)
+    own = tmp_path / "own"
+    photos(own / "train")
+    (own / "test").symlink_to(own / "train")
+    with pytest.raises(InvalidDataset, match=r"are one folder, by a link, .* in two parts of"):
+        load(own)
+
+
+def test_what_nas_gym_wrote_into_the_folder_is_no_class(tmp_path):
+    root = photos(tmp_path / "photos")
+    alone = load(root).fingerprint
+    for number, folder in enumerate((root, root / "runs")):
+        store = folder / "store.sqlite"
+        folder.mkdir(exist_ok=True)
+        store.touch()
+        _FileLocks(store).folder.mkdir()
+        for names in (("learning_curve.png", "learning_curve.svg"), ("best-1.json", "best-1.md")):
+            (folder / f"a run with {names[0]}").mkdir()
+            for name in (*names, "best-1.png", "best-1.svg"):
+                (folder / f"a run with {names[0]}" / name).touch()
+        data = load(root)
+        assert data.fingerprint == alone
+        count, _ = data.summary.reading.left_out["folders that nas-gym wrote"]
+        assert count == 3 + number  # locks and two of pictures; then the folder runs as well
+    for folder in (root, root / "cat"):  # runs of these names
+        for name in ("learning_curve.png", "learning_curve.svg", "best-1.png"):
+            (folder / name).touch()
+    data = load(root)
+    assert data.fingerprint == alone
+    assert data.summary.reading.left_out["files that nas-gym wrote"][0] == 6
+    (root / "dog" / "best-1.png").touch()
+    with pytest.raises(InvalidDataset, match=r"best-1\.png cannot be read"):
+        load(root)
 
 
 def test_images_beside_the_class_folders_are_refused(tmp_path):
@@ -168,11 +227,17 @@ PART_NAMES = (
     "train dev", "train holdout",
     "trainset testset extra", "train-images val-images", "X_train X_test", "JPEGImages Annotations",
     "TrainData ValidData", "fold1 fold2 fold3", "01_train 02_eval", "train eval notes", "val test",
+    "tr te", "train_images test_set labels", "Train inference", "entrenamiento prueba",
+    "Entraînement Évaluation", "Lernen Prüfung", "treino teste", "addestramento validazione",
+    "trening walidacja testowy", "Eğitim Doğrulama", "обучение тест", "Обучающая_выборка проверка",
+    "训练集 测试集", "訓練 検証", "train テスト", "학습 검증", "تدريب اختبار", "प्रशिक्षण परीक्षण",
+    "datos_entrenamiento prueba notas entrenamiento",
     "labeled unlabeled", "traincrops testcrops traintest train test", "train valid_images test val",
 )  # fmt: skip
 CLASS_NAMES = (
     "cat dog", "train bus car", "test_tube train_station cat", "a b", "validity testament",
-    "devil evaporated", "trainer tester", "0 1 2", "intestine tram",
+    "devil evaporated", "tr te en", "猫 犬", "кот собака", "perro gato prueba",
+    "trainer tester", "0 1 2", "intestine tram",
 )  # fmt: skip
 
 
@@ -339,6 +404,14 @@ def test_classes_that_differ_only_in_how_they_are_written(tmp_path):
     assert "Cat and cat differ only" in load(tmp_path).summary.lines()[-1]
 
 
+def test_classes_of_parts_that_differ_only_in_how_they_are_written(tmp_path):
+    for part, name in (("train", "e\u0301t"), ("test", "\u00c9T")):
+        write(tmp_path / part / name, 3)
+        write(tmp_path / part / "x", 3, 1000)
+    with pytest.raises(InvalidDataset, match="has one that is written in another way: each part"):
+        load(tmp_path)
+
+
 def test_shares_of_the_parts(tmp_path):
     root = photos(tmp_path / "photos", 20)
     assert sizes(load(root)) == (24, 12, 4)
@@ -377,8 +450,8 @@ def test_the_summary_says_what_was_read(tmp_path):
     assert summary.lines() == [
         "data set photos: 41 images of 2 classes; 25 train, 12 validate, 4 test",
         "  classes: cat: 30, dog: 11",
-        "  image sizes: 2 sizes, 4 to 8 wide and 4 to 6 high; the networks see 4 x 4 pixels of 3 "
-        "channels",
+        "  image sizes: 2 sizes, 4 to 8 wide and 4 to 6 high, cut to the square in their middle; "
+        "the networks see 4 x 4 pixels of 3 channels",
         "  always saying cat is right for 75.0% of the validation part, guessing for 50.0%",
     ]
 
@@ -421,6 +494,18 @@ def test_a_word_that_is_no_data_set_says_where_it_was_looked_for(tmp_path, monke
 def test_paths_of_nothing_are_one_sentence(place):
     with pytest.raises(InvalidDataset, match="is not a folder"):
         load_dataset(place)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("a.zip", "unpack it, and give a folder"), ("a.TGZ", "unpack it, and"),
+     ("a.npy", "save its images and labels with numpy.savez"), ("a.h5", "save its images and"),
+     ("a.csv", "save its images and"), ("a.doc", "not a folder: give a folder")],
+)  # fmt: skip
+def test_files_that_are_no_data_set_are_told_what_to_do(tmp_path, name, words):
+    (tmp_path / name).write_bytes(b"x")
+    with pytest.raises(InvalidDataset, match=words):
+        load_dataset(tmp_path / name)
 
 
 def test_no_home_is_no_traceback(monkeypatch):

@@ -19,6 +19,7 @@ from PIL import Image
 
 from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
 from nas_gym.training.images.arrays import read_npz
+from nas_gym.training.images.dataset import with_test_part
 from nas_gym.training.images.sources import Dataset, load_dataset, split_dataset
 from nas_gym.training.images.splitting import usual_shares
 
@@ -174,6 +175,7 @@ BROKEN_NPZ = {
     "truth values": ({**GOOD, "labels": np.arange(30) % 2 == 0}, r"save labels\.astype\(int\)"),
     "words": ({**GOOD, "labels": np.array(["cat", "dog"] * 15)}, r"save numpy\.unique"),
     "a column": ({**GOOD, "labels": np.arange(30)[:, None] % 3}, r"save labels\.ravel"),
+    "one label": ({**GOOD, "labels": np.int64(3)}, r"labels is int64 \(\): expected 30 whole"),
     "one-hot": ({**GOOD, "labels": np.eye(3)[np.arange(30) % 3]}, r"save labels\.argmax"),
     "huge label": ({**GOOD, "labels": np.full(30, 2**64 - 1, np.uint64)}, r"label \d+ among 30"),
 }
@@ -426,6 +428,38 @@ def test_axes_that_may_be_meant_in_two_ways(shape, read, tmp_path):
             read_npz(tmp_path / "x.npz")
     else:
         assert read_npz(tmp_path / "x.npz")[0].shape == (4, *read)
+
+
+def test_other_arrays_of_a_file_are_said_to_be_left_out(tmp_path):
+    np.savez(tmp_path / "x.npz", **GOOD, test_images=GOOD["images"], test_labels=GOOD["labels"])
+    summary = load_dataset(tmp_path / "x.npz").summary
+    assert summary.reading.left_out == {"other arrays": (2, "test_images")}
+    assert any("left out 2: 2 other arrays (such as test_images)" in s for s in summary.lines())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"names": ["a"]}, "names has 1 different names: give 30"),
+        ({"names": ["a"] * 30}, "names has 1 different names: give 30"),
+        ({"class_names": ["a", "b"]}, "class_names has 2 different names: give 3"),
+        ({"class_names": list("abcd")}, "class_names has 4 different names: give 3"),
+        ({"class_names": list("aab")}, "class_names has 2 different names: give 3"),
+        ({"shares": 0.1}, "shares is 0.1: give a list of 2"),
+        ({"shares": (float("nan"), 0.1)}, "shares is .*: give a list of 2"),
+        ({"shares": (-0.1, 0.1)}, "shares is .*: give a list of 2"),
+        ({"shares": (0.1, 1.0)}, "shares is .*: give a list of 2"),
+    ],
+)
+def test_what_split_dataset_is_given_is_checked(options, message):
+    with pytest.raises((InvalidDataset, InvalidOption), match=message):
+        split_dataset("mine", GOOD["images"][:, None], GOOD["labels"], **options)
+
+
+def test_a_test_part_has_no_class_of_its_own():
+    images, labels = GOOD["images"][:, None], GOOD["labels"]
+    with pytest.raises(InvalidDataset, match="its test part has the label 3, and the other images"):
+        with_test_part("mine", images, labels, images, labels + 1)
 
 
 @pytest.mark.parametrize("kind", "bBhHiIlLqQ")

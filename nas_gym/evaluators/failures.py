@@ -54,19 +54,13 @@ def failure_of(error: BaseException) -> str:
     return cut(f"error: {type(error).__name__}: {message}", FAILURE_MOST)
 
 
-def interrupt_in(error: BaseException) -> BaseException | None:
-    """Return the exception that is the answer to a signal, and no child's own; None if none is.
+def ends_the_process(error: BaseException) -> bool:
+    """Return whether an exception is the answer to a signal, and no child's own.
 
-    It is KeyboardInterrupt, or SystemExit with the status that shells give: 128 and the signal's
-    number. Any other, as ``sys.exit(0)`` raises it, comes from a child's code. A group is looked
-    through: task groups raise Ctrl-C in one.
+    Such a SystemExit has the status that shells give: 128 and the signal's number. Any other, as
+    ``sys.exit(0)`` raises it, comes from a child's code.
     """
-    if isinstance(error, BaseExceptionGroup):
-        return next(filter(None, map(interrupt_in, error.exceptions)), None)
-    if isinstance(error, KeyboardInterrupt):
-        return error
-    is_exit = isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128
-    return error if is_exit else None
+    return isinstance(error, SystemExit) and isinstance(error.code, int) and error.code > 128
 
 
 def cut(text: str, most: int) -> str:

@@ -14,7 +14,7 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
-from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, failed, interrupt_in
+from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
 from nas_gym.options.printable import shown
@@ -79,9 +79,9 @@ class Guard:
                 return
             except NASGymError:
                 raise
-            except BaseException as error:  # ``sys.exit`` of a child ends the child
-                if (interrupt := interrupt_in(error)) is not None:
-                    raise interrupt from None
+            except (Exception, SystemExit) as error:  # ``sys.exit`` of a child ends the child
+                if ends_the_process(error):  # as test runners and event loops do by other classes
+                    raise
                 fault = failed(architectures[0], error, max(0.0, time.perf_counter() - start))
                 break
             if isinstance(getattr(evaluation, "architecture", None), Architecture):

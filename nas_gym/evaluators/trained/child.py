@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
-from nas_gym.evaluators.failures import failed, interrupt_in
+from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
@@ -175,7 +175,7 @@ class ChildTraining(Configured, ABC):
                 result = self.train(network, seed)
                 metrics = self.metrics(network, result) if result.failure is None else {}
             except (Exception, SystemExit) as error:  # whatever a child does wrong is its result
-                if interrupt_in(error) is not None:
+                if ends_the_process(error):
                     raise
                 return failed(architecture, error, time.perf_counter() - start)
         seconds = time.perf_counter() - start

@@ -210,3 +210,24 @@ def test_a_huge_value_is_not_even_read(path: Path) -> None:
 def test_what_is_no_json_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="what is to be recorded is no JSON"):
         start_run(tmp_path / "s.sqlite", "first", {"learning_rate": float("nan")})
+
+
+@pytest.mark.parametrize("table", [*TABLES.tables])
+def test_tables_without_their_keys_are_refused(table: str, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    names = ", ".join(f'"{column.name}"' for column in TABLES.tables[table].columns)
+    connection.execute(f"ALTER TABLE {table} RENAME TO old")
+    connection.execute(f"CREATE TABLE {table} ({names})")
+    connection.execute(f"INSERT INTO {table} SELECT * FROM old")
+    connection.execute("DROP TABLE old")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="is damaged"):
+        load_run("first", path)
+
+
+def test_a_name_without_end_is_cut_in_the_message(path: Path) -> None:
+    change(path, "runs", name="é" * 100_000)
+    with pytest.raises(StoreError, match="its name is") as refused, Store(path) as store:
+        store.runs()
+    assert len(str(refused.value)) < 1000

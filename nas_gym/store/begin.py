@@ -170,9 +170,9 @@ def _insert(
     found = connection.execute(query).scalar()
     # On a second try it may be ours: a server can go away after it has written.
     if found is not None and not (again and found == new["checksum"]):
-        again = resume_command(name, database.shown, loads(new["config"]))
+        command = resume_command(name, database.shown, loads(new["config"]))
         raise StoreError(
-            f"there is a run {name!r} in {database.shown} already: go on with it with `{again}`, "
+            f"there is a run {name!r} in {database.shown} already: go on with it with `{command}`, "
             "or give another name with --run"
         )
     connection.execute(database.insert(RUNS), new)

@@ -14,6 +14,20 @@ stable-baselines3, nor Gymnasium before you do. The map, in reading order:
 ``docs/developer/architecture.md`` says where a new thing goes.
 """
 
+import os
+import sys
+
+# Ctrl-C in the command's first moments, before ``cli`` is there to answer it; no library's matter.
+if (sys.argv[:1] == ["-m"] and "nas_gym" in sys.orig_argv) or (
+    os.path.basename("".join(sys.argv[:1])) == "nas-gym"
+):
+    import signal
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(
+            signal.SIGINT, lambda *_: (os.write(2, b"nas-gym: interrupted\n"), os._exit(130))
+        )
+
 from typing import TYPE_CHECKING
 
 from nas_gym.envs.ids import register_with_gymnasium

@@ -138,11 +138,11 @@ def _module(path: str) -> ModuleType:
                 "Python looks (PYTHONPATH)"
             ) from error
         raise _broken_module(module, error) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a script that ends itself is no module
         raise _broken_module(module, error) from error
 
 
-def _broken_module(module: str, error: Exception) -> InvalidOption:
+def _broken_module(module: str, error: BaseException) -> InvalidOption:
     """Return the error for a user's module that raises while it is imported."""
     line = traceback.extract_tb(error.__traceback__)[-1]
     return InvalidOption(

@@ -8,6 +8,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 import inspect
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
 from typing import Any
 
@@ -109,6 +110,17 @@ def foreign_modules(kind: str, spec: Mapping[str, Any]) -> Iterator[str]:
     imports = getattr(load(kind, name), "imports", None)
     if imports is not None:
         yield from imports({option: value for option, value in spec.items() if option != "name"})
+
+
+def modules_to_trust(parts: Mapping[str, Any]) -> list[str]:
+    """Return the modules that ``check_trusted`` asks for, each once; other keys are passed over."""
+    modules: dict[str, None] = {}
+    for kind in _CONTRACTS:
+        spec = parts.get(kind)
+        with suppress(NASGymError):  # a name of a user's own loop is no part
+            if isinstance(spec, Mapping):
+                modules |= dict.fromkeys(foreign_modules(kind, spec))
+    return list(modules)
 
 
 def check_trusted(

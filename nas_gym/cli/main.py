@@ -13,16 +13,17 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext, redirect_stderr, suppress
 from dataclasses import make_dataclass
 from functools import partial
 from importlib import import_module
+from io import StringIO
 from typing import Any
 
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
 from nas_gym.cli.streams import kept_for_json, lasting_streams
-from nas_gym.errors import Interrupted, NASGymError
+from nas_gym.errors import Interrupted, InvalidOption, NASGymError
 from nas_gym.options.printable import printable, shortened
 
 # Name -> what it does: the first line of the docstring of its class, which stands in the module of
@@ -80,6 +81,8 @@ def _status_of(
             print(f"nas-gym {__version__}")
             return 0
         command = _read(arguments)
+        if _current_folder() is None and arguments[0] != "list":
+            raise InvalidOption("the current folder was removed: go to one that is there")
         with kept_for_json() if getattr(command, "json", False) else nullcontext():
             return command()
     except NASGymError as error:
@@ -97,9 +100,16 @@ def _status_of(
 
 def _find_users_modules() -> None:
     """Let module:attribute find the user's own files, but nothing of ours find them first."""
-    with suppress(OSError):  # the current folder was removed
-        if (here := os.getcwd()) not in sys.path:
-            sys.path.append(here)
+    here = _current_folder()
+    if here is not None and here not in sys.path:
+        sys.path.append(here)
+
+
+def _current_folder() -> str | None:
+    """Return the current folder; None if it was removed."""
+    with suppress(OSError):
+        return os.getcwd()
+    return None
 
 
 def _let_warnings_pass() -> None:
@@ -126,22 +136,42 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     if arguments and arguments[0] in COMMANDS:
         name = arguments[0]
-        command: Callable[[], int] = tyro.cli(
-            class_of(name), prog=f"nas-gym {name}", args=_one_by_one(arguments[1:]), config=config
+        command: Callable[[], int] = _parsed(
+            partial(tyro.cli, class_of(name), prog=f"nas-gym {name}", config=config),
+            _one_by_one(arguments[1:]),
         )
         return command
     stubs: dict[str, Callable[..., Any]] = {
         name: make_dataclass(name.title(), [], namespace={"__doc__": line})
         for name, line in COMMANDS.items()
     }
-    unreachable: Callable[[], int] = tyro.extras.subcommand_cli_from_dict(
-        stubs,
-        prog="nas-gym",
-        description="Neural architecture search as reinforcement learning.",
-        args=arguments,
-        config=config,
+    unreachable: Callable[[], int] = _parsed(
+        partial(
+            tyro.extras.subcommand_cli_from_dict,
+            stubs,
+            prog="nas-gym",
+            description="Neural architecture search as reinforcement learning.",
+            config=config,
+        ),
+        arguments,
     )
     return unreachable
+
+
+def _parsed(parse: Callable[..., Any], arguments: Sequence[str]) -> Any:
+    """Return what ``parse`` makes of the arguments, which it shows as they are if they are wrong.
+
+    Control characters in them are shown as escapes.
+    """
+    shown = [printable(argument) for argument in arguments]
+    if shown == list(arguments):
+        return parse(args=arguments)
+    try:
+        with redirect_stderr(StringIO()):
+            return parse(args=arguments)
+    except SystemExit:
+        parse(args=shown)
+        raise
 
 
 def _one_by_one(arguments: Sequence[str]) -> list[str]:

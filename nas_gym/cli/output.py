@@ -8,7 +8,7 @@ from typing import Any
 
 from nas_gym.cli.interrupts import during
 from nas_gym.cli.shared import print_json
-from nas_gym.errors import Interrupted, TimeUp
+from nas_gym.errors import Interrupted, NASGymError, TimeUp
 from nas_gym.options.printable import printable
 from nas_gym.runs.console import PlainConsole
 from nas_gym.runs.export import folder_of, write_files
@@ -16,7 +16,7 @@ from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import RunData
-from nas_gym.store.location import resume_command, store_option
+from nas_gym.store.location import store_option
 from nas_gym.store.long_runs import column
 
 
@@ -63,8 +63,13 @@ def _is_path(dataset: Any) -> bool:
 
 
 @contextmanager
-def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
-    """Show progress; end Ctrl-C and SIGTERM with the sentence that says how to go on."""
+def watched(progress: SearchProgress, again: str) -> Iterator[None]:
+    """Show progress; end what cuts the run with the sentence that says how to go on.
+
+    Args:
+        progress: Of the run.
+        again: The command that goes on with it.
+    """
     # An exception is raised only where there is a record to finish.
     with progress, during("interrupted before the run began", lambda: progress.running):
         try:
@@ -74,16 +79,20 @@ def watched(progress: SearchProgress, run: str, store: str) -> Iterator[None]:
             if not progress.running:
                 raise Interrupted("interrupted before the run began", status) from None
             raise Interrupted(
-                "interrupted: what was evaluated is recorded; go on with "
-                f"`{resume_command(run, store)}`",
-                status,
+                f"interrupted: what was evaluated is recorded; go on with `{again}`", status
             ) from None
+        except NASGymError as error:
+            if any(again in note for note in getattr(error, "__notes__", ())):  # it can be gone on
+                raise NASGymError(
+                    f"{error}; what was evaluated is recorded: go on with `{again}`"
+                ) from error
+            raise
 
 
-def say_time_up(time_up: TimeUp | None, run: str, store: str) -> None:
+def say_time_up(time_up: TimeUp | None, again: str) -> None:
     """Say that the time is over, and how to go on."""
     if time_up is not None:
-        print(f"{time_up}; go on with `{resume_command(run, store)}`", file=sys.stderr)
+        print(f"{time_up}; go on with `{again}`", file=sys.stderr)
 
 
 def status_of(found: Findings) -> int:

@@ -22,7 +22,7 @@ from nas_gym.cli.shared import (
 )
 from nas_gym.options.durations import seconds_of
 from nas_gym.options.printable import printable
-from nas_gym.store.location import DEFAULT_STORE, check_there, shown_store
+from nas_gym.store.location import DEFAULT_STORE, check_there, resume_command, shown_store
 from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Resume:
             time_limit=seconds_of_session,
         )
         say_what_is_read(data)
-        with watched(progress, self.run, self.store):
+        again = resume_command(self.run, self.store, data.config)
+        with watched(progress, again):
             result = resume(
                 self.run,
                 self.store,
@@ -108,7 +109,7 @@ class Resume:
                 time_limit=time_limit,
                 trust=self.trust,
             )
-        say_time_up(result.time_up, self.run, self.store)
+        say_time_up(result.time_up, again)
 
 
 def _say_where_the_data_was(data: "RunData") -> None:

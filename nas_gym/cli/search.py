@@ -37,7 +37,13 @@ from nas_gym.runs.config import (
     new_run_name,
     own_metric,
 )
-from nas_gym.store.location import DEFAULT_STORE, check_place, checked_run_name, shown_store
+from nas_gym.store.location import (
+    DEFAULT_STORE,
+    check_place,
+    checked_run_name,
+    resume_command,
+    shown_store,
+)
 from nas_gym.training.machine import cores
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
@@ -140,6 +146,7 @@ class Search:
         limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
         from nas_gym.cli.output import present, say_time_up, status_of, watched
+        from nas_gym.registry import spec_of
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.search import search
@@ -154,7 +161,9 @@ class Search:
             time_limit=time_limit,
             data=partial(data_lines, parts["evaluator"]),
         )
-        with watched(progress, run, self.store):
+        specs = {kind: spec_of(kind, part) for kind, part in parts.items() if part is not None}
+        again = resume_command(run, self.store, specs)
+        with watched(progress, again):
             result = search(
                 **parts,
                 run=run,
@@ -163,7 +172,7 @@ class Search:
                 watcher=progress,
                 **limits,
             )
-        say_time_up(result.time_up, run, self.store)
+        say_time_up(result.time_up, again)
         found = Findings.of(load_run(run, self.store), (self.space.partition(":")[0],))
         present(found, self.store, None, self.top, self.json)
         return status_of(found)

@@ -5,7 +5,8 @@ a child's misfortune into a failed evaluation, and an evaluator's mistake into o
 """
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
+from nas_gym.options.printable import shown
 from nas_gym.options.scalars import python_number
 from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
@@ -83,20 +85,27 @@ class Guard:
         """
         answered = set()
         architectures, seeds = zip(*jobs, strict=True)
-        try:
-            for evaluation in self.evaluator.evaluate(architectures, seeds):
-                if isinstance(getattr(evaluation, "architecture", None), Architecture):
-                    answered.add(evaluation.architecture.tokens)
-                yield evaluation
-            return
-        except NASGymError:
-            raise
-        except (Exception, SystemExit) as error:  # ``sys.exit`` of a child ends the child
-            if ends_the_process(error):
-                raise
-            if len(jobs) == 1:
-                yield failed(architectures[0], error, 0.0)
+        start, answers = time.perf_counter(), None
+        while True:  # nothing is yielded inside ``try``: what the caller raises is no child's
+            try:
+                if answers is None:
+                    answers = _iterator(self.evaluator.evaluate(architectures, seeds))
+                evaluation = next(answers)
+            except StopIteration:
                 return
+            except NASGymError:
+                raise
+            except (Exception, SystemExit) as error:  # ``sys.exit`` of a child ends the child
+                if ends_the_process(error):  # as test runners and event loops do by other classes
+                    raise
+                fault = failed(architectures[0], error, max(0.0, time.perf_counter() - start))
+                break
+            if isinstance(getattr(evaluation, "architecture", None), Architecture):
+                answered.add(evaluation.architecture.tokens)
+            yield evaluation
+        if len(jobs) == 1:
+            yield fault
+            return
         for job in jobs:
             if job.architecture.tokens not in answered:
                 yield from self._answers([job])
@@ -146,18 +155,29 @@ class Guard:
         for (name, given), (least, most) in zip(metrics.items(), ranges, strict=True):
             value = None if given is None else _number(name, given)
             if value is None or not _is_finite(value):
-                return {}, f"error: the metric {name} is {given!r}"
+                return {}, f"error: the metric {name} is {shown(given)}"
             if not least <= value <= most:
-                raise InvalidOption(f"{name} is {given!r}: give {_in_words(name, least, most)}")
+                raise InvalidOption(
+                    f"{name} is {shown(given)}: give {_in_words(name, least, most)}"
+                )
             plain[name] = value
         return plain, None
+
+
+def _iterator(answers: Any) -> Iterator[Any]:
+    """Return an iterator over what ``evaluate`` gave, else raise InvalidOption."""
+    if not isinstance(answers, Iterable):
+        raise InvalidOption(
+            f"the evaluator gave {shown(answers)}: an evaluator yields Evaluation objects"
+        )
+    return iter(answers)
 
 
 def _with_fields(evaluation: Any) -> Evaluation:
     """Return the evaluation if its fields are of the right types, else raise InvalidOption."""
     if not isinstance(evaluation, Evaluation):
         raise InvalidOption(
-            f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
+            f"the evaluator gave {shown(evaluation)}: an evaluator yields Evaluation objects"
         )
     e: Any = evaluation
     texts = all(each is None or type(each) is str for each in (e.failure, e.detail))
@@ -207,7 +227,7 @@ def _number(name: str, given: Any) -> float:
     """Return a number of Python, numpy or torch as Python's own."""
     value = python_number(given)
     if value is None:
-        raise InvalidOption(f"{name} is {given!r}: an evaluator gives numbers as metrics")
+        raise InvalidOption(f"{name} is {shown(given)}: an evaluator gives numbers as metrics")
     return value
 
 
@@ -219,7 +239,9 @@ def _refuse_test_figures(names: Sequence[str]) -> None:
     """Raise InvalidOption if a metric is named like a figure of the test part."""
     for name in names:
         if not isinstance(name, str):
-            raise InvalidOption(f"the evaluator reports {name!r}: give a text as a metric's name")
+            raise InvalidOption(
+                f"the evaluator reports {shown(name)}: give a text as a metric's name"
+            )
         if is_test_figure(name):
             raise InvalidOption(
                 f"the evaluator reports {name!r}: no search may see a figure of the test part, "

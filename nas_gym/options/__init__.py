@@ -23,6 +23,7 @@ from typing import Any, get_type_hints, is_typeddict
 
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 from nas_gym.options.kinds import EachOnce, Kind, OneOf, Refused, kind_of
+from nas_gym.options.printable import shown
 
 __all__ = ["EachOnce", "OneOf", "Options", "check", "check_all"]
 
@@ -90,17 +91,8 @@ def _checked(what: str, value: object, kind: Kind) -> Any:
         if refused.known:
             error = unknown_name(refused.place + what, refused.word, refused.known)
         else:
-            error = InvalidOption(f"{what} is {_shown(value)}: give {kind.expected}")
+            error = InvalidOption(f"{what} is {shown(value)}: give {kind.expected}")
     raise error
-
-
-def _shown(value: object, limit: int = 80) -> str:
-    """Return ``value`` as Python writes it, in one line that is not too long."""
-    try:
-        text = " ".join(repr(value).splitlines())
-    except Exception:  # e.g. a whole number of more than 4300 digits
-        return f"of type {type(value).__name__}"
-    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 @cache

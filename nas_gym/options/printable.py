@@ -34,6 +34,15 @@ def shortened(text: str, most: int) -> str:
     return text[:half] + left_out + text[-half:]
 
 
+def shown(value: object, limit: int = 80) -> str:
+    """Return ``value`` as Python writes it, in one line of at most ``limit`` characters."""
+    try:
+        text = " ".join(repr(value).splitlines())
+    except Exception:  # e.g. a whole number of more than 4300 digits
+        return f"of type {type(value).__name__}"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
 def _escaped(character: str) -> str:
     if "\udc80" <= character <= "\udcff":  # a byte that the file system's encoding does not know
         return f"\\x{ord(character) - 0xDC00:02x}"

@@ -43,7 +43,8 @@ def _machine() -> dict[str, Any]:
 
 def _git_states() -> dict[str, Any]:
     """Describe the working folder, where the user's own parts are, and a checked out nas-gym."""
-    folders = {"working_folder": Path.cwd(), "nas_gym": Path(nas_gym.__file__).parent}
+    # "." and not its name: it may have been removed, and then git says nothing of it.
+    folders = {"working_folder": Path(), "nas_gym": Path(nas_gym.__file__).parent}
     return {name: _git_state(folder) for name, folder in folders.items()}
 
 

@@ -18,6 +18,7 @@ from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.options.durations import seconds_of
+from nas_gym.options.printable import printable
 from nas_gym.registry import Part, check_part, make, unwrapped, usual, usual_reward
 from nas_gym.runs.config import (
     BUDGET,
@@ -28,7 +29,7 @@ from nas_gym.runs.config import (
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.store import DEFAULT_STORE, RunRecorder, start_run
-from nas_gym.store.location import check_store, checked_run_name, resume_command
+from nas_gym.store.location import check_store, checked_run_name
 
 _log = logging.getLogger("nas_gym")
 
@@ -190,7 +191,7 @@ def search(
     time_up = _run(env, made_agent, seed, record, records, seconds)
     failures = [a.evaluation.failure for a in records.answers]
     if failures and all(failures) and watcher is None:  # the command says so itself
-        _log.warning("every child failed, the first one with: %s", failures[0])
+        _log.warning("every child failed, the first one with: %s", printable(failures[0]))
     if time_up is not None and watcher is None:
         _log.warning("%s", time_up)
     return SearchResult(run, tuple(records.answers), env.clock.seconds, time_up)
@@ -232,7 +233,7 @@ def _run(
         if record is not None:
             error.add_note(
                 f"run {record.name!r} is recorded up to here; when the cause is mended, go on with "
-                f"`{resume_command(record.name, record.database.shown)}`"
+                f"`{record.again}`"
             )
         raise
     finally:

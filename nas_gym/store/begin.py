@@ -98,6 +98,7 @@ def begin_run(
     return RunRecorder(
         store.database, store.locks, run_id, name,
         protocol_id=protocol_id, shared=protocol is not None, lock=lock, earlier=Earlier(),
+        again=resume_command(name, store.database.shown, config),
     )  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def continue_run(
     return RunRecorder(
         store.database, store.locks, run["id"], name,
         protocol_id=protocol_id, shared=protocol is not None, lock=lock, earlier=earlier,
-        before=run,
+        before=run, again=resume_command(name, store.database.shown, config),
     )  # fmt: skip
 
 
@@ -180,9 +181,10 @@ def _insert(
     found = connection.execute(query).scalar()
     # On a second try it may be ours: a server can go away after it has written.
     if found is not None and not (again and found == new["checksum"]):
+        command = resume_command(name, database.shown, loads(new["config"]))
         raise StoreError(
-            f"there is a run {name!r} in {database.shown} already: go on with it with "
-            f"`{resume_command(name, database.shown)}`, or give another name with --run"
+            f"there is a run {name!r} in {database.shown} already: go on with it with `{command}`, "
+            "or give another name with --run"
         )
     connection.execute(database.insert(RUNS), new)
     return int(connection.execute(run_named(name)).scalar_one())
@@ -197,7 +199,7 @@ def _changed_row(
 ) -> dict[str, Any]:
     """Return the row of a run that goes on now; raises InvalidOption if it is not the same run."""
     name, before = run["name"], reading.config_of(run["config"])
-    _check_same(name, before, loads(to_text(config)), resume_command(name, shown))
+    _check_same(name, before, loads(to_text(config)), resume_command(name, shown, config))
     limits = {n: v for n, v in (config.get("limits") or {}).items() if v is not None}
     config = {**config, "limits": {**(before.get("limits") or {}), **limits}}
     row = {

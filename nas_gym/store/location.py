@@ -4,8 +4,9 @@ import os
 import re
 import shlex
 import stat
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.options import check
@@ -105,9 +106,23 @@ def shown_store(store: str | Path) -> str:
     return without_secrets(url_of(str(store))) if path is None else str(path)
 
 
-def resume_command(run: str, store: str | Path) -> str:
-    """Return the command that goes on with a run."""
-    return f"nas-gym resume {run}{store_option(store)}"
+def resume_command(
+    run: str, store: str | Path, parts: Mapping[str, Mapping[str, Any]] | None = None
+) -> str:
+    """Return the command that goes on with a run.
+
+    Args:
+        run: Its name.
+        store: Where it is.
+        parts: What it is made of, as JSON data by kind, so that ``--trust`` names the user's own
+            modules; other keys are passed over.
+    """
+    trust = ""
+    if parts:
+        from nas_gym.registry import modules_to_trust
+
+        trust = "".join(f" --trust {shlex.quote(name)}" for name in modules_to_trust(parts))
+    return f"nas-gym resume {run}{store_option(store)}{trust}"
 
 
 def store_option(store: str | Path) -> str:

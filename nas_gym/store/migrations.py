@@ -61,10 +61,9 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
 
 def _are_tables(database: Database, connection: sa.Connection, found: Collection[str]) -> bool:
     """Return whether all of our tables are there, as tables and not as something that computes."""
-    ours = {table.name: [c.name for c in table.columns] for table in TABLES.sorted_tables}
     if database.is_file:
-        return has_plain_tables(connection, ours)
-    return ours.keys() <= set(found)
+        return has_plain_tables(connection, TABLES.sorted_tables)
+    return TABLES.tables.keys() <= set(found)
 
 
 def _check_encoding(database: Database, connection: sa.Connection) -> None:

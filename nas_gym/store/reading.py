@@ -44,8 +44,8 @@ def of_run(name: str, shown: str) -> Iterator[None]:
         if error.of_run:
             raise
         told = BadRecord(
-            f"run {name!r} in {shown}: {error}; nothing was changed in it: ask whoever wrote it "
-            "for another copy, or name another store with --store"
+            f"run {short(name)} in {shown}: {error}; nothing was changed in it: ask whoever wrote "
+            "it for another copy, or name another store with --store"
         )
         told.of_run = True
         raise told from error

@@ -17,7 +17,6 @@ from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
 from nas_gym.store.database import Database
 from nas_gym.store.history import StoredHistory
-from nas_gym.store.location import resume_command
 from nas_gym.store.locks import RunLock, RunLocks
 from nas_gym.store.long_runs import LazyRows
 from nas_gym.store.rows import evaluation_row
@@ -55,6 +54,7 @@ class RunRecorder(Recorder):
         lock: Held while the run is written.
         earlier: What a resumed run has already.
         before: The row of a resumed run as it was.
+        again: The command that goes on with the run.
     """
 
     def __init__(
@@ -69,8 +69,10 @@ class RunRecorder(Recorder):
         lock: RunLock,
         earlier: Earlier,
         before: dict[str, Any] | None = None,
+        again: str,
     ) -> None:
         self.database = database
+        self.again = again
         self.locks = locks
         self.run_id = run_id
         self.name = name
@@ -289,10 +291,8 @@ class RunRecorder(Recorder):
         try:
             yield
         except StoreError as error:
-            command = resume_command(self.name, self.database.shown)
-            raise StoreError(
-                f"{error}; what was recorded is kept: go on with `{command}`"
-            ) from error
+            kept = f"what was recorded is kept: go on with `{self.again}`"
+            raise StoreError(f"{error}; {kept}") from error
 
 
 def _stored(number: float) -> float:

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -83,15 +83,16 @@ def _open(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def has_plain_tables(connection: Any, tables: Mapping[str, Collection[str]]) -> bool:
-    """Return whether a file's tables are plain ones, with these columns, and nothing acts on them.
+def has_plain_tables(connection: Any, tables: Collection[sa.Table]) -> bool:
+    """Return whether a file's tables are plain ones, as declared, and nothing acts on them.
 
     A crafted file may have a view, a virtual table or a generated column in their place, which
-    compute what is read, or triggers, which act on what is written.
+    compute what is read, or triggers, which act on what is written; or it may lack the keys, so
+    that what is there once is found twice.
 
     Args:
         connection: To the file, for ``exec_driver_sql``.
-        tables: The columns of each.
+        tables: As they should be.
     """
     execute = connection.exec_driver_sql
     found = execute("SELECT type, name, sql FROM sqlite_schema").fetchall()
@@ -100,13 +101,25 @@ def has_plain_tables(connection: Any, tables: Mapping[str, Collection[str]]) -> 
     plain = {
         name: str(sql) for kind, name, sql in found if kind == "table" and isinstance(name, str)
     }
-    for name, columns in tables.items():
-        if not plain.get(name, "").upper().startswith("CREATE TABLE"):
+    for table in tables:
+        if not plain.get(table.name, "").upper().startswith("CREATE TABLE"):
             return False
-        known = execute(f"PRAGMA table_xinfo({name})").fetchall()
-        if {row[1] for row in known} != set(columns) or any(row[6] for row in known):
+        known = execute(f"PRAGMA table_xinfo({table.name})").fetchall()
+        if {row[1] for row in known} != {*table.columns.keys()} or any(row[6] for row in known):
+            return False
+        keys = {frozenset(row[1] for row in known if row[5])}
+        for _, index, is_unique, _, is_partial in execute(f"PRAGMA index_list({table.name})"):
+            if is_unique and not is_partial:
+                parts = execute("SELECT name FROM pragma_index_info(?)", (index,)).fetchall()
+                keys.add(frozenset(part[0] for part in parts))
+        if not keys >= {frozenset(key.columns.keys()) for key in _keys_of(table)}:
             return False
     return True
+
+
+def _keys_of(table: sa.Table) -> list[sa.PrimaryKeyConstraint | sa.UniqueConstraint]:
+    kinds = sa.PrimaryKeyConstraint | sa.UniqueConstraint
+    return [each for each in table.constraints if isinstance(each, kinds)]
 
 
 def _begin(connection: sa.Connection) -> None:

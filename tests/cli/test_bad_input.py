@@ -212,3 +212,21 @@ def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> N
         assert line.startswith("nas-gym: ")
         assert line.isprintable()
         assert len(line) < 50_000
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("search", "--\x1b[31mred"),
+        ("\x1b[31mred",),
+        ("list", "\x1b]0;x\x07"),
+        ("report", "a", "\x9b"),
+    ],
+)
+def test_the_parser_shows_control_characters_as_escapes(
+    arguments: tuple[str, ...], run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    said = capsys.readouterr().err
+    assert repr(arguments[-1])[1:-1] in said
+    assert all(c.isprintable() for c in said if c not in "\n\t")

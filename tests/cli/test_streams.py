@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -175,3 +176,19 @@ def test_a_folder_that_is_gone_or_has_modules_of_known_names(tmp_path: Path) -> 
     (tmp_path / "gone").mkdir()
     done = shell(f"cd {tmp_path}/gone && rmdir ../gone && {COMMAND} list")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["search", "describe nasnet-a", "report x", "resume x"])
+def test_a_removed_folder_is_one_sentence(
+    command: str, run: Callable[..., int], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    try:
+        assert run(*command.split()) == 2
+    finally:
+        os.chdir(tmp_path)
+    said = "nas-gym: the current folder was removed: go to one that is there\n"
+    assert capsys.readouterr().err == said

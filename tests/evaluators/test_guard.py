@@ -1,3 +1,4 @@
+import asyncio
 import signal
 import sys
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation, Job
 from nas_gym.evaluators.guard import Guard
 from nas_gym.evaluators.metrics import Metric
+from nas_gym.options.printable import shown
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.testing import BitCount, BitString
 
@@ -63,7 +65,7 @@ def test_silence_and_what_is_no_number_are_failures() -> None:
     for value in (float("nan"), float("inf"), np.float32("nan"), 10**400, None):
         evaluator = Given(lambda asked, value=value: [Evaluation(asked[1], {"accuracy": value})])
         found = dict(Guard(evaluator).evaluations(jobs((0, 0, 0), (0, 0, 1))))
-        assert found[11].failure == f"error: the metric accuracy is {value!r}"
+        assert found[11].failure == f"error: the metric accuracy is {shown(value)}"
         assert found[10].failure == "error: the evaluator gave no answer"
         assert found[11].metrics == found[10].metrics == {}
 
@@ -218,6 +220,59 @@ def test_a_child_that_ends_the_process_has_failed_and_a_signal_ends_the_search()
     assert [e.failure for _, e in leaves("so")] == ["error: SystemExit: so"] * 2
     with pytest.raises(SystemExit):
         list(leaves(128 + signal.SIGTERM))
+
+
+@pytest.mark.parametrize(
+    "raised",
+    [
+        GeneratorExit("so"),
+        KeyboardInterrupt("so"),
+        asyncio.CancelledError("so"),
+        BaseExceptionGroup("so", [GeneratorExit()]),
+        type("Odd", (BaseException,), {})("so"),
+    ],
+    ids=lambda raised: type(raised).__name__,
+)
+def test_what_ends_the_caller_is_no_childs(raised: BaseException) -> None:
+    def answers(asked: Any) -> Iterator[Evaluation]:
+        raise raised
+        yield
+
+    with pytest.raises(type(raised)):
+        list(Guard(Given(answers)).evaluations(jobs((0, 0, 0), (0, 0, 1))))
+
+
+def test_the_caller_s_exceptions_and_its_leaving_are_no_child_s() -> None:
+    closed = []
+
+    def answers(asked: Any) -> Iterator[Evaluation]:
+        try:
+            yield from (Evaluation(a, {"accuracy": 0.5}) for a in asked)
+        finally:
+            closed.append(True)
+
+    found = Guard(Given(answers)).evaluations(jobs((0, 0, 0), (0, 0, 1)))
+    next(found)
+    found.close()
+    assert closed == [True]
+    assert list(found) == []
+
+
+@pytest.mark.parametrize("answer", [None, 0.5, Given])
+def test_what_cannot_be_gone_through_is_refused_once(answer: Any) -> None:
+    evaluator = Given(None)
+    evaluator.evaluate = lambda *_: answer  # type: ignore[method-assign]
+    with pytest.raises(InvalidOption, match=r"the evaluator gave .*an evaluator yields"):
+        list(Guard(evaluator).evaluations(jobs((0, 0, 0), (0, 0, 1))))
+
+
+def test_values_that_cannot_be_shown_are_refused_all_the_same() -> None:
+    class Unshown:
+        def __repr__(self) -> str:
+            raise RuntimeError("no text")
+
+    with pytest.raises(InvalidOption, match="accuracy is of type Unshown: an evaluator gives"):
+        checked({"accuracy": Unshown()})
 
 
 def test_long_reasons_are_cut() -> None:

@@ -66,3 +66,17 @@ def test_commands_find_the_store_and_show_no_password() -> None:
     assert command == "nas-gym resume r --store postgresql://me@host/db"
     assert "secret" not in shown_store(url)
     assert "***" in shown_store(url)
+
+
+def test_the_command_that_goes_on_names_the_users_modules() -> None:
+    parts = {
+        "space": {"name": "my_parts:Space"},
+        "evaluator": {"name": "training"},
+        "agent": {"name": "their.agents:Agent/small"},
+        "reward": {"name": "my_parts:Reward"},
+        "budget": 3,
+    }
+    command = resume_command("r", "runs/store.sqlite", parts)
+    assert command == "nas-gym resume r --trust my_parts --trust their.agents"
+    own_loop = {"space": "mine", "evaluator": {"name": "none of ours"}, "agent": None}
+    assert resume_command("r", "runs/store.sqlite", own_loop) == "nas-gym resume r"

@@ -258,3 +258,24 @@ def test_a_search_does_not_believe_a_figure_that_no_evaluator_may_give(
     with pytest.raises(InvalidOption, match=r"another run of this store recorded .*accuracy is"):
         nas_gym.search(*PARTS, budget=4, run="second", store=path)
     assert len(nas_gym.search(*PARTS, budget=4, run="anew", child_seed=1, store=path).answers) == 4
+
+
+@pytest.mark.parametrize("table", [*TABLES.tables])
+def test_tables_without_their_keys_are_refused(table: str, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    names = ", ".join(f'"{column.name}"' for column in TABLES.tables[table].columns)
+    connection.execute(f"ALTER TABLE {table} RENAME TO old")
+    connection.execute(f"CREATE TABLE {table} ({names})")
+    connection.execute(f"INSERT INTO {table} SELECT * FROM old")
+    connection.execute("DROP TABLE old")
+    connection.commit()
+    connection.close()
+    with pytest.raises(StoreError, match="is damaged"):
+        load_run("first", path)
+
+
+def test_a_name_without_end_is_cut_in_the_message(path: Path) -> None:
+    change(path, "runs", name="é" * 100_000)
+    with pytest.raises(StoreError, match="its name is") as refused, Store(path) as store:
+        store.runs()
+    assert len(str(refused.value)) < 1000

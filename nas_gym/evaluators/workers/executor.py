@@ -119,7 +119,7 @@ def run_job(pickled: bytes, job: bytes) -> bytes:
         evaluator = _loaded(pickled)
     except NASGymError as error:
         return dump_outcome(error)
-    return dump_outcome(evaluate_job(evaluator, job))
+    return dump_outcome(evaluate_job(evaluator, job, (KeyboardInterrupt,)))
 
 
 _loaded = lru_cache(maxsize=KEPT)(load_evaluator)  # of this process

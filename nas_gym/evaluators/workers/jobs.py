@@ -11,8 +11,9 @@ from functools import cached_property
 from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
-from nas_gym.evaluators.failures import failed
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
+from nas_gym.evaluators.failures import FAILURE_MOST, cut, failed
+from nas_gym.evaluators.guard import Guard
 from nas_gym.search_spaces.architecture import Architecture
 
 
@@ -56,37 +57,41 @@ def load_evaluator(pickled: bytes) -> Evaluator:
     return evaluator
 
 
-def evaluate_job(evaluator: Evaluator, job: bytes) -> Evaluation | NASGymError:
+def evaluate_job(
+    evaluator: Evaluator, job: bytes, passes: tuple[type[BaseException], ...] = ()
+) -> Evaluation | NASGymError:
     """Return the child's evaluation, or an error that concerns all children.
 
-    If the child raised, its evaluation is a failure.
+    If the child raised, whatever it was, its evaluation is a failure.
+
+    Args:
+        evaluator: Anybody's; its answer is checked here, before it is sent.
+        job: Of ``job_of``.
+        passes: Exceptions that are the caller's business and no child's.
     """
     start = time.perf_counter()
     try:
         architecture, seed = pickle.loads(job)
     except Exception as error:
         return _unreadable("architecture", error)
-    answers: list[Any]  # the evaluator is anybody's
     try:
-        answers = list(evaluator.evaluate([architecture], [seed]))
-        if not answers:
-            return Evaluation(architecture, failure="error: the evaluator gave no answer")
-        (evaluation,) = answers
+        ((_, evaluation),) = Guard(evaluator).evaluations({0: Job(architecture, seed)})
+        return replace(evaluation, metrics=dict(evaluation.metrics))
+    except passes:
+        raise
     except NASGymError as error:
         return error
-    except (Exception, SystemExit) as error:
-        return failed(architecture, error, time.perf_counter() - start)
-    if not isinstance(evaluation, Evaluation):
-        return InvalidOption(
-            f"the evaluator gave {evaluation!r}: an evaluator yields Evaluation objects"
-        )
-    return evaluation
+    except BaseException as error:  # what would be the answer to a signal elsewhere
+        return failed(architecture, error, max(0.0, time.perf_counter() - start))
 
 
 def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
     """Return what is sent back: the outcome, or a failure if it cannot be pickled."""
     try:
-        return pickle.dumps(outcome)
+        pickled = pickle.dumps(outcome)
+        if isinstance(outcome, NASGymError):
+            pickle.loads(pickled)  # a class of the user's may ask for other arguments
+        return pickled
     except Exception as error:
         if isinstance(outcome, NASGymError):
             return pickle.dumps(NASGymError(str(outcome)))
@@ -99,11 +104,7 @@ def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
     Raises:
         NASGymError: For what concerns all children.
     """
-    try:
-        outcome = pickle.loads(pickled)
-    except Exception as error:
-        failure = f"error: its result cannot be read ({type(error).__name__}: {error})"
-        return replace(failed(architecture, error, 0.0), failure=failure)
+    outcome = pickle.loads(pickled)
     if isinstance(outcome, NASGymError):
         raise outcome
     evaluation: Evaluation = replace(outcome, architecture=architecture)
@@ -111,8 +112,16 @@ def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
 
 
 def _unreadable(what: str, error: Exception) -> InvalidOption:
+    reason = cut(f"{type(error).__name__}: {error}", FAILURE_MOST)
+    if isinstance(error, MemoryError | OSError | ImportError) and not isinstance(
+        error, ModuleNotFoundError
+    ):
+        return InvalidOption(
+            f"worker processes cannot load the {what} ({reason}): look at the free memory and "
+            "open files, and whether its modules can be imported"
+        )
     return InvalidOption(
-        f"worker processes cannot load the {what} ({type(error).__name__}: {error}): "
+        f"worker processes cannot load the {what} ({reason}): "
         "define its classes in a module or a script, not in an interactive session"
     )
 

@@ -20,6 +20,7 @@ from nas_gym.options.lasting import LastingStream
 
 READY, STARTED, DONE = "ready", "started", "done"  # kinds of messages to the pool
 GIB = 2**30  # bytes
+PASSED_OVER = (signal.SIGINT, signal.SIGTERM)
 MAY_BE_LOST = 1 / 8  # of a memory limit, to fragmentation
 
 
@@ -59,8 +60,7 @@ def prepare_process(memory_limit: float | None) -> None:
     """Make this process one that works for another, on one core."""
     if hasattr(os, "setsid"):
         os.setsid()  # what a child starts is of this group, and ends with it
-    for interrupt in (signal.SIGINT, signal.SIGTERM):  # the main process answers them
-        signal.signal(interrupt, signal.SIG_IGN)
+    _pass_over_signals()
     _die_with_parent()
     for name in ("stdout", "stderr"):  # what a child prints is no reason to fail
         stream = getattr(sys, name) or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
@@ -70,6 +70,42 @@ def prepare_process(memory_limit: float | None) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+def _pass_over_signals() -> None:
+    """Leave Ctrl-C and SIGTERM to the main process; what a child starts is ended by them, as usual.
+
+    A signal that is ignored stays so in other programs and in forks: a ``Pool`` or a ``Popen`` of
+    the child's could not be terminated, and whoever waits for it would wait for ever.
+    """
+    for interrupt in PASSED_OVER:
+        signal.signal(interrupt, _pass_over)  # a handler of Python's is no other program's
+    if hasattr(os, "register_at_fork"):  # not on Windows
+        mask = threading.local()  # signals wait meanwhile: Python forgets those that a fork gets
+
+        def before() -> None:
+            mask.before = signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_OVER)
+
+        def after() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask.before)
+
+        def after_in_child() -> None:
+            _end_at_signals()
+            after()
+
+        os.register_at_fork(before=before, after_in_parent=after, after_in_child=after_in_child)
+
+
+def _pass_over(number: int, frame: object) -> None:
+    pass
+
+
+def _end_at_signals() -> None:
+    """Let signals end this fork, unless the child set a handler of its own."""
+    for number in PASSED_OVER:
+        if signal.getsignal(number) is _pass_over:
+            usual = signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL
+            signal.signal(number, usual)
 
 
 def limit_memory(gib: float) -> None:

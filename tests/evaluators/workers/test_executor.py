@@ -66,15 +66,13 @@ class TestInProcesses(EvaluatorSuite):
 def test_bad_children_are_rows(request, kind):
     executor = request.getfixturevalue(kind)
     evaluator = ExecutorEvaluator(UnrulyEvaluator(), executor)
-    fine, raised, left, unreadable, last = by_place(
-        evaluator, "fine", "raise", "exit 0", "unreadable", "fine"
-    )
+    fine, raised, left, odd, last = by_place(evaluator, "fine", "raise", "exit 0", "odd", "fine")
     assert (fine.failure, fine.accuracy, last.accuracy) == (None, 0.1, 0.104)
     assert (fine.metrics["pid"] == os.getpid()) == (kind == "threads")
     assert raised.failure == "error: RuntimeError: on purpose"
     assert raised.detail.endswith("RuntimeError: on purpose")
     assert left.failure == "error: SystemExit: 0"
-    assert unreadable.failure.startswith("error: its result cannot be read (TypeError")
+    assert odd.failure == "error: Odd: its __str__ raises ValueError"
     with pytest.raises(InvalidDataset, match="the data is gone"):
         by_place(evaluator, "no data")
     evaluator.close()

@@ -58,15 +58,14 @@ def test_every_child_gets_its_own_seed(pool):
 
 
 def test_bad_children_are_rows_and_the_pool_goes_on(pool):
-    answers = by_place(pool, "fine", "die", "raise", "hang", "exit", "unreadable", "fine", "fine")
+    answers = by_place(pool, "fine", "die", "raise", "hang", "exit", "odd", "fine", "fine")
     assert [e.failure for e in answers] == [
         None,
         "crashed",
         "error: RuntimeError: on purpose",
         "timeout",
         "crashed",
-        "error: its result cannot be read (TypeError: getenv() missing 1 required positional "
-        "argument: 'key')",
+        "error: Odd: its __str__ raises ValueError",
         None,
         None,
     ]
@@ -122,9 +121,24 @@ def test_a_worker_whose_gpu_is_lost_is_replaced():
         evaluator.close()
 
 
-def test_an_answer_of_another_type_is_the_evaluators_fault(pool):
-    with pytest.raises(InvalidOption, match=r"the evaluator gave 0\.5"):
-        by_place(pool, "wrong answer")
+@pytest.mark.parametrize(
+    ("order", "says"),
+    [
+        ("wrong answer", r"the evaluator gave 0\.5: an evaluator yields"),
+        ("no number", r"accuracy is .*NoReturn.*: an evaluator gives numbers"),
+        ("another's", r"the evaluator answered \(-1,\) once more than it was asked"),
+        ("twice", r"the evaluator answered \(0,\) once more than it was asked"),
+        ("odd error", "the data is not there"),
+    ],
+)
+def test_what_no_evaluator_may_answer_is_refused_as_it_is_without_workers(pool, order, says):
+    with pytest.raises(NASGymError, match=says):
+        by_place(pool, order)
+
+
+def test_what_a_child_starts_can_be_ended(pool):
+    found = by_place(pool, "ends its own", "ends its own")
+    assert [e.failure for e in found] == [None, None]
 
 
 def test_one_batch_at_a_time(pool):

@@ -1,11 +1,13 @@
 """An evaluator that misbehaves by order, in a module that worker processes can import."""
 
 import ctypes
+import multiprocessing
 import os
 import signal
+import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.evaluators.evaluation import Evaluation
@@ -18,6 +20,31 @@ class NoReturn:
 
     def __reduce__(self):
         return (os.getenv, ())  # os.getenv() without a name raises
+
+
+class Odd(BaseException):
+    """No Exception, and without a text."""
+
+    def __str__(self):
+        raise ValueError("no text")
+
+
+class OddError(InvalidDataset):
+    """Can be pickled but not read back."""
+
+    def __init__(self, what, why):
+        super().__init__(f"{what} {why}")
+
+
+def end_what_it_starts():
+    """Terminate and await a fork and another program, as pools and data loaders do."""
+    fork = multiprocessing.get_context("fork").Process(target=time.sleep, args=(1000,))
+    fork.start()
+    fork.terminate()
+    fork.join()
+    program = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1000)"])
+    program.terminate()
+    program.wait()
 
 
 @dataclass(frozen=True)
@@ -60,10 +87,20 @@ class UnrulyEvaluator:
                 time.sleep(1000)
             if order == "no data":
                 raise InvalidDataset("the data is gone")
+            if order == "odd":
+                raise Odd
+            if order == "odd error":
+                raise OddError("the data", "is not there")
+            if order == "ends its own":
+                end_what_it_starts()
             metrics = {"accuracy": seed / 1000, "pid": os.getpid()}
-            if order == "unreadable":
+            if order == "no number":
                 metrics = {"accuracy": NoReturn()}
-            yield Evaluation(architecture, metrics, source=order)
+            if order == "another's":
+                architecture = replace(architecture, tokens=(-1,))
+            yield Evaluation(architecture, metrics, source=str(order))
+            if order == "twice":
+                yield Evaluation(architecture, metrics, source=str(order))
 
     def close(self):
         pass

@@ -24,8 +24,8 @@ def may_be_fast(x: Tensor) -> bool:
 
     Which of them pays off depends on the batch, and what is traced must hold for all.
     """
-    tracing = torch.jit.is_tracing() or torch.compiler.is_compiling()
-    return x.device.type == "cpu" and not tracing
+    tracing = torch.jit.is_tracing()  # type: ignore[attr-defined,no-untyped-call]
+    return x.device.type == "cpu" and not tracing and not torch.compiler.is_compiling()
 
 
 def pointwise(x: Tensor, weight: Tensor) -> Tensor:

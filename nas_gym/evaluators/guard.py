@@ -31,10 +31,12 @@ class Guard:
 
     Args:
         evaluator: Gives the numbers.
+        final: Whether figures of the test part may pass: in the workers of a final validation.
     """
 
-    def __init__(self, evaluator: Evaluator) -> None:
+    def __init__(self, evaluator: Evaluator, final: bool = False) -> None:
         self.evaluator = evaluator
+        self._final = final
         self._leading = leading_metric(unwrapped(evaluator))
         # By the names of metrics that may be seen: the least and the largest value of each.
         self._ranges: dict[tuple[str, ...], list[tuple[float, float]]] = {}
@@ -144,7 +146,7 @@ class Guard:
         names = tuple(metrics)
         ranges = self._ranges.get(names)
         if ranges is None:
-            _refuse_test_figures(names)
+            _refuse_names(names, self._final)
             ranges = self._ranges[names] = [_range_of(name, self._leading) for name in names]
         for value, (least, most) in zip(metrics.values(), ranges, strict=True):
             if (type(value) is not float and type(value) is not int) or not least <= value <= most:
@@ -235,14 +237,14 @@ def _is_finite(value: float) -> bool:
     return abs(value) <= sys.float_info.max  # whole numbers may be larger than any float
 
 
-def _refuse_test_figures(names: Sequence[str]) -> None:
-    """Raise InvalidOption if a metric is named like a figure of the test part."""
+def _refuse_names(names: Sequence[str], final: bool) -> None:
+    """Raise InvalidOption if a metric is named like a figure of the test part, or has no name."""
     for name in names:
         if not isinstance(name, str):
             raise InvalidOption(
                 f"the evaluator reports {shown(name)}: give a text as a metric's name"
             )
-        if is_test_figure(name):
+        if is_test_figure(name) and not final:
             raise InvalidOption(
                 f"the evaluator reports {name!r}: no search may see a figure of the test part, "
                 "so leave it out of the metrics, or rename it if it is a validation figure"

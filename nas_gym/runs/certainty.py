@@ -127,7 +127,7 @@ class Certainty:
 
     def _lifted(self, accuracy: float) -> float:
         error = standard_error(accuracy, self.parts["validation"])
-        return accuracy + luck_of_the_best(len(self.values)) * error
+        return min(1.0, accuracy + luck_of_the_best(len(self.values)) * error)
 
     @property
     def warnings(self) -> list[str]:

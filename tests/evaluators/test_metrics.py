@@ -130,16 +130,20 @@ def test_a_metric_of_ones_own_leads_everywhere(tmp_path: Path) -> None:
 # ---------------------------------------------------------------- nothing else knows the task
 
 WORDS = ("perplexity", "perplexities", "language", "bits_per", "bits per")
-KNOWING = ("training", "networks", "evaluators")  # may know what is trained
+KNOWING = ("training", "networks", "evaluators", "models")  # may know what is trained
 NAMING = {  # these may name it, for the reason given
     "plugins.py": "the table of names",
     "envs/rewards.py": "rewards of two papers, defined as c / perplexity: they ask for that metric",
     "runs/certainty.py": "compares with guessing by frequency, if that is recorded",
+    "cli/main.py": "what `predict` says of a text",
+    "cli/predict.py": "what it says of a text",
+    "search_spaces/rnn_cell/source.py": "writes the text of its networks",
+    "search_spaces/enas_rnn_cell/source.py": "writes the text of its networks",
     "search_spaces/rnn_cell/space.py": "names its task and what is usual for it",
     "search_spaces/enas_rnn_cell/space.py": "names its task and what is usual for it",
 }
 DOCUMENTING = {  # in docstrings, of which those under an option are its help, and nowhere else
-    "cli/describe.py": "--vocabulary and --untied are sizes of language models",
+    "cli/sizes.py": "--vocabulary and --untied are sizes of language models",
     "cli/search.py": "--evaluator language-model is one of the names to give",
     "envs/env.py": "the page of the environments, one of which trains language models",
     "search_spaces/grammar.py": "says which tasks `build` may be asked for",

@@ -5,7 +5,15 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "nas_gym" / "search_spaces"
-HEAVY = {"network", "layers", "fused", "drawing", "layout"}  # imported by those who build and draw
+HEAVY = {
+    "network",
+    "layers",
+    "fused",
+    "drawing",
+    "layout",
+    "plain",
+    "source",
+}  # imported by those who build and draw
 PROGRAM = """
 import importlib, sys
 for name in sys.argv[1:]:

@@ -24,6 +24,7 @@ class _Final(ChildTraining):
     and gets an InvalidOption.
     """
 
+    opens_test_part = True  # asked by the guard in a worker; that of a search asks nobody
     seeded = True  # asked instead of ``stateful`` by whoever only spreads it over processes
 
     @staticmethod

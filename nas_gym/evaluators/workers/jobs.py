@@ -14,6 +14,7 @@ from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import FAILURE_MOST, cut, failed
 from nas_gym.evaluators.guard import Guard
+from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
 
@@ -75,7 +76,8 @@ def evaluate_job(
     except Exception as error:
         return _unreadable("architecture", error)
     try:
-        ((_, evaluation),) = Guard(evaluator).evaluations({0: Job(architecture, seed)})
+        final = getattr(unwrapped(evaluator), "opens_test_part", False) is True
+        ((_, evaluation),) = Guard(evaluator, final).evaluations({0: Job(architecture, seed)})
         return replace(evaluation, metrics=dict(evaluation.metrics))
     except passes:
         raise

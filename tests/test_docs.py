@@ -17,8 +17,10 @@ BLOCKS = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(encoding="utf-8"), 
 @pytest.mark.parametrize(
     "number",
     [
-        # The one with worker processes takes longest.
-        pytest.param(n, marks=[pytest.mark.slow] if "workers=" in block else [])
+        # Those with worker processes and with a whole search of SB3's take longest.
+        pytest.param(
+            n, marks=[pytest.mark.slow] if "workers=" in block or "MaskablePPO" in block else []
+        )
         for n, block in enumerate(BLOCKS)
     ],
 )

@@ -46,7 +46,10 @@ for command in json.loads(sys.argv[1]):
 """
 
 
-@pytest.mark.parametrize("what", ["file", "folder", "hidden"])
+@pytest.mark.parametrize(
+    "what",
+    ["folder", *(pytest.param(w, marks=pytest.mark.slow) for w in ("file", "hidden"))],
+)
 def test_files_of_another_user(what: str, stores: Any) -> None:
     root = Path(tempfile.mkdtemp())  # pytest's own folder is closed to others
     store = stores.fill(root / "store.sqlite")

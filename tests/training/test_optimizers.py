@@ -137,6 +137,7 @@ print(*sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_training_needs_no_compiler() -> None:
     done = subprocess.run(
         [sys.executable, "-c", TRAINING], check=True, capture_output=True, text=True

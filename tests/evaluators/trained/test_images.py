@@ -108,6 +108,7 @@ def test_torch_is_left_as_it_was():
         torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_accuracy_depends_on_architecture_and_seed_alone():
     """Whatever ran before, in this process or in any number of workers: bit for bit."""
     space = NASNetCell()

@@ -116,7 +116,9 @@ def search(folder: Path, agent: str, budget: int, guard: str = GUARD) -> Any:
     return run(folder, SEARCH.format(agent=agent, budget=budget, guard=guard))
 
 
-@pytest.mark.parametrize("agent", ["random-search", "reinforce"])
+@pytest.mark.parametrize(
+    "agent", [pytest.param("random-search", marks=pytest.mark.slow), "reinforce"]
+)
 def test_no_process_of_a_search_loads_the_compiler(tmp_path: Path, agent: str) -> None:
     done = search(tmp_path, repr(agent), budget=1)
     assert done.stdout.strip() == "[None]", done.stderr

@@ -126,6 +126,7 @@ def forged(place: Path, **changes: Any) -> Path:
         ({"task": {"channels": 3, "height": 12, "width": 12, "classes": 5, "filters": 8}},
          InvalidModel, "that of another network"),
         ({"format": 2}, InvalidModel, 'does not say "format": 1'),
+        ({"format": True}, InvalidModel, 'does not say "format": 1'),
     ],
 )  # fmt: skip
 def test_what_somebody_forged_is_one_sentence(
@@ -140,8 +141,43 @@ def test_weights_of_another_network_are_refused(folder: Path, tmp_path: Path) ->
     place = Path(shutil.copytree(folder, tmp_path / "m"))
     write_model(published_model("amoebanet-a"), tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", place)
-    with pytest.raises(InvalidModel, match="does not fit its network"):
+    with pytest.raises(InvalidModel, match="weights of another network"):
         load_model(forged(place))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("how", ["gone", "more", "int8", "float16", "float64", "complex64", "bool"])
+def test_no_weight_stays_fresh_or_is_rounded(how: str, tied: bool, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    write_model(random_model("rnn-cell", 1, tied=tied), tmp_path / "m")
+    file = tmp_path / "m" / "model.safetensors"
+    weights = load_file(file)
+    if how == "gone":
+        del weights["embedding.weight" if tied else "decoder.weight"]
+    elif how == "more":
+        weights["decoder.weight" if tied else "more"] = torch.zeros(23, 6)
+    else:
+        weights["decoder.bias"] = weights["decoder.bias"].to(getattr(torch, how))
+    save_file(weights, file)
+    with pytest.raises(InvalidModel, match="weights of another network"):
+        load_model(forged(tmp_path / "m"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and devices")
+@pytest.mark.parametrize("name", ["config.json", "preprocess.json", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(
+    name: str, kind: str, folder: Path, tmp_path: Path
+) -> None:
+    place = Path(shutil.copytree(folder, tmp_path / "m"))
+    (place / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(place / name)
+    else:
+        (place / name).symlink_to("/dev/zero")
+    with pytest.raises(InvalidModel, match="it is no file"):
+        load_model(place)
 
 
 def test_model_py_is_never_run(folder: Path, tmp_path: Path) -> None:

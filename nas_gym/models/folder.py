@@ -71,9 +71,12 @@ def fresh_model(space: Any, genotype: Any, task: Any, seed: int = 0) -> Model:
 def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
     import torch
 
+    from nas_gym.networks.cost import MOST_PARAMETERS, at_most, on_meta
     from nas_gym.networks.isolation import isolated
     from nas_gym.training.loop import seeded
 
+    with on_meta(), at_most(MOST_PARAMETERS):  # before anything takes memory
+        space.build(genotype, task)
     with isolated(1, seed), seeded(seed, torch.device("cpu")):
         network: nn.Module = space.build(genotype, task).eval()
     return network

@@ -277,5 +277,5 @@ def test_what_is_no_whole_number_is_neither_action_nor_seed(value, bare) -> None
     made.reset()
     with pytest.raises(InvalidTokens, match="not an integer"):
         made.step(value)
-    with pytest.raises((InvalidOption, gym.error.Error), match="seed is|Seed must be"):
+    with pytest.raises((InvalidOption, gym.error.Error), match=r"seed is|Seed must be"):
         made.reset(seed=value)

@@ -180,6 +180,22 @@ def test_what_is_no_file_is_not_waited_for(
         load_model(place)
 
 
+@pytest.mark.parametrize(
+    "giant",
+    [{"filters": 2**16}, {"classes": 2**20, "filters": 512}, {"repeats": 100, "filters": 2000}],
+)
+def test_a_giant_is_refused_before_it_takes_memory(
+    giant: dict[str, int], folder: Path, tmp_path: Path
+) -> None:
+    place = Path(shutil.copytree(folder, tmp_path / "m"))
+    task = json.loads((place / "config.json").read_text())["task"] | giant
+    preprocess = json.loads((place / "preprocess.json").read_text())
+    preprocess["classes"] = list(map(str, range(task["classes"])))
+    (place / "preprocess.json").write_text(json.dumps(preprocess))
+    with pytest.raises(InvalidModel, match=r"more than|it has"):
+        load_model(forged(place, task=task))
+
+
 def test_model_py_is_never_run(folder: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(folder, tmp_path / "m"))
     (place / "model.py").write_text("raise SystemExit(3)")

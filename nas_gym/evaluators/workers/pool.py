@@ -65,9 +65,7 @@ class WorkerPool:
         self._arguments = (pickled, memory_limit)
         self._workers: list[_Worker] = []
         self._failed_starts = 0
-        self._orphaned: set[int] = (
-            set()
-        )  # jobs whose worker ended by what may be no fault of theirs
+        self._orphaned: set[int] = set()  # jobs whose end may be no fault of theirs
         self.starts = 0  # of workers; more than their number if one was replaced
         self._running = False
         # Before multiprocessing joins the processes that it started, at exit.

@@ -14,9 +14,10 @@ from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.episode import Episode, Mask, Observation
 from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
-from nas_gym.errors import InvalidTokens
+from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluators.evaluation import IN_EVERY_INFO, Evaluation, Evaluator
 from nas_gym.options import check
+from nas_gym.options.scalars import python_value
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import (
     Architecture,
@@ -148,9 +149,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         if episode is None or self._ended:
             raise ResetNeeded("the episode has ended: call reset() before step()")
         try:
-            episode.take(operator.index(action))
+            if isinstance(python_value(action), bool):
+                raise TypeError
+            token = operator.index(action)
         except TypeError:
             raise InvalidTokens(f"action {action!r} is not an integer: give a token") from None
+        episode.take(token)
         reward = 0.0
         info = self._info(episode)
         if episode.open is None:
@@ -205,8 +209,12 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
 def python_seed(seed: Any) -> Any:
     """Return a whole number of any library as Python's, which Gymnasium wants; others as given."""
-    whole = hasattr(seed, "__index__") and not isinstance(seed, bool | int)
-    return operator.index(seed) if whole else seed
+    if isinstance(python_value(seed), bool):
+        raise InvalidOption(f"seed is {seed!r}: give a whole number >= 0, or None")
+    try:
+        return operator.index(seed)
+    except TypeError:  # None, or what Gymnasium refuses
+        return seed
 
 
 def spaces_of(

@@ -22,7 +22,7 @@ from nas_gym.envs.env import (
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
 from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.rewards import Accuracy, Reward
-from nas_gym.errors import InvalidTokens
+from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
 from nas_gym.options import check
 from nas_gym.options.counts import Episodes
@@ -114,7 +114,9 @@ class NASVectorEnv(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
         """Start a new round; unfinished episodes are dropped without an evaluation."""
-        super().reset(seed=python_seed(seed[0] if isinstance(seed, list) else seed))
+        if isinstance(seed, list | tuple) and len(seed) != self.num_envs:
+            raise InvalidOption(f"{len(seed)} seeds were given: give one, or {self.num_envs}")
+        super().reset(seed=python_seed(seed[0] if isinstance(seed, list | tuple) else seed))
         self._round.restart()
         self._started = True
         return self._round.observations(), self._mask_info()

@@ -71,9 +71,12 @@ def fresh_model(space: Any, genotype: Any, task: Any, seed: int = 0) -> Model:
 def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
     import torch
 
+    from nas_gym.networks.cost import MOST_PARAMETERS, at_most, on_meta
     from nas_gym.networks.isolation import isolated
     from nas_gym.training.loop import seeded
 
+    with on_meta(), at_most(MOST_PARAMETERS):  # before anything takes memory
+        space.build(genotype, task)
     with isolated(1, seed), seeded(seed, torch.device("cpu")):
         network: nn.Module = space.build(genotype, task).eval()
     return network
@@ -195,7 +198,7 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
     place = user_path(folder, "folder")
     shown = printable(place)
     config = _read_json(place / CONFIG, shown)
-    if not isinstance(config, dict) or config.get("format") != FORMAT:
+    if not isinstance(config, dict) or config.get("format") != FORMAT or config["format"] is True:
         raise InvalidModel(
             f'{shown} is no model: its {CONFIG} does not say "format": {FORMAT}; give a folder '
             "that `nas-gym export` wrote"
@@ -204,11 +207,12 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
         raise _changed(shown, CONFIG)
     for name in _HASHED:
         try:
+            _check_file(place / name)
             found = _sha256(place / name)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
             raise InvalidModel(
-                f"{shown}: {name} cannot be read ({error.strerror or error}): bring the whole "
-                "folder back"
+                f"{shown}: {name} cannot be read ({why}): bring the whole folder back"
             ) from error
         if not isinstance(config.get("sha256"), dict) or config["sha256"].get(name) != found:
             raise _changed(shown, name)
@@ -224,6 +228,7 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
 
 def _read_json(path: Path, shown: str) -> Any:
     try:
+        _check_file(path)
         if path.stat().st_size > LARGEST_JSON:
             raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
         return read_json(path.read_text(encoding="utf-8"))
@@ -233,6 +238,11 @@ def _read_json(path: Path, shown: str) -> Any:
             f"{shown} is no model: {path.name} cannot be read ({why}); give a folder that "
             "`nas-gym export` wrote"
         ) from error
+
+
+def _check_file(path: Path) -> None:
+    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
+        raise ValueError("it is no file")
 
 
 def _changed(shown: str, name: str) -> InvalidModel:
@@ -257,23 +267,28 @@ def _model(config: Mapping[str, Any], place: Path, trust: Collection[str]) -> Mo
     if not preprocessing.fits(task):
         raise InvalidModel(f"{shown}: {PREPROCESS} is that of another network: export it again")
     network = _built(space, genotype, task, 0)
-    _load_weights(network, place / WEIGHTS, shown)
+    _load_weights(network, place / WEIGHTS, shown, getattr(task, "tied", False))
     figures = config.get("figures")
     figures = figures if isinstance(figures, dict) else {}
     return Model(network, space, genotype, task, preprocessing, figures)
 
 
-def _load_weights(network: "nn.Module", path: Path, shown: str) -> None:
+def _load_weights(network: "nn.Module", path: Path, shown: str, tied: bool) -> None:
+    """Load all weights, each as it is: none stays fresh, none is rounded or given twice."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    own = network.state_dict()
+    for name in _TIED if tied else ():
+        own.pop(name, None)
     try:
         weights = load_file(path)
-        missing, unexpected = network.load_state_dict(weights, strict=False)
+        others = weights.keys() ^ own.keys()
+        if others or any(w.dtype != own[name].dtype for name, w in weights.items()):
+            raise InvalidModel(
+                f"{shown}: {path.name} has the weights of another network: export it again"
+            )
+        network.load_state_dict(weights, strict=False)  # tied ones are there once
     except (SafetensorError, OSError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:200]
         raise InvalidModel(f"{shown}: {path.name} does not fit its network ({reason})") from error
-    if unexpected or set(missing) - _TIED.keys():
-        raise InvalidModel(
-            f"{shown}: {path.name} has the weights of another network: export it again"
-        )

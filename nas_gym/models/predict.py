@@ -40,6 +40,8 @@ def predict(model: Model, paths: Sequence[str], top: int = 5) -> Iterator[dict[s
 
 def _files(path: str) -> list[str]:
     place = user_path(path, "path")
+    if place.exists() and not place.is_dir() and not place.is_file():
+        raise InvalidDataset(f"{printable(path)} is no file: give an image, or a folder of them")
     if place.is_dir():
         from nas_gym.training.images.decoding import readable
         from nas_gym.training.images.entries import LeftOut, walk

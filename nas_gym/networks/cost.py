@@ -7,12 +7,15 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
 from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
+from nas_gym.errors import InvalidOption
 from nas_gym.networks.isolation import isolated
 
+MOST_PARAMETERS = 2**29  # of a network that is built in memory: 2 GiB
 LARGEST = 2**24  # elements of a tensor whose operation the CPU may be asked for
 
 _aten = torch.ops.aten
@@ -79,6 +82,37 @@ def cost_on_meta(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> 
     with on_meta():
         network = build()
     return Cost(count_parameters(network), count_multiply_adds(network, input_shape))
+
+
+@contextmanager
+def at_most(parameters: int) -> Iterator[None]:
+    """Refuse, inside this block, to give a network more parameters than that, as soon as it asks.
+
+    A file of a few bytes may describe a network that no memory holds; its parameters are made on
+    the meta device, or this comes too late.
+
+    Raises:
+        InvalidOption: There are more.
+    """
+    seen: dict[int, nn.Parameter] = {}  # kept, so that no other gets its id
+    count = 0
+
+    def add(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count
+        if parameter is None or id(parameter) in seen:
+            return
+        seen[id(parameter)] = parameter
+        count += parameter.numel()
+        if count > parameters:
+            raise InvalidOption(
+                f"the network has more than {parameters:,} parameters: make it smaller"
+            )
+
+    hook = register_module_parameter_registration_hook(add)
+    try:
+        yield
+    finally:
+        hook.remove()
 
 
 # ---------------------------------------------------------------- torch's meta device, lighter

@@ -1,9 +1,11 @@
 """The one way in which a path that a user gave is read, for every option that takes one."""
 
+import errno
 import os
 from pathlib import Path
 
 from nas_gym.errors import InvalidOption
+from nas_gym.options.printable import printable, shown
 
 AnyPath = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 
@@ -19,8 +21,8 @@ def user_path(given: AnyPath, what: str = "path") -> Path:
         what: Its name in messages, e.g. ``"--out"``.
 
     Raises:
-        InvalidOption: It is empty, no path, has a NUL character, or begins with ``~`` where this
-            user has no home folder.
+        InvalidOption: It is empty, no path, too long, has a NUL character or one that no file name
+            can have, or begins with ``~`` where this user has no home folder.
     """
     try:
         text = os.fsdecode(given)
@@ -37,6 +39,17 @@ def user_path(given: AnyPath, what: str = "path") -> Path:
             f"{what} is {text!r}, and this user has no home folder (HOME is not set): write the "
             "path without ~"
         )
+    try:
+        os.lstat(expanded)
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise InvalidOption(
+                f"{what} is {shown(text)}, longer than a path can be: give a shorter one"
+            ) from None
+    except UnicodeEncodeError:
+        raise InvalidOption(
+            f"{what} is {printable(text)}, which no file can be named here: give another path"
+        ) from None
     return Path(expanded)
 
 

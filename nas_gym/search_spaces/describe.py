@@ -11,6 +11,8 @@ from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 if TYPE_CHECKING:
     from torch import nn
 
+MOST_DESCRIBED = 2**36  # parameters: a thousand times what was ever found by a search
+
 
 @dataclass(frozen=True)
 class Description:
@@ -40,13 +42,13 @@ def describe(genotype: Any, task: Any, space: NetworkSpace[Any] | None = None) -
 
     Raises:
         InvalidGenotype: ``space`` cannot build the genotype.
-        InvalidOption: A size in ``task`` that does not fit.
+        InvalidOption: A size in ``task`` that does not fit, or is beyond any network.
     """
     import torch
 
-    from nas_gym.networks.cost import count_multiply_adds, count_parameters, on_meta
+    from nas_gym.networks.cost import at_most, count_multiply_adds, count_parameters, on_meta
 
-    with on_meta():
+    with on_meta(), at_most(MOST_DESCRIBED):
         builder: NetworkSpace[Any] = NASNetCell() if space is None else space
         network: nn.Module = builder.build(genotype, task)
     modules = dict(_parts(network))

@@ -6,6 +6,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 import pytest
+import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
@@ -254,3 +255,27 @@ def test_an_unknown_keyword_is_a_type_error_as_others_expect() -> None:
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'") as raised:
         gym.make(ID, frameskip=1)
     assert isinstance(raised.value, UnknownName)
+
+
+@pytest.mark.parametrize("kind", [int, np.int32, np.uint8, np.array, torch.tensor])
+def test_whole_numbers_of_any_library_are_actions_and_seeds(kind) -> None:
+    made = gym.make("NASBench201-v0")
+    made.reset(seed=kind(3))
+    assert made.unwrapped.np_random_seed == 3
+    assert made.step(kind(3))[0][0] == 4
+
+
+@pytest.mark.parametrize(
+    "value", [True, False, np.True_, np.array(True), torch.tensor(True), 1.0, np.float32(1), "1",
+              torch.tensor(1.0), np.array([1, 2]), torch.tensor([1, 2])],
+    ids=repr,
+)  # fmt: skip
+@pytest.mark.parametrize("bare", [True, False])
+def test_what_is_no_whole_number_is_neither_action_nor_seed(value, bare) -> None:
+    made = gym.make("NASBench201-v0")
+    made = made.unwrapped if bare else made
+    made.reset()
+    with pytest.raises(InvalidTokens, match="not an integer"):
+        made.step(value)
+    with pytest.raises((InvalidOption, gym.error.Error), match=r"seed is|Seed must be"):
+        made.reset(seed=value)

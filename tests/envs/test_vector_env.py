@@ -261,3 +261,10 @@ def test_whole_numbers_of_numpy_are_seeds(make: Any) -> None:
     drawn = env.np_random.random()
     env.reset(seed=3)
     assert env.np_random.random() == drawn
+
+
+@pytest.mark.parametrize("seeds", [[], [1], (1, 2, 3), True, [True, 1]])
+def test_seeds_are_whole_numbers_one_for_each_episode(seeds) -> None:
+    made = gym.make_vec("NASBench201-v0", num_envs=2)
+    with pytest.raises(InvalidOption, match="seed"):
+        made.reset(seed=seeds)

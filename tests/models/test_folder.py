@@ -126,6 +126,7 @@ def forged(place: Path, **changes: Any) -> Path:
         ({"task": {"channels": 3, "height": 12, "width": 12, "classes": 5, "filters": 8}},
          InvalidModel, "that of another network"),
         ({"format": 2}, InvalidModel, 'does not say "format": 1'),
+        ({"format": True}, InvalidModel, 'does not say "format": 1'),
     ],
 )  # fmt: skip
 def test_what_somebody_forged_is_one_sentence(
@@ -140,8 +141,59 @@ def test_weights_of_another_network_are_refused(folder: Path, tmp_path: Path) ->
     place = Path(shutil.copytree(folder, tmp_path / "m"))
     write_model(published_model("amoebanet-a"), tmp_path / "other")
     shutil.copy(tmp_path / "other" / "model.safetensors", place)
-    with pytest.raises(InvalidModel, match="does not fit its network"):
+    with pytest.raises(InvalidModel, match="weights of another network"):
         load_model(forged(place))
+
+
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("how", ["gone", "more", "int8", "float16", "float64", "complex64", "bool"])
+def test_no_weight_stays_fresh_or_is_rounded(how: str, tied: bool, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    write_model(random_model("rnn-cell", 1, tied=tied), tmp_path / "m")
+    file = tmp_path / "m" / "model.safetensors"
+    weights = load_file(file)
+    if how == "gone":
+        del weights["embedding.weight" if tied else "decoder.weight"]
+    elif how == "more":
+        weights["decoder.weight" if tied else "more"] = torch.zeros(23, 6)
+    else:
+        weights["decoder.bias"] = weights["decoder.bias"].to(getattr(torch, how))
+    save_file(weights, file)
+    with pytest.raises(InvalidModel, match="weights of another network"):
+        load_model(forged(tmp_path / "m"))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and devices")
+@pytest.mark.parametrize("name", ["config.json", "preprocess.json", "model.safetensors"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(
+    name: str, kind: str, folder: Path, tmp_path: Path
+) -> None:
+    place = Path(shutil.copytree(folder, tmp_path / "m"))
+    (place / name).unlink()
+    if kind == "pipe":
+        os.mkfifo(place / name)
+    else:
+        (place / name).symlink_to("/dev/zero")
+    with pytest.raises(InvalidModel, match="it is no file"):
+        load_model(place)
+
+
+@pytest.mark.parametrize(
+    "giant",
+    [{"filters": 2**16}, {"classes": 2**20, "filters": 512}, {"repeats": 100, "filters": 2000}],
+)
+def test_a_giant_is_refused_before_it_takes_memory(
+    giant: dict[str, int], folder: Path, tmp_path: Path
+) -> None:
+    place = Path(shutil.copytree(folder, tmp_path / "m"))
+    task = json.loads((place / "config.json").read_text())["task"] | giant
+    preprocess = json.loads((place / "preprocess.json").read_text())
+    preprocess["classes"] = list(map(str, range(task["classes"])))
+    (place / "preprocess.json").write_text(json.dumps(preprocess))
+    with pytest.raises(InvalidModel, match=r"more than|it has"):
+        load_model(forged(place, task=task))
 
 
 def test_model_py_is_never_run(folder: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Predictions of files, by the command as a user has it."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,9 @@ import pytest
 from PIL import Image
 
 from nas_gym.cli.main import main
+from nas_gym.errors import InvalidDataset
 from nas_gym.models.folder import Model, fresh_model, write_model
+from nas_gym.models.predict import predict
 from nas_gym.models.preprocessing import ImagePreprocessing, TextPreprocessing
 from tests.models.conftest import random_model
 
@@ -158,3 +161,16 @@ def test_fresh_weights_follow_from_the_seed() -> None:
     )
     assert all(bool((a[n] == b[n]).all()) for n in a)
     assert any(bool((a[n] != c[n]).any()) for n in a)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="makes pipes and devices")
+@pytest.mark.parametrize("name", ["nasnet-cell", "rnn-cell"])
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_is_no_file_is_not_waited_for(name: str, kind: str, tmp_path: Path) -> None:
+    place = tmp_path / "x.png"
+    if kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    with pytest.raises(InvalidDataset, match="is no file"):
+        list(predict(random_model(name, 1), [str(place)]))

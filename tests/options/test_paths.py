@@ -47,3 +47,15 @@ def test_any_text_is_a_path_or_a_sentence(text: str | bytes) -> None:
         return
     assert os.path.isabs(recorded_path(text))
     assert path == user_path(path)
+
+
+@pytest.mark.parametrize("name", ["x" * 5000, "/".join(["y" * 200] * 100), "~/" + "z" * 300])
+def test_a_path_that_is_too_long_is_refused(name: str) -> None:
+    with pytest.raises(InvalidOption, match="longer than a path can be"):
+        user_path(name, "--out")
+
+
+def test_a_path_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(InvalidOption, match="no file can be named"):
+        user_path("a\ud800b", "--out")
+    assert user_path("a\udc80b").name == "a\udc80b"  # a byte that is not UTF-8

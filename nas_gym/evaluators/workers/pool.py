@@ -32,6 +32,7 @@ FAILED_STARTS = 5  # in a row, after which it is no accident
 START_SECONDS = 300.0  # for the first worker to be ready
 GRACE = 5.0  # seconds for a killed process to be gone
 LOST_TRACK = 255  # exit status that is reported if the fork server died, not the worker
+FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGHUP) if hasattr(signal, "SIGKILL") else ()
 LONGEST_WAIT = 60.0  # seconds; the system's own limit is in milliseconds of 32 bits
 
 
@@ -64,7 +65,7 @@ class WorkerPool:
         self._arguments = (pickled, memory_limit)
         self._workers: list[_Worker] = []
         self._failed_starts = 0
-        self._orphaned: set[int] = set()  # jobs whose worker was lost with the fork server
+        self._orphaned: set[int] = set()  # jobs whose end may be no fault of theirs
         self.starts = 0  # of workers; more than their number if one was replaced
         self._running = False
         # Before multiprocessing joins the processes that it started, at exit.
@@ -184,8 +185,9 @@ class WorkerPool:
             )
         if worker.job is None:
             return []
-        orphan = exit_status == LOST_TRACK and not worker.gone and worker.job not in self._orphaned
-        if orphan:  # once: a child may be what ends the server
+        lost = exit_status == LOST_TRACK and not worker.gone
+        orphan = (lost or exit_status in FROM_OUTSIDE) and worker.job not in self._orphaned
+        if orphan:  # once: the child may be what ends the server, or takes the machine's memory
             self._orphaned.add(worker.job)
         if orphan or not worker.started:  # no fault of the child
             waiting.appendleft(worker.job)

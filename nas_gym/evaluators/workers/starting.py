@@ -158,6 +158,12 @@ def cannot_start(exit_status: int | None) -> InvalidOption:
             "worker processes import the main script, and this one would search again in each: "
             'put what it runs under `if __name__ == "__main__":`'
         )
+    if exit_status is not None and exit_status < 0:
+        return InvalidOption(
+            f"worker processes cannot start: the first was killed by signal {-exit_status}, by "
+            "someone, or by the system because memory ran out; look at the free memory, and try "
+            "again"
+        )
     return InvalidOption(
         f"worker processes cannot start (exit status {exit_status}): they import the main "
         "script, which failed as shown above; make it importable"

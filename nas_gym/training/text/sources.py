@@ -67,6 +67,8 @@ def read_lines(path: Path) -> str:
     """Read the lines of a file, without the spaces around them; each ends with a newline."""
     where = printable(path)
     try:
+        if path.exists() and not path.is_file():  # a pipe would be waited for
+            raise InvalidDataset(f"{where} is no file: give a text")
         check_memory(path.stat().st_size * _MEMORY_PER_BYTE, where)
         content = path.read_bytes()
     except OSError as error:

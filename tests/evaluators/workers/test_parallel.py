@@ -90,7 +90,24 @@ def test_a_child_that_calls_exit_has_failed_with_it(pool):
     assert [e.failure for e in found] == ["error: SystemExit: 0", None]
 
 
-def test_a_worker_killed_at_work_costs_its_child(pool):
+def test_a_worker_killed_at_work_costs_no_child():
+    """The kernel without memory, or an operator, may take the wrong process."""
+    evaluator = ParallelEvaluator(UnrulyEvaluator(seconds=0.2), workers=2)
+    try:
+        by_place(evaluator, "fine", "fine")
+        answers = evaluator.evaluate(children(*["fine"] * 4), range(4))
+        failures = [next(answers).failure]
+        victims = [w for w in evaluator._pools[0]._workers if w.job is not None]
+        time.sleep(0.1)  # its child has begun
+        os.kill(victims[0].process.pid, signal.SIGKILL)
+        failures += [evaluation.failure for evaluation in answers]
+        assert failures == [None] * 4
+        assert evaluator._pools[0]._orphaned
+    finally:
+        evaluator.close()
+
+
+def test_a_worker_killed_at_work_costs_time(pool):
     answers = pool.evaluate(children("fine", "hang", "fine"), range(3))
     pid = int(next(answers).metrics["pid"])
     for worker in pool._pools[0]._workers:

@@ -53,12 +53,17 @@ class Export(Sizes):
     """Search space of a token list or string (`nas-gym list`)."""
     seed: int = 0
     """Seed of fresh weights."""
+    force: bool = False
+    """Replace a model that is in the folder already."""
 
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
         if self.to is not None:
             return self._write_network(self.to)
-        for option in (*self.given_sizes(), *(n for n in ("space", "seed") if getattr(self, n))):
+        for option in (
+            *self.given_sizes(),
+            *(n for n in ("space", "seed", "force") if getattr(self, n)),
+        ):
             raise InvalidOption(f"--{dashed(option)} is only for a network: give --to FOLDER")
         return self._write_architectures()
 
@@ -94,7 +99,7 @@ class Export(Sizes):
         model = self._model()
         from nas_gym.models.folder import write_model
 
-        files = write_model(model, place)
+        files = write_model(model, place, replace=self.force)
         if self.json:
             print_json(json.loads((place / "config.json").read_text(encoding="utf-8")))
             return 0

@@ -1,5 +1,6 @@
 """``nas-gym predict``."""
 
+import sys
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -31,7 +32,10 @@ class Predict:
         from nas_gym.models.folder import load_model
         from nas_gym.models.predict import predict
 
-        found = predict(load_model(self.model, trust=self.trust), self.files, self.top)
+        model = load_model(self.model, trust=self.trust)
+        if model.fresh:
+            print("the weights are fresh: this network has not been trained", file=sys.stderr)
+        found = predict(model, self.files, self.top)
         if self.json:
             print_json(list(found))
             return 0

@@ -38,27 +38,30 @@ logits = network({call})  # {call} are {shape}
 """
 
 
-def card(title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any]) -> str:
+def card(
+    title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any], fresh: bool
+) -> str:
     """Return the card as Markdown.
 
     Args:
         title: What the network is, in a few words.
         task: What it was built for.
         preprocessing: How it is fed.
-        figures: What is known of its training, by name; empty for fresh weights.
+        figures: What is known of its training, by name.
+        fresh: Whether it was not trained.
     """
-    return "\n".join(_lines(title, task, preprocessing, figures)) + "\n"
+    return "\n".join(_lines(title, task, preprocessing, figures, fresh)) + "\n"
 
 
 def _lines(
-    title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any]
+    title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any], fresh: bool
 ) -> Iterator[str]:
     text = isinstance(preprocessing, TextPreprocessing)
     yield _HEAD.format(pipeline="text-generation" if text else "image-classification")
     yield f"# {plain(title)}\n"
-    if not figures:
+    if fresh:
         yield "The weights are fresh: the network has not been trained.\n"
-    else:
+    if figures:
         yield table(("", ""), [(plain(name), plain(value)) for name, value in figures.items()])
         yield ""
     yield "## What it takes\n"

@@ -59,13 +59,13 @@ class Model:
     task: Task | LanguageTask
     preprocessing: Preprocessing
     figures: Mapping[str, Any] = field(default_factory=dict)  # JSON data of how it was trained
+    fresh: bool = False  # whether the weights are as they were drawn
 
 
 def fresh_model(space: Any, genotype: Any, task: Any, seed: int = 0) -> Model:
     """Return a network with fresh weights, drawn under ``seed``, that has seen no data."""
-    return Model(
-        _built(space, genotype, task, seed), space, genotype, task, plain_preprocessing(task)
-    )
+    network, feed = _built(space, genotype, task, seed), plain_preprocessing(task)
+    return Model(network, space, genotype, task, feed, fresh=True)
 
 
 def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
@@ -82,7 +82,7 @@ def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
     return network
 
 
-def write_model(model: Model, folder: AnyPath) -> list[Path]:
+def write_model(model: Model, folder: AnyPath, *, replace: bool = False) -> list[Path]:
     """Write a model into a folder, which is made if it is not there.
 
     All files are written beside the folder first, so that a disk that fills leaves the folder as it
@@ -90,17 +90,18 @@ def write_model(model: Model, folder: AnyPath) -> list[Path]:
 
     Args:
         model: What to write; tensors are written as they are, wherever they lie.
-        folder: Where to; files of an earlier model in it are replaced.
+        folder: Where to.
+        replace: Whether a model that is there already is replaced.
 
     Returns:
         The files.
 
     Raises:
-        InvalidModel: The folder has files that are none of a model's, or cannot be written to.
+        InvalidModel: The folder has files in it, or cannot be written to.
         InvalidOption: The space cannot write its networks as Python.
     """
     place = user_path(folder, "folder")
-    _check_place(place)
+    _check_place(place, replace)
     from nas_gym.models.source import model_source
 
     title = f"A network of {type(model.space).__name__}"
@@ -122,12 +123,17 @@ def write_model(model: Model, folder: AnyPath) -> list[Path]:
     return [place / name for name in (SOURCE, WEIGHTS, CONFIG, PREPROCESS, CARD)]
 
 
-def _check_place(place: Path) -> None:
+def _check_place(place: Path, replace: bool) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise InvalidModel(f"{printable(place)} is no folder: give another place")
     if place.is_dir() and any(place.iterdir()) and not (place / CONFIG).is_file():
         raise InvalidModel(
             f"{printable(place)} has files and no model in it: give an empty folder, or a new one"
+        )
+    if not replace and (place / CONFIG).is_file():
+        raise InvalidModel(
+            f"{printable(place)} has a model in it: give another folder, or say that it is to be "
+            "replaced, with --force (in Python replace=True)"
         )
 
 
@@ -150,7 +156,7 @@ def _write_files(model: Model, new: Path, source: str, title: str) -> None:
     (new / SOURCE).write_text(source, encoding="utf-8")
     _write_json(new / PREPROCESS, model.preprocessing.to_json())
     (new / CARD).write_text(
-        card(title, model.task, model.preprocessing, model.figures),
+        card(title, model.task, model.preprocessing, model.figures, model.fresh),
         encoding="utf-8",
         errors="backslashreplace",
     )
@@ -161,6 +167,7 @@ def _write_files(model: Model, new: Path, source: str, title: str) -> None:
         "architecture": genotype_to_json(model.genotype),
         "task": task_to_json(model.task),
         "figures": dict(model.figures),
+        "fresh": model.fresh,
         "sha256": {name: _sha256(new / name) for name in _HASHED},
     }
     _write_json(new / CONFIG, {**config, "checksum": _checksum(config)})
@@ -180,7 +187,10 @@ def _checksum(config: Mapping[str, Any]) -> str:
 
 
 def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
-    """Read a model that ``nas-gym export`` or ``nas-gym train`` wrote.
+    """Read a model that ``nas-gym export --to`` or ``write_model`` wrote.
+
+    To keep what you have trained: ``write_model(replace(model, fresh=False, figures={…}), folder)``
+    with ``dataclasses.replace``; training changes ``model.network`` in place.
 
     ``model.py`` is not read: the network is built by its search space.
 
@@ -270,7 +280,8 @@ def _model(config: Mapping[str, Any], place: Path, trust: Collection[str]) -> Mo
     _load_weights(network, place / WEIGHTS, shown, getattr(task, "tied", False))
     figures = config.get("figures")
     figures = figures if isinstance(figures, dict) else {}
-    return Model(network, space, genotype, task, preprocessing, figures)
+    fresh = config.get("fresh") is True
+    return Model(network, space, genotype, task, preprocessing, figures, fresh)
 
 
 def _load_weights(network: "nn.Module", path: Path, shown: str, tied: bool) -> None:

@@ -46,7 +46,7 @@ def _files(path: str) -> list[str]:
         from nas_gym.training.images.decoding import readable
         from nas_gym.training.images.entries import LeftOut, walk
 
-        found = walk(str(place), place.parent, LeftOut(), readable()[0])
+        found = walk(str(place), place.absolute().parent, LeftOut(), readable()[0])
         if not found:
             raise InvalidDataset(f"{printable(path)} has no images in it: give one that has")
         return found

@@ -38,7 +38,7 @@ def published_model(name: str) -> Model:
 
 
 def stirred(model: Model) -> Model:
-    """Give batch norms values that fresh ones do not have."""
+    """Give batch norms values that fresh ones do not have, as training does."""
     import torch
 
     with torch.random.fork_rng(), torch.no_grad():
@@ -49,7 +49,7 @@ def stirred(model: Model) -> Model:
                 module.running_var.uniform_(0.5, 2)
                 module.weight.uniform_(0.5, 2)
                 module.bias.normal_()
-    return model
+    return replace(model, fresh=False)
 
 
 def example(model: Model, batch: int) -> Any:

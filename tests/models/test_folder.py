@@ -59,7 +59,9 @@ def test_an_older_model_is_replaced_and_other_files_are_left_alone(
 ) -> None:
     place = Path(shutil.copytree(folder, tmp_path / "m"))
     (place / "notes.txt").write_text("mine")
-    write_model(random_model("nasbench201", 0), place)
+    with pytest.raises(InvalidModel, match="has a model in it"):
+        write_model(random_model("nasbench201", 0), place)
+    write_model(random_model("nasbench201", 0), place, replace=True)
     assert type(load_model(place).space).__name__ == "NASBench201"
     assert (place / "notes.txt").read_text() == "mine"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m"]
@@ -214,7 +216,7 @@ model = load_model({str(place)!r})
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
 try:
-    write_model(model, {str(place)!r})
+    write_model(model, {str(place)!r}, replace=True)
 except InvalidModel as error:
     print(error)
 """

@@ -114,8 +114,9 @@ def test_perplexity_of_a_text(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_export_and_predict_in_one_line_each(
-    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    tmp_path: Path, pictures: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     cell = "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|avg_pool_3x3~0|none~1|nor_conv_1x1~2|"
     to = tmp_path / "m"
     sizes = ["--repeats", "1", "--filters", "4", "--image-size", "8", "--classes", "3"]
@@ -125,8 +126,10 @@ def test_export_and_predict_in_one_line_each(
     assert run(capsys, "export", to, "--to", tmp_path / "again")[0] == 0
     weights = [(p / "model.safetensors").read_bytes() for p in (to, tmp_path / "again")]
     assert weights[0] == weights[1]
-    status, out, _ = run(capsys, "predict", to, pictures)
-    assert status == 0
+    assert "has a model in it" in run(capsys, "export", cell, "--to", to)[2]
+    monkeypatch.chdir(pictures.parent)
+    status, out, err = run(capsys, "predict", to, pictures.name)  # a bare name, as people type it
+    assert (status, "fresh" in err) == (0, True)
     assert len(out.splitlines()) == 3
 
 

@@ -123,7 +123,9 @@ def walk(folder: str, root: Path, left_out: LeftOut, suffixes: frozenset[str]) -
     the part that the folder lies in, would bring the images of other classes.
     """
     seen: list[tuple[str, list[str]]] = []
-    around = frozenset(identity(path) for path in (str(root), os.path.dirname(folder)))
+    around = frozenset(
+        identity(path) for path in (str(root), os.path.dirname(os.path.abspath(folder)))
+    )
     waiting = [(folder, around)]
     while waiting:
         current, above = waiting.pop()

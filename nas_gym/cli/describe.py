@@ -1,5 +1,6 @@
 """``nas-gym describe``."""
 
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -122,6 +123,7 @@ class Describe(Sizes):
         )
         if sheet is not None:
             save_sheet(data, sheet)
+            print(f"the contact sheet is {printable(sheet)}", file=sys.stderr)
         if self.json:
             print_json(data.summary.to_json())
         else:

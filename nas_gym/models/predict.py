@@ -1,5 +1,6 @@
 """Predictions of a model for files: classes of images, perplexity of texts."""
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ from nas_gym.models.preprocessing import ImagePreprocessing, TextPreprocessing
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 
+_log = logging.getLogger("nas_gym")
 BATCH = 64  # images at once
 
 
@@ -46,7 +48,10 @@ def _files(path: str) -> list[str]:
         from nas_gym.training.images.decoding import readable
         from nas_gym.training.images.entries import LeftOut, walk
 
-        found = walk(str(place), place.absolute().parent, LeftOut(), readable()[0])
+        left_out = LeftOut()
+        found = walk(str(place), place.absolute().parent, left_out, readable()[0])
+        for kind, (count, one) in left_out.kinds.items():
+            _log.warning("left out %d %s (such as %s)", count, kind, one)
         if not found:
             raise InvalidDataset(f"{printable(path)} has no images in it: give one that has")
         return found

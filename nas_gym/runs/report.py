@@ -56,8 +56,8 @@ def _print_cost(found: Findings, console: Console) -> None:
     """Print how many evaluations there were, and how long they took."""
     config = found.config
     cut = (
-        f"; {len(found.unanswered)} more were evaluated in a batch that was cut: they answer it "
-        "when the run goes on"
+        f"; {len(found.unanswered)} more were evaluated in a batch that was cut: they are kept, "
+        "and used when the run goes on"
     )
     budget = config.get("budget")
     of = "" if budget is None else f" of {budget}"

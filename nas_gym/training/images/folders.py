@@ -169,7 +169,11 @@ def _classes_of(
             f"{here} has 1 class: give at least 2{hint if len(inside) > 1 else ''}"
         )
     if empty := [name for name, images in paths.items() if not images]:
-        new = [kind for kind in left_out.kinds if kind not in kinds]
+        new = [
+            kind
+            for kind, (_, example) in left_out.kinds.items()
+            if kind not in kinds and set(Path(example).parts) & set(map(printable, empty))
+        ]
         raise InvalidDataset(
             f"{here}: class {_listed(empty)} has no image"
             f"{f' (left out: {_listed(new)})' if new else ''}: give it some, or take it away"

@@ -68,7 +68,8 @@ def split_by_hash(
         if count < least:
             raise InvalidDataset(
                 f"{printable(name)}: {what} has {count} images: each class needs at least {least}, "
-                "to train, to validate and to test (classes are numbered from 0 without gaps)"
+                "to train, to validate and to test"
+                + ("" if class_names else " (classes are numbered from 0 without gaps)")
             )
         if validation[label] + test[label] >= count:
             raise InvalidDataset(

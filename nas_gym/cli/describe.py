@@ -15,7 +15,7 @@ from nas_gym.cli.shared import (
     dashed,
     print_json,
 )
-from nas_gym.cli.sizes import Sizes, task_options
+from nas_gym.cli.sizes import Sizes, latencies, task_options
 from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.task import task_to_json
@@ -58,6 +58,8 @@ class Describe(Sizes):
     contact_sheet: OptionalPath = None
     """Write images of each class of the data set, as the network sees them, to this .png or other
     image file."""
+    latency: bool = False
+    """Measure how long a batch of 1 and of 64 takes on one thread, with fresh weights."""
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -87,9 +89,15 @@ class Describe(Sizes):
             from nas_gym.drawing import save
 
             save(found.drawn(), draw)
+        measured = []
+        if self.latency:
+            from nas_gym.models.folder import fresh_model
+
+            measured = latencies(fresh_model(found.space, genotype, task))
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
-            print_json({**data, **description.to_json()})
+            more = {"latency": [each.to_json() for each in measured]} if measured else {}
+            print_json({**data, **description.to_json(), **more})
             return 0
         size = kind_of(task).in_words(task, task_options(found))
         print(f"{printable(self.architecture)}: {size}")
@@ -100,11 +108,14 @@ class Describe(Sizes):
 
         PlainConsole().print(_parts_table(description))
         print(f"parameters {description.parameters:,}, multiply-adds {description.multiply_adds:,}")
+        print(*(each.in_words() for each in measured), sep="\n", end="\n" * bool(measured))
         return 0
 
     def _describe_data(self, dataset: str) -> int:
         """Print what a data set is, and draw its contact sheet."""
-        others = [o for o in ("architecture", "space", "concat", "draw") if getattr(self, o)]
+        others = [
+            o for o in ("architecture", "space", "concat", "draw", "latency") if getattr(self, o)
+        ]
         others += [option for option in self.given_sizes() if option != "image_size"]
         if others:
             what = "ARCHITECTURE" if others[0] == "architecture" else f"--{dashed(others[0])}"

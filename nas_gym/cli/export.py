@@ -19,7 +19,7 @@ from nas_gym.cli.shared import (
     optional_path,
     print_json,
 )
-from nas_gym.cli.sizes import Sizes
+from nas_gym.cli.sizes import Sizes, latencies
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
@@ -27,6 +27,9 @@ from nas_gym.store.location import DEFAULT_STORE, check_there
 
 if TYPE_CHECKING:
     from nas_gym.models.folder import Model
+
+
+_OF_NETWORKS = ("space", "seed", "force", "pt2", "onnx", "latency")
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,12 @@ class Export(Sizes):
     """Seed of fresh weights."""
     force: bool = False
     """Replace a model that is in the folder already."""
+    pt2: bool = False
+    """Write model.pt2 as well, which torch.export.load reads; of networks for images."""
+    onnx: bool = False
+    """Write model.onnx as well (pip install 'nas-gym[onnx]'); of networks for images."""
+    latency: bool = False
+    """Measure how long a batch of 1 and of 64 takes on one thread, and print it."""
 
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
@@ -62,7 +71,7 @@ class Export(Sizes):
             return self._write_network(self.to)
         for option in (
             *self.given_sizes(),
-            *(n for n in ("space", "seed", "force") if getattr(self, n)),
+            *(n for n in _OF_NETWORKS if getattr(self, n)),
         ):
             raise InvalidOption(f"--{dashed(option)} is only for a network: give --to FOLDER")
         return self._write_architectures()
@@ -99,12 +108,16 @@ class Export(Sizes):
         model = self._model()
         from nas_gym.models.folder import write_model
 
-        files = write_model(model, place, replace=self.force)
+        programs = [f"model.{name}" for name in ("pt2", "onnx") if getattr(self, name)]
+        files = write_model(model, place, replace=self.force, programs=programs)
+        latency = latencies(model) if self.latency else []
         if self.json:
-            print_json(json.loads((place / "config.json").read_text(encoding="utf-8")))
+            config = json.loads((place / "config.json").read_text(encoding="utf-8"))
+            more = {"latency": [each.to_json() for each in latency]} if latency else {}
+            print_json({**config, **more})
             return 0
-        for file in files:
-            print(printable(file))
+        for line in [*files, *(each.in_words() for each in latency)]:
+            print(printable(line))
         return 0
 
     def _model(self) -> "Model":

@@ -1,12 +1,17 @@
 """The options that set the size of a network, for every command that builds one."""
 
+import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nas_gym.cli.architectures import Found, usual_task
 from nas_gym.cli.shared import OptionalCount, OptionalNumber, OptionalText, dashed
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.task_kinds import kind_of
+
+if TYPE_CHECKING:
+    from nas_gym.models.folder import Model
+    from nas_gym.models.latency import Latency
 
 # The options that set a size, in the order in which they are listed to people.
 _SIZES = (
@@ -76,6 +81,14 @@ class Sizes:
         }
         task = usual_task(found.space) if found.task is None else found.task
         return kind_of(task).resized(task, given)
+
+
+def latencies(model: "Model") -> list["Latency"]:
+    """Measure how long a network takes for batches of 1 and 64, on one thread."""
+    from nas_gym.models.latency import measure_latency
+
+    print("measuring the latency takes a few seconds", file=sys.stderr)
+    return measure_latency(model.network, model.task)
 
 
 def _fields_of(option: str) -> tuple[str, ...]:

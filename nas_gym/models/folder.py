@@ -6,6 +6,8 @@
 ``preprocess.json``     size, mean, std, classes (or the vocabulary)
 ``model.py``            the network as plain PyTorch, for whoever has no nas-gym; never read by us
 ``README.md``           a model card, as the Hugging Face Hub shows it
+``model.pt2``           on request: the network as torch.export writes it
+``model.onnx``          on request: the same for ONNX runtimes
 ======================  ==========================================================================
 
 A folder may come from anybody: JSON is read within bounds and checked, weights are safetensors
@@ -23,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_gym import __version__
-from nas_gym.errors import InvalidModel, InvalidOption, NASGymError
+from nas_gym.errors import InvalidModel, InvalidOption, NASGymError, unknown_name
 from nas_gym.models.card import card
 from nas_gym.models.preprocessing import (
     Preprocessing,
@@ -82,7 +84,9 @@ def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
     return network
 
 
-def write_model(model: Model, folder: AnyPath, *, replace: bool = False) -> list[Path]:
+def write_model(
+    model: Model, folder: AnyPath, *, replace: bool = False, programs: Collection[str] = ()
+) -> list[Path]:
     """Write a model into a folder, which is made if it is not there.
 
     All files are written beside the folder first, so that a disk that fills leaves the folder as it
@@ -92,18 +96,25 @@ def write_model(model: Model, folder: AnyPath, *, replace: bool = False) -> list
         model: What to write; tensors are written as they are, wherever they lie.
         folder: Where to.
         replace: Whether a model that is there already is replaced.
+        programs: ``"model.pt2"``, ``"model.onnx"``: written as well; of networks for images only.
 
     Returns:
         The files.
 
     Raises:
         InvalidModel: The folder has files in it, or cannot be written to.
-        InvalidOption: The space cannot write its networks as Python.
+        InvalidOption: The space or the network cannot be written in such a form.
+        UnknownName: No such program.
     """
     place = user_path(folder, "folder")
     _check_place(place, replace)
+    from nas_gym.models.programs import PROGRAMS, check_images
     from nas_gym.models.source import model_source
 
+    for name in programs:
+        if name not in PROGRAMS:
+            raise unknown_name("program", name, PROGRAMS)
+        check_images(model.task)
     title = f"A network of {type(model.space).__name__}"
     source = model_source(model.space, model.genotype, model.task, f"{title}.")
     try:
@@ -113,14 +124,19 @@ def write_model(model: Model, folder: AnyPath, *, replace: bool = False) -> list
         raise _not_written(place, error) from error
     try:
         _write_files(model, new, source, title)
+        for name in programs:
+            PROGRAMS[name](model.network, model.task, new / name)
         place.mkdir(exist_ok=True)
-        for name in (WEIGHTS, PREPROCESS, SOURCE, CARD, CONFIG):  # the one that counts comes last
+        for name in PROGRAMS:  # of an earlier model
+            (place / name).unlink(missing_ok=True)
+        files = (SOURCE, WEIGHTS, PREPROCESS, CARD, *programs, CONFIG)  # what counts comes last
+        for name in files:
             os.replace(new / name, place / name)
     except OSError as error:
         raise _not_written(place, error) from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
-    return [place / name for name in (SOURCE, WEIGHTS, CONFIG, PREPROCESS, CARD)]
+    return [place / name for name in files]
 
 
 def _check_place(place: Path, replace: bool) -> None:

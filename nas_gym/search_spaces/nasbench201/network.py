@@ -65,7 +65,7 @@ class NASBench201Cell(nn.Module):
         return nodes[-1].tensor
 
     def _zeros(self, x: Tensor) -> Tensor:
-        return x.new_zeros((len(x), self.channels, *x.shape[2:]))
+        return x.new_zeros((x.shape[0], self.channels, *x.shape[2:]))
 
 
 class ResidualReduction(nn.Module):

@@ -6,8 +6,7 @@
 ``preprocess.json``     size, mean, std, classes (or the vocabulary)
 ``model.py``            the network as plain PyTorch, for whoever has no nas-gym; never read by us
 ``README.md``           a model card, as the Hugging Face Hub shows it
-``model.pt2``           on request: the network as torch.export writes it
-``model.onnx``          on request: the same for ONNX runtimes
+``model.pt2, .onnx``    on request: the network as torch.export and as ONNX have it
 ======================  ==========================================================================
 
 A folder may come from anybody: JSON is read within bounds and checked, weights are safetensors

@@ -47,7 +47,7 @@ def measure_latency(
 ) -> list[Latency]:
     """Measure forward passes in evaluation mode, after a warm-up, with ``torch.utils.benchmark``.
 
-    Other programs on the machine change the figures: ``benchmarks/speed/latency.py`` shows how much.
+    Other programs on the machine change it; ``benchmarks/speed/latency.py`` shows how much.
 
     Args:
         network: Put into evaluation mode; measured where its parameters lie.

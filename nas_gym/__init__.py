@@ -21,11 +21,11 @@ import sys
 if (sys.argv[:1] == ["-m"] and "nas_gym" in sys.orig_argv) or (
     os.path.basename("".join(sys.argv[:1])) == "nas-gym"
 ):
-    import signal
+    import _signal  # type: ignore[import-not-found]  # built in: a file signal.py beside the user's data must not come first
 
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(
-            signal.SIGINT, lambda *_: (os.write(2, b"nas-gym: interrupted\n"), os._exit(130))
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(
+            _signal.SIGINT, lambda *_: (os.write(2, b"nas-gym: interrupted\n"), os._exit(130))
         )
 
 from typing import TYPE_CHECKING

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 STARTS = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from nas_gym.evaluators.evaluation import Evaluation
@@ -51,6 +51,7 @@ class Starts:
         pass
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup, above all tests, would have it ignored
     folder, timeout = sys.argv[1], float(sys.argv[2]) or None
     evaluator = ParallelEvaluator(Starts(folder), 1, timeout=timeout)
     env = NASVectorEnv(NASNetCell(blocks=1), evaluator)

@@ -21,7 +21,8 @@ import sys
 if (sys.argv[:1] == ["-m"] and "nas_gym" in sys.orig_argv) or (
     os.path.basename("".join(sys.argv[:1])) == "nas-gym"
 ):
-    import _signal  # type: ignore[import-not-found]  # built in: a file signal.py beside the user's data must not come first
+    # Built in: a file signal.py of the user's must not come first.
+    import _signal  # type: ignore[import-not-found]
 
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
         _signal.signal(

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
@@ -69,12 +70,13 @@ class Export(Sizes):
         """Write the files; return 0 when all are written."""
         if self.to is not None:
             return self._write_network(self.to)
-        for option in (
-            *self.given_sizes(),
-            *(n for n in _OF_NETWORKS if getattr(self, n)),
-        ):
-            raise InvalidOption(f"--{dashed(option)} is only for a network: give --to FOLDER")
+        self._refuse(_OF_NETWORKS, "is only for a network: give --to FOLDER")
         return self._write_architectures()
+
+    def _refuse(self, options: Sequence[str], why: str) -> None:
+        """Raise InvalidOption if a size or one of the options is given."""
+        for option in (*self.given_sizes(), *(n for n in options if getattr(self, n))):
+            raise InvalidOption(f"--{dashed(option)} {why}")
 
     def _write_architectures(self) -> int:
         at_least_one(best=self.best)
@@ -125,14 +127,10 @@ class Export(Sizes):
         from nas_gym.models.folder import fresh_model, load_model
 
         if os.path.isdir(user_path(self.run, "MODEL")):
-            for option in (
-                *self.given_sizes(),
-                *(n for n in ("space", "seed") if getattr(self, n)),
-            ):
-                raise InvalidOption(
-                    f"--{dashed(option)} is only for fresh weights, and {printable(self.run)} is "
-                    "a model: leave it out"
-                )
+            self._refuse(
+                ("space", "seed"),
+                f"is only for fresh weights, and {printable(self.run)} is a model: leave it out",
+            )
             return load_model(self.run, trust=self.trust)
         from nas_gym.cli.architectures import find
 

@@ -20,6 +20,7 @@ import shutil
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from dataclasses import replace as with_changes
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,8 +89,7 @@ def write_model(
 ) -> list[Path]:
     """Write a model into a folder, which is made if it is not there.
 
-    All files are written beside the folder first, so that a disk that fills leaves the folder as it
-    was.
+    All files are written beside the folder first: a disk that fills leaves the folder as it was.
 
     Args:
         model: What to write; tensors are written as they are, wherever they lie.
@@ -107,6 +107,10 @@ def write_model(
     """
     place = user_path(folder, "folder")
     _check_place(place, replace)
+    if (
+        isinstance(model.task, Task) and model.task.auxiliary
+    ):  # the second classifier is for training alone
+        model = with_changes(model, task=with_changes(model.task, auxiliary=False))
     from nas_gym.models.programs import PROGRAMS, check_images
     from nas_gym.models.source import model_source
 
@@ -126,11 +130,11 @@ def write_model(
         for name in programs:
             PROGRAMS[name](model.network, model.task, new / name)
         place.mkdir(exist_ok=True)
-        for name in PROGRAMS:  # of an earlier model
-            (place / name).unlink(missing_ok=True)
         files = (SOURCE, WEIGHTS, PREPROCESS, CARD, *programs, CONFIG)  # what counts comes last
         for name in files:
             os.replace(new / name, place / name)
+        for name in PROGRAMS.keys() - set(programs):  # of an earlier model
+            (place / name).unlink(missing_ok=True)
     except OSError as error:
         raise _not_written(place, error) from error
     finally:
@@ -162,19 +166,17 @@ def _not_written(place: Path, error: OSError) -> InvalidModel:
 def _write_files(model: Model, new: Path, source: str, title: str) -> None:
     from safetensors.torch import save
 
-    tensors = model.network.state_dict()
-    for name, first in _TIED.items():
-        if getattr(model.task, "tied", False) and name in tensors and first in tensors:
-            del tensors[name]
-    plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    once = _TIED if getattr(model.task, "tied", False) else {}
+    plain = {
+        name: tensor.detach().cpu().contiguous()
+        for name, tensor in model.network.state_dict().items()
+        if name not in once and not name.startswith("auxiliary.")
+    }
     (new / WEIGHTS).write_bytes(save(plain, metadata={"format": "pt"}))
     (new / SOURCE).write_text(source, encoding="utf-8")
     _write_json(new / PREPROCESS, model.preprocessing.to_json())
-    (new / CARD).write_text(
-        card(title, model.task, model.preprocessing, model.figures, model.fresh),
-        encoding="utf-8",
-        errors="backslashreplace",
-    )
+    text = card(title, model.task, model.preprocessing, model.figures, model.fresh)
+    (new / CARD).write_text(text, encoding="utf-8", errors="backslashreplace")
     config = {
         "format": FORMAT,
         "nas_gym": __version__,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_gym.errors import InvalidOption
-from nas_gym.models.folder import Model, write_model
+from nas_gym.models.folder import Model, load_model, write_model
 from nas_gym.models.source import model_source
 from nas_gym.search_spaces.published import PUBLISHED
 from tests.models.conftest import (
@@ -98,6 +98,21 @@ def test_it_is_short_and_has_no_remarks_of_our_checkers(name: str) -> None:
     names = {alias.name if isinstance(n, ast.Import) else n.module for n in imported
              for alias in n.names}  # fmt: skip
     assert names == {"json", "struct", "torch", "torch.nn.functional"}
+
+
+def test_the_second_classifier_of_training_is_left_out(tmp_path: Path) -> None:
+    model = random_model("nasnet-cell", 4, auxiliary=True)
+    write_model(model, tmp_path / "m")
+    module = ModuleType("model")
+    exec((tmp_path / "m" / "model.py").read_text(), vars(module))
+    inputs = example(model, 2)
+    expected = logits(model.network, inputs)
+    scale = max(1.0, float(expected.abs().max()))
+    for network in (
+        module.load(tmp_path / "m" / "model.safetensors"), load_model(tmp_path / "m").network,
+    ):  # fmt: skip
+        found = logits(network, inputs)
+        torch.testing.assert_close(found / scale, expected / scale, rtol=1e-5, atol=1e-5)
 
 
 def test_a_space_without_a_text_of_its_networks_is_refused_in_one_sentence() -> None:

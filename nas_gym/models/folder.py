@@ -107,9 +107,7 @@ def write_model(
     """
     place = user_path(folder, "folder")
     _check_place(place, replace)
-    if (
-        isinstance(model.task, Task) and model.task.auxiliary
-    ):  # the second classifier is for training alone
+    if isinstance(model.task, Task) and model.task.auxiliary:  # it is for training alone
         model = with_changes(model, task=with_changes(model.task, auxiliary=False))
     from nas_gym.models.programs import PROGRAMS, check_images
     from nas_gym.models.source import model_source

@@ -28,7 +28,7 @@ from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import AMOEBANET_CELL, NASNetCell
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.testing.spaces import LayerChain
-from nas_gym.training.images.recipe import RECIPES
+from nas_gym.training.images.presets import RECIPES
 from nas_gym.training.text.recipe import LANGUAGE_RECIPES
 
 

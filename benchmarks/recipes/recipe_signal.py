@@ -34,7 +34,8 @@ from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.grammar import NetworkSpace, decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
-from nas_gym.training.images.recipe import RECIPES, Recipe
+from nas_gym.training.images.presets import RECIPES
+from nas_gym.training.images.recipe import Recipe
 
 RESULTS = Path(__file__).parents[1] / "results"
 FIELDS = ("candidate", "cell", "seed", "accuracy", "final_accuracy", "cpu_seconds", "failure")

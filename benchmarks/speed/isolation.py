@@ -36,7 +36,7 @@ from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
-from nas_gym.training.images.recipe import RECIPES
+from nas_gym.training.images.presets import RECIPES
 
 WORKERS = 2
 DEATHS = 30

@@ -21,6 +21,8 @@ MoreFilters = Annotated[int, Interval(ge=0, le=2**16)]
 Multiplier = Annotated[float, Interval(gt=0, le=1000)]
 Layers = Annotated[int, Interval(ge=1, le=100)]
 Units = Annotated[int, Interval(ge=1, le=2**16)]
+NormEps = Annotated[float, Interval(gt=0, le=1)]
+NormMomentum = Annotated[float, Interval(gt=0, le=1)]
 _Rate = Annotated[float, Interval(ge=0, lt=1)]
 
 
@@ -40,6 +42,11 @@ class Task(Options):
     # Multiplies the filters of a convolutional network's layers; rounded, at least 1 each.
     width_multiplier: Multiplier = 1.0
     more_filters: MoreFilters = 0  # added to each of those layers
+    drop_path_by_depth: bool = False  # scale drop_path by the cell's depth as well (NASNet)
+    skip_reduction_input: bool = False  # h_{i-1} after a reduction is the one before it (NASNet)
+    dropout: _Rate = 0.0  # of what goes into the classifier
+    batch_norm_eps: NormEps = 1e-5  # added to the variance, as torch.nn.BatchNorm2d
+    batch_norm_momentum: NormMomentum = 0.1  # of running statistics, in torch's sense: 1 - decay
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,15 @@ class LanguageTask(Options):
 
 # Fields that came after the first stores were written, for tasks and recipes alike: they are
 # recorded if they differ from the default, so that what was recorded before stays equal.
-LATER = frozenset({"width_multiplier", "more_filters", "schedule", "steps", "measured"})
+LATER = frozenset(
+    {
+        "width_multiplier", "more_filters", "schedule", "steps", "measured", "drop_path_by_depth",
+        "skip_reduction_input", "dropout", "batch_norm_eps", "batch_norm_momentum", "optimizer",
+        "nesterov", "epsilon", "rmsprop_decay", "decay_factor", "decay_epochs", "warmup_epochs",
+        "ema", "precision", "resized_crop", "rand_augment", "rand_magnitude", "trivial_augment",
+        "random_erasing", "mixup", "cutmix",
+    }
+)  # fmt: skip
 
 
 def recorded(values: Any, later: Collection[str] = LATER) -> dict[str, Any]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
-    from nas_gym.training.images.recipe import RECIPES, Recipe
+    from nas_gym.training.images.presets import RECIPES
+    from nas_gym.training.images.recipe import Recipe
     from nas_gym.training.images.sources import Dataset, load_dataset, split_dataset
     from nas_gym.training.text.dataset import TextDataset, load_text, text_from_strings
     from nas_gym.training.text.recipe import LANGUAGE_RECIPES, LanguageRecipe
@@ -36,7 +37,7 @@ __getattr__, __dir__ = exports(
     __name__,
     {
         "LANGUAGE_RECIPES": "text.recipe",
-        "RECIPES": "images.recipe",
+        "RECIPES": "images.presets",
         "Dataset": "images.dataset",
         "LanguageRecipe": "text.recipe",
         "Recipe": "images.recipe",

@@ -18,7 +18,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.networks.cost import count_multiply_adds, count_parameters
 from nas_gym.networks.isolation import isolated, ordinary
 from nas_gym.training.images.dataset import split_dataset
-from nas_gym.training.images.recipe import recipe_of
+from nas_gym.training.images.presets import recipe_of
 from nas_gym.training.images.train import train
 
 

@@ -14,7 +14,8 @@ from nas_gym.options.counts import Pixels, Share, Threads, check_left_to_train
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.fitting import fitted_name, fitted_recipe
-from nas_gym.training.images.recipe import Recipe, recipe_of
+from nas_gym.training.images.presets import recipe_of
+from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.places import check_takes_folder, images_at
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
@@ -119,6 +120,7 @@ class TrainingEvaluator(ChildTraining):
             counts=(len(data.train_labels), len(data.validation_labels)),
             shape=data.image_shape,
             stems=getattr(self.space, "stems", ("cifar",)),
+            drops_paths=getattr(self.space, "drops_paths", False),
         )
 
     @property

@@ -55,6 +55,7 @@ class NASNetCell(Options):
 
     static = True
     stems = ("cifar", "imagenet", "pooled")
+    drops_paths = True
     usual_task = IMAGES.usual  # NASNet-A for CIFAR-10
     mutation_groups = (
         ("input_a", "input_b"),

@@ -7,17 +7,22 @@ where the space's networks have no pooled stem, those of more than 64 pixels cos
 The steps and the learning rate are those of the digits: at a higher rate cells come so near to each
 other that the seed decides. With 8 filters instead of 16 seeds agree as well on 600 images, but not
 on 300. What is measured, and of how many cells, is in benchmarks/results/photo_signal.md.
+
+``"modern"``, for final trainings, keeps its epochs: the data says how images are varied and which
+stem the network has.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nas_gym.training.images.recipe import UNFITTED, Recipe, recipe_of
+from nas_gym.training.images.presets import UNFITTED, recipe_of
+from nas_gym.training.images.recipe import Recipe
 
 STEPS = 60  # as on the digits
 FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
 SMALL = 8  # pixels of the longer side: such images stay as they are
 LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
+PHOTOGRAPHS = 128  # pixels of the longer side: from here on a final network has ImageNet's stem
 PASSES = 5  # over the training part: from here on images are varied from pass to pass
 MUCH = 1_000  # validation images: from here on one measurement is exact enough, and dear
 
@@ -29,6 +34,7 @@ def fitted_recipe(
     counts: tuple[int, int],
     shape: tuple[int, int, int],
     stems: Collection[str],
+    drops_paths: bool = False,
 ) -> Recipe:
     """Return the recipe of a name with all values known; what the user gives is never changed.
 
@@ -39,6 +45,7 @@ def fitted_recipe(
         counts: Images of the training part and of the validation part.
         shape: Channels, height and width of an image.
         stems: Those that the networks of the space can have.
+        drops_paths: Whether they have drop-path.
 
     Raises:
         UnknownName: No such recipe, or no such value in a recipe.
@@ -48,7 +55,10 @@ def fitted_recipe(
     name, changes = fitted_name(given, usual)
     if name is None:
         return checked
-    values = _fitted(checked, counts, shape, stems)
+    if name == "modern":
+        values = _modern(shape, stems, drops_paths)
+    else:
+        values = _fitted(checked, counts, shape, stems)
     if "epochs" in changes:
         values.pop("steps", None)
     return recipe_of({"name": name, **values, **changes})
@@ -90,4 +100,23 @@ def _fitted(
         values["crop_padding"] = max(1, min(height, width) // 8)
         if channels >= 3:
             values["flip"] = True
+    return values
+
+
+def _modern(
+    shape: tuple[int, int, int], stems: Collection[str], drops_paths: bool
+) -> dict[str, Any]:
+    """Return what is to change in ``MODERN``."""
+    channels, height, width = shape
+    side = min(height, width)
+    values: dict[str, Any] = {} if drops_paths else {"drop_path": 0.0}
+    large = max(height, width) >= PHOTOGRAPHS and "imagenet" in stems
+    if large:
+        values |= {"stem": "imagenet", "resized_crop": 0.25}
+    else:
+        values["crop_padding"] = max(1, side // 8)
+    if side > SMALL:
+        values["cutout"] = side // 4
+    if channels >= 3:
+        values |= {"flip": True, "trivial_augment": side >= LARGE}
     return values

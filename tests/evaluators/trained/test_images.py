@@ -22,7 +22,8 @@ from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.genotype import with_concat
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
-from nas_gym.training.images.recipe import RECIPES, Recipe
+from nas_gym.training.images.presets import RECIPES
+from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import load_dataset, split_dataset
 
 SHORT = Recipe(epochs=1, batch_size=128, learning_rate=0.05, filters=2)

@@ -24,7 +24,7 @@ from nas_gym.search_spaces.nasbench201.network import (
 )
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
-from nas_gym.training.images.recipe import RECIPES
+from nas_gym.training.images.presets import RECIPES
 
 SPACE = NASBench201()
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"

@@ -5,7 +5,8 @@ import pytest
 
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.training.images.fitting import STEPS, fitted_recipe
-from nas_gym.training.images.recipe import RECIPES, UNFITTED, Recipe
+from nas_gym.training.images.presets import RECIPES, UNFITTED
+from nas_gym.training.images.recipe import Recipe
 
 STEMS = ("cifar", "pooled")
 DIGITS = {"counts": (808, 629), "shape": (1, 8, 8)}
@@ -17,7 +18,10 @@ def fitted(given="fitted", usual="fitted", stems=STEMS, *, counts, shape):
     return fitted_recipe(given, usual, counts=counts, shape=shape, stems=stems)
 
 
-@pytest.mark.parametrize("name", UNFITTED)
+BY_STEPS = [name for name in UNFITTED if name != "modern"]
+
+
+@pytest.mark.parametrize("name", BY_STEPS)
 def test_digits_are_trained_as_they_always_were(name):
     assert fitted(name, **DIGITS) == RECIPES[name.replace("fitted", "quick")]
 
@@ -32,7 +36,7 @@ def test_recipes_of_other_names_do_not_depend_on_the_data(name, data):
 
 @pytest.mark.parametrize("images", [4, 60, 240, 480, 2400, 45_000, 10**6])
 @pytest.mark.parametrize("side", [12, 28, 32, 64, 224])
-@pytest.mark.parametrize("name", UNFITTED)
+@pytest.mark.parametrize("name", BY_STEPS)
 def test_the_number_of_images_does_not_change_the_number_of_steps(name, images, side):
     recipe = fitted(name, counts=(images, images // 3), shape=(3, side, side))
     assert recipe.steps is not None
@@ -86,3 +90,19 @@ def test_bad_values_are_refused_with_the_name_that_was_given():
 def test_fitted_recipes_go_through_json(data):
     recipe = fitted(**data)
     assert Recipe(**json.loads(json.dumps(recipe.to_json()))) == recipe
+
+
+def test_a_final_training_keeps_its_epochs_and_suits_the_images():
+    digits, photos = (fitted("modern", **each) for each in (DIGITS, PHOTOS))
+    assert digits.epochs == photos.epochs == UNFITTED["modern"].epochs
+    assert digits.steps is photos.steps is None
+    assert (digits.crop_padding, digits.flip, digits.trivial_augment) == (1, False, False)
+    assert (photos.crop_padding, photos.flip, photos.trivial_augment) == (4, True, True)
+    assert digits.drop_path == 0.0  # the space's networks have none
+    large = fitted_recipe(
+        "modern", "modern", counts=(9, 9), shape=(3, 224, 224),
+        stems=("cifar", "imagenet"), drops_paths=True,
+    )  # fmt: skip
+    assert (large.stem, large.drop_path) == ("imagenet", UNFITTED["modern"].drop_path)
+    assert large.resized_crop > 0
+    assert not large.crop_padding

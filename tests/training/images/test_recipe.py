@@ -5,7 +5,8 @@ import pytest
 
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.networks.task import Task
-from nas_gym.training.images.recipe import RECIPES, Recipe, recipe_of
+from nas_gym.training.images.presets import RECIPES, recipe_of
+from nas_gym.training.images.recipe import Recipe
 
 
 def test_search_recipe_has_the_papers_values():

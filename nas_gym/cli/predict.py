@@ -29,7 +29,7 @@ class Predict:
         at_least_one(top=self.top)
         if not self.files:
             raise InvalidOption("no file is given: name images, or folders of them")
-        from nas_gym.models.folder import load_model
+        from nas_gym.models.loading import load_model
         from nas_gym.models.predict import predict
 
         model = load_model(self.model, trust=self.trust)

@@ -181,7 +181,7 @@ class Search:
         """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
         from nas_gym.registry import make, usual
 
-        options = _settings(self.set)
+        options = settings(self.set)
         space = make("space", {"name": self.space, **options["space"]})
         reward = None
         if self.reward is not None or options["reward"]:
@@ -224,7 +224,7 @@ class Search:
         return evaluator | given
 
 
-def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
+def settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return ``["agent.learning_rate=0.01"]`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
     settings: dict[str, dict[str, Any]] = {part: {} for part in SETTABLE}
     for assignment in assignments:

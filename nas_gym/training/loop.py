@@ -80,6 +80,7 @@ class Training(ABC, Generic[Figures]):
         self.average = _average(network, ema) if ema else None
         self.epoch = 0  # that are over
         self.done = 0  # steps of all epochs
+        self.rate = 0.0  # learning rate of the last step
 
     def run(self) -> list[Figures] | None:
         """Train, and return the figures of the last epochs, or None if the training diverged."""
@@ -143,6 +144,7 @@ class Training(ABC, Generic[Figures]):
         if self.gradient_clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
         self.optimizer.step(rate)
+        self.rate = rate
         if self.average is not None:
             self.average.update_parameters(self.network)
 

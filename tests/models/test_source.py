@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_gym.errors import InvalidOption
-from nas_gym.models.folder import Model, load_model, write_model
+from nas_gym.models.folder import Model, write_model
+from nas_gym.models.loading import load_model
 from nas_gym.models.source import model_source
 from nas_gym.search_spaces.published import PUBLISHED
 from tests.models.conftest import (

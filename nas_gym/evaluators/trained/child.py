@@ -31,6 +31,7 @@ class ChildTraining(Configured, ABC):
     dataset: Any
     threads: int  # of torch while a child trains
     task_kind: ClassVar[TaskKind]  # what its networks are built for
+    recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
     stateful = False

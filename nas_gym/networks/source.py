@@ -87,7 +87,7 @@ def description(parts: str, task: Task) -> str:
         absent.append(f"drop-path of {task.drop_path:g}{depth}")
     if not absent:
         return line
-    return f"{line}\n\n    Left out, as it is for training alone: {' and '.join(absent)}.\n    "
+    return f"{line}\n\n    Without training's {' and '.join(absent)}.\n    "
 
 
 def norm_lines(task: Task) -> str:

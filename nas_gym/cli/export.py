@@ -139,8 +139,8 @@ class Export(Sizes):
             found = find(self.run, self.space)
         except UnknownName as error:
             raise UnknownName(
-                f"{error}; a network of a run's best: give the file best-1.json that "
-                "`nas-gym export RUN` writes"
+                f"{error}; a run's best becomes a network by `nas-gym train RUN`, or with fresh "
+                "weights by its file best-1.json, which `nas-gym export RUN` writes"
             ) from error
         self.refuse_what_does_not_fit(found, self.run)
         print("the weights are fresh: this network has not been trained", file=sys.stderr)

@@ -1,11 +1,13 @@
 """The card of a model: ``README.md`` with the front matter that the Hugging Face Hub reads."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from nas_gym import __version__
 from nas_gym.models.preprocessing import Preprocessing, TextPreprocessing
 from nas_gym.networks.task import Task, task_to_json
+from nas_gym.options.printable import printable
 from nas_gym.runs.markdown import plain, table
 
 _HEAD = """\
@@ -16,8 +18,9 @@ license: other  # fill in: the licence of the weights follows from you and your 
 tags:
 - neural-architecture-search
 - pytorch
----
+{more}---
 """
+_METRICS = {"test_accuracy": "accuracy", "test_perplexity": "perplexity"}  # as the Hub calls them
 _USE = """\
 ## Use
 
@@ -57,13 +60,24 @@ def _lines(
     title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any], fresh: bool
 ) -> Iterator[str]:
     text = isinstance(preprocessing, TextPreprocessing)
-    yield _HEAD.format(pipeline="text-generation" if text else "image-classification")
+    task_name = "text-generation" if text else "image-classification"
+    yield _HEAD.format(pipeline=task_name, more=_results(title, task_name, figures))
     yield f"# {plain(title)}\n"
     if fresh:
         yield "The weights are fresh: the network has not been trained.\n"
-    if figures:
-        yield table(("", ""), [(plain(name), plain(value)) for name, value in figures.items()])
+    if "command" in figures:
+        yield "## How it was trained\n"
+        yield f"All figures are printed by\n\n```\n{printable(figures['command'])}\n```\n"
+        yield "The test part was opened once, when the training was over.\n"
+    alone = {n: v for n, v in figures.items() if n != "command" and not isinstance(v, Mapping)}
+    if alone:
+        yield table(("", ""), [(plain(name), plain(value)) for name, value in alone.items()])
         yield ""
+    for name, values in figures.items():
+        if isinstance(values, Mapping):
+            yield f"### {plain(name).capitalize()}\n"
+            yield table(("", ""), [(plain(n), plain(v)) for n, v in values.items()])
+            yield ""
     yield "## What it takes\n"
     if isinstance(preprocessing, TextPreprocessing):
         yield (
@@ -88,3 +102,26 @@ def _lines(
         call="images" if images else "tokens",
         shape="(batch, channels, height, width)" if images else "(time, batch)",
     ).rstrip()
+
+
+def _results(title: str, task: str, figures: Mapping[str, Any]) -> str:
+    """Return the part of the front matter from which the Hub makes its table of results."""
+    metrics = {hub: figures[name] for name, hub in _METRICS.items() if name in figures}
+    if "test_perplexity" in figures:
+        metrics.pop("accuracy", None)  # of single words, which is not what the Hub means
+    if not metrics or "dataset" not in figures:
+        return ""
+    data = json.dumps(printable(str(figures["dataset"])))  # a JSON string is one of YAML
+    lines = [
+        f"datasets:\n- {data}",
+        "metrics:",
+        *(f"- {name}" for name in metrics),
+        "model-index:",
+        f"- name: {json.dumps(printable(title))}",
+        "  results:",
+        f"  - task:\n      type: {task}",
+        f"    dataset:\n      name: {data}\n      type: {data}\n      split: test",
+        "    metrics:",
+        *(f"    - type: {name}\n      value: {value}" for name, value in metrics.items()),
+    ]
+    return "\n".join(lines) + "\n"

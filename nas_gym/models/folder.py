@@ -114,7 +114,7 @@ def write_model(
         if name not in PROGRAMS:
             raise unknown_name("program", name, PROGRAMS)
         check_images(model.task)
-    title = f"A network of {type(model.space).__name__}"
+    title = _title(model)
     source = model_source(model.space, model.genotype, model.task, f"{title}.")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -136,6 +136,13 @@ def write_model(
     finally:
         shutil.rmtree(new, ignore_errors=True)
     return [place / name for name in files]
+
+
+def _title(model: Model) -> str:
+    named, data = (model.figures.get(n) for n in ("architecture", "dataset"))
+    if isinstance(named, str) and isinstance(data, str):
+        return printable(f"{named[:60]} trained on {data[:60]}")
+    return f"A network of {type(model.space).__name__}"
 
 
 def _check_place(place: Path, replace: bool) -> None:

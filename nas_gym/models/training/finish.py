@@ -19,6 +19,7 @@ from nas_gym.models.training.checkpoint import (
 from nas_gym.models.training.log import draw_curve, rounded
 from nas_gym.models.training.loop import Loop, final_weights
 from nas_gym.models.training.plan import Plan
+from nas_gym.models.training.report import command_of
 from nas_gym.networks.cost import count_multiply_adds, count_parameters
 from nas_gym.networks.isolation import isolated
 from nas_gym.networks.task import LanguageTask
@@ -132,7 +133,9 @@ def _figures(
         if not text and getattr(data, f"{part}_labels") is not None
     }
     network.eval()
+    command = command_of(plan)
     return {
+        **({} if command is None else {"command": command}),
         "architecture": plan.shown,
         "dataset": data.name,
         "fingerprint": data.fingerprint,

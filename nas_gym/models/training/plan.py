@@ -57,6 +57,7 @@ class Plan:
     source: Mapping[str, Any]  # options that say where the data lies, as JSON data
     streamed: int | None  # processes that read it; None: it is held in memory
     seed: int
+    argument: tuple[str, ...] | None = None  # what names the architecture in a command
 
     @property
     def recipe(self) -> Recipe | LanguageRecipe:
@@ -82,6 +83,7 @@ class Plan:
             "evaluator": self.evaluator.name,
             "source": dict(self.source),
             "streamed": self.streamed,
+            "argument": None if self.argument is None else list(self.argument),
         }
         try:
             write_checked(folder / TRAINING, content)
@@ -166,7 +168,7 @@ def _plan(
         recorded["dataset"] = os.path.abspath(place)
     return Plan(
         subject.genotype, subject.space, subject.shown, evaluator, recorded,
-        data_workers if streams else None, seed,
+        data_workers if streams else None, seed, subject.argument,
     )  # fmt: skip
 
 
@@ -235,7 +237,9 @@ def _read(
     genotype = space.genotype_from_json(content["architecture"])
     kind, protocol = content["evaluator"], content["protocol"]
     recipe = TRAINERS[kind].recipe_class(**protocol["recipe"])
-    subject = Subject(genotype, space, str(content["shown"]), kind, "", {})
+    words = content["argument"]
+    argument = None if words is None else tuple(map(str, words))
+    subject = Subject(genotype, space, str(content["shown"]), kind, "", {}, argument)
     return subject, {"recipe": recipe, "threads": protocol["threads"]}, dict(content["source"])
 
 

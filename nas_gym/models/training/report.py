@@ -1,9 +1,13 @@
 """What is said when a training is done."""
 
+import json
+import shlex
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from nas_gym.models.training.plan import Plan
 from nas_gym.options.durations import duration_in_words
+from nas_gym.training.named import NAMED_RECIPES
 
 if TYPE_CHECKING:
     from nas_gym.models.training.train import Trained
@@ -39,3 +43,29 @@ def _of(figures: Any, name: str) -> str:
     share = figures[name]
     error = (share * (1 - share) / count) ** 0.5
     return f" ({round(share * count):,} of {count:,} images; standard error {error:.4f})"
+
+
+def command_of(plan: Plan) -> str | None:
+    """Return the command that does this training again; None if no command can name its parts."""
+    source = {n: v for n, v in plan.source.items() if v is not None}
+    if plan.argument is None or "dataset" in plan.source.keys() - source.keys():
+        return None
+    own = plan.recipe.to_json()
+    same = {n: r.to_json() for n, r in NAMED_RECIPES.items() if isinstance(r, type(plan.recipe))}
+    changes = {
+        name: {o: v for o, v in own.items() if o not in recipe or recipe[o] != v}
+        | {o: vars(plan.recipe)[o] for o in recipe.keys() - own.keys()}
+        for name, recipe in same.items()
+    }
+    name = min(changes, key=lambda n: len(changes[n]))
+    words = ["nas-gym", "train", *plan.argument]
+    settings = [f"recipe.{o}={json.dumps(v)}" for o, v in changes[name].items()]
+    for option, value in source.items():
+        if option in ("dataset", "folder", "image_size"):
+            words += [f"--{option.replace('_', '-')}", str(value)]
+        elif option != "download":
+            settings.append(f"evaluator.{option}={json.dumps(value)}")
+    words += ["--recipe", name, "--seed", str(plan.seed), "--threads", str(plan.evaluator.threads)]
+    if plan.streamed is not None:
+        words.append("--stream")
+    return shlex.join([*words, *(["--set", *settings] if settings else [])])

@@ -41,6 +41,7 @@ class Subject(NamedTuple):
     evaluator: str  # a name of ``TRAINERS``
     recipe: str  # a name
     data: Mapping[str, Any] = {}  # options of the evaluator that say what a run was trained on
+    argument: tuple[str, ...] | None = None  # what names it in a command; None: nothing does
 
 
 def subject_of(
@@ -77,7 +78,9 @@ def subject_of(
             "architecture (a name, a .json file, tokens) or the name of a run"
         )
     try:
-        return _of_found(find(given, space), given)
+        found = _of_found(find(given, space), given)
+        named = () if space is None else ("--space", space)
+        return found._replace(argument=(given, *named))
     except UnknownName as error:
         run = _run(given, store)
         if run is None:
@@ -129,4 +132,5 @@ def _of_run(run: RunData, rank: int, trust: Collection[str]) -> Subject:
         named = usual("evaluator", space)
         kind = named if named in TRAINERS else "training"
     place = f"number {rank} of run {run.name}" if rank > 1 else f"the best of run {run.name}"
-    return Subject(decode(space, rows[rank - 1].tokens), space, place, kind, MODERN[kind], data)
+    genotype, argument = decode(space, rows[rank - 1].tokens), (run.name,) if rank == 1 else None
+    return Subject(genotype, space, place, kind, MODERN[kind], data, argument)

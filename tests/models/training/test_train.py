@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import shlex
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 import nas_gym
 from nas_gym import load_model
@@ -331,3 +333,31 @@ def test_kill_9_at_any_moment_changes_nothing(seed: int, tmp_path: Path) -> None
             break
     assert kills
     assert weights(cut) == weights(whole)
+
+
+def test_the_command_on_the_card_does_it_again(tmp_path: Path) -> None:
+    np.savez(tmp_path / "d.npz", images=np.asarray(stripes().train_images),
+             labels=np.asarray(stripes().train_labels))  # fmt: skip
+    first = train(
+        tmp_path / "m", model="amoebanet-a", dataset=str(tmp_path / "d.npz"), validation=0.3,
+        recipe={**SMALL, "mixup": 0.3, "drop_path": 0.0}, seed=7,
+    )  # fmt: skip
+    written = first.model.figures["command"]
+    assert written in (tmp_path / "m" / "README.md").read_text()
+    words = shlex.split(written)
+    assert words[:2] == ["nas-gym", "train"]
+    with pytest.raises(SystemExit) as ended:
+        main([*words[1:], "--to", str(tmp_path / "n")])
+    assert ended.value.code == 0
+    assert weights(tmp_path / "m") == weights(tmp_path / "n")
+
+
+def test_the_front_matter_is_yaml_that_the_hub_reads(trained: Trained) -> None:
+    _, front, _ = (trained.folder / "README.md").read_text().split("---\n", 2)
+    found = yaml.safe_load(front)
+    (result,) = found["model-index"][0]["results"]
+    assert result["dataset"]["name"] == "stripes"
+    assert result["metrics"] == [
+        {"type": "accuracy", "value": trained.model.figures["test_accuracy"]}
+    ]
+    assert found["pipeline_tag"] == "image-classification"

@@ -1,12 +1,10 @@
 """``nas-gym search``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
-
+from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -16,7 +14,6 @@ from nas_gym.cli.shared import (
     OptionalTime,
     StorePlace,
     Top,
-    Words,
     Workers,
     at_least_one,
     budget_in_words,
@@ -28,9 +25,8 @@ from nas_gym.cli.shared import (
     start_server_for,
     workers_for,
 )
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import seconds_of
-from nas_gym.options.json_text import read_json
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
@@ -48,10 +44,6 @@ from nas_gym.training.machine import cores
 
 DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
 TABLES = (".csv", ".npz", ".parquet")
-SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
-_Assignments = Annotated[
-    Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
-]
 
 
 @dataclass(frozen=True)
@@ -106,7 +98,7 @@ class Search:
     resume: bool = False
     """Continue the run of this name, if there is one under the same options."""
     store: StorePlace = str(DEFAULT_STORE)
-    set: _Assignments = ()
+    set: Assignments = ()
     """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
     agent, reward, recipe, evaluator."""
     top: Top = 5
@@ -181,7 +173,7 @@ class Search:
         """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
         from nas_gym.registry import make, usual
 
-        options = _settings(self.set)
+        options = settings_of(self.set)
         space = make("space", {"name": self.space, **options["space"]})
         reward = None
         if self.reward is not None or options["reward"]:
@@ -222,23 +214,3 @@ class Search:
             )
             raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
         return evaluator | given
-
-
-def _settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return ``["agent.learning_rate=0.01"]`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
-    settings: dict[str, dict[str, Any]] = {part: {} for part in SETTABLE}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        part, dot, option = name.partition(".")
-        if not (equals and dot and option):
-            raise InvalidOption(
-                f"--set {assignment!r} is not PART.OPTION=VALUE: "
-                "write it as agent.learning_rate=0.01"
-            )
-        if part not in settings:
-            raise unknown_name("part for --set", part, SETTABLE)
-        try:
-            settings[part][option] = read_json(value)
-        except ValueError:
-            settings[part][option] = value  # a plain word
-    return settings

@@ -111,8 +111,18 @@ def _validated(
 
 def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     """Say in a few words how the trainings of ``protocol`` were done, seen from the search."""
+    searched = config.get("protocol") or {}
+    words = _recipe_alone_in_words(searched, protocol)
+    sizes = [
+        " x ".join(str((told.get("task") or {}).get(side)) for side in ("height", "width"))
+        for told in (searched, protocol)
+    ]
+    return words if sizes[0] == sizes[1] else f"{words}, {sizes[1]} pixels"
+
+
+def _recipe_alone_in_words(searched: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     recipe = protocol.get("recipe") or {}
-    if recipe == ((config.get("protocol") or {}).get("recipe") or {}):
+    if recipe == (searched.get("recipe") or {}):
         return AS_SEARCHED
     for name, known in NAMED_RECIPES.items():
         if known.to_json() == known.to_json() | recipe:  # an older version recorded fewer options

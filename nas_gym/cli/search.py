@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from nas_gym.cli.devices import TrainingDevice, device_of_trainer, say_devices
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
@@ -42,7 +43,8 @@ from nas_gym.store.location import (
 )
 from nas_gym.training.machine import cores
 
-DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
+# Options of evaluators with an own switch.
+DATA = ("dataset", "folder", "download", "recipe", "device")
 TABLES = (".csv", ".npz", ".parquet")
 
 
@@ -64,6 +66,7 @@ class Search:
     """Allow a named data set to be downloaded into its folder."""
     recipe: OptionalText = None
     """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
+    device: TrainingDevice = None
     evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
     path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
@@ -137,6 +140,7 @@ class Search:
         workers = workers_for(parts["evaluator"], self.workers)
         limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
+        say_devices(device_of_trainer(parts["evaluator"]), workers)
         from nas_gym.cli.output import present, say_time_up, status_of, watched
         from nas_gym.registry import spec_of
         from nas_gym.runs.findings import Findings
@@ -196,7 +200,8 @@ class Search:
             evaluator = {"name": "table", "file": name, **own}
         else:
             evaluator = {"name": name, **own}
-        given = {option: getattr(self, option) for option in DATA if getattr(self, option)}
+        values = {option: getattr(self, option) for option in DATA}
+        given = {option: v for option, v in values.items() if v is not None and v is not False}
         takes = options_of("evaluator", evaluator["name"])
         if name in TRAINERS:
             given["recipe"] = {"name": self.recipe or usual("recipe", space), **options["recipe"]}

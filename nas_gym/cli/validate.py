@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from nas_gym.cli.devices import TrainingDevice, recorded_device, say_devices
 from nas_gym.cli.interrupts import during
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
@@ -51,6 +52,7 @@ class Validate:
     """The run's data set, if it lies elsewhere now."""
     folder: DataFolder = None
     workers: Workers = None
+    device: TrainingDevice = None
     timeout: OptionalNumber = None
     """Seconds that a training may take; no limit by default."""
     memory_limit: OptionalNumber = None
@@ -75,6 +77,7 @@ class Validate:
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
         say_what_is_read(run)
+        say_devices(recorded_device(run.config) if self.device is None else self.device, workers)
         with Store(self.store, must_exist=True) as store:
             save = partial(store.save_validation, self.run)
             validations = self._validate(run, workers, recipe, save)
@@ -112,6 +115,7 @@ class Validate:
                 repeats=self.repeats,
                 recipe=recipe,
                 image_size=self.image_size,
+                device=self.device,
                 dataset=self.dataset,
                 folder=self.folder,
                 workers=workers,

@@ -30,6 +30,7 @@ def final_training(
     folder: str | None = None,
     trust: Collection[str] = (),
     image_size: int | None = None,
+    device: str | None = None,
 ) -> Any:
     """Make what trains the architectures of ``run`` again; see ``validate`` for the arguments."""
     parts = recorded_parts(run, ("space", "evaluator"))
@@ -50,6 +51,8 @@ def final_training(
     options: dict[str, Any] = {name: spec[name] for name in kept if name in spec}
     options["recipe"] = _recipe(run, final.recipe_class, recipe)
     options["dataset"] = spec.get("dataset", protocol["dataset"]) if dataset is None else dataset
+    if device is not None:
+        options["device"] = device
     if folder is not None:
         if "folder" not in kept:
             raise InvalidOption(

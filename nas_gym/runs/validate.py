@@ -61,6 +61,7 @@ def validate(
     progress: Callable[[int, int], None] | None = None,
     trust: Collection[str] = (),
     image_size: int | None = None,
+    device: str | None = None,
 ) -> list[Validation]:
     """Train the best architectures of a run again and measure them on the test part.
 
@@ -89,6 +90,8 @@ def validate(
         trust: Modules, or packages, of the user's own search space and evaluator: see ``resume``.
         image_size: Side in pixels at which a folder's images are read, >= 1; as in the search by
             default. That the images are those of the search is checked at the size of then.
+        device: Device that trains, or several, as ``TrainingEvaluator`` takes it; by default as in
+            the search. Trainings on a GPU and on a CPU are kept apart.
 
     Returns:
         All trainings asked for, those of ``run.validations`` among them: by rank, then repeat.
@@ -104,13 +107,13 @@ def validate(
     recorded_parts(run, ("seed",))
     table = table_of(run, trust)
     if table is not None:
-        check_only_looked_up(run, recipe=recipe, image_size=image_size)
+        check_only_looked_up(run, recipe=recipe, image_size=image_size, device=device)
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
     workers = check("workers", workers, Workers)
     if workers > 0 and len(planned) > len(run.validations):
         start_server()  # it loads torch while this process loads the data
-    evaluator = final_training(run, recipe, dataset, folder, trust, image_size)
+    evaluator = final_training(run, recipe, dataset, folder, trust, image_size, device)
     protocol, leading = evaluator.protocol, leading_metric(evaluator)
     done = _recorded(run, protocol)
     missing = [p for p in planned if (p.row.key, p.seed) not in done]

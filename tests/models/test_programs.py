@@ -111,6 +111,7 @@ def test_the_commands_measure_it_on_request(
     for command in (
         ["describe", "nasnet-a", *sizes, "--latency", "--json"],
         ["export", str(folder), "--to", str(tmp_path / "m"), "--latency", "--json"],
+        ["describe", "nasnet-a", *sizes, "--latency", "--json", "--device", "cpu"],
     ):
         with pytest.raises(SystemExit) as ended:
             main(command)

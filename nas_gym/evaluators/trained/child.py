@@ -10,9 +10,11 @@ from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymEr
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
+from nas_gym.evaluators.workers.number import worker_number
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.devices import check_there, device_of, devices_of
 from nas_gym.training.places import place_to_record, say_if_shadowed
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
@@ -23,13 +25,14 @@ class ChildTraining(Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself) and ``threads``.
+    data itself), ``threads`` and ``device``.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
     space: NetworkSpace[Any]
     dataset: Any
     threads: int  # of torch while a child trains
+    device: str | None  # that trains, or several; None: a GPU if there is one
     task_kind: ClassVar[TaskKind]  # what its networks are built for
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
@@ -43,6 +46,8 @@ class ChildTraining(Configured, ABC):
                 f"{type(self.space).__name__} cannot be trained: give it a method "
                 "build(genotype, task) that returns the network"
             )
+        if self.device is not None:
+            object.__setattr__(self, "device", ",".join(devices_of(self.device)))
         if isinstance(self.dataset, os.PathLike):
             object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
         given = self.dataset
@@ -94,7 +99,7 @@ class ChildTraining(Configured, ABC):
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             **self._details(),
-            "device": training_device().type,  # a GPU computes in another precision
+            "device": training_device(self.device_here).type,  # a GPU has another precision
             "threads": self.threads,
         }
 
@@ -102,11 +107,13 @@ class ChildTraining(Configured, ABC):
         """Load the data; pickles and copies of this evaluator then find the same, or refuse.
 
         Raises:
+            InvalidOption: There is no such device.
             InvalidDataset: The data cannot be read, or is not what it was when the run began. That
                 is no fault of a child.
         """
         from nas_gym.networks.isolation import isolated
 
+        check_there(self.device)
         try:
             with isolated(1):  # several threads hang after a fork
                 data = self.data
@@ -129,6 +136,11 @@ class ChildTraining(Configured, ABC):
         """Return the options, and the fingerprint of the data if it is known."""
         known = {n: value for n, value in vars(self).items() if n == "begun_with"}
         return super().__getstate__() | known
+
+    @property
+    def device_here(self) -> str | None:
+        """The device on which this process trains: of the i-th worker the i-th one, in turns."""
+        return None if self.device is None else device_of(self.device, worker_number())
 
     @property
     def _dataset_name(self) -> str:

@@ -48,6 +48,10 @@ class TrainingEvaluator(ChildTraining):
         validation: Share of each class's images that validate, in (0, 1); None: as is usual for the
             data. Data with a validation part of its own takes none.
         test: The same of the test part, which no search sees.
+        device: Device that trains a child: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU
+            if there is one, else the CPU. Several, separated by commas, are shared by worker
+            processes: the i-th takes the i-th, in turns (other processes take the first). Results
+            are the same on devices of one kind.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -65,6 +69,7 @@ class TrainingEvaluator(ChildTraining):
     threads: Threads = 1
     validation: Share = None
     test: Share = None
+    device: str | None = None
 
     name = "training"
     recipe_class = Recipe
@@ -163,7 +168,7 @@ class TrainingEvaluator(ChildTraining):
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.images.train import train
 
-        return train(network, self.data, self.named_recipe, seed)
+        return train(network, self.data, self.named_recipe, seed, device=self.device_here)
 
     def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
         """Return the accuracies of a training that went well, and what the network costs."""

@@ -44,6 +44,10 @@ class LanguageModelEvaluator(ChildTraining):
         vocabulary: Most entries of its vocabulary, >= 3; None: see ``load_text``.
         threads: Torch threads while a child trains, >= 1; one per process is fastest for small
             children if there is a process per core.
+        device: Device that trains a child: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU
+            if there is one, else the CPU. Several, separated by commas, are shared by worker
+            processes: the i-th takes the i-th, in turns (other processes take the first). Results
+            are the same on devices of one kind.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
@@ -58,6 +62,7 @@ class LanguageModelEvaluator(ChildTraining):
     level: Level = "word"
     vocabulary: Vocabulary = None
     threads: Threads = 1
+    device: str | None = None
 
     name = "language-model"
     recipe_class = LanguageRecipe
@@ -131,7 +136,9 @@ class LanguageModelEvaluator(ChildTraining):
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.text.train import train_language_model
 
-        return train_language_model(network, self.data, self.named_recipe, seed)
+        return train_language_model(
+            network, self.data, self.named_recipe, seed, device=self.device_here
+        )
 
     def metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
         """Return the perplexities of a training that went well, and what the network costs."""

@@ -12,7 +12,7 @@ from nas_gym.training.devices import check_there, moved, one_device
 
 if TYPE_CHECKING:
     from nas_gym.models.folder import Model
-    from nas_gym.models.latency import Latency
+    from nas_gym.networks.latency import Latency
 
 # The options that set a size, in the order in which they are listed to people.
 _SIZES = (
@@ -86,7 +86,7 @@ class Sizes:
 
 def latencies(model: "Model", device: str | None) -> list["Latency"]:
     """Measure how long a network takes for batches of 1 and 64, on one thread or on a device."""
-    from nas_gym.models.latency import measure_latency
+    from nas_gym.networks.latency import measure_latency
 
     moved(model.network, device)
     print("measuring the latency takes a few seconds", file=sys.stderr)

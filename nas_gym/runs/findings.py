@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leader_of
+from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, leader_of
 from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
@@ -231,6 +231,12 @@ class Findings:
         imbalanced = self.certainty is not None and self.certainty.imbalanced
         balanced = (BALANCED_ACCURACY,) if rewarded or imbalanced else ()
         return (*self.leading.shown, *balanced)
+
+    @property
+    def asked_for(self) -> tuple[Metric, ...]:
+        """The metrics that were measured because the user asked for them."""
+        asked = (self.config.get("evaluator") or {}).get("latency") is True
+        return (LATENCY,) if asked else ()
 
     @property
     def protocol(self) -> Mapping[str, Any]:

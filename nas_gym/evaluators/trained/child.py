@@ -10,6 +10,8 @@ from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymEr
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
+from nas_gym.evaluators.metrics import LATENCY
+from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone, processor_of
 from nas_gym.evaluators.workers.number import worker_number
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
@@ -25,7 +27,7 @@ class ChildTraining(Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself), ``threads`` and ``device``.
+    data itself), ``threads``, ``device`` and ``latency``.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
@@ -33,11 +35,15 @@ class ChildTraining(Configured, ABC):
     dataset: Any
     threads: int  # of torch while a child trains
     device: str | None  # that trains, or several; None: a GPU if there is one
+    latency: bool  # whether it is measured, too
     task_kind: ClassVar[TaskKind]  # what its networks are built for
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
     stateful = False
-    gives: ClassVar[tuple[str, ...]]  # the names of its metrics
+    measures: ClassVar[tuple[str, ...]]  # the names of its metrics, of each child
+    on_request: ClassVar[Mapping[str, str]] = {  # metrics beside these, and how to ask for them
+        "latency": "--set evaluator.latency=true (in Python latency=True)"
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -76,6 +82,15 @@ class ChildTraining(Configured, ABC):
     def data(self) -> Any:
         """The data itself, loaded and checked at its first use, once per process."""
 
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of its metrics."""
+        return (*self.measures, *((LATENCY.name,) if self.latency else ()))
+
+    @abstractmethod
+    def task_of(self, genotype: Any) -> Any:
+        """Return what the network of a child is built for."""
+
     @abstractmethod
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""
@@ -101,19 +116,30 @@ class ChildTraining(Configured, ABC):
             **self._details(),
             "device": training_device(self.device_here).type,  # a GPU has another precision
             "threads": self.threads,
+            **({"latency": self._measured} if self.latency else {}),
         }
+
+    @property
+    def _measured(self) -> dict[str, Any]:
+        """How latencies are measured: those of another processor are not comparable."""
+        from nas_gym.training.loop import training_device
+
+        processor = processor_of(training_device(self.device_here))
+        return {"batch": 1, "threads": 1, "processor": processor}
 
     def settle(self) -> None:
         """Load the data; pickles and copies of this evaluator then find the same, or refuse.
 
         Raises:
-            InvalidOption: There is no such device.
+            InvalidOption: There is no such device, or nowhere to wait for a measurement.
             InvalidDataset: The data cannot be read, or is not what it was when the run began. That
                 is no fault of a child.
         """
         from nas_gym.networks.isolation import isolated
 
         check_there(self.device)
+        if self.latency:
+            check_can_wait()
         try:
             with isolated(1):  # several threads hang after a fork
                 data = self.data
@@ -186,6 +212,9 @@ class ChildTraining(Configured, ABC):
                     network = self.build(architecture.genotype)
                 result = self.train(network, seed)
                 metrics = self.metrics(network, result) if result.failure is None else {}
+                if self.latency and result.failure is None:
+                    latency = latency_alone(network, self.task_of(architecture.genotype))
+                    metrics = {**metrics, LATENCY.name: latency}
             except (Exception, SystemExit) as error:  # whatever a child does wrong is its result
                 if ends_the_process(error):
                     raise

@@ -52,6 +52,11 @@ class TrainingEvaluator(ChildTraining):
             if there is one, else the CPU. Several, separated by commas, are shared by worker
             processes: the i-th takes the i-th, in turns (other processes take the first). Results
             are the same on devices of one kind.
+        latency: Whether the metric ``latency`` is measured as well, right after the training: the
+            seconds that a batch of one image takes in evaluation mode, a median, on one thread,
+            where it was trained. Workers measure one after the other, and waiting counts to a
+            child's time; trainings of others go on beside it, so that only one worker measures
+            undisturbed. Runs share results only if their processors are the same.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -70,11 +75,12 @@ class TrainingEvaluator(ChildTraining):
     validation: Share = None
     test: Share = None
     device: str | None = None
+    latency: bool = False
 
     name = "training"
     recipe_class = Recipe
     task_kind = IMAGES
-    gives = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
+    measures = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
     # This module must not import torch, and so not ``Dataset`` either.
     data_has = (
         "name", "fingerprint", "image_shape", "classes", "normalise", "train_images",
@@ -158,6 +164,11 @@ class TrainingEvaluator(ChildTraining):
     def task(self) -> Task:
         """The task that the networks are built for."""
         return self.named_recipe.task(*self.data.image_shape, self.data.classes)
+
+    def task_of(self, genotype: Any) -> Task:
+        """Return what the network of a child is built for."""
+        del genotype
+        return self.task
 
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""

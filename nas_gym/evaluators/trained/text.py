@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining
-from nas_gym.networks.task import task_to_json
+from nas_gym.networks.task import LanguageTask, task_to_json
 from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options.counts import Threads
 from nas_gym.search_spaces.grammar import NetworkSpace
@@ -48,6 +48,11 @@ class LanguageModelEvaluator(ChildTraining):
             if there is one, else the CPU. Several, separated by commas, are shared by worker
             processes: the i-th takes the i-th, in turns (other processes take the first). Results
             are the same on devices of one kind.
+        latency: Whether the metric ``latency`` is measured as well, right after the training: the
+            seconds that a batch of one token takes in evaluation mode, a median, on one thread,
+            where it was trained. Workers measure one after the other, and waiting counts to a
+            child's time; trainings of others go on beside it, so that only one worker measures
+            undisturbed. Runs share results only if their processors are the same.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
@@ -63,12 +68,13 @@ class LanguageModelEvaluator(ChildTraining):
     vocabulary: Vocabulary = None
     threads: Threads = 1
     device: str | None = None
+    latency: bool = False
 
     name = "language-model"
     recipe_class = LanguageRecipe
     task_kind = TEXT
     leading_metric = PERPLEXITY
-    gives = (
+    measures = (
         "perplexity",
         "final_perplexity",
         "bits_per_character",
@@ -124,6 +130,13 @@ class LanguageModelEvaluator(ChildTraining):
         check_lengths(text, self.named_recipe.bptt)
         check_size(self.space, self.named_recipe, len(text.vocabulary))
         return text
+
+    def task_of(self, genotype: Any) -> LanguageTask:
+        """Return what the network of a child is built for; its units may depend on the cell."""
+        from nas_gym.training.text.sizing import language_task_of
+
+        vocabulary = len(self.data.vocabulary)
+        return language_task_of(self.space, genotype, self.named_recipe, vocabulary)
 
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""

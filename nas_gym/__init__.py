@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
     from nas_gym.errors import NASGymError
     from nas_gym.evaluators.evaluation import Evaluation, Evaluator
-    from nas_gym.models.folder import load_model
+    from nas_gym.models.loading import load_model
+    from nas_gym.models.training.train import train
     from nas_gym.runs.resume import resume
     from nas_gym.runs.search import search
     from nas_gym.runs.validate import validate
@@ -70,6 +71,7 @@ __all__ = [
     "load_run",
     "resume",
     "search",
+    "train",
     "validate",
 ]
 
@@ -88,10 +90,11 @@ __getattr__, __dir__ = exports(
         "Pick": "search_spaces.grammar",
         "RNNCell": "search_spaces.rnn_cell",
         "SearchSpace": "search_spaces.grammar",
-        "load_model": "models.folder",
+        "load_model": "models.loading",
         "load_run": "store",
         "resume": "runs.resume",
         "search": "runs.search",
+        "train": "models.training.train",
         "validate": "runs.validate",
     },
 )

@@ -40,6 +40,10 @@ class InvalidModel(NASGymError, ValueError):
     """A model's folder that is missing, damaged, of another network, or cannot be written."""
 
 
+class TrainingDiverged(NASGymError, RuntimeError):
+    """The loss or an output of a final training is no number any more; its checkpoint is kept."""
+
+
 class InvalidTable(NASGymError, ValueError):
     """A table of trained architectures that cannot be read, or says what cannot be."""
 

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from nas_gym.cli.architectures import find
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -18,6 +17,7 @@ from nas_gym.cli.shared import (
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
 from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.models.architectures import find
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path

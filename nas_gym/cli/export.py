@@ -127,7 +127,8 @@ class Export(Sizes):
 
     def _model(self) -> "Model":
         """Read the model, or build the network that was named."""
-        from nas_gym.models.folder import fresh_model, load_model
+        from nas_gym.models.folder import fresh_model
+        from nas_gym.models.loading import load_model
 
         if os.path.isdir(user_path(self.run, "MODEL")):
             self._refuse(
@@ -135,7 +136,7 @@ class Export(Sizes):
                 f"is only for fresh weights, and {printable(self.run)} is a model: leave it out",
             )
             return load_model(self.run, trust=self.trust)
-        from nas_gym.cli.architectures import find
+        from nas_gym.models.architectures import find
 
         try:
             found = find(self.run, self.space)

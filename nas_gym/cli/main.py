@@ -36,6 +36,7 @@ COMMANDS = {
     "report": "Show a recorded run: the best architectures, the learning curve, what it cost.",
     "validate": "Train the best architectures of a run again and only then measure them on the "
     "test part.",
+    "train": "Train one network to its end, exactly resumable: a model that loads without nas-gym.",
     "export": "Write the best architectures of a run, or (--to) a network that loads without "
     "nas-gym.",
     "predict": "Say what a model makes of images (classes, probabilities) or texts (perplexity).",

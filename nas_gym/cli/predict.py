@@ -34,7 +34,7 @@ class Predict:
             raise InvalidOption("no file is given: name images, or folders of them")
         if self.device is not None:
             check_there(one_device(self.device))
-        from nas_gym.models.folder import load_model
+        from nas_gym.models.loading import load_model
         from nas_gym.models.predict import predict
 
         model = load_model(self.model, trust=self.trust)

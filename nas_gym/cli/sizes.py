@@ -4,9 +4,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.cli.architectures import Found, usual_task
 from nas_gym.cli.shared import OptionalCount, OptionalNumber, OptionalText, dashed
 from nas_gym.errors import InvalidOption
+from nas_gym.models.architectures import Found, usual_task
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.training.devices import check_there, moved, one_device
 
@@ -84,7 +84,7 @@ class Sizes:
         return kind_of(task).resized(task, given)
 
 
-def latencies(model: "Model", device: str | None) -> list["Latency"]:
+def latencies(model: "Model", device: str | None = None) -> list["Latency"]:
     """Measure how long a network takes for batches of 1 and 64, on one thread or on a device."""
     from nas_gym.networks.latency import measure_latency
 

@@ -1,6 +1,6 @@
 """The learning curve of a run: its rewards, the best so far and the running mean."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -110,3 +110,38 @@ def running_mean(rewards: Floats, window: int) -> Floats:
     ends = np.arange(1, len(rewards) + 1)
     starts = np.maximum(0, ends - window)
     return np.asarray((sums[ends] - sums[starts]) / (ends - starts), dtype=np.float64)
+
+
+@plain_style()
+def draw_training_curve(
+    epochs: Sequence[Mapping[str, float]], *, title: str | None = None
+) -> "Figure":
+    """Draw the loss of a training by epoch, and above it what was measured on the validation part.
+
+    Args:
+        epochs: By epoch: ``epoch``, ``loss``, and names that begin with ``validation_``, of which
+            the first is drawn.
+        title: Written above the curve.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    figure = Figure(figsize=(WIDTH, HEIGHT), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    measured = [name for name in (epochs[0] if epochs else ()) if name.startswith("validation_")]
+    names = [*measured[:1], "loss"]
+    numbers = [epoch["epoch"] for epoch in epochs]
+    for axes, name in zip(figure.subplots(len(names), sharex=True, squeeze=False)[:, 0], names,
+                          strict=True):  # fmt: skip
+        marker = "o" if len(epochs) < 2 else None  # a line needs two points
+        axes.plot(numbers, [e[name] for e in epochs], color=BEST, linewidth=1.6, marker=marker)
+        axes.set_ylabel(name.replace("_", " "))
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="#e6e6e6", linewidth=0.6)
+        axes.set_axisbelow(True)
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
+    if title:
+        figure.suptitle(title)
+    return figure

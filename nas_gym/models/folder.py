@@ -9,8 +9,7 @@
 ``model.pt2, .onnx``    on request: the network as torch.export and as ONNX have it
 ======================  ==========================================================================
 
-A folder may come from anybody: JSON is read within bounds and checked, weights are safetensors
-(no pickle), and a search space that is none of ours is imported only if the user trusts it.
+``nas_gym.models.loading`` reads it back.
 """
 
 import hashlib
@@ -25,30 +24,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_gym import __version__
-from nas_gym.errors import InvalidModel, InvalidOption, NASGymError, unknown_name
+from nas_gym.errors import InvalidModel, unknown_name
 from nas_gym.models.card import card
 from nas_gym.models.preprocessing import (
     Preprocessing,
     plain_preprocessing,
-    preprocessing_from_json,
 )
-from nas_gym.networks.task import LanguageTask, Task, task_from_json, task_to_json
-from nas_gym.options.json_text import read_json
+from nas_gym.networks.task import LanguageTask, Task, task_to_json
 from nas_gym.options.paths import AnyPath, user_path
 from nas_gym.options.printable import printable
-from nas_gym.registry import check_trusted, make, spec_of
+from nas_gym.registry import spec_of
 from nas_gym.search_spaces.architecture import genotype_to_json
 
 if TYPE_CHECKING:
     from torch import nn
 
 FORMAT = 1
-LARGEST_JSON = 64 * 2**20  # bytes; a vocabulary may be large
 CONFIG, WEIGHTS, PREPROCESS, SOURCE, CARD = (
     "config.json", "model.safetensors", "preprocess.json", "model.py", "README.md",
 )  # fmt: skip
-_HASHED = (WEIGHTS, PREPROCESS)
-_TIED = {"decoder.weight": "embedding.weight"}  # one tensor under two names
+TRAINING = "training.json"  # of the training that ends with the model
+HASHED = (WEIGHTS, PREPROCESS)
+TIED = {"decoder.weight": "embedding.weight"}  # one tensor under two names
 
 
 @dataclass(frozen=True)
@@ -66,11 +63,12 @@ class Model:
 
 def fresh_model(space: Any, genotype: Any, task: Any, seed: int = 0) -> Model:
     """Return a network with fresh weights, drawn under ``seed``, that has seen no data."""
-    network, feed = _built(space, genotype, task, seed), plain_preprocessing(task)
+    network, feed = built(space, genotype, task, seed), plain_preprocessing(task)
     return Model(network, space, genotype, task, feed, fresh=True)
 
 
-def _built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
+def built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
+    """Build a network in evaluation mode, with weights drawn under ``seed``."""
     import torch
 
     from nas_gym.networks.cost import MOST_PARAMETERS, at_most, on_meta
@@ -143,7 +141,8 @@ def write_model(
 def _check_place(place: Path, replace: bool) -> None:
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise InvalidModel(f"{printable(place)} is no folder: give another place")
-    if place.is_dir() and any(place.iterdir()) and not (place / CONFIG).is_file():
+    known = any((place / name).is_file() for name in (CONFIG, TRAINING))
+    if place.is_dir() and any(place.iterdir()) and not known:
         raise InvalidModel(
             f"{printable(place)} has files and no model in it: give an empty folder, or a new one"
         )
@@ -164,7 +163,7 @@ def _not_written(place: Path, error: OSError) -> InvalidModel:
 def _write_files(model: Model, new: Path, source: str, title: str) -> None:
     from safetensors.torch import save
 
-    once = _TIED if getattr(model.task, "tied", False) else {}
+    once = TIED if getattr(model.task, "tied", False) else {}
     plain = {
         name: tensor.detach().cpu().contiguous()
         for name, tensor in model.network.state_dict().items()
@@ -183,138 +182,21 @@ def _write_files(model: Model, new: Path, source: str, title: str) -> None:
         "task": task_to_json(model.task),
         "figures": dict(model.figures),
         "fresh": model.fresh,
-        "sha256": {name: _sha256(new / name) for name in _HASHED},
+        "sha256": {name: sha256_of(new / name) for name in HASHED},
     }
-    _write_json(new / CONFIG, {**config, "checksum": _checksum(config)})
+    _write_json(new / CONFIG, {**config, "checksum": checksum(config)})
 
 
 def _write_json(path: Path, data: Any) -> None:
     path.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _checksum(config: Mapping[str, Any]) -> str:
+def checksum(config: Mapping[str, Any]) -> str:
+    """Return the checksum of JSON data."""
     return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
-
-
-def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
-    """Read a model that ``nas-gym export --to`` or ``write_model`` wrote.
-
-    To keep what you have trained: ``write_model(replace(model, fresh=False, figures={…}), folder)``
-    with ``dataclasses.replace``; training changes ``model.network`` in place.
-
-    ``model.py`` is not read: the network is built by its search space.
-
-    Args:
-        folder: The model's.
-        trust: Modules and packages of the user's own search space, which may be imported.
-
-    Returns:
-        The network in evaluation mode, on the CPU, and its preprocessing.
-
-    Raises:
-        InvalidModel: The folder has no model, or one that is cut off, changed or not complete.
-        UntrustedModule: Its search space is neither ours nor trusted.
-    """
-    place = user_path(folder, "folder")
-    shown = printable(place)
-    config = _read_json(place / CONFIG, shown)
-    if not isinstance(config, dict) or config.get("format") != FORMAT or config["format"] is True:
-        raise InvalidModel(
-            f'{shown} is no model: its {CONFIG} does not say "format": {FORMAT}; give a folder '
-            "that `nas-gym export` wrote"
-        )
-    if _checksum({k: v for k, v in config.items() if k != "checksum"}) != config.get("checksum"):
-        raise _changed(shown, CONFIG)
-    for name in _HASHED:
-        try:
-            _check_file(place / name)
-            found = _sha256(place / name)
-        except (OSError, ValueError) as error:
-            why = getattr(error, "strerror", None) or error
-            raise InvalidModel(
-                f"{shown}: {name} cannot be read ({why}): bring the whole folder back"
-            ) from error
-        if not isinstance(config.get("sha256"), dict) or config["sha256"].get(name) != found:
-            raise _changed(shown, name)
-    try:
-        return _model(config, place, trust)
-    except InvalidModel:
-        raise
-    except NASGymError as error:
-        if not isinstance(error, ValueError | LookupError | TypeError):
-            raise
-        raise InvalidModel(f"{shown} is no model that can be built: {error}") from error
-
-
-def _read_json(path: Path, shown: str) -> Any:
-    try:
-        _check_file(path)
-        if path.stat().st_size > LARGEST_JSON:
-            raise ValueError(f"it has more than {LARGEST_JSON:,} bytes")
-        return read_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise InvalidModel(
-            f"{shown} is no model: {path.name} cannot be read ({why}); give a folder that "
-            "`nas-gym export` wrote"
-        ) from error
-
-
-def _check_file(path: Path) -> None:
-    if path.exists() and not path.is_file():  # a pipe would be waited for, a device never ends
-        raise ValueError("it is no file")
-
-
-def _changed(shown: str, name: str) -> InvalidModel:
-    return InvalidModel(
-        f"{shown}: {name} is cut off, or was changed after it was written: bring the old file "
-        "back, or export the model again"
-    )
-
-
-def _model(config: Mapping[str, Any], place: Path, trust: Collection[str]) -> Model:
-    shown, spec = printable(place), config.get("space")
-    if not isinstance(spec, dict) or not isinstance(spec.get("name"), str):
-        raise InvalidModel(f"{shown} does not say of which search space its network is")
-    check_trusted(f"the model {shown}", {"space": spec}, trust)
-    space = make("space", spec)
-    task = task_from_json(config.get("task"))
-    read = getattr(space, "genotype_from_json", None)
-    if read is None:
-        raise InvalidOption(f"{type(space).__name__} reads no genotypes")
-    genotype = read(config.get("architecture"))
-    preprocessing = preprocessing_from_json(_read_json(place / PREPROCESS, shown))
-    if not preprocessing.fits(task):
-        raise InvalidModel(f"{shown}: {PREPROCESS} is that of another network: export it again")
-    network = _built(space, genotype, task, 0)
-    _load_weights(network, place / WEIGHTS, shown, getattr(task, "tied", False))
-    figures = config.get("figures")
-    figures = figures if isinstance(figures, dict) else {}
-    fresh = config.get("fresh") is True
-    return Model(network, space, genotype, task, preprocessing, figures, fresh)
-
-
-def _load_weights(network: "nn.Module", path: Path, shown: str, tied: bool) -> None:
-    """Load all weights, each as it is: none stays fresh, none is rounded or given twice."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    own = network.state_dict()
-    for name in _TIED if tied else ():
-        own.pop(name, None)
-    try:
-        weights = load_file(path)
-        others = weights.keys() ^ own.keys()
-        if others or any(w.dtype != own[name].dtype for name, w in weights.items()):
-            raise InvalidModel(
-                f"{shown}: {path.name} has the weights of another network: export it again"
-            )
-        network.load_state_dict(weights, strict=False)  # tied ones are there once
-    except (SafetensorError, OSError, RuntimeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InvalidModel(f"{shown}: {path.name} does not fit its network ({reason})") from error

@@ -6,6 +6,7 @@ from torch import nn
 
 from nas_gym.errors import unknown_name
 from nas_gym.networks.convolutions import Convolution
+from nas_gym.networks.task import Task
 
 PLAIN = "nas_gym.networks.plain"
 _CALLS = {  # operation -> function of ``plain`` and its arguments
@@ -67,3 +68,38 @@ def module_call(module: nn.Module) -> str:
     if isinstance(module, nn.AvgPool2d):
         return f"nn.AvgPool2d({module.kernel_size}, ceil_mode={module.ceil_mode})"
     return f"nn.{type(module).__name__}()"
+
+
+def description(parts: str, task: Task) -> str:
+    """Return the docstring of ``Network``, which says what it lacks, as it serves evaluation.
+
+    Args:
+        parts: What it has, such as ``"15 cells"``.
+        task: What it was built for.
+    """
+    line = (
+        f"{parts}; maps images (batch, {task.channels}, {task.height}, {task.width}) to "
+        f"{task.classes} logits."
+    )
+    absent = [f"dropout of {task.dropout:g}"] if task.dropout else []
+    if task.drop_path:
+        depth = ", scaled by depth" if task.drop_path_by_depth else ""
+        absent.append(f"drop-path of {task.drop_path:g}{depth}")
+    if not absent:
+        return line
+    return f"{line}\n\n    Without training's {' and '.join(absent)}.\n    "
+
+
+def norm_lines(task: Task) -> str:
+    """Return the lines that end ``Network.__init__``: what batch norms have unlike torch's own."""
+    usual = nn.BatchNorm2d(1, device="meta")
+    lines = [
+        f"                module.{name} = {value!r}\n"
+        for name, value in (("eps", task.batch_norm_eps), ("momentum", task.batch_norm_momentum))
+        if value != getattr(usual, name)
+    ]
+    head = (
+        "        for module in self.modules():\n"
+        "            if isinstance(module, nn.BatchNorm2d):\n"
+    )
+    return head + "".join(lines) if lines else ""

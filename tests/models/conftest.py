@@ -26,15 +26,23 @@ def small_task(space: Any, **changes: Any) -> Any:
     return replace(TEXT if language else IMAGES, **changes)
 
 
+def unusual_fields(name: str) -> dict[str, Any]:
+    """Fields of a task that change what is computed, or what training computes."""
+    fields = {"batch_norm_eps": 1e-3, "batch_norm_momentum": 0.0003, "dropout": 0.5}
+    if name.startswith("nasnet"):
+        fields |= {"repeats": 2, "skip_reduction_input": True, "drop_path": 0.3}
+    return fields
+
+
 def random_model(name: str, seed: int, **changes: Any) -> Model:
     space = make("space", name)
     genotype = decode(space, random_tokens(space, np.random.default_rng(seed)))
     return stirred(fresh_model(space, genotype, small_task(space, **changes), seed))
 
 
-def published_model(name: str) -> Model:
+def published_model(name: str, **changes: Any) -> Model:
     genotype, space = PUBLISHED[name]
-    return stirred(fresh_model(space, genotype, small_task(space)))
+    return stirred(fresh_model(space, genotype, small_task(space, **changes)))
 
 
 def stirred(model: Model) -> Model:

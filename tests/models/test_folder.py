@@ -111,8 +111,8 @@ def forged(place: Path, **changes: Any) -> Path:
     """Change the configuration, under right checksums: they are public."""
     config = json.loads((place / "config.json").read_text()) | changes
     config.pop("checksum")
-    config["sha256"] = {n: folders._sha256(place / n) for n in config["sha256"]}
-    config["checksum"] = folders._checksum(config)
+    config["sha256"] = {n: folders.sha256_of(place / n) for n in config["sha256"]}
+    config["checksum"] = folders.checksum(config)
     (place / "config.json").write_text(json.dumps(config))
     return place
 

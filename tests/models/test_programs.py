@@ -14,13 +14,15 @@ from nas_gym.cli.main import main
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.models.folder import Model, write_model
 from nas_gym.networks.latency import measure_latency
-from tests.models.conftest import example, logits, published_model, random_model
+from tests.models.conftest import example, logits, published_model, random_model, unusual_fields
 
 NETWORKS = ["nasnet-a", "nas-v1-dense", "nasbench201"]
 
 
 def model_of(name: str) -> Model:
-    return random_model(name, 3) if name == "nasbench201" else published_model(name)
+    fields = unusual_fields(name)
+    random = name == "nasbench201"
+    return random_model(name, 3, **fields) if random else published_model(name, **fields)
 
 
 def check_close(found: Any, expected: Any, tolerance: float) -> None:

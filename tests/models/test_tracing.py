@@ -1,6 +1,7 @@
 """torch traces and exports our networks and those of ``model.py``, for any batch."""
 
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from nas_gym import load_model
-from tests.models.conftest import example, logits, published_model, random_model
+from nas_gym.models.folder import write_model
+from tests.models.conftest import example, logits, published_model, random_model, unusual_fields
 from tests.models.test_source import plain_network
 
 NETWORKS = ["nasnet-a", "nas-v1", "nasbench201"]
@@ -16,7 +18,9 @@ NETWORKS = ["nasnet-a", "nas-v1", "nasbench201"]
 
 def both(name: str) -> tuple[Any, Any, Any]:
     """A model, the network that trains, and that of ``model.py``."""
-    model = random_model(name, 2) if name == "nasbench201" else published_model(name)
+    fields = unusual_fields(name)
+    random = name == "nasbench201"
+    model = random_model(name, 2, **fields) if random else published_model(name, **fields)
     return model, model.network, plain_network(model)
 
 
@@ -33,8 +37,12 @@ def test_traced(name: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_scripted(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fields", [{}, unusual_fields("nasnet-a")], ids=["usual", "unusual"])
+def test_scripted(fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "m"
+    write_model(published_model("nasnet-a", **fields), folder)
     monkeypatch.syspath_prepend(folder)  # scripting reads the source
+    monkeypatch.delitem(sys.modules, "model", raising=False)
     network = importlib.import_module("model").load(str(folder / "model.safetensors"))
     model = load_model(folder)
     scripted, inputs = torch.jit.script(network), example(model, 3)

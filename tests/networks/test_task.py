@@ -1,5 +1,6 @@
 import json
 from dataclasses import asdict, replace
+from typing import Any
 
 import pytest
 
@@ -19,8 +20,17 @@ def test_what_older_stores_hold_is_still_what_is_recorded() -> None:
     assert task_from_json(SAVED) == TASK
 
 
-@pytest.mark.parametrize("change", [{}, {"width_multiplier": 0.5}, {"more_filters": 40}])
-def test_tasks_come_back_from_json(change: dict[str, float]) -> None:
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"width_multiplier": 0.5},
+        {"more_filters": 40},
+        {"drop_path_by_depth": True, "skip_reduction_input": True, "dropout": 0.5},
+        {"batch_norm_eps": 1e-3, "batch_norm_momentum": 0.0003},
+    ],
+)
+def test_tasks_come_back_from_json(change: dict[str, Any]) -> None:
     task = replace(TASK, **change)
     data = json.loads(json.dumps(task_to_json(task)))
     assert data == SAVED | change
@@ -37,6 +47,10 @@ def test_tasks_come_back_from_json(change: dict[str, float]) -> None:
         (SAVED | {"classes": True}, "classes of a task is True"),
         (SAVED | {"stem": 1}, "stem of a task is 1: give one of 'cifar', 'imagenet', 'pooled'"),
         (SAVED | {"auxiliary": 1}, "give true or false"),
+        (SAVED | {"skip_reduction_input": "no"}, "give true or false"),
+        (SAVED | {"dropout": 1.0}, "dropout of a task is 1.0"),
+        (SAVED | {"batch_norm_eps": 0}, "batch_norm_eps of a task is 0"),
+        (SAVED | {"batch_norm_momentum": 2}, "batch_norm_momentum of a task is 2"),
         (SAVED | {"width_multiplier": "half"}, "give a number above 0"),
     ],
 )

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 import nas_gym
-from nas_gym.cli.architectures import find
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.models.architectures import find
 from nas_gym.networks.task import LanguageTask
 from nas_gym.registry import make
 from nas_gym.runs.card import card_as_markdown, card_of

@@ -4,13 +4,14 @@ import subprocess
 import sys
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.training.loop import parameter_groups
-from nas_gym.training.optimizers import SGD, Adam, DecayGroup
+from nas_gym.training.optimizers import SGD, Adam, AdamW, DecayGroup, RMSProp
 
 STEPS = 25
 PAIRS: dict[str, tuple[Any, Any]] = {  # ours, and torch's
@@ -18,6 +19,14 @@ PAIRS: dict[str, tuple[Any, Any]] = {  # ours, and torch's
     "nesterov": (
         lambda groups: SGD(groups, 0.9),
         lambda groups: torch.optim.SGD(groups, lr=1, momentum=0.9, nesterov=True, fused=True),
+    ),
+    "momentum": (
+        lambda groups: SGD(groups, 0.9, nesterov=False),
+        lambda groups: torch.optim.SGD(groups, lr=1, momentum=0.9, fused=True),
+    ),
+    "adamw": (
+        lambda groups: AdamW(groups, 1e-6),
+        lambda groups: torch.optim.AdamW(groups, lr=1, eps=1e-6, fused=True),
     ),
     "adam": (Adam, lambda groups: torch.optim.Adam(groups, lr=1, fused=True)),
 }
@@ -82,6 +91,47 @@ def test_the_numbers_are_torchs_to_the_bit(
     theirs = train(pair, False, seed, weight_decay, clip)
     for a, b in zip(ours, theirs, strict=True):
         assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_rmsprop_is_tensorflows(momentum: float) -> None:
+    """ms <- d ms + (1 - d) g^2, from 1; mom <- m mom + lr g / sqrt(ms + eps); w <- w - mom."""
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 4))
+    weights = nn.Parameter(torch.tensor(values))
+    optimizer = RMSProp([DecayGroup([weights], 0.01)], momentum, 0.9, 1.0)
+    square, moved = np.ones_like(values), np.zeros_like(values)
+    for rate in (0.5, 0.4, 0.3):
+        gradient = rng.normal(size=(3, 4))
+        weights.grad = torch.tensor(gradient)
+        optimizer.step(rate)
+        whole = gradient + 0.01 * values
+        square = 0.9 * square + 0.1 * whole**2
+        moved = momentum * moved + rate * whole / np.sqrt(square + 1.0)
+        values = values - moved
+        assert np.allclose(weights.detach().numpy(), values, rtol=1e-12)
+
+
+@pytest.mark.parametrize("make", [SGD, Adam, AdamW, lambda g: RMSProp(g, 0.9, 0.9, 1.0)])
+def test_what_is_kept_can_be_moved(make: Any) -> None:
+    first, second = (nn.Parameter(torch.ones(2, 3, 4, 4)) for _ in range(2))
+    first.data = first.data.contiguous(memory_format=torch.channels_last)
+    one, other = (make([DecayGroup([p], 0.1)]) for p in (first, second))
+    for number in range(4):
+        gradient = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(number))
+        first.grad, second.grad = gradient.clone(), gradient.clone()
+        one.step(0.1)
+        if number == 2:
+            second.data.copy_(first.data)
+            other.restore({n: t.clone() for n, t in one.state().items()})
+        elif number > 2:
+            other.step(0.1)
+    assert torch.equal(first, second)
+    with pytest.raises(LookupError):
+        other.restore({"3.0.momentum": torch.zeros(())})
+    if one.state():
+        with pytest.raises(LookupError):
+            other.restore({n: t.flatten() for n, t in one.state().items() if t.dim()})
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

@@ -37,6 +37,7 @@ class ChildTraining(Configured, ABC):
     device: str | None  # that trains, or several; None: a GPU if there is one
     latency: bool  # whether it is measured, too
     task_kind: ClassVar[TaskKind]  # what its networks are built for
+    recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
     stateful = False

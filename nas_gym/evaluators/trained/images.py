@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.trained.child import ChildTraining
@@ -82,7 +82,7 @@ class TrainingEvaluator(ChildTraining):
     task_kind = IMAGES
     measures = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
     # This module must not import torch, and so not ``Dataset`` either.
-    data_has = (
+    data_has: ClassVar[tuple[str, ...]] = (
         "name", "fingerprint", "image_shape", "classes", "normalise", "train_images",
         "train_labels", "validation_images", "validation_labels", "test_images", "test_labels",
     )  # fmt: skip

@@ -25,6 +25,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import SamePaddedConv2d
 from nas_gym.networks.operations import initialize
 from nas_gym.networks.padding import same_padding
+from nas_gym.networks.regularization import cell_options, dropped_out, set_norms
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype, check_genotype
 
@@ -107,8 +108,8 @@ class ConvNetwork(nn.Module):
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
-        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier or drop-path, which
-            these networks do not have.
+        InvalidOption: Another stem than ``"cifar"``, an auxiliary classifier, drop-path or skipped
+            inputs of reductions, which these networks do not have.
     """
 
     def __init__(self, genotype: ConvNetGenotype, task: Task) -> None:
@@ -127,6 +128,8 @@ class ConvNetwork(nn.Module):
             channels.append(module.channels if isinstance(module, ConvBlock) else in_channels)
         self.classifier = nn.Linear(sum(channels[i] for i in self.loose), task.classes)
         self.apply(initialize)
+        self.task = task
+        set_norms(self, task)
 
     def _read_after(self, place: int) -> set[int]:
         """Return the layers before ``place`` that a later one, or the classifier, reads."""
@@ -143,7 +146,8 @@ class ConvNetwork(nn.Module):
                     outputs[source] = _halved(outputs[source])
             inputs = [outputs[source] for source in self.sources[i]]
             outputs.append(layer(concatenated(inputs) if inputs else images))
-        return self.classifier(mean_of_concatenated([outputs[i] for i in self.loose]))  # type: ignore[no-any-return]
+        features = mean_of_concatenated([outputs[i] for i in self.loose])
+        return self.classifier(dropped_out(features, self.task, self.training))  # type: ignore[no-any-return]
 
 
 def concatenated(images: Sequence[Tensor]) -> Tensor:
@@ -181,10 +185,11 @@ def _layer(layer: ConvLayer, in_channels: int, times: int, task: Task) -> nn.Mod
 
 
 def _check(task: Task) -> None:
-    if task.stem != "cifar" or task.auxiliary or task.drop_path:
+    absent = task.auxiliary or task.drop_path or task.drop_path_by_depth
+    if task.stem != "cifar" or absent or task.skip_reduction_input:
         raise InvalidOption(
-            "convolutional networks have the stem 'cifar', no auxiliary classifier and no "
-            f"drop-path, but the task says stem {task.stem!r}, auxiliary {task.auxiliary}, "
-            f"drop_path {task.drop_path:g}: give another recipe, such as 'zoph2016-cifar' or "
+            "convolutional networks have the stem 'cifar', no auxiliary classifier, no drop-path "
+            "and no skipped inputs of reductions, but the task says "
+            f"{cell_options(task)}: give another recipe, such as 'zoph2016-cifar' or "
             "'quick-conv-net'"
         )

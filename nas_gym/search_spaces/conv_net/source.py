@@ -5,14 +5,14 @@ from typing import Any
 
 import torch
 
-from nas_gym.networks.source import PLAIN, Source
+from nas_gym.networks.source import PLAIN, Source, description, norm_lines
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.conv_net.genotype import ConvNetGenotype
 from nas_gym.search_spaces.conv_net.network import ConvBlock, ConvNetwork
 
 _CLASS = '''\
 class Network(nn.Module):
-    """{count} layers; maps images (batch, {channels}, {height}, {width}) to {classes} logits."""
+    """{description}"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,7 +22,7 @@ class Network(nn.Module):
             ]
         )
         self.classifier = nn.Linear({width_of_last}, {classes})
-
+{norms}
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
 {steps}
@@ -35,9 +35,10 @@ def source(genotype: ConvNetGenotype, task: Task) -> Source:
     with torch.device("meta"):
         network = ConvNetwork(genotype, task)
     text = _CLASS.format(
-        count=len(network.layers), channels=task.channels, height=task.height, width=task.width,
-        classes=task.classes, layers="\n".join(_layers(network)),
+        description=description(f"{len(network.layers)} layers", task), classes=task.classes,
+        layers="\n".join(_layers(network)),
         width_of_last=network.classifier.in_features, steps="\n".join(_steps(network)),
+        norms=norm_lines(task),
     )  # fmt: skip
     return Source(text, (PLAIN, "nas_gym.search_spaces.conv_net.plain"))
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.operations import HiddenState, LinearProjection, PassThrough, operation
+from nas_gym.networks.regularization import cell_options, dropped_out, set_norms
 from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasbench201.genotype import (
@@ -130,13 +131,16 @@ class BenchmarkNetwork(nn.Module):
             widths += cells
         self.last_norm = nn.BatchNorm2d(widths[-1])
         self.classifier = nn.Linear(widths[-1], task.classes)
+        self.task = task
+        set_norms(self, task)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) of images (batch, channels, height, width)."""
         x = self.stem(images)
         for layer in self.layers.values():
             x = layer(x)
-        return self.classifier(F.relu(self.last_norm(x)).mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        features = F.relu(self.last_norm(x)).mean(dim=(2, 3))
+        return self.classifier(dropped_out(features, self.task, self.training))  # type: ignore[no-any-return]
 
 
 class NASBench201Network(BenchmarkNetwork):
@@ -151,8 +155,8 @@ class NASBench201Network(BenchmarkNetwork):
         task: Shape of the images, classes, N (``repeats``), C (``filters``).
 
     Raises:
-        InvalidOption: Another stem than those of ``STEMS``, an auxiliary classifier or drop-path,
-            which these networks do not have.
+        InvalidOption: Another stem than those of ``STEMS``, an auxiliary classifier, drop-path or
+            skipped inputs of reductions, which these networks do not have.
     """
 
     def __init__(self, genotype: NASBench201Genotype, task: Task) -> None:
@@ -190,9 +194,10 @@ def _edge(name: str, in_channels: int, channels: int) -> nn.Module:
 
 
 def _check(task: Task) -> None:
-    if task.stem not in STEMS or task.auxiliary or task.drop_path:
+    absent = task.auxiliary or task.drop_path or task.drop_path_by_depth
+    if task.stem not in STEMS or absent or task.skip_reduction_input:
         raise InvalidOption(
-            "NAS-Bench-201's networks have the stem 'cifar' or 'pooled', no auxiliary classifier "
-            f"and no drop-path, but the task says stem {task.stem!r}, auxiliary {task.auxiliary}, "
-            f"drop_path {task.drop_path:g}: give another recipe, such as 'nasbench201' or 'quick'"
+            "NAS-Bench-201's networks have the stem 'cifar' or 'pooled', no auxiliary classifier, "
+            "no drop-path and no skipped inputs of reductions, but the task says "
+            f"{cell_options(task)}: give another recipe, such as 'nasbench201' or 'quick'"
         )

@@ -5,7 +5,14 @@ from typing import Any
 
 import torch
 
-from nas_gym.networks.source import PLAIN, Source, module_call, operation_call
+from nas_gym.networks.source import (
+    PLAIN,
+    Source,
+    description,
+    module_call,
+    norm_lines,
+    operation_call,
+)
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasbench201.genotype import (
     CELL,
@@ -43,7 +50,7 @@ class GraphCell(nn.Module):
 '''
 _CLASS = '''\
 class Network(nn.Module):
-    """{cells} cells; maps images (batch, {channels}, {height}, {width}) to {classes} logits."""
+    """{description}"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,7 +62,7 @@ class Network(nn.Module):
         )
         self.last_norm = nn.BatchNorm2d({width_of_last})
         self.classifier = nn.Linear({width_of_last}, {classes})
-
+{norms}
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
         x = self.stem(images)
@@ -75,11 +82,12 @@ def source(genotype: NASBench201Genotype | NATSSizeGenotype, task: Task) -> Sour
             network = NATSSizeNetwork(genotype, task)
             operations = genotype_of_string(CELL).operations
     cell = _CELL.format(edges="\n".join(_edges(operations)), nodes="\n".join(_nodes(operations)))
+    count = sum(isinstance(layer, NASBench201Cell) for layer in network.layers.values())
     text = _CLASS.format(
-        cells=sum(isinstance(layer, NASBench201Cell) for layer in network.layers.values()),
-        channels=task.channels, height=task.height, width=task.width, classes=task.classes,
+        description=description(f"{count} cells", task), classes=task.classes,
         stem=module_call(network.stem), layers="\n".join(_layers(network)),
         width_of_last=network.classifier.in_features,
+        norms=norm_lines(task),
     )  # fmt: skip
     return Source(f"{cell}\n\n{text}", (PLAIN, "nas_gym.search_spaces.nasbench201.plain"))
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import Convolution
 from nas_gym.networks.operations import HiddenState, initialize
+from nas_gym.networks.regularization import dropped_out, set_norms
 from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype, check_cell
@@ -54,14 +55,14 @@ class NASNet(nn.Module):
 
     Args:
         genotype: The two cells.
-        task: Shape of the images, N (``repeats``), F (``filters``), stem.
+        task: Shape of the images, N (``repeats``), F (``filters``), stem. With
+            ``skip_reduction_input`` the first cell after a reduction takes as h_{i-1} the cell
+            before the last one *before the reduction*: only the published Large network does, and
+            it changes no count. With ``drop_path_by_depth`` the cell's depth scales the drop-path
+            probability as well: the published code does (its version 3), the paper's text only
+            has the linear growth over training.
         stem_filters: Filters of the ImageNet stem's convolution. By default those of the
             published networks: 32 if F is below 64 (Mobile), otherwise 96 (Large).
-        skip_reduction_input: The first cell after a reduction takes as h_{i-1} the cell before
-            the last one *before the reduction*. Only the published Large network does; it changes
-            no count.
-        drop_path_by_depth: Scale the drop-path probability by the cell's depth as well, as the
-            published code does; the paper's text only has the linear growth over training.
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
@@ -70,20 +71,12 @@ class NASNet(nn.Module):
     """
 
     def __init__(
-        self,
-        genotype: CellGenotype,
-        task: Task,
-        *,
-        stem_filters: int | None = None,
-        skip_reduction_input: bool = False,
-        drop_path_by_depth: bool = False,
+        self, genotype: CellGenotype, task: Task, *, stem_filters: int | None = None
     ) -> None:
         super().__init__()
         _check(genotype, task)
         _check_count(genotype, task)
         self.task = task
-        self.skip_reduction_input = skip_reduction_input
-        self.drop_path_by_depth = drop_path_by_depth
         self.progress = 0.0
         self.reductions: set[int] = set()  # places in self.cells
         self.stem, shape = _stem(task, stem_filters or (32 if task.filters < 64 else 96))
@@ -96,6 +89,7 @@ class NASNet(nn.Module):
             self.auxiliary = AuxiliaryHead(self.shapes[self.auxiliary_place + 2], task.classes)
         self.classifier = nn.Linear(self.shapes[-1].channels, task.classes)
         self.apply(initialize)
+        set_norms(self, task)
 
     def _add_cells(self, genotype: CellGenotype) -> None:
         task = self.task
@@ -120,7 +114,7 @@ class NASNet(nn.Module):
 
     def _previous(self, place: int) -> int:
         """Return the index into [stem, stem, cell outputs ...] of the h_{i-1} of a cell."""
-        return place - int(self.skip_reduction_input and place - 1 in self.reductions)
+        return place - int(self.task.skip_reduction_input and place - 1 in self.reductions)
 
     def set_progress(self, fraction: float) -> None:
         """Say how much of the training is over, in [0, 1]: drop-path grows with it."""
@@ -133,7 +127,8 @@ class NASNet(nn.Module):
         for place, cell in enumerate(self.cells.values()):
             drop = self._drop(place)
             states.append(HiddenState(cell(states[self._previous(place)], states[-1], drop)))
-        logits: Tensor = self.classifier(states[-1].rectified.mean(dim=(2, 3)))
+        features = states[-1].rectified.mean(dim=(2, 3))
+        logits: Tensor = self.classifier(dropped_out(features, self.task, self.training))
         if self.auxiliary is None or not self.training:
             return logits
         return logits, self.auxiliary(states[self.auxiliary_place + 2].tensor)
@@ -141,7 +136,8 @@ class NASNet(nn.Module):
     def _drop(self, place: int) -> float:
         if not self.training:
             return 0.0
-        depth = (place + 1) / len(self.cells) if self.drop_path_by_depth else 1.0
+        # Reductions and the cells of the ImageNet stem count as well.
+        depth = (place + 1) / len(self.cells) if self.task.drop_path_by_depth else 1.0
         return self.task.drop_path * self.progress * depth
 
 

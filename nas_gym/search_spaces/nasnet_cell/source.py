@@ -7,7 +7,14 @@ from typing import Any
 import torch
 
 from nas_gym.networks.operations import FactorizedReduction
-from nas_gym.networks.source import PLAIN, Source, module_call, operation_call
+from nas_gym.networks.source import (
+    PLAIN,
+    Source,
+    description,
+    module_call,
+    norm_lines,
+    operation_call,
+)
 from nas_gym.networks.task import Task
 from nas_gym.search_spaces.nasnet_cell.genotype import Cell, CellGenotype
 from nas_gym.search_spaces.nasnet_cell.layers import needed_states
@@ -31,7 +38,7 @@ class {name}(nn.Module):
         super().__init__()"""
 _CLASS = '''\
 class Network(nn.Module):
-    """{cells} cells; maps images (batch, {channels}, {height}, {width}) to {classes} logits."""
+    """{description}"""
 
     def __init__(self) -> None:
         super().__init__()
@@ -42,14 +49,23 @@ class Network(nn.Module):
             }}
         )
         self.classifier = nn.Linear({width_of_last}, {classes})
-
+{norms}
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits of normalised images."""
+{steps}        return self.classifier(F.relu(current).mean(dim=(2, 3)))
+'''
+_STEPS = """\
         previous = current = self.stem(images)
         for cell in self.cells.values():
             previous, current = current, cell(previous, current)
-        return self.classifier(F.relu(current).mean(dim=(2, 3)))
-'''
+"""
+_SKIPPING_STEPS = """\
+        older = previous = current = self.stem(images)
+        for name, cell in self.cells.items():
+            # The first cell after a reduction takes a state that is one cell older.
+            h0 = older if name in [{names}] else previous
+            older, previous, current = previous, current, cell(h0, current)
+"""
 
 
 def source(genotype: CellGenotype, task: Task) -> Source:
@@ -68,12 +84,20 @@ def source(genotype: CellGenotype, task: Task) -> Source:
     ]
     stem = network.stem
     text = _CLASS.format(
-        cells=len(network.cells), channels=task.channels, height=task.height, width=task.width,
-        classes=task.classes, stem=module_call(stem), places="\n".join(_places(network)),
-        width_of_last=network.classifier.in_features,
+        description=description(f"{len(network.cells)} cells", task), classes=task.classes,
+        stem=module_call(stem), places="\n".join(_places(network)),
+        width_of_last=network.classifier.in_features, norms=norm_lines(task), steps=_steps(network),
     )  # fmt: skip
     modules = (PLAIN, "nas_gym.search_spaces.nasnet_cell.plain")
     return Source("\n\n\n".join([*classes, text]), modules)
+
+
+def _steps(network: NASNet) -> str:
+    """Return the lines that run the cells."""
+    names = [
+        f'"{name}"' for place, name in enumerate(network.cells) if network._previous(place) < place
+    ]
+    return _SKIPPING_STEPS.format(names=", ".join(names)) if names else _STEPS
 
 
 def _places(network: NASNet) -> Iterator[str]:

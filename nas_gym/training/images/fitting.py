@@ -56,7 +56,7 @@ def fitted_recipe(
     if name is None:
         return checked
     if name == "modern":
-        values = _modern(shape, stems, drops_paths)
+        values = _modern(checked.epochs, shape, stems, drops_paths)
     else:
         values = _fitted(checked, counts, shape, stems)
     if "epochs" in changes:
@@ -104,12 +104,14 @@ def _fitted(
 
 
 def _modern(
-    shape: tuple[int, int, int], stems: Collection[str], drops_paths: bool
+    epochs: int, shape: tuple[int, int, int], stems: Collection[str], drops_paths: bool
 ) -> dict[str, Any]:
     """Return what is to change in ``MODERN``."""
     channels, height, width = shape
     side = min(height, width)
-    values: dict[str, Any] = {} if drops_paths else {"drop_path": 0.0}
+    values: dict[str, Any] = {"warmup_epochs": min(5.0, epochs / 20)}
+    if not drops_paths:
+        values["drop_path"] = 0.0
     large = max(height, width) >= PHOTOGRAPHS and "imagenet" in stems
     if large:
         values |= {"stem": "imagenet", "resized_crop": 0.25}

@@ -174,7 +174,6 @@ MODERN = Recipe(
     learning_rate=0.05,
     weight_decay=5e-4,
     label_smoothing=0.1,
-    warmup_epochs=3,
     ema=0.999,
     drop_path=0.1,
     gradient_clip=5.0,

@@ -1,24 +1,24 @@
 """The training of classifiers: every child of every search, and the papers' final training."""
 
-import itertools
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidDataset
-from nas_gym.networks.isolation import isolated, ordinary
+from nas_gym.networks.isolation import isolated
+from nas_gym.training.images.feed import Batch, feed_of, part_of
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
-from nas_gym.training.optimizers import SGD
+from nas_gym.training.optimizers import SGD, AdamW, ChildOptimizer, RMSProp
+from nas_gym.training.processes import ALONE, Processes
 
-EVALUATION_BATCH = 512  # images
 PARTS = 20  # of a training whose length is given in steps; what an epoch is to the others
 
 
@@ -80,48 +80,46 @@ def train(
 
 
 class ImageTraining(Training[Scores]):
-    """The training of a classifier; it is measured by its accuracies on the validation part."""
+    """The training of a classifier; it is measured by its accuracies on the validation part.
+
+    Args:
+        network: As for ``train``.
+        dataset: What to train on: a ``Dataset``, or what has its attributes and a method ``feed``.
+        recipe: How to train.
+        seed: Of shuffling and augmentation.
+        device: Where to.
+        processes: Those that train it together.
+    """
 
     def __init__(
-        self, network: nn.Module, dataset: Dataset, recipe: Recipe, seed: int, device: torch.device
-    ) -> None:
+        self, network: nn.Module, dataset: Any, recipe: Recipe, seed: int, device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:  # fmt: skip
         network = network.to(device).to(memory_format=torch.channels_last)
-        optimizer = SGD(parameter_groups(network, recipe.weight_decay), recipe.momentum)
-        self.batch_size = min(recipe.batch_size, len(dataset.train_labels))
-        self.total = recipe.steps or recipe.epochs * (len(dataset.train_labels) // self.batch_size)
+        self.feed = feed_of(dataset, recipe, seed, device, processes)
+        self.total = recipe.steps or recipe.epochs * self.feed.batches
         parts = min(PARTS, self.total) if recipe.steps else recipe.epochs
-        super().__init__(network, optimizer, parts, recipe.gradient_clip, recipe.measured)
+        super().__init__(
+            network, _optimizer(network, recipe), parts, recipe.gradient_clip, recipe.measured,
+            recipe.ema, device, processes,
+        )  # fmt: skip
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset
         self.recipe = recipe
-        self.device = device
-        self.random = torch.Generator().manual_seed(seed)
-        self.images = ordinary(dataset.train_images).to(device)
-        self.labels = ordinary(dataset.train_labels).to(device)
-        self.passes = itertools.chain.from_iterable(self.batches() for _ in itertools.count())
 
-    def losses(self, epoch: int) -> Iterator[float]:
-        """Train for one epoch or part, and yield the loss of each step before its update."""
-        first, end = (part * self.total // self.epochs for part in (epoch, epoch + 1))
-        for step, (images, labels) in zip(range(first, end), self.passes, strict=False):
-            yield self.step(images, labels, step / self.total)
+    def end_of_epoch(self, epoch: int) -> int:
+        """Return the number of steps from the beginning to the end of an epoch or part, from 0."""
+        return (epoch + 1) * self.total // self.epochs
 
-    def batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch in whole batches, shuffled and augmented."""
-        order = torch.randperm(len(self.labels), generator=self.random).to(self.device)
-        for first in range(0, len(order) - self.batch_size + 1, self.batch_size):
-            chosen = order[first : first + self.batch_size]
-            images = self.dataset.normalise(self.images[chosen])
-            images = augment(images, self.recipe, self.random)
-            yield images.contiguous(memory_format=torch.channels_last), self.labels[chosen]
-
-    def step(self, images: Tensor, labels: Tensor, progress: float) -> float:
-        """Update once at ``progress`` in [0, 1) of the training; return the loss before it."""
+    def advance(self) -> float:
+        """Take the next step, and return the loss before it, the mean over all processes."""
+        images, labels = self.feed.next()
+        progress = self.done / self.total
         if self.set_progress is not None:
             self.set_progress(progress)
-        with _autocast(self.device):
-            loss = self.loss(self.network(images), labels)
-        value = float(loss.detach())
+        with _autocast(self.device, self.recipe):
+            loss = self.loss(self.model(images), labels)
+        value = self.processes.mean(float(loss.detach()))
         if math.isfinite(value):
             self.update(loss, self.recipe.learning_rate_at(progress))
         return value
@@ -138,8 +136,31 @@ class ImageTraining(Training[Scores]):
 
     def validate(self) -> Scores | None:
         """Return the validation accuracies, or None if a logit is not finite."""
-        images, labels = self.dataset.validation_images, self.dataset.validation_labels
-        return _scores(self.network, self.dataset, images, labels, self.device)
+        return self.scores("validation")
+
+    def scores(self, part: str) -> Scores | None:
+        """Return the accuracies on a part, or None if a logit is not finite."""
+        with _autocast(self.device, self.recipe):
+            return _scores(
+                self.measured, self.feed.part(part), self.dataset.classes, self.processes
+            )
+
+    def own_state(self) -> dict[str, Tensor]:
+        """Return where the feed is."""
+        return self.feed.state()
+
+    def restore_own(self, state: Mapping[str, Tensor]) -> None:
+        """Let the feed go on from there."""
+        self.feed.restore(state)
+
+
+def _optimizer(network: nn.Module, recipe: Recipe) -> ChildOptimizer:
+    groups = parameter_groups(network, recipe.weight_decay)
+    if recipe.optimizer == "rmsprop":
+        return RMSProp(groups, recipe.momentum, recipe.rmsprop_decay, recipe.epsilon)
+    if recipe.optimizer == "adamw":
+        return AdamW(groups, recipe.epsilon)
+    return SGD(groups, recipe.momentum, recipe.nesterov)
 
 
 @isolated()
@@ -176,74 +197,40 @@ def measure_test_scores(
         )
     device = training_device(device)
     network = network.to(device).to(memory_format=torch.channels_last)
-    return _scores(network, dataset, dataset.test_images, dataset.test_labels, device)
+    with _autocast(device):
+        return _scores(network, part_of(dataset, "test", device), dataset.classes)
 
 
 def _scores(
-    network: nn.Module, dataset: Dataset, images: Tensor, labels: Tensor, device: torch.device
+    network: nn.Module, batches: Iterable[Batch], classes: int, processes: Processes = ALONE
 ) -> Scores | None:
-    """Return how much of ``images`` is right, or None if a logit is not finite."""
-    network.eval()
-    right = []
-    with torch.inference_mode(), _autocast(device):
-        for first in range(0, len(labels), EVALUATION_BATCH):
-            batch = slice(first, first + EVALUATION_BATCH)
-            normal = dataset.normalise(images[batch].to(device))
-            logits = network(normal.contiguous(memory_format=torch.channels_last))
-            if not bool(logits.isfinite().all()):
-                return None
-            right.append(logits.argmax(1) == labels[batch].to(device))
-    hits = torch.cat(right).cpu()
-    totals = labels.cpu().bincount()
-    present = totals > 0
-    recalls = labels.cpu()[hits].bincount(minlength=len(totals))[present] / totals[present].double()
-    return Scores(int(hits.sum()) / len(labels), float(recalls.mean()))
+    """Return how much of a part is right, or None if a logit is not finite.
 
-
-def _autocast(device: torch.device) -> torch.autocast:
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=device.type == "cuda")
-
-
-def augment(images: Tensor, recipe: Recipe, random: torch.Generator) -> Tensor:
-    """Crop, flip and cut out at random, each image its own way.
-
-    Args:
-        images: (batch, channels, height, width), normalised, so that zero is the mean colour.
-        recipe: Says which of the three, and how much.
-        random: A generator on the CPU.
+    Of several processes each has its share of the part; the figures are those of the whole.
     """
-    if recipe.crop_padding:
-        images = _random_crops(images, recipe.crop_padding, random)
-    if recipe.flip:
-        flipped = torch.rand(len(images), generator=random) < 0.5
-        images = torch.where(_per_image(flipped, images), images.flip(3), images)
-    if recipe.cutout:
-        images = images.masked_fill(_random_squares(images, recipe.cutout, random), 0.0)
-    return images
+    network.eval()
+    right, totals = (torch.zeros(classes, dtype=torch.int64) for _ in range(2))
+    finite = True
+    with torch.inference_mode():
+        for images, labels in batches:
+            logits = network(images)
+            finite = finite and bool(logits.isfinite().all())
+            if not finite:
+                break
+            hits = labels[logits.argmax(1) == labels]
+            right += hits.bincount(minlength=classes).cpu()
+            totals += labels.bincount(minlength=classes).cpu()
+    sums = processes.total(torch.cat([right, totals, torch.tensor([int(not finite)])]))
+    if sums[-1]:
+        return None
+    right, totals = sums[:classes], sums[classes:-1]
+    present = totals > 0
+    recalls = right[present] / totals[present].double()
+    return Scores(int(right.sum()) / int(totals.sum()), float(recalls.mean()))
 
 
-def _random_crops(images: Tensor, padding: int, random: torch.Generator) -> Tensor:
-    """Crop at random to the images' own size after padding with zeros."""
-    count, channels, height, width = images.shape
-    padded = F.pad(images, (padding,) * 4)
-    corners = torch.randint(2 * padding + 1, (2, count, 1), generator=random)
-    rows = (corners[0] + torch.arange(height)).to(images.device)[:, None, :, None]
-    columns = (corners[1] + torch.arange(width)).to(images.device)[:, None, None, :]
-    image = torch.arange(count, device=images.device)[:, None, None, None]
-    channel = torch.arange(channels, device=images.device)[None, :, None, None]
-    return padded[image, channel, rows, columns]
-
-
-def _random_squares(images: Tensor, side: int, random: torch.Generator) -> Tensor:
-    """Return a mask of one square per image; centred on any pixel, it may reach over the edge."""
-    count, _, height, width = images.shape
-    inside = []
-    for size in (height, width):
-        first = torch.randint(size, (count, 1), generator=random) - side // 2
-        place = torch.arange(size)
-        inside.append(((place >= first) & (place < first + side)).to(images.device))
-    return inside[0][:, None, :, None] & inside[1][:, None, None, :]
-
-
-def _per_image(values: Tensor, images: Tensor) -> Tensor:
-    return values.to(images.device)[:, None, None, None]
+def _autocast(device: torch.device, recipe: Recipe | None = None) -> torch.autocast:
+    """Return what computes in bfloat16 where that is safe: on a GPU unless the recipe says else."""
+    precision = "auto" if recipe is None else recipe.precision
+    enabled = device.type == "cuda" if precision == "auto" else precision == "bfloat16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -176,9 +176,27 @@ ZOPH2016_PTB_CHAR = LanguageRecipe(
     dropout_output=0.5,
 )
 
+# Not of a paper: a final training within hours of a CPU, or on one GPU; tied weights and
+# variational dropout (Press & Wolf 2017, Gal & Ghahramani 2016), Adam, one cosine.
+MODERN_TEXT = LanguageRecipe(
+    epochs=40,
+    batch_size=32,
+    bptt=35,
+    learning_rate=0.004,
+    optimizer="adam",
+    schedule="cosine",
+    gradient_clip=5.0,
+    hidden=200,
+    dropout_embedding=0.1,
+    dropout_input=0.3,
+    dropout_hidden=0.2,
+    dropout_output=0.3,
+)
+
 LANGUAGE_RECIPES = MappingProxyType(
     {
         "quick-text": QUICK_TEXT,
+        "modern-text": MODERN_TEXT,
         "zoph2016-ptb": ZOPH2016_PTB,
         "zoph2016-ptb-char": ZOPH2016_PTB_CHAR,
     }

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from nas_gym.networks.isolation import isolated, ordinary
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 from nas_gym.training.optimizers import SGD, Adam, ChildOptimizer
+from nas_gym.training.processes import ALONE, Processes
 from nas_gym.training.text.dataset import TextDataset, check_lengths
 from nas_gym.training.text.recipe import LanguageRecipe
 
@@ -80,29 +81,54 @@ def train_language_model(
 
 
 class TextTraining(Training[Figures]):
-    """The training of a language model on streams of a text."""
+    """The training of a language model on streams of a text.
+
+    Args:
+        network: As for ``train_language_model``.
+        text: What to train on.
+        recipe: How to train.
+        device: Where to.
+        processes: Those that train it together; each has its share of the streams.
+    """
 
     def __init__(
-        self, network: nn.Module, text: TextDataset, recipe: LanguageRecipe, device: torch.device
-    ) -> None:
+        self, network: nn.Module, text: TextDataset, recipe: LanguageRecipe, device: torch.device,
+        processes: Processes = ALONE,
+    ) -> None:  # fmt: skip
         network = network.to(device)
-        super().__init__(network, _optimizer(network, recipe), recipe.epochs, recipe.gradient_clip)
+        super().__init__(
+            network, _optimizer(network, recipe), recipe.epochs, recipe.gradient_clip,
+            device=device, processes=processes,
+        )  # fmt: skip
         self.text = text
         self.recipe = recipe
-        self.device = device
-        self.batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
-        sides = streams(ordinary(text.train), self.batch)
-        self.inputs, self.targets = (side.to(device) for side in sides)
+        batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
+        rows = processes.rows(batch)
+        self.streams = rows.stop - rows.start  # of this process
+        sides = streams(ordinary(text.train), batch)
+        self.inputs, self.targets = (side[:, rows].contiguous().to(device) for side in sides)
         self.steps = math.ceil(len(self.inputs) / recipe.bptt)  # of an epoch
+        self.hidden: Any = None  # the state after the last sequence
 
-    def losses(self, epoch: int) -> Iterator[float]:
-        """Train for one epoch, and yield the loss per token of each step before its update."""
-        total = self.epochs * self.steps
-        state = self.network.first_state(self.batch)
-        for step, (inputs, targets) in enumerate(self.sequences(), epoch * self.steps):
-            rate = self.recipe.rate(epoch, step / total)
-            loss, state = self.step(inputs, targets, state, rate)
-            yield loss
+    def end_of_epoch(self, epoch: int) -> int:
+        """Return the number of steps from the beginning to the end of an epoch, from 0."""
+        return (epoch + 1) * self.steps
+
+    def advance(self) -> float:
+        """Read the next sequence; return the loss per token before the update."""
+        first = (self.done - self.epoch * self.steps) * self.recipe.bptt
+        if first == 0:
+            self.hidden = self.network.first_state(self.streams)
+        piece = slice(first, first + self.recipe.bptt)
+        inputs, targets = self.inputs[piece], self.targets[piece]
+        logits, hidden = self.model(inputs, self.hidden)
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
+        value = self.processes.mean(float(loss.detach()))
+        if math.isfinite(value):
+            rate = self.recipe.rate(self.epoch, self.done / (self.epochs * self.steps))
+            self.update(loss * len(inputs), rate)  # summed over the steps, see LanguageRecipe
+        self.hidden = tuple(tuple(h.detach() for h in layer) for layer in hidden)
+        return value
 
     def validate(self) -> Figures | None:
         """Measure the network on the validation part; return None if a logit is not finite."""
@@ -111,20 +137,24 @@ class TextTraining(Training[Figures]):
             count=STREAMS, chunk=self.recipe.bptt, device=self.device,
         )  # fmt: skip
 
-    def sequences(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield one epoch: inputs and targets (time, batch) of ``bptt`` steps, at the end fewer."""
-        for first in range(0, len(self.inputs), self.recipe.bptt):
-            piece = slice(first, first + self.recipe.bptt)
-            yield self.inputs[piece], self.targets[piece]
+    def own_state(self) -> dict[str, Tensor]:
+        """Return the state after the last sequence, of all streams."""
+        return {
+            f"{layer}.{number}": torch.cat(self.processes.gathered(h))
+            for layer, hidden in enumerate(self.hidden or ())
+            for number, h in enumerate(hidden)
+        }
 
-    def step(self, inputs: Tensor, targets: Tensor, state: Any, rate: float) -> tuple[float, Any]:
-        """Update once; return the loss per token before it, and the state after the sequence."""
-        logits, state = self.network(inputs, state)
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten())
-        value = float(loss.detach())
-        if math.isfinite(value):
-            self.update(loss * len(inputs), rate)  # summed over the steps, see LanguageRecipe
-        return value, tuple(tuple(h.detach() for h in layer) for layer in state)
+    def restore_own(self, state: Mapping[str, Tensor]) -> None:
+        """Go on with that state."""
+        layers: dict[int, dict[int, Tensor]] = {}
+        own = slice(self.processes.rank * self.streams, (self.processes.rank + 1) * self.streams)
+        for name, tensor in state.items():
+            layer, number = map(int, name.split("."))
+            layers.setdefault(layer, {})[number] = tensor[own].to(self.device)
+        self.hidden = tuple(
+            tuple(h for _, h in sorted(hidden.items())) for _, hidden in sorted(layers.items())
+        )
 
 
 def streams(tokens: Tensor, count: int) -> tuple[Tensor, Tensor]:

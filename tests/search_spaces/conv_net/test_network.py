@@ -272,6 +272,8 @@ def test_a_quick_child_learns_the_same_twice() -> None:
         {"stem": "imagenet"},
         {"auxiliary": True},
         {"drop_path": 0.2},
+        {"drop_path_by_depth": True},
+        {"skip_reduction_input": True},
         {"width_multiplier": 0.0},
         {"more_filters": -1},
         {"classes": 0},

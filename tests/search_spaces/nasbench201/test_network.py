@@ -122,7 +122,15 @@ def test_digits_are_learnt_in_the_quick_recipe() -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"stem": "imagenet"}, {"auxiliary": True}, {"drop_path": 0.2}, {"repeats": 0}]
+    "change",
+    [
+        {"stem": "imagenet"},
+        {"auxiliary": True},
+        {"drop_path": 0.2},
+        {"drop_path_by_depth": True},
+        {"skip_reduction_input": True},
+        {"repeats": 0},
+    ],
 )
 def test_what_these_networks_do_not_have(change: dict[str, object]) -> None:
     with pytest.raises(InvalidOption, match=r"NAS-Bench-201's networks have|repeats is 0"):

@@ -63,8 +63,6 @@ def test_the_concatenation_of_the_papers_text(task: Task, parameters: int) -> No
     ("task", "parameters"), [(CIFAR, 1_631_498), (MOBILE, 2_411_240), (LARGE, 4_567_784)]
 )
 def test_auxiliary_classifier(task: Task, parameters: int) -> None:
-    from dataclasses import replace
-
     network = on_meta(lambda: NASNet(NASNET_A, replace(task, auxiliary=True)))
     assert network.auxiliary is not None
     assert count_parameters(network.auxiliary) == parameters
@@ -76,12 +74,11 @@ def test_batch_statistics_of_the_large_network() -> None:
     assert count_parameters(network) + statistics == 88_949_818  # Keras counts these as well
 
 
-@pytest.mark.parametrize(
-    ("option", "skipped"), [({}, "cell_5"), ({"skip_reduction_input": True}, "cell_4")]
-)
-def test_previous_input_after_a_reduction(option: dict[str, bool], skipped: str) -> None:
+@pytest.mark.parametrize(("skip", "skipped"), [(False, "cell_5"), (True, "cell_4")])
+def test_previous_input_after_a_reduction(skip: bool, skipped: str) -> None:
     """Large alone takes the cell before the last one (cell_4 of six) as its older input."""
-    network = NASNet(NASNET_A, Task(3, 8, 8, 10, repeats=6, filters=2), **option)  # type: ignore[arg-type]
+    task = Task(3, 8, 8, 10, repeats=6, filters=2, skip_reduction_input=skip)
+    network = NASNet(NASNET_A, task)
     outputs: dict[int, str] = {}
     seen: list[str] = []
     for name, cell in network.cells.items():
@@ -93,9 +90,8 @@ def test_previous_input_after_a_reduction(option: dict[str, bool], skipped: str)
     )
     network(torch.randn(2, 3, 8, 8))
     assert seen == [skipped.replace("cell_", "normal")]
-    assert count_parameters(network) == count_parameters(
-        NASNet(NASNET_A, Task(3, 8, 8, 10, repeats=6, filters=2))
-    )
+    without = NASNet(NASNET_A, replace(task, skip_reduction_input=False))
+    assert count_parameters(network) == count_parameters(without)
 
 
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (3, 6)])
@@ -188,11 +184,8 @@ class TestDropPath:
         probabilities: list[float] = []
 
         def run(by_depth: bool, progress: float, training: bool) -> list[float]:
-            network = NASNet(
-                NASNET_A,
-                Task(1, 8, 8, 10, filters=4, drop_path=0.4),
-                drop_path_by_depth=by_depth,
-            ).train(training)
+            task = Task(1, 8, 8, 10, filters=4, drop_path=0.4, drop_path_by_depth=by_depth)
+            network = NASNet(NASNET_A, task).train(training)
             network.set_progress(progress)
             probabilities.clear()
             for cell in network.cells.values():
@@ -204,6 +197,55 @@ class TestDropPath:
         assert run(False, 0.5, True) == pytest.approx([0.2] * 5)
         assert run(True, 0.5, True) == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2])
         assert run(False, 1.0, False) == [0.0] * 5
+
+    @pytest.mark.parametrize("progress", [0.0, 0.25, 1.0])
+    @pytest.mark.parametrize(("stem", "cells"), [("cifar", 3 * 2 + 2), ("imagenet", 3 * 2 + 4)])
+    def test_the_published_form_for_each_cell(self, stem: Any, cells: int, progress: float) -> None:
+        """The authors' code, version 3: scaled by depth, of all cells, and by the progress."""
+        task = Task(3, 32, 32, 10, repeats=2, filters=8, stem=stem, drop_path=0.3)
+        network = NASNet(NASNET_A, replace(task, drop_path_by_depth=True))
+        network.set_progress(progress)
+        dropped: list[float] = []
+        for cell in network.cells.values():
+            cell.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[2]))
+        network(torch.randn(2, 3, 32, 32))
+        keep = [1 - (cell_num + 1) / cells * (1 - 0.7) for cell_num in range(cells)]
+        kept = [1 - progress * (1 - keep_l) for keep_l in keep]
+        assert [1 - p for p in dropped] == pytest.approx(kept, abs=1e-12)
+
+    def test_the_papers_form_is_equal_for_all_cells(self) -> None:
+        task = Task(3, 32, 32, 10, repeats=2, filters=8, stem="imagenet", drop_path=0.3)
+        network = NASNet(NASNET_A, task)
+        network.set_progress(0.25)
+        dropped: list[float] = []
+        for cell in network.cells.values():
+            cell.register_forward_pre_hook(lambda _, inputs: dropped.append(inputs[2]))
+        network(torch.randn(2, 3, 32, 32))
+        assert dropped == pytest.approx([0.25 * 0.3] * 10, abs=1e-12)
+
+    def test_blocks_lose_paths_as_often_as_their_cell_says(self) -> None:
+        """Zeros of whole examples, counted in a cell whose paths are never zero by themselves."""
+        block = Block(1, 1, "conv_1x1", "identity")
+        cell = Cell((block,), (2,))
+        task = Task(1, 8, 8, 10, filters=4, drop_path=0.4, drop_path_by_depth=True)
+        network = NASNet(CellGenotype(cell, cell), task)
+        network.set_progress(0.5)
+        lost: list[float] = []
+
+        def count(module: Any, inputs: Any, output: Tensor) -> None:
+            states, path = inputs[0], output - module.operation_b(inputs[0][1])
+            assert states[1].tensor.shape[0] == 4000
+            lost.append(float((path.flatten(1).abs().amax(1) < 1e-6).float().mean()))
+
+        for each in network.cells.values():
+            each.blocks["0"].register_forward_hook(count)  # type: ignore[union-attr,operator,index]
+        torch.manual_seed(0)
+        network.train()
+        for each in network.modules():
+            if isinstance(each, torch.nn.BatchNorm2d):
+                each.eval()  # and so linear: an example is zero only if it was dropped
+        network(torch.randn(4000, 1, 8, 8))
+        assert lost == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2], abs=0.025)
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from nas_gym.errors import InvalidDataset
+from nas_gym.training.images.augmentation import augment
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import load_dataset, split_dataset
-from nas_gym.training.images.train import augment, measure_test_accuracy, measure_test_scores, train
+from nas_gym.training.images.train import measure_test_accuracy, measure_test_scores, train
 
 FAST = Recipe(epochs=3, batch_size=64, learning_rate=0.1)
 

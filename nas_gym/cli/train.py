@@ -1,0 +1,188 @@
+"""``nas-gym train``."""
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+import tyro
+
+from nas_gym.cli.interrupts import during
+from nas_gym.cli.settings import PARTS, settings_of
+from nas_gym.cli.shared import (
+    AsJson,
+    DataFolder,
+    OptionalCount,
+    OptionalPath,
+    OptionalText,
+    StorePlace,
+    Trust,
+    Words,
+    at_least_one,
+    print_json,
+)
+from nas_gym.cli.sizes import latencies
+from nas_gym.errors import InvalidOption
+from nas_gym.options.printable import printable
+from nas_gym.store.location import DEFAULT_STORE
+
+if TYPE_CHECKING:
+    from nas_gym.models.training.train import Trained
+
+_OF_THE_DATA = ("validation", "test", "level", "vocabulary")  # for --set evaluator.…
+_OF_A_RECIPE = ("epochs", "repeats", "filters", "stem")  # with a switch of their own
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train one network to its end, exactly resumable: a model that loads without nas-gym.
+
+    The test part is opened once, at the end. `torchrun --nproc-per-node 2 -m nas_gym train …`
+    trains it in several processes.
+    """
+
+    model: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|ARCHITECTURE|FOLDER")]
+    """Name of a run, whose best is trained; an architecture as `nas-gym describe` takes it (a
+    published name, a JSON file, tokens, a string); with --resume the folder of a training."""
+    to: OptionalPath = None
+    """Folder to write to; made from the names of the model and the data by default."""
+    best: int = 1
+    """Of a run: train so many of its best, each into best-1, best-2, … of the folder."""
+    dataset: OptionalText = None
+    """Data set or text, as for a search; by default the run's own, else digits or python-docs."""
+    folder: DataFolder = None
+    download: bool = False
+    """Allow a named data set to be downloaded into its folder."""
+    image_size: OptionalCount = None
+    """Pixels per side of a folder's images; 32 by default."""
+    recipe: OptionalText = None
+    """Recipe (`nas-gym list`); by default the paper's own, or modern (modern-text) without one."""
+    epochs: OptionalCount = None
+    """Epochs of the recipe."""
+    repeats: OptionalCount = None
+    """N of the recipe: cells per stack."""
+    filters: OptionalCount = None
+    """F of the recipe: filters of the first stack."""
+    stem: OptionalText = None
+    """Stem of the recipe: cifar, imagenet or pooled."""
+    set: Annotated[
+        Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
+    ] = ()
+    """An option of the recipe or the evaluator, e.g. --set recipe.mixup=0.2
+    evaluator.validation=0.2."""
+    space: OptionalText = None
+    """Search space of a token list or string (`nas-gym list`)."""
+    seed: int = 0
+    """Seed of the initial weights and of all that is random in the training."""
+    stream: bool = False
+    """Read images from their folder for each batch, not at once into memory; so it is by default
+    from 128 pixels on."""
+    data_workers: OptionalCount = None
+    """Processes that read a streamed data set; 2 by default."""
+    device: OptionalText = None
+    """Where to compute: cpu, cuda or cuda:1; by default the GPU if there is one."""
+    threads: OptionalCount = None
+    """Threads of torch; all cores by default."""
+    checkpoint_minutes: float = 10.0
+    """Minutes between two checkpoints within an epoch; there is one after each epoch."""
+    resume: bool = False
+    """Go on with the training in the folder, if there is one."""
+    force: bool = False
+    """Begin again although the folder has a training or a model."""
+    latency: bool = False
+    """Measure how long a batch of 1 and of 64 takes on one thread, and print it."""
+    store: StorePlace = str(DEFAULT_STORE)
+    trust: Trust = ()
+    json: AsJson = False
+
+    def __call__(self) -> int:
+        """Train; return 0 when the model is written."""
+        at_least_one(best=self.best, threads=self.threads)
+        recipe, data = self._options()
+        if self.best > 1 and self.to is None:
+            raise InvalidOption(
+                f"--best is {self.best}: say where the folders go, with --to FOLDER"
+            )
+        done = []
+        for rank in range(1, self.best + 1):
+            to = self.to if self.best == 1 else os.path.join(str(self.to), f"best-{rank}")
+            done.append(self._train(to, rank, recipe, data))
+        if int(os.environ.get("RANK", "0") or 0) == 0:
+            self._present(done)
+        return 0
+
+    def _options(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+        """Return the recipe and the options of the data, from switches and from --set."""
+        given = settings_of(self.set)
+        for part in PARTS:
+            if given[part] and part not in ("recipe", "evaluator"):
+                raise InvalidOption(
+                    f"--set {part}.… says nothing about a training: give recipe.… or evaluator.…"
+                )
+        for option in given["evaluator"]:
+            if option not in _OF_THE_DATA:
+                raise InvalidOption(
+                    f"--set evaluator.{option} is not used here: {', '.join(_OF_THE_DATA)} are; "
+                    "others have switches of their own (nas-gym train --help)"
+                )
+        changes = {o: getattr(self, o) for o in _OF_A_RECIPE if getattr(self, o) is not None}
+        for option in changes.keys() & given["recipe"].keys():
+            raise InvalidOption(f"--{option} and --set recipe.{option} are both given: give one")
+        recipe = {**changes, **given["recipe"]}
+        if self.recipe is not None:
+            recipe["name"] = self.recipe
+        return recipe or None, given["evaluator"]
+
+    def _train(
+        self, to: str | None, rank: int, recipe: Mapping[str, Any] | None, data: Mapping[str, Any]
+    ) -> "Trained":
+        with during("interrupted: go on with the same command and --resume"):
+            from nas_gym.models.training.train import train
+
+            return train(
+                self.model,
+                to,
+                recipe=recipe,
+                dataset=self.dataset,
+                folder=self.folder,
+                download=self.download,
+                image_size=self.image_size,
+                seed=self.seed,
+                space=self.space,
+                store=self.store,
+                rank=rank,
+                stream=self.stream or None,
+                data_workers=self.data_workers,
+                device=self.device,
+                threads=self.threads,
+                checkpoint_minutes=self.checkpoint_minutes,
+                resume=self.resume,
+                replace=self.force,
+                trust=self.trust,
+                say=_say,
+                **data,
+            )
+
+    def _present(self, done: "list[Trained]") -> None:
+        speed = [latencies(each.model) if self.latency else [] for each in done]
+        if self.json:
+            found = [
+                {
+                    "folder": str(each.folder),
+                    **each.model.figures,
+                    **({"latency": [one.to_json() for one in times]} if times else {}),
+                }
+                for each, times in zip(done, speed, strict=True)
+            ]
+            print_json(found[0] if len(found) == 1 else found)
+            return
+        from nas_gym.models.training.report import lines_of
+
+        for each, times in zip(done, speed, strict=True):
+            for line in [*lines_of(each), *(time.in_words() for time in times)]:
+                print(printable(line))
+
+
+def _say(line: str) -> None:
+    print(printable(line), file=sys.stderr, flush=True)

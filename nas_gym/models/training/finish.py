@@ -1,0 +1,183 @@
+"""One training from its network, fresh or of a checkpoint, to the model."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from nas_gym.models.folder import Model, write_model
+from nas_gym.models.preprocessing import preprocessing_of
+from nas_gym.models.training.checkpoint import (
+    CHECKPOINT,
+    damaged,
+    read_checkpoint,
+    remove_tensors,
+)
+from nas_gym.models.training.log import draw_curve, rounded
+from nas_gym.models.training.loop import Loop, final_weights
+from nas_gym.models.training.plan import Plan
+from nas_gym.networks.cost import count_multiply_adds, count_parameters
+from nas_gym.networks.isolation import isolated
+from nas_gym.networks.task import LanguageTask
+from nas_gym.options.durations import duration_in_words
+from nas_gym.options.printable import printable
+from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.train import ImageTraining
+from nas_gym.training.loop import Training, seeded
+from nas_gym.training.processes import Processes
+from nas_gym.training.text.train import TextTraining, measure_test_perplexity
+
+OF_RANKS = 1_000_003  # what tells the randomness of processes that train together apart
+
+
+def run_to_the_end(
+    plan: Plan, folder: Path, device: torch.device, minutes: float, say: Callable[[str], None],
+    processes: Processes,
+) -> Model:  # fmt: skip
+    """Train as planned, from a checkpoint if there is one, and write the model.
+
+    Args:
+        plan: What, on which data, how.
+        folder: Of the training; it is there.
+        device: What this process trains on.
+        minutes: Between two checkpoints within an epoch.
+        say: Told in words how it goes.
+        processes: Those that train together.
+
+    Raises:
+        InvalidModel: A checkpoint is damaged or of another training, or the disk is full.
+        TrainingDiverged: A loss or an output is not finite.
+        InvalidOption: The processes cannot share a batch equally.
+    """
+    checkpoint = read_checkpoint(folder)
+    threads, seed = plan.evaluator.threads, plan.seed % 2**32
+    tell = say if processes.first else lambda line: None
+    with isolated(threads, seed):
+        with seeded(plan.seed, torch.device("cpu")):
+            network = plan.evaluator.build(plan.genotype)
+        with seeded(plan.seed + OF_RANKS * processes.rank, device):
+            training = _training(plan, network, device, processes)
+            loop = Loop(training, folder, minutes, tell, processes)
+            if checkpoint is not None:
+                try:
+                    loop.restore(checkpoint)
+                except (LookupError, RuntimeError, TypeError, ValueError) as error:
+                    raise damaged(folder / CHECKPOINT) from error
+            _say_what_comes(loop, plan, device, tell, processes)
+            loop.run()
+            measured = _measured(training, plan, device)
+        if not processes.first:
+            return _model(plan, network, training, {})
+        seconds = sum(epoch["seconds"] for epoch in loop.epochs)
+        figures = _figures(plan, training, loop, measured, seconds)
+        model = _model(plan, network, training, figures)
+    write_model(model, folder, replace=True)
+    draw_curve(folder, loop.epochs, f"{plan.shown} on {plan.evaluator.data.name}")
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+    remove_tensors(folder)
+    return model
+
+
+def _training(
+    plan: Plan, network: nn.Module, device: torch.device, processes: Processes
+) -> Training[Any]:
+    data, recipe = plan.evaluator.data, plan.recipe
+    if isinstance(recipe, Recipe):
+        return ImageTraining(network, data, recipe, plan.seed, device, processes)
+    return TextTraining(network, data, recipe, device, processes)
+
+
+def _say_what_comes(
+    loop: Loop, plan: Plan, device: torch.device, say: Callable[[str], None], processes: Processes
+) -> None:
+    """Say what is trained, how large it is, and how long it will take."""
+    training, data = loop.training, plan.evaluator.data
+    total = training.end_of_epoch(training.epochs - 1)
+    say(
+        f"{plan.shown} on {printable(data.name)}: {count_parameters(training.network):,} "
+        f"parameters, {total:,} steps in {training.epochs:,} epochs on {device}"
+        + (f", {processes.count} processes" if processes.count > 1 else "")
+    )
+    if training.done:
+        say(f"goes on after step {training.done:,} (epoch {training.epoch} is done)")
+    left = (total - training.done) * loop.step_seconds()
+    if left:
+        say(f"about {duration_in_words(rounded(left))}, by the time of the first steps")
+
+
+def _measured(training: Training[Any], plan: Plan, device: torch.device) -> dict[str, float]:
+    """Open the test part, for the first and only time."""
+    if isinstance(training, ImageTraining):
+        if not len(plan.evaluator.data.test_labels):
+            return {}
+        scores = training.scores("test")
+        return {} if scores is None else {f"test_{n}": v for n, v in scores._asdict().items()}
+    found = measure_test_perplexity(training.measured, plan.evaluator.data, device=device)
+    return {} if found is None else {f"test_{n}": v for n, v in found._asdict().items()}
+
+
+def _figures(
+    plan: Plan, training: Training[Any], loop: Loop, measured: dict[str, float], seconds: float
+) -> dict[str, Any]:
+    data, network = plan.evaluator.data, training.measured
+    last = loop.epochs[-1]
+    text = isinstance(_task(plan), LanguageTask)
+    shape = (1,) if text else data.image_shape
+    parts = {
+        f"{part}_images": len(getattr(data, f"{part}_labels"))
+        for part in ("train", "validation", "test")
+        if not text and getattr(data, f"{part}_labels") is not None
+    }
+    network.eval()
+    return {
+        "architecture": plan.shown,
+        "dataset": data.name,
+        "fingerprint": data.fingerprint,
+        **parts,
+        **{n: v for n, v in last.items() if n.startswith("validation_")},
+        **measured,
+        "parameters": _parameters(plan),
+        "multiply_adds": count_multiply_adds(
+            network.cpu(), shape, torch.int64 if text else torch.float32
+        ),
+        "epochs": training.epochs,
+        "seed": plan.seed,
+        "training_seconds": round(seconds, 1),
+        "device": str(training.device.type),
+        "recipe": plan.recipe.to_json(),
+    }
+
+
+def _parameters(plan: Plan) -> int:
+    """Return the trainable parameters of the model, without a second classifier."""
+    from nas_gym.networks.cost import on_meta
+
+    with on_meta():
+        return count_parameters(plan.space.build(plan.genotype, _task(plan)))
+
+
+def _task(plan: Plan) -> Any:
+    """Return what the model is built for: without what only its training needs."""
+    recipe, data = plan.recipe, plan.evaluator.data
+    if isinstance(recipe, Recipe):
+        channels, height, width = data.image_shape
+        return replace(recipe.task(channels, height, width, data.classes), auxiliary=False)
+    from nas_gym.training.text.sizing import language_task_of
+
+    return language_task_of(plan.space, plan.genotype, recipe, len(data.vocabulary))
+
+
+def _model(
+    plan: Plan, network: nn.Module, training: Training[Any], figures: dict[str, Any]
+) -> Model:
+    """Return the model with the weights that were measured, in a network of its own."""
+    task, weights = _task(plan), final_weights(training)
+    with seeded(plan.seed, torch.device("cpu")):
+        own = plan.space.build(plan.genotype, task)
+    wanted = own.state_dict()
+    own.load_state_dict({name: weights[name] for name in wanted})
+    feed = preprocessing_of(plan.evaluator.data)
+    return Model(own.eval(), plan.space, plan.genotype, task, feed, figures)

@@ -1,0 +1,333 @@
+"""``nas_gym.train`` and ``nas-gym train``: to the end, cut and gone on with, refused."""
+
+import csv
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import nas_gym
+from nas_gym import load_model
+from nas_gym.cli.main import main
+from nas_gym.errors import InvalidModel, InvalidOption, TrainingDiverged, UnknownName
+from nas_gym.models.architectures import Found
+from nas_gym.models.training.train import Trained
+from nas_gym.runs.findings import best_rows
+from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+from nas_gym.search_spaces.published import PUBLISHED
+from nas_gym.store import load_run
+from nas_gym.training.images.dataset import split_dataset
+from nas_gym.training.images.sources import load_dataset
+
+SMALL = {"name": "modern", "epochs": 2, "repeats": 1, "filters": 4, "batch_size": 16}
+OPTIONS = [
+    "--recipe", "modern", "--epochs", "2", "--repeats", "1", "--filters", "4", "--threads", "1",
+    "--set", "recipe.batch_size=16", "recipe.ema=0.9", "recipe.dropout=0.2",
+]  # fmt: skip
+
+
+class Cut(Exception):
+    """What ends a training in the middle."""
+
+
+def stripes(count: int = 90, classes: int = 3) -> Any:
+    rng = np.random.default_rng(0)
+    labels = np.arange(count) % classes
+    images = rng.integers(0, 100, (count, 3, 8, 8)).astype(np.uint8)
+    for label in range(1, classes):
+        images[labels == label, :, :: 1 + label] += 120
+    names = [f"class {label}" for label in range(classes)]
+    return split_dataset("stripes", images, labels, shares=(0.2, 0.2), class_names=names)
+
+
+CELL = Found(*PUBLISHED["darts-v2"])
+
+
+def train(to: Path, **changes: Any) -> Trained:
+    given: dict[str, Any] = {"recipe": SMALL, "dataset": stripes(), "threads": 1, **changes}
+    return nas_gym.train(given.pop("model", CELL), to, **given)
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    return train(tmp_path_factory.mktemp("trained") / "model")
+
+
+def test_a_training_ends_with_a_model_that_knows_its_data(trained: Trained) -> None:
+    model, folder = load_model(trained.folder), trained.folder
+    assert not model.fresh
+    assert model.preprocessing.classes == ("class 0", "class 1", "class 2")
+    assert model.preprocessing.height == 8
+    data = stripes()
+    assert np.allclose(model.preprocessing.mean, data.mean.flatten() / 255)
+    figures = model.figures
+    assert figures["dataset"] == "stripes"
+    assert figures["train_images"] == len(data.train_labels)
+    assert figures["recipe"]["filters"] == 4
+    with (folder / "log.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert float(rows[-1]["validation_accuracy"]) == figures["validation_accuracy"]
+    assert (folder / "curve.png").is_file()
+    assert (folder / "curve.svg").is_file()
+    assert not list(folder.glob("checkpoint*"))
+    card = (folder / "README.md").read_text()
+    assert "class 1" in card
+    assert str(figures["test_accuracy"]) in card
+
+
+def test_the_figures_are_those_of_the_model(trained: Trained) -> None:
+    import torch
+
+    model, data = load_model(trained.folder), stripes()
+    for part in ("validation", "test"):
+        images, labels = getattr(data, f"{part}_images"), getattr(data, f"{part}_labels")
+        with torch.inference_mode():
+            right = model.network(data.normalise(images)).argmax(1) == labels
+        assert float(right.double().mean()) == model.figures[f"{part}_accuracy"]
+
+
+def test_the_test_part_is_opened_once_when_all_is_over(tmp_path: Path, trained: Trained) -> None:
+    data = stripes()
+    wrong = replace(data, test_labels=(data.test_labels + 1) % 3)
+    other = train(tmp_path / "m", dataset=replace(wrong, fingerprint="another"))
+    assert weights(other.folder) == weights(trained.folder)
+    without = replace(data, test_images=data.test_images[:0], test_labels=data.test_labels[:0])
+    found = train(tmp_path / "n", dataset=without)
+    assert "test_accuracy" not in found.model.figures
+    assert weights(found.folder) == weights(trained.folder)
+
+
+def cut_after(lines: int) -> Callable[[str], None]:
+    told: list[str] = []
+
+    def say(line: str) -> None:
+        told.append(line)
+        if len([each for each in told if each.startswith("epoch")]) == lines:
+            raise Cut
+
+    return say
+
+
+def test_what_was_cut_goes_on_to_the_same_weights(tmp_path: Path, trained: Trained) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path / "m", say=cut_after(1))
+    assert not (tmp_path / "m" / "config.json").exists()
+    told: list[str] = []
+    train(tmp_path / "m", resume=True, say=told.append)
+    assert any("goes on after step" in line for line in told)
+    assert weights(tmp_path / "m") == weights(trained.folder)
+    rows = [(trained.folder / "log.csv").read_text(), (tmp_path / "m" / "log.csv").read_text()]
+    plain = [[line.split(",")[:-1] for line in text.splitlines()] for text in rows]
+    assert plain[0] == plain[1]
+    again = train(tmp_path / "m", resume=True, say=told.append)
+    assert "is done" in told[-1]
+    assert again.model.figures == load_model(tmp_path / "m").figures
+
+
+def test_language_models_as_well(tmp_path: Path) -> None:
+    for part, times in (("train", 60), ("valid", 8), ("test", 8)):
+        (tmp_path / f"{part}.txt").write_text("the cat sat on the mat\nthe dog sat\n" * times)
+    options: dict[str, Any] = {
+        "model": "nas-cell", "dataset": str(tmp_path), "level": "character",
+        "recipe": {"name": "modern-text", "epochs": 2, "hidden": 8, "bptt": 10, "batch_size": 4},
+    }  # fmt: skip
+    whole = train(tmp_path / "a", **options)
+    with pytest.raises(Cut):
+        train(tmp_path / "b", **options, say=cut_after(1))
+    train(tmp_path / "b", **{**options, "model": str(tmp_path / "b")}, resume=True)
+    assert weights(tmp_path / "a") == weights(tmp_path / "b")
+    figures = whole.model.figures
+    assert 1 < figures["test_perplexity"] < 15
+    assert load_model(tmp_path / "a").preprocessing.level == "character"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "its seed is 0, and 1 is asked for"),
+        ({"recipe": {**SMALL, "epochs": 3}}, "its recipe.epochs is 2, and 3 is asked for"),
+        ({"model": "nasnet-a"}, "its architecture is"),
+        ({"dataset": stripes(93)}, "its fingerprint is"),
+    ],
+)
+def test_another_training_does_not_go_on(
+    changes: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path / "m", say=cut_after(1))
+    before = sorted((p.name, p.read_bytes()) for p in (tmp_path / "m").iterdir())
+    with pytest.raises(InvalidModel, match=message):
+        train(tmp_path / "m", resume=True, **changes)
+    with pytest.raises(InvalidModel, match="has a training"):
+        train(tmp_path / "m", **changes)
+    assert before == sorted((p.name, p.read_bytes()) for p in (tmp_path / "m").iterdir())
+
+
+def test_what_is_in_the_folder_is_not_lost(tmp_path: Path, trained: Trained) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.tex").write_text("dear")
+    with pytest.raises(InvalidModel, match="files and no training"):
+        train(tmp_path / "full", replace=True)
+    copy = Path(shutil.copytree(trained.folder, tmp_path / "copy"))
+    with pytest.raises(InvalidModel, match="has a training"):
+        train(copy)
+    (copy / "training.json").unlink()
+    with pytest.raises(InvalidModel, match="has a model in it"):
+        train(copy)
+    again = train(copy, replace=True, seed=4)
+    assert weights(copy) != weights(trained.folder)
+    assert again.model.figures["seed"] == 4
+
+
+@pytest.mark.parametrize("name", ["tensors", "json", "record"])
+@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+def test_a_damaged_checkpoint_is_one_sentence(name: str, damage: str, tmp_path: Path) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path / "m", say=cut_after(1))
+    patterns = {"tensors": "checkpoint-*", "json": "checkpoint.json", "record": "training.json"}
+    (path,) = (tmp_path / "m").glob(patterns[name])
+    data = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(data[: len(data) // 2])
+    elif damage == "flip":
+        data[len(data) // 2] ^= 4
+        path.write_bytes(data)
+    else:
+        path.unlink()
+    if (name, damage) == ("json", "gone"):  # as before its first checkpoint: it begins
+        train(tmp_path / "m", resume=True)
+        return
+    with pytest.raises(InvalidModel) as caught:
+        train(tmp_path / "m", resume=True)
+    assert len(str(caught.value)) < 400
+    assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_a_disk_that_is_full_keeps_the_last_checkpoint(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(Cut):
+        train(tmp_path / "m", say=cut_after(1))
+    before = (tmp_path / "m" / "checkpoint.json").read_bytes()
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(InvalidModel, match="No space left on device"):
+            train(tmp_path / "m", resume=True)
+    assert (tmp_path / "m" / "checkpoint.json").read_bytes() == before
+    train(tmp_path / "m", resume=True)
+    assert weights(tmp_path / "m") == weights(trained.folder)
+
+
+def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
+    with pytest.raises(TrainingDiverged, match="diverged in epoch 1"):
+        train(tmp_path / "m", recipe={**SMALL, "learning_rate": 1e30, "gradient_clip": 0.0})
+    assert not (tmp_path / "m" / "config.json").exists()
+
+
+def test_the_best_of_a_run(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    space = NASNetCell(blocks=1)
+    evaluator = {"name": "training", "dataset": "digits", "validation": 0.3,
+                 "recipe": {"name": "quick", "epochs": 1, "filters": 2}}  # fmt: skip
+    nas_gym.search(space, evaluator, "random-search", budget=3, run="r", store=store)
+    run = load_run("r", store)
+    found = train(tmp_path / "m", model="r", store=store, dataset=None, rank=2)
+    assert found.model.figures["architecture"] == "number 2 of run r"
+    assert found.model.figures["dataset"] == "digits"
+    data = load_dataset("digits", validation=0.3)  # as the run's
+    assert found.model.figures["validation_images"] == len(data.validation_labels)
+    assert found.model.genotype == space.genotype_from_json(best_rows(run, 2)[1].genotype)
+    with pytest.raises(UnknownName, match="nor is there a run of that name"):
+        train(tmp_path / "n", model="nothing", store=store)
+    with pytest.raises(nas_gym.NASGymError, match="has 3 different architectures"):
+        train(tmp_path / "n", model=run, rank=4)
+
+
+def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="image_size"):
+        train(tmp_path / "m", model="nas-cell", dataset="python-docs", image_size=8, recipe=None)
+    with pytest.raises(InvalidOption, match="stream is asked for"):
+        train(tmp_path / "m", stream=True)
+    with pytest.raises(UnknownName, match="hidden"):
+        train(tmp_path / "m", recipe={"name": "modern", "hidden": 8})
+    assert not (tmp_path / "m").exists()
+
+
+# ---------------------------------------------------------------- the command
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    to = str(tmp_path / "m")
+    with pytest.raises(SystemExit) as ended:
+        main(["train", "darts-v1", "--to", to, *OPTIONS, "--json", "--latency"])
+    assert ended.value.code == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["epochs"] == 2
+    assert found["recipe"]["ema"] == 0.9
+    assert len(found["latency"]) == 2
+    assert "epoch 2/2: loss" in err
+    assert ", by the time of the first steps" in err
+    with pytest.raises(SystemExit) as ended:
+        main(["train", to, "--resume"])
+    assert ended.value.code == 0
+    out, err = capsys.readouterr()
+    assert f"test accuracy: {found['test_accuracy']:.4f}" in out
+    for wrong in (["--set", "agent.x=1"], ["--set", "evaluator.folder=x"], ["--best", "2"],
+                  ["--epochs", "3", "--set", "recipe.epochs=4"], ["--set", "recipe.nothing=1"],
+                  ["--device", "moon"]):  # fmt: skip
+        with pytest.raises(SystemExit) as ended:
+            main(["train", "darts-v1", *wrong])
+        assert ended.value.code == 2
+        assert capsys.readouterr().err.count("\n") == 1
+
+
+def command(to: Path, *more: str) -> list[str]:
+    return [
+        sys.executable, "-m", "nas_gym", "train", "darts-v1", "--to", str(to), *OPTIONS,
+        "--checkpoint-minutes", "0.005", *more,
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(3))
+def test_kill_9_at_any_moment_changes_nothing(seed: int, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    start = time.monotonic()
+    subprocess.run(command(whole), check=True, capture_output=True, env=env)
+    took = time.monotonic() - start
+    rng, kills = random.Random(seed), 0
+    for _ in range(40):
+        with subprocess.Popen(
+            command(cut, "--resume"), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, env=env
+        ) as process:
+            try:
+                process.wait(rng.uniform(0.3, 1.2) * took)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                kills += 1
+        if (cut / "config.json").exists() and not (cut / "checkpoint.json").exists():
+            break
+    assert kills
+    assert weights(cut) == weights(whole)

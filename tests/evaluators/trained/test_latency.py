@@ -106,7 +106,7 @@ def test_the_command_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
             "reward.metric=latency", "reward.target=0.005",
         ])  # fmt: skip
     assert ended.value.code == 0
-    assert "latency in seconds" in capsys.readouterr().out
+    assert "latency, s" in capsys.readouterr().out
     (row,) = load_run("mine", STORE).rows
     reward = AccuracyUnderTarget(0.005, "latency")
     over = max(1.0, row.metrics["latency"] / 0.005)

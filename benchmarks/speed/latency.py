@@ -12,7 +12,7 @@ import statistics
 
 from benchmarks.measure import machine, report
 from nas_gym.models.folder import fresh_model
-from nas_gym.models.latency import BATCHES, measure_latency
+from nas_gym.networks.latency import BATCHES, measure_latency
 from nas_gym.networks.task import Task
 from nas_gym.runs.markdown import numbers_table
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string

@@ -14,7 +14,7 @@ from nas_gym.cli.shared import (
     dashed,
     print_json,
 )
-from nas_gym.cli.sizes import Sizes, latencies, task_options
+from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
 from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.models.architectures import find
@@ -60,6 +60,8 @@ class Describe(Sizes):
     image file."""
     latency: bool = False
     """Measure how long a batch of 1 and of 64 takes on one thread, with fresh weights."""
+    device: OptionalText = None
+    """Where the latency is measured: cpu (default), cuda or cuda:1."""
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -71,6 +73,7 @@ class Describe(Sizes):
                 raise InvalidOption(f"--{dashed(option)} is only for a data set: give --dataset")
         if self.architecture is None:
             raise InvalidOption("nothing to describe: give an architecture, or --dataset")
+        check_latency_device(self.device, self.latency)
         draw = None if self.draw is None else drawing_path(self.draw, "--draw")
         found = find(self.architecture, self.space)
         self.refuse_what_does_not_fit(found, self.architecture)
@@ -93,7 +96,7 @@ class Describe(Sizes):
         if self.latency:
             from nas_gym.models.folder import fresh_model
 
-            measured = latencies(fresh_model(found.space, genotype, task))
+            measured = latencies(fresh_model(found.space, genotype, task), self.device)
         if self.json:
             data = {"architecture": genotype_to_json(genotype), "task": task_to_json(task)}
             more = {"latency": [each.to_json() for each in measured]} if measured else {}
@@ -114,7 +117,9 @@ class Describe(Sizes):
     def _describe_data(self, dataset: str) -> int:
         """Print what a data set is, and draw its contact sheet."""
         others = [
-            o for o in ("architecture", "space", "concat", "draw", "latency") if getattr(self, o)
+            option
+            for option in ("architecture", "space", "concat", "draw", "latency", "device")
+            if getattr(self, option)
         ]
         others += [option for option in self.given_sizes() if option != "image_size"]
         if others:

@@ -20,7 +20,7 @@ from nas_gym.cli.shared import (
     optional_path,
     print_json,
 )
-from nas_gym.cli.sizes import Sizes, latencies
+from nas_gym.cli.sizes import Sizes, check_latency_device, latencies
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from nas_gym.models.folder import Model
 
 
-_OF_NETWORKS = ("space", "seed", "force", "pt2", "onnx", "latency")
+_OF_NETWORKS = ("space", "seed", "force", "pt2", "onnx", "latency", "device")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class Export(Sizes):
     """Write model.onnx as well (pip install 'nas-gym[onnx]'); of networks for images."""
     latency: bool = False
     """Measure how long a batch of 1 and of 64 takes on one thread, and print it."""
+    device: OptionalText = None
+    """Where the latency is measured: cpu (default), cuda or cuda:1."""
 
     def __call__(self) -> int:
         """Write the files; return 0 when all are written."""
@@ -107,12 +109,13 @@ class Export(Sizes):
         given = "out" if self.out is not None else "best" if self.best != 3 else None
         if given is not None:
             raise InvalidOption(f"--{given} is only for the architectures of a run: leave it out")
+        check_latency_device(self.device, self.latency)
         model = self._model()
         from nas_gym.models.folder import write_model
 
         programs = [f"model.{name}" for name in ("pt2", "onnx") if getattr(self, name)]
         files = write_model(model, place, replace=self.force, programs=programs)
-        latency = latencies(model) if self.latency else []
+        latency = latencies(model, self.device) if self.latency else []
         if self.json:
             config = json.loads((place / "config.json").read_text(encoding="utf-8"))
             more = {"latency": [each.to_json() for each in latency]} if latency else {}

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_gym.cli.shared import AsJson, Trust, Words, at_least_one, print_json
+from nas_gym.cli.shared import AsJson, OptionalText, Trust, Words, at_least_one, print_json
 from nas_gym.errors import InvalidOption
 from nas_gym.options.printable import printable
+from nas_gym.training.devices import check_there, moved, one_device
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Predict:
     """Image files or folders of them; text files for a language model."""
     top: int = 5
     """Most probable classes to name."""
+    device: OptionalText = None
+    """Device that computes: cpu (default), cuda or cuda:1."""
     trust: Trust = ()
     json: AsJson = False
 
@@ -29,12 +32,15 @@ class Predict:
         at_least_one(top=self.top)
         if not self.files:
             raise InvalidOption("no file is given: name images, or folders of them")
+        if self.device is not None:
+            check_there(one_device(self.device))
         from nas_gym.models.loading import load_model
         from nas_gym.models.predict import predict
 
         model = load_model(self.model, trust=self.trust)
         if model.fresh:
             print("the weights are fresh: this network has not been trained", file=sys.stderr)
+        moved(model.network, self.device)
         found = predict(model, self.files, self.top)
         if self.json:
             print_json(list(found))

@@ -5,10 +5,12 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from nas_gym.cli.devices import recorded_device, say_devices
 from nas_gym.cli.shared import (
     AsJson,
     OptionalCount,
     OptionalNumber,
+    OptionalText,
     OptionalTime,
     RunName,
     StorePlace,
@@ -41,6 +43,9 @@ class Resume:
     """Wall-clock time after which it ends again, e.g. 20m; the run's own by default, unless
     --budget is given; inf for no limit."""
     workers: Workers = None
+    device: OptionalText = None
+    """Another device that trains, or several (cuda:0,cuda:1), of the kind that the run had; as
+    before by default."""
     timeout: OptionalNumber = None
     """Seconds that a child may take; the run's own limit by default, inf for none."""
     memory_limit: OptionalNumber = None
@@ -80,7 +85,7 @@ class Resume:
         from nas_gym.cli.output import say_time_up, say_what_is_read, watched
         from nas_gym.runs.config import recorded_metric
         from nas_gym.runs.progress import SearchProgress
-        from nas_gym.runs.resume import resume, session_seconds
+        from nas_gym.runs.resume import device_option, resume, session_seconds
 
         workers = self._workers(data)
         seconds_of_session = session_seconds(data.config, self.budget, time_limit)
@@ -96,6 +101,10 @@ class Resume:
             time_limit=seconds_of_session,
         )
         say_what_is_read(data)
+        device = recorded_device(data.config)
+        if self.device is not None:
+            device = device_option(self.device, data)["device"]
+        say_devices(device, workers)
         again = resume_command(self.run, self.store, data.config)
         with watched(progress, again):
             result = resume(
@@ -108,6 +117,7 @@ class Resume:
                 watcher=progress,
                 time_limit=time_limit,
                 trust=self.trust,
+                device=self.device,
             )
         say_time_up(result.time_up, again)
 

@@ -1,12 +1,11 @@
 """``nas-gym search``."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
-
+from nas_gym.cli.devices import TrainingDevice, device_of_trainer, say_devices
+from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -16,7 +15,6 @@ from nas_gym.cli.shared import (
     OptionalTime,
     StorePlace,
     Top,
-    Words,
     Workers,
     at_least_one,
     budget_in_words,
@@ -28,9 +26,8 @@ from nas_gym.cli.shared import (
     start_server_for,
     workers_for,
 )
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import seconds_of
-from nas_gym.options.json_text import read_json
 from nas_gym.runs.config import (
     BUDGET,
     TIMEOUT,
@@ -46,12 +43,9 @@ from nas_gym.store.location import (
 )
 from nas_gym.training.machine import cores
 
-DATA = ("dataset", "folder", "download", "recipe")  # options of evaluators with an own switch
+# Options of evaluators with an own switch.
+DATA = ("dataset", "folder", "download", "recipe", "device")
 TABLES = (".csv", ".npz", ".parquet")
-SETTABLE = ("space", "agent", "reward", "recipe", "evaluator")
-_Assignments = Annotated[
-    Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
-]
 
 
 @dataclass(frozen=True)
@@ -72,6 +66,7 @@ class Search:
     """Allow a named data set to be downloaded into its folder."""
     recipe: OptionalText = None
     """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
+    device: TrainingDevice = None
     evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
     path that ends in .csv, .npz or .parquet is a table of your own), or module:Class of your own;
@@ -106,7 +101,7 @@ class Search:
     resume: bool = False
     """Continue the run of this name, if there is one under the same options."""
     store: StorePlace = str(DEFAULT_STORE)
-    set: _Assignments = ()
+    set: Assignments = ()
     """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
     agent, reward, recipe, evaluator."""
     top: Top = 5
@@ -145,6 +140,7 @@ class Search:
         workers = workers_for(parts["evaluator"], self.workers)
         limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
         start_server_for(parts["evaluator"])
+        say_devices(device_of_trainer(parts["evaluator"]), workers)
         from nas_gym.cli.output import present, say_time_up, status_of, watched
         from nas_gym.registry import spec_of
         from nas_gym.runs.findings import Findings
@@ -181,7 +177,7 @@ class Search:
         """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
         from nas_gym.registry import make, usual
 
-        options = settings(self.set)
+        options = settings_of(self.set)
         space = make("space", {"name": self.space, **options["space"]})
         reward = None
         if self.reward is not None or options["reward"]:
@@ -204,7 +200,8 @@ class Search:
             evaluator = {"name": "table", "file": name, **own}
         else:
             evaluator = {"name": name, **own}
-        given = {option: getattr(self, option) for option in DATA if getattr(self, option)}
+        values = {option: getattr(self, option) for option in DATA}
+        given = {option: v for option, v in values.items() if v is not None and v is not False}
         takes = options_of("evaluator", evaluator["name"])
         if name in TRAINERS:
             given["recipe"] = {"name": self.recipe or usual("recipe", space), **options["recipe"]}
@@ -222,23 +219,3 @@ class Search:
             )
             raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
         return evaluator | given
-
-
-def settings(assignments: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return ``["agent.learning_rate=0.01"]`` as ``{"agent": {"learning_rate": 0.01}, …}``."""
-    settings: dict[str, dict[str, Any]] = {part: {} for part in SETTABLE}
-    for assignment in assignments:
-        name, equals, value = assignment.partition("=")
-        part, dot, option = name.partition(".")
-        if not (equals and dot and option):
-            raise InvalidOption(
-                f"--set {assignment!r} is not PART.OPTION=VALUE: "
-                "write it as agent.learning_rate=0.01"
-            )
-        if part not in settings:
-            raise unknown_name("part for --set", part, SETTABLE)
-        try:
-            settings[part][option] = read_json(value)
-        except ValueError:
-            settings[part][option] = value  # a plain word
-    return settings

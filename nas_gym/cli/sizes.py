@@ -8,10 +8,11 @@ from nas_gym.cli.shared import OptionalCount, OptionalNumber, OptionalText, dash
 from nas_gym.errors import InvalidOption
 from nas_gym.models.architectures import Found, usual_task
 from nas_gym.networks.task_kinds import kind_of
+from nas_gym.training.devices import check_there, moved, one_device
 
 if TYPE_CHECKING:
     from nas_gym.models.folder import Model
-    from nas_gym.models.latency import Latency
+    from nas_gym.networks.latency import Latency
 
 # The options that set a size, in the order in which they are listed to people.
 _SIZES = (
@@ -83,12 +84,22 @@ class Sizes:
         return kind_of(task).resized(task, given)
 
 
-def latencies(model: "Model") -> list["Latency"]:
-    """Measure how long a network takes for batches of 1 and 64, on one thread."""
-    from nas_gym.models.latency import measure_latency
+def latencies(model: "Model", device: str | None = None) -> list["Latency"]:
+    """Measure how long a network takes for batches of 1 and 64, on one thread or on a device."""
+    from nas_gym.networks.latency import measure_latency
 
+    moved(model.network, device)
     print("measuring the latency takes a few seconds", file=sys.stderr)
     return measure_latency(model.network, model.task)
+
+
+def check_latency_device(device: str | None, latency: bool) -> None:
+    """Raise InvalidOption for a device without ``--latency``, or for none that there could be."""
+    if device is None:
+        return
+    if not latency:
+        raise InvalidOption("--device is only for --latency: give both, or leave it out")
+    check_there(one_device(device))
 
 
 def _fields_of(option: str) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from nas_gym.cli.interrupts import during
-from nas_gym.cli.search import SETTABLE, settings
+from nas_gym.cli.settings import PARTS, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -114,8 +114,8 @@ class Train:
 
     def _options(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the recipe and the options of the data, from switches and from --set."""
-        given = settings(self.set)
-        for part in SETTABLE:
+        given = settings_of(self.set)
+        for part in PARTS:
             if given[part] and part not in ("recipe", "evaluator"):
                 raise InvalidOption(
                     f"--set {part}.… says nothing about a training: give recipe.… or evaluator.…"

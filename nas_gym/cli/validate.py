@@ -4,12 +4,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from nas_gym.cli.devices import TrainingDevice, recorded_device, say_devices
 from nas_gym.cli.interrupts import during
+from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    OptionalCount,
     OptionalNumber,
     OptionalText,
     RunName,
@@ -20,6 +23,7 @@ from nas_gym.cli.shared import (
     memory_for,
     print_json,
 )
+from nas_gym.errors import InvalidOption
 from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
 from nas_gym.training.machine import cores
 
@@ -39,10 +43,16 @@ class Validate:
     """Trainings of each, with new seeds; those already recorded count."""
     recipe: OptionalText = None
     """Recipe by which they are trained (`nas-gym list`); as in the search by default."""
+    set: Assignments = ()
+    """An option of the recipe, e.g. --set recipe.epochs=50 recipe.repeats=6 recipe.filters=32 for
+    a longer training of a larger network; of the run's own recipe if no other is given."""
+    image_size: OptionalCount = None
+    """Pixels per side of the images of a folder; as in the search by default."""
     dataset: OptionalText = None
     """The run's data set, if it lies elsewhere now."""
     folder: DataFolder = None
     workers: Workers = None
+    device: TrainingDevice = None
     timeout: OptionalNumber = None
     """Seconds that a training may take; no limit by default."""
     memory_limit: OptionalNumber = None
@@ -55,7 +65,10 @@ class Validate:
     def __call__(self) -> int:
         """Run the trainings; return 0 when all were done and none failed."""
         workers = cores() if self.workers is None else self.workers
-        at_least_one(best=self.best, repeats=self.repeats, workers=workers)
+        at_least_one(
+            best=self.best, repeats=self.repeats, workers=workers, image_size=self.image_size
+        )
+        recipe = self._recipe()
         check_there(self.store)
         from nas_gym.cli.output import say_what_is_read
         from nas_gym.store import Store, load_run
@@ -64,15 +77,29 @@ class Validate:
         if run.status != "finished":
             print(f"run {run.name} is {run.status}: the best so far are taken", file=sys.stderr)
         say_what_is_read(run)
+        say_devices(recorded_device(run.config) if self.device is None else self.device, workers)
         with Store(self.store, must_exist=True) as store:
             save = partial(store.save_validation, self.run)
-            validations = self._validate(run, workers, save)
+            validations = self._validate(run, workers, recipe, save)
         self._present(run, validations)
         print(f"`nas-gym export {run.name}` writes cards with these figures", file=sys.stderr)
         return 0 if all(validation.failure is None for validation in validations) else 1
 
+    def _recipe(self) -> str | dict[str, Any] | None:
+        """Return the recipe with what ``--set`` gives; without a name it changes the run's own."""
+        changes = settings_of(self.set, ("recipe",))["recipe"]
+        if "name" in changes:
+            raise InvalidOption("--set recipe.name is not used: give --recipe")
+        if self.recipe is not None and changes:
+            return {"name": self.recipe, **changes}
+        return self.recipe if self.recipe is not None else changes or None
+
     def _validate(
-        self, run: "RunData", workers: int, save: "Callable[[Validation], None]"
+        self,
+        run: "RunData",
+        workers: int,
+        recipe: str | dict[str, Any] | None,
+        save: "Callable[[Validation], None]",
     ) -> "list[Validation]":
         option = store_option(self.store)
         says = (
@@ -86,7 +113,9 @@ class Validate:
                 run,
                 best=self.best,
                 repeats=self.repeats,
-                recipe=self.recipe,
+                recipe=recipe,
+                image_size=self.image_size,
+                device=self.device,
                 dataset=self.dataset,
                 folder=self.folder,
                 workers=workers,

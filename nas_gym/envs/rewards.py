@@ -6,7 +6,7 @@ is refused before anything is evaluated if the evaluator says that it does not g
 """
 
 import math
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -16,6 +16,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.options import Options
 from nas_gym.options.scalars import python_number, python_value
+from nas_gym.registry import unwrapped
 
 Reward = Callable[[Evaluation], float]
 
@@ -100,7 +101,8 @@ class AccuracyUnderTarget(Options):
 
     Args:
         target: Cost at or below which the reward is the plain accuracy; > 0, in the metric's unit.
-        metric: ``"parameters"`` or ``"multiply_adds"``, or another metric of the evaluator.
+        metric: ``"parameters"``, ``"multiply_adds"``, ``"latency"`` (seconds; evaluators that
+            train measure it if they have ``latency=True``), or another metric of the evaluator.
         exponent: <= 0. -1 halves the reward at twice the target; 0 ignores the cost.
     """
 
@@ -131,12 +133,19 @@ def check_reward(reward: Reward, evaluator: Any) -> None:
 
     Args:
         reward: Its ``needs``, if it has some, are names of metrics.
-        evaluator: Its ``gives``, if it has some, are the names of all its metrics.
+        evaluator: Its ``gives``, if it has some, are the names of all its metrics; its
+            ``on_request`` says how to ask for more.
     """
     gives: Collection[str] | None = getattr(evaluator, "gives", None)
     if gives is None:
         return
+    on_request: Mapping[str, str] = getattr(unwrapped(evaluator), "on_request", {})
     for name in getattr(reward, "needs", ()):
+        if name not in gives and name in on_request:
+            raise InvalidOption(
+                f"the reward needs the metric {name!r}, which the evaluator measures only if it is "
+                f"asked to: give {on_request[name]}, or choose another reward"
+            )
         if name not in gives:
             raise _not_given(name, gives)
 

@@ -117,12 +117,14 @@ PERPLEXITY = Metric(
 BITS_PER_CHARACTER = Metric("bits_per_character", better="lower", per="character", least=0)
 PARAMETERS = Metric("parameters", better="lower", digits=0, least=0)  # trainable
 MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0, least=0)
+# Of a batch of one, where it was trained. A table's column of that name may be of anything.
+LATENCY = Metric("latency", "latency, s", better="lower", digits=5)
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
-        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES)
+        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES, LATENCY)
     }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.

@@ -19,7 +19,7 @@ def predict(model: Model, paths: Sequence[str], top: int = 5) -> Iterator[dict[s
     """Yield what a model says of each file.
 
     Args:
-        model: From ``load_model``.
+        model: From ``load_model``; it computes where its network lies.
         paths: Files, or folders of images, whose images come in the order of their paths.
         top: Most probable classes to name, >= 1.
 
@@ -68,7 +68,8 @@ def _classes(
     from nas_gym.networks.isolation import isolated
 
     with isolated(), torch.inference_mode():
-        probabilities = model.network(preprocessing.from_files(files)).softmax(1)
+        images = preprocessing.from_files(files).to(next(model.network.parameters()).device)
+        probabilities = model.network(images).softmax(1)
         values, labels = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
     if not bool(probabilities.isfinite().all()):
         raise InvalidModel("the network's output is not finite: its weights have diverged")
@@ -82,16 +83,13 @@ def _classes(
 
 
 def _perplexity(model: Model, preprocessing: TextPreprocessing, path: str) -> dict[str, Any]:
-    import torch
-
     from nas_gym.networks.isolation import isolated
     from nas_gym.training.text.train import measure
 
     with isolated():
         tokens = preprocessing.from_file(user_path(path, "path"))
-        figures = measure(
-            model.network, tokens, len(tokens), count=1, chunk=64, device=torch.device("cpu")
-        )
+        device = next(model.network.parameters()).device
+        figures = measure(model.network, tokens, len(tokens), count=1, chunk=64, device=device)
     if figures is None:
         raise InvalidModel("the network's output is not finite: its weights have diverged")
     return {

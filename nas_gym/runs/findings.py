@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leader_of
+from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, leader_of
 from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
@@ -111,8 +111,18 @@ def _validated(
 
 def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     """Say in a few words how the trainings of ``protocol`` were done, seen from the search."""
+    searched = config.get("protocol") or {}
+    words = _recipe_alone_in_words(searched, protocol)
+    sizes = [
+        " x ".join(str((told.get("task") or {}).get(side)) for side in ("height", "width"))
+        for told in (searched, protocol)
+    ]
+    return words if sizes[0] == sizes[1] else f"{words}, {sizes[1]} pixels"
+
+
+def _recipe_alone_in_words(searched: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     recipe = protocol.get("recipe") or {}
-    if recipe == ((config.get("protocol") or {}).get("recipe") or {}):
+    if recipe == (searched.get("recipe") or {}):
         return AS_SEARCHED
     for name, known in NAMED_RECIPES.items():
         if known.to_json() == known.to_json() | recipe:  # an older version recorded fewer options
@@ -221,6 +231,12 @@ class Findings:
         imbalanced = self.certainty is not None and self.certainty.imbalanced
         balanced = (BALANCED_ACCURACY,) if rewarded or imbalanced else ()
         return (*self.leading.shown, *balanced)
+
+    @property
+    def asked_for(self) -> tuple[Metric, ...]:
+        """The metrics that were measured because the user asked for them."""
+        asked = (self.config.get("evaluator") or {}).get("latency") is True
+        return (LATENCY,) if asked else ()
 
     @property
     def protocol(self) -> Mapping[str, Any]:

@@ -111,7 +111,8 @@ def _best_in_words(found: Findings) -> str:
 
 def _best_table(found: Findings, top: int) -> Table:
     table = Table(title="best architectures", title_justify="left")
-    shown = (*(found.shown if found.leading == ACCURACY else [found.leading]), *SIZES)
+    leading = found.shown if found.leading == ACCURACY else [found.leading]
+    shown = (*leading, *found.asked_for, *SIZES)
     for heading in (
         "rank",
         "reward",

@@ -8,6 +8,7 @@ from typing import Any
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
 from nas_gym.options.counts import Workers
 from nas_gym.options.durations import seconds_of
@@ -15,6 +16,7 @@ from nas_gym.registry import check_part, check_trusted
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, RunData, load_run
+from nas_gym.training.devices import devices_of, kind_of_device
 
 _NUMBERS = ("budget", "num_envs", "seed", "child_seed", "failure_reward", "restorable")
 
@@ -31,6 +33,7 @@ def resume(
     watcher: Watcher | None = None,
     time_limit: float | str | None = None,
     trust: Collection[str] = (),
+    device: str | None = None,
 ) -> SearchResult:
     """Continue a recorded run where it was cut; its history is that of a run never cut.
 
@@ -47,6 +50,8 @@ def resume(
             given: then there is none. ``math.inf`` lifts it this time.
         trust: Modules, or packages, of the user's own parts: a record may come from anybody, so
             nothing that it names is imported unless it is nas-gym's or stands here.
+        device: Another device that trains, or several, of the kind that the run had; None keeps
+            what it had.
 
     Raises:
         UntrustedModule: The run has a part from a module that ``trust`` does not name.
@@ -71,6 +76,7 @@ def resume(
             "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
         )
     check_trusted(f"run {run!r}", parts, trust)
+    evaluator = parts["evaluator"] | ({} if device is None else device_option(device, data))
     workers = check("workers", workers, Workers | None)
     if workers is None:
         workers = 0 if executor is not None else _workers_of(data)
@@ -78,7 +84,7 @@ def resume(
     own = (config.get("limits") or {}) if workers > 0 else {}
     return search(
         config["space"],
-        config["evaluator"],
+        evaluator,
         config["agent"],
         budget=config["budget"] if budget is None else budget,
         num_envs=config["num_envs"],
@@ -97,6 +103,27 @@ def resume(
         time_limit=session_seconds(config, budget, time_limit),
         **config.get("simulated", {}),
     )
+
+
+def device_option(device: str, run: RunData) -> dict[str, str]:
+    """Return the option of the run's evaluator that moves it to another device of its kind.
+
+    Raises:
+        InvalidOption: The run trains nothing, or trained on a device of another kind.
+    """
+    name = run.config["evaluator"]["name"]
+    if name not in TRAINERS:
+        raise InvalidOption(
+            f"device is {device!r}, and the evaluator {name!r} of run {run.name!r} trains nothing "
+            "there: leave it out"
+        )
+    kind = (run.config.get("protocol") or {}).get("device")
+    if kind is not None and kind_of_device(",".join(devices_of(device))) != kind:
+        raise InvalidOption(
+            f"device is {device!r}, and run {run.name!r} was begun on {kind}, where results "
+            "differ: give a device of that kind, or start a new run"
+        )
+    return {"device": device}
 
 
 def session_seconds(

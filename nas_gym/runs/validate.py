@@ -24,7 +24,7 @@ from nas_gym.options import check
 from nas_gym.options.counts import Workers
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
-from nas_gym.runs.retrain import final_training, look_up, table_of
+from nas_gym.runs.retrain import check_only_looked_up, final_training, look_up, table_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
@@ -60,6 +60,8 @@ def validate(
     save: Callable[[Validation], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     trust: Collection[str] = (),
+    image_size: int | None = None,
+    device: str | None = None,
 ) -> list[Validation]:
     """Train the best architectures of a run again and measure them on the test part.
 
@@ -75,7 +77,8 @@ def validate(
         best: Different architectures with the highest rewards, >= 1; all if there are fewer.
         repeats: Trainings of each, >= 1.
         recipe: How; a name, ``{"name": …}`` with fields to replace, or a recipe of the kind that
-            the run had. As in the search by default.
+            the run had. As in the search by default; a mapping without a name has fields to
+            replace in the run's own (``repeats`` and ``filters`` make the network larger).
         dataset: The run's data set, if it lies elsewhere now or was given as an object.
         folder: Where the files of a named data set lie now.
         workers: Processes that train; 0 trains in this one. The calling script then needs
@@ -85,6 +88,10 @@ def validate(
         save: Told of each training as it finishes, before the next is waited for.
         progress: Told how many of how many trainings are done: first, and after each ``save``.
         trust: Modules, or packages, of the user's own search space and evaluator: see ``resume``.
+        image_size: Side in pixels at which a folder's images are read, >= 1; as in the search by
+            default. That the images are those of the search is checked at the size of then.
+        device: Device that trains, or several, as ``TrainingEvaluator`` takes it; by default as in
+            the search. Trainings on a GPU and on a CPU are kept apart.
 
     Returns:
         All trainings asked for, those of ``run.validations`` among them: by rank, then repeat.
@@ -100,12 +107,13 @@ def validate(
     recorded_parts(run, ("seed",))
     table = table_of(run, trust)
     if table is not None:
+        check_only_looked_up(run, recipe=recipe, image_size=image_size, device=device)
         return _look_up(run, table, best, save)
     planned = planned_trainings(run, best, repeats)
     workers = check("workers", workers, Workers)
     if workers > 0 and len(planned) > len(run.validations):
         start_server()  # it loads torch while this process loads the data
-    evaluator = final_training(run, recipe, dataset, folder, trust)
+    evaluator = final_training(run, recipe, dataset, folder, trust, image_size, device)
     protocol, leading = evaluator.protocol, leading_metric(evaluator)
     done = _recorded(run, protocol)
     missing = [p for p in planned if (p.row.key, p.seed) not in done]

@@ -308,4 +308,6 @@ def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(protocol, dict):
         return config
     rest = {name: value for name, value in config.items() if name != "protocol"}
+    if "device" in protocol and isinstance(rest.get("evaluator"), dict):  # its kind is what counts
+        rest["evaluator"] = {o: v for o, v in rest["evaluator"].items() if o != "device"}
     return rest | {f"protocol.{name}": value for name, value in protocol.items()}

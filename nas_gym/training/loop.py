@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from nas_gym.errors import InvalidOption
 from nas_gym.training.optimizers import ChildOptimizer, DecayGroup
 from nas_gym.training.processes import ALONE, Processes
 
@@ -18,8 +19,24 @@ Figures = TypeVar("Figures")  # what is measured on the validation part
 
 
 def training_device(given: torch.device | str | None = None) -> torch.device:
-    """Return the device given, or by default the GPU if there is one, else the CPU."""
-    return torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
+    """Return the device given, or by default the GPU if there is one, else the CPU.
+
+    Raises:
+        InvalidOption: The device given is none that torch knows, or is not there.
+    """
+    try:
+        device = torch.device(given or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as error:
+        raise InvalidOption(f"device is {given!r}: give cpu, cuda or cuda:N") from error
+    if given is not None and device.type == "cuda":
+        there = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (device.index or 0) >= there:
+            gpus = f"cuda:0 to cuda:{there - 1}" if there > 1 else "cuda:0" if there else "no GPU"
+            raise InvalidOption(
+                f"device is {str(given)!r}, and torch finds {gpus} here: give "
+                f"{'one that is there' if there else 'cpu'}"
+            )
+    return device
 
 
 @contextmanager

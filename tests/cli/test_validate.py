@@ -21,6 +21,7 @@ from nas_gym.runs.findings import best_rows
 from nas_gym.runs.validate import validate
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, Store, load_run
+from nas_gym.training.images.presets import QUICK
 
 SPACE = NASNetCell(blocks=1)
 SHORT = {"name": "quick", "epochs": 1, "filters": 2, "learning_rate": 0.1}
@@ -99,6 +100,13 @@ def test_failed_trainings_are_no_success(run: Run, capsys: pytest.CaptureFixture
         ("validate mine --workers 0", "--workers is 0: give 1 or more"),
         ("validate mine --timeout 0", "timeout is 0.0"),
         ("validate mine --recipe quik", "did you mean 'quick'"),
+        ("validate mine --set recipe.epoch=3", "did you mean 'epochs'"),
+        ("validate mine --set recipe.epochs=0", "epochs of the recipe of run 'mine' is 0"),
+        ("validate mine --set agent.seed=3", "unknown part for --set 'agent'"),
+        ("validate mine --set epochs=3", "write it as recipe.epochs=4"),
+        ("validate mine --set recipe.name=quick", "give --recipe"),
+        ("validate mine --image-size 0", "--image-size is 0: give 1 or more"),
+        ("validate mine --image-size 16", "only a folder of images can be read at another size"),
         ("validate mine --dataset no/where", "say where it lies now with --dataset"),
         ("validate synthetic", "'landscape' has no test part"),
         ("validate failed", "nothing to validate"),
@@ -119,6 +127,23 @@ def test_bad_input_gets_one_clear_sentence(
     assert sentence.startswith("nas-gym: ")
     assert message in sentence
     assert load_run("mine", STORE).validations == ()
+
+
+def test_options_of_the_recipe_change_that_of_the_run(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = search("mine", {"name": "training", "recipe": SHORT}, budget=1)
+    own = data.config["protocol"]["recipe"]
+    asked = ("validate", "mine", "--best", "1", "--repeats", "1", "--workers", "1", "--json")
+    changes = ("--set", "recipe.epochs=2", "recipe.filters=3")
+    for more, expected in [
+        (changes, {**own, "epochs": 2, "filters": 3}),
+        (("--recipe", "quick", *changes), QUICK.to_json() | {"epochs": 2, "filters": 3}),
+    ]:
+        assert run(*asked, *more) == 0
+        (group,) = json.loads(capsys.readouterr().out)["validations"]
+        assert group["protocol"]["recipe"] == expected
+    assert len(load_run("mine", STORE).validations) == 2
 
 
 @pytest.mark.slow

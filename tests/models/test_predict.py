@@ -46,6 +46,9 @@ def test_classes_of_images_and_folders(
         assert was["class"] == alone["class"]
         assert was["probability"] == pytest.approx(alone["probability"])
     assert all(len(each["classes"]) == 2 for each in found)
+    assert run(capsys, "predict", folder, one, "--device", "cpu") == run(
+        capsys, "predict", folder, one
+    )
     status, out, _ = run(capsys, "predict", folder, one)
     assert status == 0
     assert out.startswith(f"{one}: ")

@@ -13,7 +13,7 @@ import torch
 from nas_gym.cli.main import main
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.models.folder import Model, write_model
-from nas_gym.models.latency import measure_latency
+from nas_gym.networks.latency import measure_latency
 from tests.models.conftest import example, logits, published_model, random_model, unusual_fields
 
 NETWORKS = ["nasnet-a", "nas-v1-dense", "nasbench201"]
@@ -108,11 +108,12 @@ def test_the_commands_measure_it_on_request(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("nas_gym.models.latency.SECONDS", 0.01)
+    monkeypatch.setattr("nas_gym.networks.latency.SECONDS", 0.01)
     sizes = ["--repeats", "1", "--filters", "4", "--image-size", "8"]
     for command in (
         ["describe", "nasnet-a", *sizes, "--latency", "--json"],
         ["export", str(folder), "--to", str(tmp_path / "m"), "--latency", "--json"],
+        ["describe", "nasnet-a", *sizes, "--latency", "--json", "--device", "cpu"],
     ):
         with pytest.raises(SystemExit) as ended:
             main(command)

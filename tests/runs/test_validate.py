@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 import nas_gym
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError, StoreError
@@ -245,3 +246,87 @@ def test_the_space_must_be_that_of_the_search(found: RunData) -> None:
     changed = replace(found, rows=(replace(row, genotype={**row.genotype, "normal": {}}),))
     with pytest.raises(InvalidSpace, match="NASNetCell, made again from the record"):
         validate(changed, best=1)
+
+
+# ---------------------------------------------------------------- another recipe, another size
+
+
+def test_a_mapping_without_a_name_changes_the_recipe_of_the_run(found: RunData) -> None:
+    own = found.config["protocol"]["recipe"]
+    (longer,) = validate(found, best=1, repeats=1, recipe={"epochs": 2, "filters": 3})
+    assert longer.protocol["recipe"] == {**own, "epochs": 2, "filters": 3}
+    assert longer.protocol["task"]["filters"] == 3
+    assert longer.protocol["fingerprint"] == found.config["protocol"]["fingerprint"]
+    for recipe, message in [
+        ({"epoch": 3}, "option of the recipe of run 'found' 'epoch': did you mean 'epochs'"),
+        ({"epochs": 0}, "epochs of the recipe of run 'found' is 0"),
+    ]:
+        with pytest.raises(NASGymError, match=message):
+            validate(found, recipe=recipe)
+
+
+def test_epochs_take_the_place_of_the_steps_that_a_fitted_recipe_had() -> None:
+    npz("mine.npz", 0)
+    evaluator = {"name": "training", "dataset": "mine.npz", "recipe": {"name": "fitted"}}
+    run = search("fitted", evaluator, budget=1)
+    assert run.config["protocol"]["recipe"]["steps"] is not None
+    (longer,) = validate(run, best=1, repeats=1, recipe={"epochs": 2})
+    assert longer.protocol["recipe"].get("steps") is None
+    assert longer.protocol["recipe"]["epochs"] == 2
+    (steps,) = validate(run, best=1, repeats=1, recipe={"epochs": 2, "steps": 3})
+    assert steps.protocol["recipe"]["steps"] == 3
+
+
+def pictures(root: Path) -> None:
+    for label in ("cat", "dog"):
+        (root / label).mkdir(parents=True)
+        for i in range(20):
+            random = np.random.default_rng(100 * i + (label == "cat"))
+            values = random.integers(0, 255, (24, 24, 3), dtype=np.uint8)
+            Image.fromarray(values).save(root / label / f"{i}.png")
+
+
+def test_a_folder_is_read_at_another_size_once_it_is_known_to_be_the_same() -> None:
+    pictures(Path("pets"))
+    spec = {"name": "training", "dataset": "pets", "image_size": 8, "recipe": SHORT}
+    run = search("pets", spec, budget=1)
+    own = validate(run, best=1, repeats=1)
+    assert own[0].protocol["task"]["height"] == 8
+    assert validate(run, best=1, repeats=1, image_size=8)[0].protocol == own[0].protocol
+    (larger,) = validate(replace(run, validations=tuple(own)), best=1, repeats=1, image_size=16)
+    assert (larger.protocol["task"]["height"], larger.protocol["task"]["width"]) == (16, 16)
+    assert larger.protocol["recipe"] == own[0].protocol["recipe"]
+    assert larger.seed == own[0].seed
+    assert larger.failure is None
+    both = validated(replace(run, validations=(*own, larger)))
+    assert [group.recipe_in_words for group in both] == [
+        "as in the search",
+        "as in the search, 16 x 16 pixels",
+    ]
+    done = replace(run, validations=(*own, larger))
+    saved: list[Validation] = []
+    assert validate(done, best=1, repeats=1, image_size=16, save=saved.append) == [larger]
+    assert saved == []
+    (Path("pets") / "cat" / "1.png").unlink()
+    with pytest.raises(InvalidDataset, match="not the one that run 'pets' was searched on"):
+        validate(run, best=1, repeats=1, image_size=16)
+
+
+def test_only_a_folder_of_images_has_another_size(found: RunData) -> None:
+    with pytest.raises(InvalidOption, match=r"image_size is 16, .* .digits.: leave"):
+        validate(found, image_size=16)
+    with pytest.raises(InvalidOption, match=r"image_size is 0: give a whole number"):
+        validate(found, image_size=0)
+    images = np.random.default_rng(0).integers(0, 255, (60, 1, 8, 8)).astype(np.uint8)
+    data = split_dataset("digits", images, np.arange(60) % 2)
+    with pytest.raises(InvalidOption, match="trained on images that have their size already"):
+        validate(found, image_size=16, dataset=data)
+
+
+def test_what_a_table_looks_up_takes_no_recipe() -> None:
+    parts = ("nasbench201", "nasbench201", "random-search")
+    nas_gym.search(*parts, budget=2, run="table", store=STORE)
+    run = load_run("table", STORE)
+    for option in ({"recipe": "quick"}, {"image_size": 16}):
+        with pytest.raises(InvalidOption, match="are looked up in its table, nothing is trained"):
+            validate(run, best=1, **option)

@@ -102,3 +102,11 @@ def test_no_search_can_read_the_test_text() -> None:
     evaluator = FinalLanguageTraining(CELLS)
     with pytest.raises(InvalidOption, match="reads the test part, which no search may see"):
         nas_gym.search(CELLS, evaluator, "random-search", budget=1)
+
+
+def test_a_text_has_no_size_of_images_and_a_recipe_that_can_be_changed(read: RunData) -> None:
+    with pytest.raises(InvalidOption, match="image_size is 16, and run 'r' was trained on text"):
+        validate(read, image_size=16)
+    (longer,) = validate(read, best=1, repeats=1, recipe={"epochs": 2})
+    own = read.config["protocol"]["recipe"]
+    assert longer.protocol["recipe"] == {**own, "epochs": 2}

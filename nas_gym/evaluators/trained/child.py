@@ -10,9 +10,13 @@ from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymEr
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
+from nas_gym.evaluators.metrics import LATENCY
+from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone, processor_of
+from nas_gym.evaluators.workers.number import worker_number
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
+from nas_gym.training.devices import check_there, device_of, devices_of
 from nas_gym.training.places import place_to_record, say_if_shadowed
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
@@ -23,19 +27,24 @@ class ChildTraining(Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself) and ``threads``.
+    data itself), ``threads``, ``device`` and ``latency``.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
     space: NetworkSpace[Any]
     dataset: Any
     threads: int  # of torch while a child trains
+    device: str | None  # that trains, or several; None: a GPU if there is one
+    latency: bool  # whether it is measured, too
     task_kind: ClassVar[TaskKind]  # what its networks are built for
     recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
     stateful = False
-    gives: ClassVar[tuple[str, ...]]  # the names of its metrics
+    measures: ClassVar[tuple[str, ...]]  # the names of its metrics, of each child
+    on_request: ClassVar[Mapping[str, str]] = {  # metrics beside these, and how to ask for them
+        "latency": "--set evaluator.latency=true (in Python latency=True)"
+    }
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -44,6 +53,8 @@ class ChildTraining(Configured, ABC):
                 f"{type(self.space).__name__} cannot be trained: give it a method "
                 "build(genotype, task) that returns the network"
             )
+        if self.device is not None:
+            object.__setattr__(self, "device", ",".join(devices_of(self.device)))
         if isinstance(self.dataset, os.PathLike):
             object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
         given = self.dataset
@@ -72,6 +83,15 @@ class ChildTraining(Configured, ABC):
     def data(self) -> Any:
         """The data itself, loaded and checked at its first use, once per process."""
 
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of its metrics."""
+        return (*self.measures, *((LATENCY.name,) if self.latency else ()))
+
+    @abstractmethod
+    def task_of(self, genotype: Any) -> Any:
+        """Return what the network of a child is built for."""
+
     @abstractmethod
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""
@@ -95,19 +115,32 @@ class ChildTraining(Configured, ABC):
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             **self._details(),
-            "device": training_device().type,  # a GPU computes in another precision
+            "device": training_device(self.device_here).type,  # a GPU has another precision
             "threads": self.threads,
+            **({"latency": self._measured} if self.latency else {}),
         }
+
+    @property
+    def _measured(self) -> dict[str, Any]:
+        """How latencies are measured: those of another processor are not comparable."""
+        from nas_gym.training.loop import training_device
+
+        processor = processor_of(training_device(self.device_here))
+        return {"batch": 1, "threads": 1, "processor": processor}
 
     def settle(self) -> None:
         """Load the data; pickles and copies of this evaluator then find the same, or refuse.
 
         Raises:
+            InvalidOption: There is no such device, or nowhere to wait for a measurement.
             InvalidDataset: The data cannot be read, or is not what it was when the run began. That
                 is no fault of a child.
         """
         from nas_gym.networks.isolation import isolated
 
+        check_there(self.device)
+        if self.latency:
+            check_can_wait()
         try:
             with isolated(1):  # several threads hang after a fork
                 data = self.data
@@ -130,6 +163,11 @@ class ChildTraining(Configured, ABC):
         """Return the options, and the fingerprint of the data if it is known."""
         known = {n: value for n, value in vars(self).items() if n == "begun_with"}
         return super().__getstate__() | known
+
+    @property
+    def device_here(self) -> str | None:
+        """The device on which this process trains: of the i-th worker the i-th one, in turns."""
+        return None if self.device is None else device_of(self.device, worker_number())
 
     @property
     def _dataset_name(self) -> str:
@@ -175,6 +213,9 @@ class ChildTraining(Configured, ABC):
                     network = self.build(architecture.genotype)
                 result = self.train(network, seed)
                 metrics = self.metrics(network, result) if result.failure is None else {}
+                if self.latency and result.failure is None:
+                    latency = latency_alone(network, self.task_of(architecture.genotype))
+                    metrics = {**metrics, LATENCY.name: latency}
             except (Exception, SystemExit) as error:  # whatever a child does wrong is its result
                 if ends_the_process(error):
                     raise

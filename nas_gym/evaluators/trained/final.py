@@ -56,7 +56,7 @@ class FinalTraining(_Final, TrainingEvaluator):
         from nas_gym.training.images.train import measure_test_scores
 
         metrics = super().metrics(network, result)
-        tested = measure_test_scores(network, self.data)
+        tested = measure_test_scores(network, self.data, device=self.device_here)
         if tested is None:
             return metrics
         return metrics | {f"test_{name}": value for name, value in tested._asdict().items()}
@@ -78,7 +78,7 @@ class FinalLanguageTraining(_Final, LanguageModelEvaluator):
         from nas_gym.training.text.train import measure_test_perplexity
 
         metrics = super().metrics(network, result)
-        tested = measure_test_perplexity(network, self.data)
+        tested = measure_test_perplexity(network, self.data, device=self.device_here)
         if tested is None:
             return metrics
         return {
@@ -94,7 +94,7 @@ class FinalLanguageTraining(_Final, LanguageModelEvaluator):
 FINAL: Mapping[str, tuple[type[FinalTraining] | type[FinalLanguageTraining], tuple[str, ...]]] = {
     "training": (
         FinalTraining,
-        ("folder", "download", "image_size", "threads", "validation", "test"),
+        ("folder", "download", "image_size", "threads", "validation", "test", "device"),
     ),
-    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads")),
+    "language-model": (FinalLanguageTraining, ("level", "vocabulary", "threads", "device")),
 }

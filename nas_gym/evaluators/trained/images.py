@@ -48,6 +48,15 @@ class TrainingEvaluator(ChildTraining):
         validation: Share of each class's images that validate, in (0, 1); None: as is usual for the
             data. Data with a validation part of its own takes none.
         test: The same of the test part, which no search sees.
+        device: Device that trains a child: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU
+            if there is one, else the CPU. Several, separated by commas, are shared by worker
+            processes: the i-th takes the i-th, in turns (other processes take the first). Results
+            are the same on devices of one kind.
+        latency: Whether the metric ``latency`` is measured as well, right after the training: the
+            seconds that a batch of one image takes in evaluation mode, a median, on one thread,
+            where it was trained. Workers measure one after the other, and waiting counts to a
+            child's time; trainings of others go on beside it, so that only one worker measures
+            undisturbed. Runs share results only if their processors are the same.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -65,11 +74,13 @@ class TrainingEvaluator(ChildTraining):
     threads: Threads = 1
     validation: Share = None
     test: Share = None
+    device: str | None = None
+    latency: bool = False
 
     name = "training"
     recipe_class = Recipe
     task_kind = IMAGES
-    gives = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
+    measures = ("accuracy", "balanced_accuracy", "final_accuracy", "parameters", "multiply_adds")
     # This module must not import torch, and so not ``Dataset`` either.
     data_has: ClassVar[tuple[str, ...]] = (
         "name", "fingerprint", "image_shape", "classes", "normalise", "train_images",
@@ -154,6 +165,11 @@ class TrainingEvaluator(ChildTraining):
         """The task that the networks are built for."""
         return self.named_recipe.task(*self.data.image_shape, self.data.classes)
 
+    def task_of(self, genotype: Any) -> Task:
+        """Return what the network of a child is built for."""
+        del genotype
+        return self.task
+
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""
         network: nn.Module = self.space.build(genotype, self.task)
@@ -163,7 +179,7 @@ class TrainingEvaluator(ChildTraining):
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.images.train import train
 
-        return train(network, self.data, self.named_recipe, seed)
+        return train(network, self.data, self.named_recipe, seed, device=self.device_here)
 
     def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
         """Return the accuracies of a training that went well, and what the network costs."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.metrics import PERPLEXITY
 from nas_gym.evaluators.trained.child import ChildTraining
-from nas_gym.networks.task import task_to_json
+from nas_gym.networks.task import LanguageTask, task_to_json
 from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options.counts import Threads
 from nas_gym.search_spaces.grammar import NetworkSpace
@@ -44,6 +44,15 @@ class LanguageModelEvaluator(ChildTraining):
         vocabulary: Most entries of its vocabulary, >= 3; None: see ``load_text``.
         threads: Torch threads while a child trains, >= 1; one per process is fastest for small
             children if there is a process per core.
+        device: Device that trains a child: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU
+            if there is one, else the CPU. Several, separated by commas, are shared by worker
+            processes: the i-th takes the i-th, in turns (other processes take the first). Results
+            are the same on devices of one kind.
+        latency: Whether the metric ``latency`` is measured as well, right after the training: the
+            seconds that a batch of one token takes in evaluation mode, a median, on one thread,
+            where it was trained. Workers measure one after the other, and waiting counts to a
+            child's time; trainings of others go on beside it, so that only one worker measures
+            undisturbed. Runs share results only if their processors are the same.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
@@ -58,12 +67,14 @@ class LanguageModelEvaluator(ChildTraining):
     level: Level = "word"
     vocabulary: Vocabulary = None
     threads: Threads = 1
+    device: str | None = None
+    latency: bool = False
 
     name = "language-model"
     recipe_class = LanguageRecipe
     task_kind = TEXT
     leading_metric = PERPLEXITY
-    gives = (
+    measures = (
         "perplexity",
         "final_perplexity",
         "bits_per_character",
@@ -120,6 +131,13 @@ class LanguageModelEvaluator(ChildTraining):
         check_size(self.space, self.named_recipe, len(text.vocabulary))
         return text
 
+    def task_of(self, genotype: Any) -> LanguageTask:
+        """Return what the network of a child is built for; its units may depend on the cell."""
+        from nas_gym.training.text.sizing import language_task_of
+
+        vocabulary = len(self.data.vocabulary)
+        return language_task_of(self.space, genotype, self.named_recipe, vocabulary)
+
     def build(self, genotype: Any) -> "nn.Module":
         """Build the network of a child; torch's global generator draws its initial weights."""
         from nas_gym.training.text.sizing import build_language_model
@@ -131,7 +149,9 @@ class LanguageModelEvaluator(ChildTraining):
         """Train ``network`` in place and measure it on the validation part."""
         from nas_gym.training.text.train import train_language_model
 
-        return train_language_model(network, self.data, self.named_recipe, seed)
+        return train_language_model(
+            network, self.data, self.named_recipe, seed, device=self.device_here
+        )
 
     def metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
         """Return the perplexities of a training that went well, and what the network costs."""

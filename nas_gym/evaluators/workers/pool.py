@@ -135,7 +135,11 @@ class WorkerPool:
 
     def _start_one(self) -> None:
         self.starts += 1
-        self._workers.append(start_worker(lambda context: _Worker(context, *self._arguments)))
+        taken = {worker.number for worker in self._workers}
+        number = next(n for n in range(self._count) if n not in taken)
+        self._workers.append(
+            start_worker(lambda context: _Worker(context, number, *self._arguments))
+        )
 
     def _hand_out(self, waiting: deque[int], jobs: Sequence[bytes]) -> None:
         for worker in self._workers:
@@ -197,13 +201,17 @@ class WorkerPool:
 
 
 class _Worker:
-    """A worker process as the pool sees it."""
+    """A worker process as the pool sees it; one that replaces another has its number."""
 
-    def __init__(self, context: BaseContext, pickled: bytes, memory_limit: float | None) -> None:
+    def __init__(
+        self, context: BaseContext, number: int, pickled: bytes, memory_limit: float | None
+    ) -> None:
+        self.number = number
         self.connection, theirs = context.Pipe()
         self.process = context.Process(  # type: ignore[attr-defined]
-            target=serve, args=(theirs, pickled, memory_limit), name="nas-gym-worker", daemon=False
-        )
+            target=serve, args=(theirs, pickled, memory_limit, number), name="nas-gym-worker",
+            daemon=False,
+        )  # fmt: skip
         try:
             self.process.start()
         except BaseException:

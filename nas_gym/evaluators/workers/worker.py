@@ -16,6 +16,7 @@ from typing import Any
 from nas_gym.errors import NASGymError
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.workers.jobs import dump_outcome, evaluate_job, load_evaluator
+from nas_gym.evaluators.workers.number import set_worker_number
 from nas_gym.options.lasting import LastingStream
 
 READY, STARTED, DONE = "ready", "started", "done"  # kinds of messages to the pool
@@ -24,13 +25,22 @@ PASSED_OVER = (signal.SIGINT, signal.SIGTERM)
 MAY_BE_LOST = 1 / 8  # of a memory limit, to fragmentation
 
 
-def serve(connection: "Connection[Any, Any]", pickled: bytes, memory_limit: float | None) -> None:
+def serve(
+    connection: "Connection[Any, Any]", pickled: bytes, memory_limit: float | None, number: int
+) -> None:
     """Evaluate the jobs that arrive on ``connection`` until it is closed.
 
     Messages to the pool are pairs: (READY, None) once; for each job (STARTED, None) and
     (DONE, outcome).
+
+    Args:
+        connection: To the pool.
+        pickled: The evaluator.
+        memory_limit: GiB that a child may allocate; None for no limit.
+        number: Of this worker in its pool, from 0.
     """
     prepare_process(memory_limit)
+    set_worker_number(number)
     broken: NASGymError | None = None
     try:
         evaluator = load_evaluator(pickled)

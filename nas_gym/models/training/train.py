@@ -25,6 +25,7 @@ from nas_gym.options.counts import Seed, Threads, Workers
 from nas_gym.options.paths import AnyPath, user_path
 from nas_gym.options.printable import printable
 from nas_gym.store import DEFAULT_STORE, RunData
+from nas_gym.training.devices import check_there, one_device
 from nas_gym.training.machine import cores
 from nas_gym.training.named import AnyRecipe
 
@@ -133,6 +134,8 @@ def train(
     threads = check("threads", threads, Threads | None)
     data_workers = check("data_workers", data_workers, Workers | None)
     minutes = check("checkpoint_minutes", checkpoint_minutes, Annotated[float, Gt(0)])
+    if device is not None:
+        check_there(one_device(device))
     tell = say or (lambda line: None)
     if isinstance(model, str) and _has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")

@@ -12,7 +12,8 @@ import pytest
 
 import nas_gym  # noqa: F401
 from nas_gym.cli.main import main
-from nas_gym.cli.search import Search, _settings
+from nas_gym.cli.search import Search
+from nas_gym.cli.settings import settings_of
 from nas_gym.errors import InvalidOption, InvalidSpace, InvalidTable, UnknownName
 from nas_gym.evaluators.tables.file import TableFile
 from nas_gym.registry import make, restorable, spec_of
@@ -380,7 +381,7 @@ def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     made = []
     for evaluator, more in (("mine.csv", ""), ("table", " evaluator.file=mine.csv")):
         command = Search(space="nasbench201", evaluator=evaluator)
-        spec = command._evaluator(_settings((settings + more).split()), NASBench201())
+        spec = command._evaluator(settings_of((settings + more).split()), NASBench201())
         made.append(make("evaluator", spec, space=NASBench201()))
     assert made[0] == made[1]
     assert made[0].accuracy == ("one", "two")

@@ -16,6 +16,7 @@ from nas_gym.evaluators.evaluation import Evaluator
 from nas_gym.evaluators.trained.final import FINAL
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+from nas_gym.registry import spec_of
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.grammar import tokens_of
 from nas_gym.search_spaces.moves import random_tokens
@@ -253,3 +254,55 @@ def test_shares_of_the_parts_are_part_of_the_protocol_only_when_given():
 
 def test_final_training_takes_the_shares_of_the_search_over():
     assert {"validation", "test"} <= set(FINAL["training"][1])
+
+
+# ---------------------------------------------------------------- devices
+
+
+def figures(evaluator):
+    found = evaluations(evaluator, Chain(), [(0,), (1,)], [7, 8])
+    return sorted((e.architecture.tokens, e.failure, sorted(e.metrics.items())) for e in found)
+
+
+def test_a_device_is_an_option_and_records_are_as_before_without_it():
+    usual = TrainingEvaluator(Chain(), recipe=SHORT)
+    assert "device" not in spec_of("evaluator", usual)
+    named = TrainingEvaluator(Chain(), recipe=SHORT, device=" cpu , cpu")
+    assert spec_of("evaluator", named)["device"] == "cpu,cpu"
+    assert named.protocol["device"] == "cpu"
+    for device, message in [("meta", "give cpu, cuda"), ("cpu,cuda", "devices of one kind")]:
+        with pytest.raises(InvalidOption, match=message):
+            TrainingEvaluator(Chain(), device=device)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="the default is the GPU")
+def test_the_cpu_by_name_is_the_cpu_by_default_bit_for_bit():
+    usual = TrainingEvaluator(Chain(), recipe=SHORT)
+    named = replace(usual, device="cpu,cpu")
+    assert named.protocol == usual.protocol
+    assert figures(named) == figures(usual)
+    parallel = ParallelEvaluator(named, workers=2)
+    try:
+        assert figures(parallel) == figures(usual)
+    finally:
+        parallel.close()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
+def test_a_gpu_that_is_not_there_is_no_fault_of_a_child():
+    evaluator = TrainingEvaluator(Chain(), recipe=SHORT, device="cuda:7")
+    for ask in (lambda: evaluator.protocol, lambda: figures(evaluator)):
+        with pytest.raises(InvalidOption, match="device is 'cuda:7', and torch finds no GPU here"):
+            ask()
+
+
+def test_a_worker_trains_on_the_device_of_its_number(monkeypatch):
+    evaluator = TrainingEvaluator(Chain(), device="cuda:0,cuda:1")
+    for number, device in enumerate(["cuda:0", "cuda:1", "cuda:0"]):
+        monkeypatch.setattr("nas_gym.evaluators.workers.number._number", number)
+        assert evaluator.device_here == device
+    assert TrainingEvaluator(Chain()).device_here is None
+
+
+def test_final_training_takes_the_device_of_the_search_over():
+    assert all("device" in kept for _, kept in FINAL.values())

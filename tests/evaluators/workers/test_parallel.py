@@ -57,6 +57,22 @@ def test_every_child_gets_its_own_seed(pool):
     assert list(pool.evaluate([], [])) == []
 
 
+def test_workers_have_numbers_and_one_that_replaces_another_has_its_own():
+    evaluator = ParallelEvaluator(UnrulyEvaluator(seconds=0.05), workers=3)
+    with contextlib.closing(evaluator):
+        answers = by_place(evaluator, *["number"] * 9)
+        processes = {e.metrics["pid"]: e.accuracy for e in answers}
+        assert len(set(processes.values())) == len(processes)
+        assert set(processes.values()) <= {0.0, 0.01, 0.02}
+        (pool,) = evaluator._pools
+        assert sorted(worker.number for worker in pool._workers) == [0, 1, 2]
+        before = {worker.process.pid for worker in pool._workers}
+        by_place(evaluator, "exit", "number", "die", "number")
+        by_place(evaluator, "number")
+        assert len({worker.process.pid for worker in pool._workers} - before) >= 2
+        assert sorted(worker.number for worker in pool._workers) == [0, 1, 2]
+
+
 def test_bad_children_are_rows_and_the_pool_goes_on(pool):
     answers = by_place(pool, "fine", "die", "raise", "hang", "exit", "odd", "fine", "fine")
     assert [e.failure for e in answers] == [

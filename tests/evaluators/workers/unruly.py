@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.workers.number import worker_number
 
 stays = []
 
@@ -70,6 +71,11 @@ class UnrulyEvaluator:
                 ctypes.PyDLL(None).pause()
             if order == "gpu lost":
                 raise RuntimeError("CUDA error: device-side assert triggered")
+            if order == "number":
+                yield Evaluation(
+                    architecture, {"accuracy": worker_number() / 100, "pid": os.getpid()}
+                )
+                continue
             if isinstance(order, int):  # bytes for torch to allocate
                 import torch
 

@@ -1,5 +1,6 @@
 """How long a network takes for a batch, by torch's own benchmark."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def measure_latency(
     task: Any,
     batches: Sequence[int] = BATCHES,
     threads: int = 1,
-    seconds: float = SECONDS,
+    seconds: float | None = None,
 ) -> list[Latency]:
     """Measure forward passes in evaluation mode, after a warm-up, with ``torch.utils.benchmark``.
 
@@ -55,12 +56,13 @@ def measure_latency(
         batches: Images at once, each >= 1. A language model reads one word or character of as many
             streams.
         threads: Of torch on the CPU, >= 1.
-        seconds: To measure each batch for, at least; > 0.
+        seconds: To measure each batch for, at least; > 0. ``SECONDS`` by default.
     """
     import numpy as np
     import torch
-    from torch.utils.benchmark import Timer
 
+    Timer = _timer()
+    least = SECONDS if seconds is None else seconds
     network.eval()
     device = next(network.parameters()).device
     found = []
@@ -72,10 +74,21 @@ def measure_latency(
                 num_threads=threads,
             )  # fmt: skip
             timer.timeit(WARM_UP)
-            times = timer.blocked_autorange(min_run_time=seconds).times
+            times = timer.blocked_autorange(min_run_time=least).times
             median, p90 = (float(np.quantile(times, q)) for q in (0.5, 0.9))
             found.append(Latency(batch, threads, device.type, median, p90, len(times)))
     return found
+
+
+def _timer() -> Any:
+    """Import torch's ``Timer``, without what it says of a compiler that nobody asked for."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    before, logger.disabled = logger.disabled, True
+    try:
+        from torch.utils.benchmark import Timer
+    finally:
+        logger.disabled = before
+    return Timer
 
 
 def _inputs(task: Any, batch: int) -> "Tensor":

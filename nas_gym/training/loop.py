@@ -185,13 +185,17 @@ class Training(ABC, Generic[Figures]):
         """Go on from what ``state`` returned.
 
         Raises:
-            LookupError, RuntimeError: It is that of another training.
+            LookupError, RuntimeError, ValueError: It is that of another training.
         """
         self.network.load_state_dict(_below("network", state))
         if self.average is not None:
             self.average.load_state_dict(_below("average", state))
         self.optimizer.restore(_below("optimizer", state))
-        self.epoch, self.done = state["progress"].tolist()
+        epoch, done = state["progress"].tolist()
+        begun = self.end_of_epoch(epoch - 1) if epoch else 0
+        if not 0 <= epoch <= self.epochs or not begun <= done <= self.end_of_epoch(epoch):
+            raise LookupError(f"step {done} of epoch {epoch}")
+        self.epoch, self.done = epoch, done
         self.restore_own(_below("own", state))
         for name in _random_states(self.device):
             own = state.get(f"random.{name}.{self.processes.rank}")

@@ -40,11 +40,19 @@ class Loop:
         self.saved = time.monotonic()
 
     def restore(self, checkpoint: Checkpoint) -> None:
-        """Go on from a checkpoint; raise LookupError, RuntimeError or TypeError for another's."""
+        """Go on from a checkpoint.
+
+        Raises:
+            LookupError, RuntimeError, TypeError, ValueError: It is that of another training.
+        """
         self.training.restore(checkpoint.tensors)
         facts = checkpoint.facts
-        self.epochs = list(facts["epochs"])
+        self.epochs = [dict(epoch) for epoch in facts["epochs"]]
         self.loss, self.seconds = float(facts["loss"]), float(facts["seconds"])
+        numbers = [value for epoch in self.epochs for value in epoch.values()]
+        known = all(isinstance(value, int | float) for value in numbers)
+        if not known or [e["epoch"] for e in self.epochs] != [*range(1, self.training.epoch + 1)]:
+            raise LookupError("its epochs are not those of the training")
 
     def run(self) -> None:
         """Train to the end.

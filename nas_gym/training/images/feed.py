@@ -109,7 +109,11 @@ class MemoryFeed:
 
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from there."""
-        self.order, self.position = state["order"].to(self.device), int(state["position"])
+        order, position = state["order"], int(state["position"])
+        known = torch.arange(len(self.labels)) if len(order) else order
+        if not torch.equal(order.sort().values, known) or not 0 <= position <= len(order):
+            raise LookupError("the order of the images is that of other data")
+        self.order, self.position = order.to(self.device), position
         self.random.set_state(state["random"])
 
 

@@ -24,13 +24,17 @@ from nas_gym import load_model
 from nas_gym.cli.main import main
 from nas_gym.errors import InvalidModel, InvalidOption, TrainingDiverged, UnknownName
 from nas_gym.models.architectures import Found
+from nas_gym.models.training.checkpoint import write_checked
 from nas_gym.models.training.train import Trained
+from nas_gym.registry import make
 from nas_gym.runs.findings import best_rows
+from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import load_run
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.sources import load_dataset
+from nas_gym.training.text.dataset import text_from_strings
 
 SMALL = {"name": "modern", "epochs": 2, "repeats": 1, "filters": 4, "batch_size": 16}
 OPTIONS = [
@@ -361,3 +365,69 @@ def test_the_front_matter_is_yaml_that_the_hub_reads(trained: Trained) -> None:
         {"type": "accuracy", "value": trained.model.figures["test_accuracy"]}
     ]
     assert found["pipeline_tag"] == "image-classification"
+
+
+OF_SPACES = {
+    "nasbench201": (
+        "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|none~0|none~1|skip_connect~2|",
+        {"name": "modern", "repeats": 1, "filters": 4},
+    ),
+    "nats-size": ("8:8:8:8:8", {"name": "modern"}),
+    "conv-net": (None, {"name": "modern", "width_multiplier": 0.1}),
+    "enas-rnn-cell": (None, {"name": "modern-text", "hidden": 6, "bptt": 8, "batch_size": 4}),
+    "rnn-cell": (None, {"name": "zoph2016-ptb", "hidden": 6, "bptt": 8, "batch_size": 4}),
+    "amoebanet-cell": (None, {"name": "amoebanet-cifar", "repeats": 1, "filters": 4}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", OF_SPACES)
+def test_every_kind_of_space(name: str, tmp_path: Path) -> None:
+    text, recipe = OF_SPACES[name]
+    space = make("space", name)
+    if text is None:
+        text = ",".join(map(str, random_tokens(space, np.random.default_rng(3))))
+    recipe = {**recipe, "epochs": 2}
+    data: Any = stripes()
+    if "rnn" in name:
+        line = "the cat sat on the mat\n"
+        data = text_from_strings("cats", train=line * 40, validation=line * 5, test=line * 5)
+    found = train(tmp_path / "m", model=text, space=name, recipe=recipe, dataset=data)
+    assert len((tmp_path / "m" / "log.csv").read_text().splitlines()) == 3
+    figures = load_model(tmp_path / "m").figures
+    assert figures == found.model.figures
+    assert ("test_perplexity" if "rnn" in name else "test_accuracy") in figures
+
+
+ODD: list[Any] = [None, [], {}, "x", -1, 1e300, True, {"name": "os:system"}, [[]], "../x"]
+
+
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("begun")
+    np.savez(folder / "d.npz", images=np.asarray(stripes().train_images),
+             labels=np.asarray(stripes().train_labels))  # fmt: skip
+    with pytest.raises(Cut):
+        train(folder / "m", model="darts-v1", dataset=str(folder / "d.npz"), say=cut_after(1))
+    return folder / "m"
+
+
+@pytest.mark.parametrize("name", ["training.json", "checkpoint.json"])
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_what_somebody_wrote_by_hand_is_one_sentence(
+    name: str, odd: Any, begun: Path, tmp_path: Path
+) -> None:
+    content = json.loads((begun / name).read_text())
+    fields = content["facts"] if name == "checkpoint.json" else content
+    for field in [f for f in fields if f not in ("checksum", "shown", "argument", "format")]:
+        place = Path(shutil.copytree(begun, tmp_path / field))
+        changed = json.loads(json.dumps(content))
+        changed.pop("checksum")
+        within = changed["facts"] if name == "checkpoint.json" else changed
+        if within[field] == odd:
+            continue
+        within[field] = odd
+        write_checked(place / name, changed)
+        with pytest.raises((nas_gym.NASGymError, Cut)) as caught:
+            nas_gym.train(str(place), resume=True, threads=1, say=cut_after(1))
+        assert "\n" not in str(caught.value)
+        assert not (place / "os").exists()

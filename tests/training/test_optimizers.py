@@ -112,14 +112,17 @@ def test_rmsprop_is_tensorflows(momentum: float) -> None:
         assert np.allclose(weights.detach().numpy(), values, rtol=1e-12)
 
 
-@pytest.mark.parametrize("make", [SGD, Adam, AdamW, lambda g: RMSProp(g, 0.9, 0.9, 1.0)])
+@pytest.mark.parametrize(
+    "make", [SGD, lambda g: SGD(g, 0.9), Adam, AdamW, lambda g: RMSProp(g, 0.9, 0.9, 1.0)]
+)
 def test_what_is_kept_can_be_moved(make: Any) -> None:
     first, second = (nn.Parameter(torch.ones(2, 3, 4, 4)) for _ in range(2))
     first.data = first.data.contiguous(memory_format=torch.channels_last)
     one, other = (make([DecayGroup([p], 0.1)]) for p in (first, second))
     for number in range(4):
         gradient = torch.randn(2, 3, 4, 4, generator=torch.Generator().manual_seed(number))
-        first.grad, second.grad = gradient.clone(), gradient.clone()
+        for p in (first, second):  # as autograd gives them: in the order of the parameter's axes
+            p.grad = torch.empty_like(p).copy_(gradient)
         one.step(0.1)
         if number == 2:
             second.data.copy_(first.data)

@@ -8,7 +8,8 @@ import numpy as np
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
-from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture
+from nas_gym.training.images.colours import BYTES, CUT, DARK, UNIT
+from nas_gym.training.images.decoding import read_picture
 from nas_gym.training.images.folders import Listing
 from nas_gym.training.images.part_names import plain_name
 from nas_gym.training.images.summary import Reading

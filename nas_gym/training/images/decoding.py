@@ -29,9 +29,11 @@ from nas_gym.training.memory import check_memory
 
 LARGEST = 178_956_970  # pixels of one image: where Pillow takes it for an attack
 _BYTES_PER_PIXEL = 16  # at most, while an image is turned and its colours are converted
+_ALWAYS_THERE = 2**28  # bytes of memory, which are not asked for: that takes longer than decoding
 # Not read: what needs another program, what Pillow only recognises, and what is no picture.
 # Of FITS, Pillow minds no BZERO, without which its 16 bits are others.
 _UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF", "FITS"}
+_USUAL = ("JPEG", "PNG")
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -63,7 +65,8 @@ class Picture(NamedTuple):
 def readable() -> tuple[frozenset[str], tuple[str, ...]]:
     """Return the suffixes of images (``.jpg``), and the formats, that are read."""
     Image.init()
-    formats = tuple(sorted(set(Image.OPEN) - _UNREAD))
+    # Their first bytes are tried in this order, and the usual ones are of no other format.
+    formats = tuple(sorted(set(Image.OPEN) - _UNREAD, key=lambda of: (of not in _USUAL, of)))
     suffixes = {s for s, of in Image.registered_extensions().items() if of in formats}
     return frozenset(suffixes), formats
 
@@ -147,7 +150,8 @@ def as_seen(image: Image.Image) -> tuple[Image.Image, frozenset[str]]:
         image: As ``opened`` gives it.
     """
     width, height = image.size
-    check_memory(width * height * _BYTES_PER_PIXEL, f"({width} x {height} pixels)")
+    if (needed := width * height * _BYTES_PER_PIXEL) > _ALWAYS_THERE:
+        check_memory(needed, f"({width} x {height} pixels)")
     notes = {FIRST} if getattr(image, "is_animated", False) else set()
     _check_tiff(image)
     _scale_key(image)

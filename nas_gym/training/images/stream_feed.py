@@ -20,6 +20,7 @@ from nas_gym.training.images.augmentation import (
 )
 from nas_gym.training.images.feed import EVALUATION_BATCH, Batch
 from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.stream_memory import mapped
 from nas_gym.training.images.stream_reading import (
     ImageReader,
     Request,
@@ -84,8 +85,13 @@ class StreamFeed:
         if self._order is None or self._order[0] != turn:
             self._order = turn, _order(self.seed, turn, len(self.dataset.train_labels))
         chosen = self._order[1][position + self.rows]
-        pixels = self.workers.take(self.line).pixels
-        self.turn, self.position = turn, position + self.batch_size  # it is out
+        with mapped():
+            pixels = self.workers.take(self.line).pixels
+            self.turn, self.position = turn, position + self.batch_size  # it is out
+            return self._varied(pixels, chosen, turn, position)
+
+    def _varied(self, pixels: Tensor, chosen: Tensor, turn: int, position: int) -> Batch:
+        """Return a batch: what the workers have not done to it is done."""
         images = self._normal(pixels)
         labels = self.dataset.train_labels[chosen].to(self.device)
         random = torch.Generator().manual_seed(_seed(self.seed, "batch", turn, position))
@@ -110,7 +116,8 @@ class StreamFeed:
         line = Line(Request(paths[first : first + size], None) for first in starts)
         try:
             for first in starts:
-                images = self._normal(self.workers.take(line).pixels)
+                with mapped():
+                    images = self._normal(self.workers.take(line).pixels)
                 yield images, labels[first : first + size].to(self.device)
         finally:
             self.workers.drop(line)

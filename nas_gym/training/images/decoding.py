@@ -29,7 +29,6 @@ from nas_gym.training.memory import check_memory
 
 LARGEST = 178_956_970  # pixels of one image: where Pillow takes it for an attack
 _BYTES_PER_PIXEL = 16  # at most, while an image is turned and its colours are converted
-_ALWAYS_THERE = 2**28  # bytes of memory, which are not asked for: that takes longer than decoding
 # Not read: what needs another program, what Pillow only recognises, and what is no picture.
 # Of FITS, Pillow minds no BZERO, without which its 16 bits are others.
 _UNREAD = {"EPS", "WMF", "GRIB", "BUFR", "HDF5", "MPEG", "PDF", "FITS"}
@@ -150,8 +149,7 @@ def as_seen(image: Image.Image) -> tuple[Image.Image, frozenset[str]]:
         image: As ``opened`` gives it.
     """
     width, height = image.size
-    if (needed := width * height * _BYTES_PER_PIXEL) > _ALWAYS_THERE:
-        check_memory(needed, f"({width} x {height} pixels)")
+    check_memory(width * height * _BYTES_PER_PIXEL, f"({width} x {height} pixels)")
     notes = {FIRST} if getattr(image, "is_animated", False) else set()
     _check_tiff(image)
     _scale_key(image)

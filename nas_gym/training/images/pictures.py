@@ -24,7 +24,7 @@ def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray
         2 * count * 3 * side**2 + 16 * side**2, f"{count} images of {side} x {side} pixels"
     )
     images = np.empty((count, 3, side, side), dtype=np.uint8)
-    found = Findings()
+    found = FolderFindings()
     for index, path in enumerate(listing.paths):
         picture = read_picture(path, side)
         images[index] = picture.pixels
@@ -32,7 +32,7 @@ def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray
     return images, found.reading(folder, listing)
 
 
-class Findings:
+class FolderFindings:
     """What was found in the images that were read so far."""
 
     def __init__(self) -> None:

@@ -31,7 +31,7 @@ from nas_gym.training.images.folders import (
     list_images,
     path_below,
 )
-from nas_gym.training.images.pictures import Findings
+from nas_gym.training.images.pictures import FolderFindings
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.splitting import (
     Shares,
@@ -191,7 +191,7 @@ def _looked_at(
 ) -> tuple[Tensor, Tensor, Reading]:
     """Return mean and deviation of some training images, and what was found in them."""
     order = hash_order([below[int(index)] for index in train])[:LOOKED_AT]
-    found, sums = Findings(), torch.zeros(2, 3, dtype=torch.float64)
+    found, sums = FolderFindings(), torch.zeros(2, 3, dtype=torch.float64)
     for place in sorted(order.tolist()):
         path = listing.paths[int(train[place])]
         square = read_square(path, side)

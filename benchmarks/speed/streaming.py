@@ -12,6 +12,8 @@ documentation has them. The table has medians; ``--write`` also writes
 
 import argparse
 import json
+import multiprocessing
+import os
 import resource
 import statistics
 import subprocess
@@ -52,7 +54,9 @@ def main() -> None:
     parser.add_argument("--one", nargs=2, help=argparse.SUPPRESS)  # a side and a folder
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measured(*options.one, options.workers, options.batches)))
+        print(
+            json.dumps(measured(options.one[0], options.one[1], options.workers, options.batches))
+        )
         return
     with tempfile.TemporaryDirectory() as place:
         rows = [
@@ -68,10 +72,20 @@ def main() -> None:
         f"{options.workers} data workers, batches of {BATCH}. Medians and ranges of "
         f"{options.repeats} turns of {options.batches} batches. Memory is the most that the\n"
         "process that takes the batches, and the largest of its workers, had in RAM; forked "
-        "workers share pages with it. The target is\na ratio of 1.\n\n"
+        "workers share pages with it. Time of\nall processors is that per image, and depends less "
+        "on what else the machine does. The target is a ratio of 1.\n\n"
         + numbers_table(
-            ["photographs", "side", "images a second", "range", "main, MiB", "worker, MiB"], rows
-        )
+            [
+                "photographs",
+                "side",
+                "images a second",
+                "range",
+                "processor, ms",
+                "main, MiB",
+                "worker, MiB",
+            ],
+            rows,
+        )  # fmt: skip
         + "\n"
     )
     report("streaming", text)
@@ -94,12 +108,17 @@ def rows_of(name: str, folder: Path, options: argparse.Namespace) -> list[list[s
             side,
             f"{statistics.median(rates[side]):.1f}",
             f"{min(rates[side]):.1f} to {max(rates[side]):.1f}",
+            f"{statistics.median(each['work'] for each in found[side]):.2f}",
             *(f"{statistics.median(e[of] for e in found[side]):.0f}" for of in ("main", "worker")),
         ]
         for side in SIDES
     ]
+    work = [statistics.median(each["work"] for each in found[side]) for side in SIDES]
     ratio = statistics.median(rates[SIDES[1]]) / statistics.median(rates[SIDES[0]])
-    return [*rows, [f"**{name}, ratio**", "", f"**{ratio:.2f}**", "", "", ""]]
+    return [
+        *rows,
+        [f"**{name}, ratio**", "", f"**{ratio:.2f}**", "", f"{work[0] / work[1]:.2f}", "", ""],
+    ]
 
 
 def measured(side: str, folder: str, workers: int, batches: int) -> dict[str, float]:
@@ -113,14 +132,30 @@ def measured(side: str, folder: str, workers: int, batches: int) -> dict[str, fl
         images = next(source)
     assert images.shape == (BATCH, 3, SIDE, SIDE)
     assert images.dtype == torch.float32
-    start = time.perf_counter()
+    processes = [os.getpid(), *(each.pid or 0 for each in multiprocessing.active_children())]
+    start, worked = time.perf_counter(), processor_time(processes)
     for _ in range(batches):
         next(source)
-    seconds = time.perf_counter() - start
+    seconds, worked = time.perf_counter() - start, processor_time(processes) - worked
     del source, images
     usage = [resource.getrusage(of).ru_maxrss / 1024
              for of in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]  # fmt: skip
-    return {"rate": batches * BATCH / seconds, "main": usage[0], "worker": usage[1]}
+    count = batches * BATCH
+    return {
+        "rate": count / seconds,
+        "work": 1000 * worked / count,
+        "main": usage[0],
+        "worker": usage[1],
+    }
+
+
+def processor_time(processes: list[int]) -> float:
+    """Return the seconds that processes have had of all processors (Linux)."""
+    ticks = 0
+    for process in processes:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def ours(folder: str, workers: int) -> Iterator[Tensor]:

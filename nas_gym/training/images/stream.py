@@ -133,8 +133,8 @@ def stream_folder(
         image_size: Side in pixels that images are resized to, >= 1.
         validation: The share of each class's images that validate, in (0, 1); None: as is usual.
         test: The same of the test part.
-        workers: Processes that read; 0: the one that trains does. By default one for each core, 8
-            at most.
+        workers: Processes that read; 0: the one that trains does. By default one for each core that
+            a process that ``torchrun`` started has to itself, 1 to 8.
 
     Raises:
         InvalidDataset: The folder is missing or of another layout; a class has too few images; one
@@ -171,8 +171,14 @@ def stream_folder(
         fingerprint=_fingerprint(listing, below, chosen),
         class_names=tuple(map(printable, listing.classes)),
         reading=reading,
-        workers=min(MOST_WORKERS, cores()) if count is None else count,
+        workers=_usual_workers() if count is None else count,
     )
+
+
+def _usual_workers() -> int:
+    text = os.environ.get("LOCAL_WORLD_SIZE", "1")
+    processes = int(text) if text.isdecimal() and int(text) else 1
+    return max(1, min(MOST_WORKERS, cores() // processes))
 
 
 def _parts(

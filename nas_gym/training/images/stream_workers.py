@@ -14,6 +14,7 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from typing import Any
 
 import torch
@@ -174,6 +175,13 @@ def _begin(number: int) -> None:
     if hasattr(signal, "pthread_sigmask"):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    sys.excepthook = _tell
+
+
+def _tell(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    """Show an error of a thread, unless it is that the main process is gone while it sends."""
+    if not issubclass(kind, (OSError, EOFError)):
+        sys.__excepthook__(kind, error, trace)
 
 
 def _end_with_parent() -> None:
@@ -196,6 +204,7 @@ def _starting() -> Iterator[None]:
         return
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD)
+    resource_tracker.ensure_running()  # which would allow SIGINT again
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         with warnings.catch_warnings():

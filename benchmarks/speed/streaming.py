@@ -85,7 +85,7 @@ def main() -> None:
                 "worker, MiB",
             ],
             rows,
-        )  # fmt: skip
+        )
         + "\n"
     )
     report("streaming", text)
@@ -125,9 +125,10 @@ def measured(side: str, folder: str, workers: int, batches: int) -> dict[str, fl
     """Read batches of one side; return images a second, and the most memory in MiB."""
     torch.set_num_threads(1)
     before = 2 * workers + 1  # batches that may have been read ahead
-    source = (
-        ours(folder, workers) if side == SIDES[1] else theirs(folder, workers, before + batches)
-    )
+    if side == SIDES[1]:
+        source = ours(folder, workers)
+    else:  # as ours, it reads ahead until the end
+        source = theirs(folder, workers, 2 * before + batches)
     for _ in range(before):
         images = next(source)
     assert images.shape == (BATCH, 3, SIDE, SIDE)

@@ -1,6 +1,7 @@
 """How much memory there is, so that data that does not fit is refused before it is read."""
 
 import os
+from functools import cache
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.training.machine import memory_limit
@@ -16,6 +17,7 @@ def check_memory(needed: int, what: str) -> None:
         )
 
 
+@cache  # it is asked for with each image
 def total_memory() -> int | None:
     """Return the bytes of memory that the machine, container or job has; None if unknown."""
     try:

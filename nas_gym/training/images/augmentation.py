@@ -18,7 +18,7 @@ _ALL = slice(None)
 
 
 def augment(
-    images: Tensor, recipe: Recipe, random: torch.Generator, rows: slice = _ALL,
+    images: Tensor, recipe: Recipe, random: torch.Generator, rows: slice | Tensor = _ALL,
     batch: int | None = None,
 ) -> Tensor:  # fmt: skip
     """Crop, flip and cut out at random, each image its own way.
@@ -43,7 +43,7 @@ def augment(
 
 
 def _random_crops(
-    images: Tensor, padding: int, random: torch.Generator, rows: slice, batch: int
+    images: Tensor, padding: int, random: torch.Generator, rows: slice | Tensor, batch: int
 ) -> Tensor:
     """Crop at random to the images' own size after padding with zeros."""
     count, channels, height, width = images.shape
@@ -57,7 +57,7 @@ def _random_crops(
 
 
 def _random_squares(
-    images: Tensor, side: int, random: torch.Generator, rows: slice, batch: int
+    images: Tensor, side: int, random: torch.Generator, rows: slice | Tensor, batch: int
 ) -> Tensor:
     """Return a mask of one square per image; centred on any pixel, it may reach over the edge."""
     inside = []

@@ -24,9 +24,9 @@ from nas_gym.training.images.splitting import (
     check_class_count,
     check_images,
     copy_groups,
+    fill_parts,
     split_by_hash,
     split_rest,
-    usual_shares,
 )
 from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Reading
 
@@ -77,17 +77,7 @@ class Dataset:
     @cached_property
     def summary(self) -> DataSummary:
         """What it is, for people and records; computed at its first use."""
-        labels = [getattr(self, f"{part}_labels").numpy(force=True) for part in PARTS]
-        counts = (np.bincount(of, minlength=self.classes)[: self.classes].tolist() for of in labels)
-        names = self.class_names or range(self.classes)
-        each = zip(*counts, strict=True)
-        return DataSummary(
-            name=printable(self.name),
-            counts={printable(str(n)): c for n, c in zip(names, each, strict=True)},
-            image_shape=self.image_shape,
-            reading=self.reading,
-            warnings=tuple(_copies_in_words(self)),
-        )
+        return summary_of(self, _copies_in_words(self))
 
     def normalise(self, images: Tensor) -> Tensor:
         """Return float32 images; over the training part each channel has mean 0 and deviation 1."""
@@ -98,6 +88,27 @@ class Dataset:
     def __deepcopy__(self, memo: dict[int, Any]) -> "Dataset":
         """Return itself: nothing changes a data set, and its tensors may be large."""
         return self
+
+
+def summary_of(data: Any, warnings: Sequence[str] = ()) -> DataSummary:
+    """Return the summary of a ``Dataset``, or of what has its attributes.
+
+    Args:
+        data: The data set.
+        warnings: Of the images themselves.
+    """
+    labels = [getattr(data, f"{part}_labels").numpy(force=True) for part in PARTS]
+    counts = (np.bincount(of, minlength=data.classes)[: data.classes].tolist() for of in labels)
+    names = data.class_names or range(data.classes)
+    return DataSummary(
+        name=printable(data.name),
+        counts={
+            printable(str(n)): c for n, c in zip(names, zip(*counts, strict=True), strict=True)
+        },
+        image_shape=data.image_shape,
+        reading=data.reading,
+        warnings=tuple(warnings),
+    )
 
 
 def split_dataset(
@@ -202,18 +213,9 @@ def with_parts(
     Raises:
         InvalidDataset: A class has too few images.
     """
-    chosen = [np.flatnonzero(parts == part) for part in PARTS]
-    wanted = usual_shares(shares, len(chosen[0]))
-    missing = [0.0 if len(c) else share for c, share in zip(chosen[1:], wanted, strict=True)]
-    if any(missing):
-        train = chosen[0]
-        found = split_by_hash(
-            name, labels[train], copy_groups(images[train]), (missing[0], missing[1]),
-            [names[int(i)] for i in train], class_names,
-        )  # fmt: skip
-        taken = [train[part] for part in found]
-        split_off = zip(chosen[1:], taken[1:], strict=True)
-        chosen = [taken[0], *(own if len(own) else new for own, new in split_off)]
+    chosen = fill_parts(
+        name, labels, parts, shares, lambda some: copy_groups(images[some]), names, class_names
+    )
     pairs = ((images[part], labels[part]) for part in chosen)
     return _dataset(name, *pairs, class_names=class_names, reading=reading)
 
@@ -270,6 +272,17 @@ def _statistics(images: Tensor) -> tuple[Tensor, Tensor]:
         values = images[first : first + 1000].to(torch.float64)
         total += values.sum((0, 2, 3))
         squares += values.square().sum((0, 2, 3))
+    return mean_and_deviation(total, squares, count)
+
+
+def mean_and_deviation(total: Tensor, squares: Tensor, count: float) -> tuple[Tensor, Tensor]:
+    """Return mean and deviation per channel, (1, channels, 1, 1) each.
+
+    Args:
+        total: (channels,) float64, the sums of all values.
+        squares: The same of their squares.
+        count: Values of a channel.
+    """
     mean = total / count
     deviation = (squares / count - mean.square()).clamp_(min=0).sqrt_()
     deviation[deviation < 1e-6 * mean.abs() + 1e-12] = 1.0  # a constant channel

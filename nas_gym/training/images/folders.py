@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
-from nas_gym.errors import InvalidDataset
+from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.options.printable import printable
 from nas_gym.training.images.dataset import check_class_count
 from nas_gym.training.images.entries import (
@@ -23,6 +23,7 @@ from nas_gym.training.images.entries import (
     walk,
 )
 from nas_gym.training.images.part_names import are_parts, plain_name
+from nas_gym.training.images.splitting import Shares
 
 _OWN = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation",
         "test": "test"}  # fmt: skip
@@ -219,6 +220,23 @@ def _nested(folder: Path, paths: Below) -> int:
 def _listed(names: Sequence[str], most: int = 6) -> str:
     listed = ", ".join(map(printable, names[:most]))
     return listed + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def folder_name(folder: Path) -> str:
+    """Return the name of the data set that is a folder."""
+    return folder.name if folder.name not in ("", "..") else folder.resolve().name
+
+
+def has_own_part(data: str, part: str) -> InvalidOption:
+    """Return the error for a share of a part that the data has already."""
+    return InvalidOption(f"{data} has its own {part} part: leave out the option {part!r}")
+
+
+def check_own_parts(folder: Path, listing: Listing, shares: Shares) -> None:
+    """Raise InvalidOption for a share of validation or test that the folder has already."""
+    for part, share in zip(("validation", "test"), shares, strict=True):
+        if share is not None and part in (listing.parts or ()):
+            raise has_own_part(printable(folder), part)
 
 
 def path_below(path: str, root: Path) -> str:

@@ -1,14 +1,15 @@
 """All images of a folder as one array, and what is to be said of how they were read."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
-from nas_gym.training.images.decoding import BYTES, CUT, DARK, UNIT, read_picture
+from nas_gym.training.images.colours import BYTES, CUT, DARK, UNIT
+from nas_gym.training.images.decoding import read_picture
 from nas_gym.training.images.folders import Listing
 from nas_gym.training.images.part_names import plain_name
 from nas_gym.training.images.summary import Reading
@@ -23,30 +24,70 @@ def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray
         2 * count * 3 * side**2 + 16 * side**2, f"{count} images of {side} x {side} pixels"
     )
     images = np.empty((count, 3, side, side), dtype=np.uint8)
-    sizes: Counter[tuple[int, int]] = Counter()
-    notes: Counter[str] = Counter()
-    scales: dict[str, str] = {}  # that of floats -> a file that has it
+    found = FolderFindings()
     for index, path in enumerate(listing.paths):
         picture = read_picture(path, side)
         images[index] = picture.pixels
-        sizes[picture.size] += 1
-        notes.update(picture.notes)
-        scales.update(dict.fromkeys(picture.notes & {UNIT, BYTES}, path))
-        if len(scales) > 1:
+        found.add(path, picture.size, picture.notes)
+    return images, found.reading(folder, listing)
+
+
+class FolderFindings:
+    """What was found in the images that were read so far."""
+
+    def __init__(self) -> None:
+        self.sizes: Counter[tuple[int, int]] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.scales: dict[str, str] = {}  # that of floats -> a file that has it
+
+    def add(self, path: str, size: tuple[int, int], notes: frozenset[str]) -> None:
+        """Add what an image was like.
+
+        Raises:
+            InvalidDataset: Its floats are on another scale than those before.
+        """
+        self.sizes[size] += 1
+        self.notes.update(notes)
+        self.scales.update(dict.fromkeys(notes & {UNIT, BYTES}, path))
+        check_scales(self.scales)
+
+    def reading(self, folder: Path, listing: Listing, warnings: Sequence[str] = ()) -> Reading:
+        """Return all of that, once the images of a folder are read.
+
+        Args:
+            folder: The folder, for messages.
+            listing: What is in it.
+            warnings: More of them.
+
+        Raises:
+            InvalidDataset: All images would be black.
+        """
+        notes = Counter(self.notes)
+        if notes[DARK] and not notes[CUT]:
             raise InvalidDataset(
-                f'{printable(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
-                f"{printable(scales[BYTES])} from 0 to 255: save all on one scale"
+                f"{printable(folder)}: its images of 16 bits never reach 256 of 65,535 and would "
+                "all be black: save them with 8 bits, or use the whole range"
             )
-    if notes[DARK] and not notes[CUT]:
+        dark = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
+        if listing.nested:
+            notes["in folders within their class's folder, which count as the class's"] = (
+                listing.nested
+            )
+        said = (*dark, *_alike(listing.classes), *warnings)
+        return Reading(dict(self.sizes), listing.left_out, dict(+notes), said)
+
+
+def check_scales(scales: Mapping[str, str]) -> None:
+    """Raise InvalidDataset if floats are on two scales.
+
+    Args:
+        scales: Those that were met, each with a file that has it.
+    """
+    if len(scales) > 1:
         raise InvalidDataset(
-            f"{printable(folder)}: its images of 16 bits never reach 256 of 65,535 and would all "
-            "be black: save them with 8 bits, or use the whole range"
+            f'{printable(scales[UNIT])} has floats from 0 to 1 (mode "F") and '
+            f"{printable(scales[BYTES])} from 0 to 255: save all on one scale"
         )
-    warnings = [f"{notes[DARK]} images are {DARK}: save them with 8 bits"] if notes[DARK] else []
-    warnings += _alike(listing.classes)
-    if listing.nested:
-        notes["in folders within their class's folder, which count as the class's"] = listing.nested
-    return images, Reading(dict(sizes), listing.left_out, dict(notes), tuple(warnings))
 
 
 def _alike(classes: Sequence[str]) -> list[str]:

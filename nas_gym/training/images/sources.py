@@ -18,7 +18,13 @@ from nas_gym.plugins import load
 from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
 from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
 from nas_gym.training.images.decoding import readable
-from nas_gym.training.images.folders import list_images, path_below
+from nas_gym.training.images.folders import (
+    check_own_parts,
+    folder_name,
+    has_own_part,
+    list_images,
+    path_below,
+)
 from nas_gym.training.images.pictures import read_pictures
 from nas_gym.training.images.splitting import Shares, usual_shares
 from nas_gym.training.images.summary import Reading
@@ -95,12 +101,8 @@ def _taken(name: str, read: Callable[..., Dataset], shares: Shares) -> dict[str,
     given = {n: s for n, s in zip(("validation", "test"), shares, strict=True) if s is not None}
     for part in given:
         if part not in known:
-            raise _has_own(name, part)
+            raise has_own_part(name, part)
     return given
-
-
-def _has_own(data: str, part: str) -> InvalidOption:
-    return InvalidOption(f"{data} has its own {part} part: leave out the option {part!r}")
 
 
 def digits(
@@ -174,11 +176,9 @@ def image_folder(
     ``folder``, as ``usual_shares`` says, unless the folder has parts of its own.
     """
     listing = list_images(folder, readable()[0])
-    for part, share in zip(("validation", "test"), shares, strict=True):
-        if share is not None and part in (listing.parts or ()):
-            raise _has_own(printable(folder), part)
+    check_own_parts(folder, listing, shares)
     images, reading = read_pictures(folder, listing, image_size)
-    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    name = folder_name(folder)
     names = [path_below(path, folder) for path in listing.paths]
     labels, classes = np.asarray(listing.labels), listing.classes
     if listing.parts is not None:

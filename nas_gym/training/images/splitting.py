@@ -6,12 +6,13 @@ and on no library version. Copies of one image come into one part.
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
+from nas_gym.training.images.summary import PARTS
 
 VALIDATION_SHARE = 0.1  # Zoph et al. 2017, appendix A.1: 45,000 / 5,000 of CIFAR's 50,000
 TEST_SHARE = 0.1
@@ -49,7 +50,7 @@ def split_by_hash(
     Args:
         name: Of the data set, for messages.
         labels: (N,) whole numbers from 0.
-        groups: (N,) the same for copies of one image (``copy_groups``).
+        groups: (N,) the same for copies of one image (``copy_groups``); empty: not known.
         shares: Of validation and test, of each class's images; 0: no such part.
         names: What the hash is made of; the images' numbers by default.
         class_names: For messages; the labels by default.
@@ -76,8 +77,45 @@ def split_by_hash(
                 f"{printable(name)}: {what} has {count} images, of which {validation[label]} would "
                 f"validate and {test[label]} test, so that none trains: give smaller shares"
             )
-    order = _hash_order(names if names is not None else [str(i) for i in range(len(labels))])
+    order = hash_order(names if names is not None else [str(i) for i in range(len(labels))])
     return _split(labels, order, validation, test, groups)
+
+
+def fill_parts(
+    name: str, labels: np.ndarray, parts: np.ndarray, shares: Shares,
+    groups: Callable[[np.ndarray], Sequence[bytes]], names: Sequence[str],
+    class_names: Sequence[str],
+) -> list[np.ndarray]:  # fmt: skip
+    """Return the indices of training, validation and test, of images that say their part.
+
+    A part that is missing comes from training.
+
+    Args:
+        name: Of the data set, for messages.
+        labels: (N,) whole numbers from 0, each class in each part.
+        parts: (N,) ``"train"``, ``"validation"`` or ``"test"``.
+        shares: Of the training part, for the part that is missing; None: ``usual_shares``. (One of
+            a part that is there says nothing.)
+        groups: Returns what ``split_by_hash`` takes as such, for the images of these indices.
+        names: What the hash that orders images is made of.
+        class_names: For messages.
+
+    Raises:
+        InvalidDataset: A class has too few images.
+    """
+    chosen = [np.flatnonzero(parts == part) for part in PARTS]
+    wanted = usual_shares(shares, len(chosen[0]))
+    missing = [0.0 if len(c) else share for c, share in zip(chosen[1:], wanted, strict=True)]
+    if not any(missing):
+        return chosen
+    train = chosen[0]
+    found = split_by_hash(
+        name, labels[train], groups(train), (missing[0], missing[1]),
+        [names[int(i)] for i in train], class_names,
+    )  # fmt: skip
+    taken = [train[part] for part in found]
+    split_off = zip(chosen[1:], taken[1:], strict=True)
+    return [taken[0], *(own if len(own) else new for own, new in split_off)]
 
 
 def split_rest(labels: np.ndarray, share: float | None) -> tuple[np.ndarray, np.ndarray]:
@@ -90,7 +128,7 @@ def split_rest(labels: np.ndarray, share: float | None) -> tuple[np.ndarray, np.
     counts = np.bincount(labels)
     share = VALIDATION_SHARE if share is None else share
     validation = [round(share * int(count)) for count in counts]
-    order = _hash_order([str(i) for i in range(len(labels))])
+    order = hash_order([str(i) for i in range(len(labels))])
     train, held_out, _ = _split(labels, order, validation, [0] * len(counts), None)
     return train, held_out
 
@@ -207,6 +245,7 @@ def _copies_together(
     return rest, first, second
 
 
-def _hash_order(names: Sequence[str]) -> np.ndarray:
+def hash_order(names: Sequence[str]) -> np.ndarray:
+    """Return the indices of names in the order of their hashes."""
     digests = [hashlib.sha256(os.fsencode(name)).digest() for name in names]
     return np.asarray(sorted(range(len(names)), key=digests.__getitem__), dtype=np.int64)

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from nas_gym.errors import InvalidDataset
-from nas_gym.training.images import decoding
+from nas_gym.training.images import colours
 from nas_gym.training.images.decoding import Picture, read_picture
 
 SIDE = 32
@@ -57,7 +57,7 @@ def test_the_grey_that_is_transparent_is_white(tmp_path, bits):
     key = int(values[20, 20])
     shown = np.where(values == key, 255, values >> 8 if bits == 16 else values * (255 // most))
     path = png(tmp_path / "a.png", bits, 0, packed(values, bits), tRNS=struct.pack(">H", key))
-    assert decoding.ON_WHITE in assert_shows(path, shown).notes
+    assert colours.ON_WHITE in assert_shows(path, shown).notes
 
 
 @pytest.mark.parametrize("bits", [8, 16])
@@ -66,7 +66,7 @@ def test_the_colour_that_is_transparent_is_white(tmp_path, bits):
     key = values[3, 4]
     shown = np.where((values == key).all(-1, keepdims=True), 255, COLOUR)
     path = png(tmp_path / "a.png", bits, 2, packed(values, bits), tRNS=struct.pack(">HHH", *key))
-    assert decoding.ON_WHITE in assert_shows(path, shown).notes
+    assert colours.ON_WHITE in assert_shows(path, shown).notes
 
 
 def gamma(of: float) -> bytes:
@@ -76,10 +76,10 @@ def gamma(of: float) -> bytes:
 def test_the_gamma_of_a_png_is_that_of_browsers(tmp_path):
     light = packed(np.rint(LINEAR * 255), 8)
     picture = assert_shows(png(tmp_path / "a.png", 8, 0, light, gAMA=gamma(1)), GREY, within=3)
-    assert picture.notes == {decoding.GAMMA}
+    assert picture.notes == {colours.GAMMA}
     deep = packed(np.rint(LINEAR * 65_535), 16)
     picture = assert_shows(png(tmp_path / "b.png", 16, 0, deep, gAMA=gamma(1)), GREY, within=3)
-    assert decoding.GAMMA in picture.notes
+    assert colours.GAMMA in picture.notes
     veil = np.dstack([np.rint(LINEAR * 255), np.where(GREY < 100, 0, 255)])
     path = png(tmp_path / "c.png", 8, 4, packed(veil, 8), gAMA=gamma(1))
     assert_shows(path, np.where(GREY < 100, 255, GREY), within=3)
@@ -124,7 +124,7 @@ def test_a_profile_of_grey_counts_with_16_bits_and_with_alpha(tmp_path, suffix):
     for name, (stored, shown) in cases.items():
         path = tmp_path / f"{name}.{suffix}"
         Image.fromarray(stored).save(path, icc_profile=grey_profile())
-        assert decoding.PROFILE in assert_shows(path, shown, within=4).notes
+        assert colours.PROFILE in assert_shows(path, shown, within=4).notes
 
 
 def tiff(path: Path, array: np.ndarray, photometric: int, planes: int = 1) -> Path:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, ImageCms, ImageFile
 
 from nas_gym.errors import InvalidDataset
-from nas_gym.training.images import decoding
+from nas_gym.training.images import colours, decoding
 from nas_gym.training.images.decoding import Picture, read_picture
 
 # Dark above, bright below, and a bright strip at the left: every turn of it looks different.
@@ -74,13 +74,13 @@ def test_damaged_tags_are_as_none(tmp_path):
 
 
 DEEP = {
-    "16.png": (SCENE.astype(np.uint16) * 257, decoding.CUT),
-    "16.tif": (SCENE.astype(np.uint16) * 257, decoding.CUT),
-    "big-endian.tif": (SCENE.astype(">u2") * 257, decoding.CUT),
-    "16.jp2": (SCENE.astype(np.uint16) * 257, decoding.CUT),
-    "32.tif": (SCENE.astype(np.int32) * 257, decoding.CUT),
-    "unit.tif": (SCENE.astype(np.float32) / 255, decoding.UNIT),
-    "bytes.tif": (SCENE.astype(np.float32), decoding.BYTES),
+    "16.png": (SCENE.astype(np.uint16) * 257, colours.CUT),
+    "16.tif": (SCENE.astype(np.uint16) * 257, colours.CUT),
+    "big-endian.tif": (SCENE.astype(">u2") * 257, colours.CUT),
+    "16.jp2": (SCENE.astype(np.uint16) * 257, colours.CUT),
+    "32.tif": (SCENE.astype(np.int32) * 257, colours.CUT),
+    "unit.tif": (SCENE.astype(np.float32) / 255, colours.UNIT),
+    "bytes.tif": (SCENE.astype(np.float32), colours.BYTES),
 }
 
 
@@ -124,13 +124,13 @@ def test_what_is_transparent_lies_on_white(tmp_path):
     for suffix in ("png", "tif", "webp", "tga"):
         options = {"lossless": True, "exact": True} if suffix == "webp" else {}
         picture = assert_shows(saved(cut_out, tmp_path / f"a.{suffix}", **options), white, 0)
-        assert decoding.ON_WHITE in picture.notes
+        assert colours.ON_WHITE in picture.notes
     grey = saved(Image.fromarray(SCENE), tmp_path / "l.png", transparency=20)
     assert_shows(grey, np.where(SCENE == 20, 255, SCENE), 0)
     deep = Image.fromarray(SCENE.astype(np.uint16) * 257)
     path = saved(deep, tmp_path / "l16.png", transparency=20 * 257)
     picture = assert_shows(path, np.where(SCENE == 20, 255, SCENE), 0)
-    assert decoding.ON_WHITE in picture.notes
+    assert colours.ON_WHITE in picture.notes
     palette = Image.fromarray(COLOUR).quantize(8)
     index = palette.getpixel((20, 2))
     for suffix in ("png", "gif"):
@@ -183,7 +183,7 @@ def test_colour_profiles_are_applied_and_srgb_changes_nothing(tmp_path):
     picture = assert_shows(
         saved(image, tmp_path / "b.png", icc_profile=wide_profile()), COLOUR[..., ::-1], within=2
     )
-    assert picture.notes == {decoding.PROFILE}
+    assert picture.notes == {colours.PROFILE}
     for useless in (b"none", srgb[:200]):
         assert_shows(saved(image, tmp_path / "c.png", icc_profile=useless), COLOUR, 0)
 

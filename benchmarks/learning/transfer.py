@@ -97,6 +97,7 @@ class Comparing:
             "recipe": recipe.to_json(),
             "data": self.part.fingerprint,
             "target": target,
+            "exponent": setting.exponent,
         }
         key = key_of(matters)
         if key in self.records.by_key:
@@ -110,7 +111,7 @@ class Comparing:
             TrainingEvaluator(SPACE, self.part, recipe),
             agent,
             budget=setting.budget,
-            reward=AccuracyUnderTarget(target),
+            reward=AccuracyUnderTarget(target, exponent=setting.exponent),
             seed=0,
             run=f"transfer-{key}",
             resume=True,

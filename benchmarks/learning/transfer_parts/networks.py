@@ -8,6 +8,7 @@ time, then the mean over the pixels and one linear layer.
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -142,7 +143,12 @@ class Network:
 
     def cost(self, recipe: Recipe, shape: Shape, classes: int) -> Cost:
         """Count parameters and multiply-adds; nothing is computed."""
-        return cost_on_meta(lambda: self.build(recipe, shape, classes), shape)
+        return _cost(self, recipe, shape, classes)
+
+
+@cache
+def _cost(network: Network, recipe: Recipe, shape: Shape, classes: int) -> Cost:
+    return cost_on_meta(lambda: network.build(recipe, shape, classes), shape)
 
 
 def sized(

@@ -50,7 +50,7 @@ def chosen(setting: Setting, search: Record, checks: Sequence[Record]) -> list[l
     """
     if len(checks) < len(search["tokens"]) * setting.again:
         return []
-    reward = AccuracyUnderTarget(search["target"])
+    reward = AccuracyUnderTarget(search["target"], exponent=setting.exponent)
     means = []
     for tokens in search["tokens"]:
         own = [r for r in checks if r["network"]["tokens"] == tokens]
@@ -178,7 +178,8 @@ def _search_part(setting: Setting, search: Record | None, checks: Sequence[Recor
         f"the training images of {setting.dataset}, a third of which validate. A child has N = "
         f"{setting.search.repeats}, F = {setting.search.filters} and {_in_words(setting.search)}. "
         "Its reward is its accuracy, "
-        "less if it has more parameters than NASNet-A of the same N and F. The best "
+        "times (parameters / those of NASNet-A of the same N and F) to the power of "
+        f"{setting.exponent:g} if it has more. The best "
         f"{setting.best} are trained again with {setting.again} new seeds, "
         f"{setting.check.steps} steps each, and the one with the highest mean reward is *the found "
         "cell*: neither the other training images nor the test part are known to the choice."
@@ -237,8 +238,8 @@ def _final_part(setting: Setting, finals: Sequence[Record], found: Accuracies, c
         "convolutions of stride 2 until 8 pixels or fewer are left) and have three stacks, each "
         "with half the pixels of the one before and twice its filters (of Fashion-MNIST: 28 x 28, "
         "after the stem 7 x 7, then 4 x 4 and 2 x 2), so that the compute is of the same order; "
-        "those made by "
-        f"hand have {BLOCKS} blocks in each stack. One recipe for all: {_in_words(recipe)}, label smoothing "
+        f"those made by hand have {BLOCKS} blocks in each stack. One recipe for all: "
+        f"{_in_words(recipe)}, label smoothing "
         f"{recipe.label_smoothing}, weight decay {recipe.weight_decay}, "
         f"{recipe.warmup_epochs} epochs of warm-up, flips, crops of images padded by "
         f"{recipe.crop_padding} pixels, gradients clipped at {recipe.gradient_clip:g}. "

@@ -60,7 +60,7 @@ def record(name: str, seed: int, test: float | None, **more: Any) -> dict[str, A
     return {
         "what": "final", "name": name, "seed": seed, "test": test, "validation": test,
         "network": network, "parameters": 1000, "multiply_adds": 2_500_000, "seconds": 7.0,
-        "machine": "a machine",
+        "machine": "a machine", "images": [54_000, 6_000, 10_000],
     } | more  # fmt: skip
 
 
@@ -133,6 +133,16 @@ def test_the_page_says_that_it_is_not_finished():
     text = page.page(setting, None, [], [], 27, 10)
     assert "**Not finished**: 0 of 27 final trainings are over" in text
     assert "The search is not over yet." in text
+
+
+def test_the_page_is_made_of_the_records():
+    page, setting = load("page"), load("setting").FULL
+    text = page.page(setting, None, [], finals(**MEANS), 27, 10)
+    assert "Not finished" not in text
+    assert "54,000 train, 6,000 validate and 10,000 test" in text
+    row = f"| {page.FOUND} | N = 2, F = 12 | 1,000 (+0.0%) | 2.50 | 0.9003 | 0.9003 |"
+    assert f"{row} 0.9000, 0.9010, 0.9000 | 7 |" in text
+    assert f"| {page.RESIDUAL} | -2.03 | -2.32 to -1.75 |" in text
 
 
 # ---------------------------------------------------------------- networks of one size

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.stats import t as student
 
-from benchmarks.learning.transfer_parts.networks import BLOCKS, SPACE
+from benchmarks.learning.transfer_parts.networks import BLOCKS, REPEATS, SPACE
 from benchmarks.learning.transfer_parts.setting import Setting
 from nas_gym.envs.rewards import AccuracyUnderTarget
 from nas_gym.evaluators.evaluation import Evaluation
@@ -160,7 +160,7 @@ def page(
         )
     if made:
         parts.append(f"**The found cell.** {verdict(made, found)}")
-    parts.append(_search_part(setting, search, checks))
+    parts.append(_search_part(setting, search, checks, finals))
     if finals:
         parts.append(_final_part(setting, finals, found, classes))
     if made:
@@ -171,11 +171,13 @@ def page(
 # ---------------------------------------------------------------- sections of the page
 
 
-def _search_part(setting: Setting, search: Record | None, checks: Sequence[Record]) -> str:
+def _search_part(
+    setting: Setting, search: Record | None, checks: Sequence[Record], finals: Sequence[Record]
+) -> str:
     text = (
         f"## The search\n\nRegularized evolution (it found the best cells in [a comparison at this "
         f"budget](real_search.md)), {setting.budget} evaluations, seed 0, on {setting.part:,} of "
-        f"the training images of {setting.dataset}, a third of which validate. A child has N = "
+        f"the training images of {setting.dataset}, half of which validate. A child has N = "
         f"{setting.search.repeats}, F = {setting.search.filters} and {_in_words(setting.search)}. "
         "Its reward is its accuracy, "
         "times (parameters / those of NASNet-A of the same N and F) to the power of "
@@ -187,6 +189,8 @@ def _search_part(setting: Setting, search: Record | None, checks: Sequence[Recor
     if search is None:
         return f"{text} The search is not over yet."
     rewards, choice = search["rewards"], chosen(setting, search, checks)
+    trained = [r["network"]["tokens"] for r in finals if r["name"] == FOUND]
+    taken = next(iter(trained or choice), None)
     quarter = max(1, len(rewards) // 4)
     text += (
         f"\n\nMean reward of the first quarter {statistics.mean(rewards[:quarter]):.4f}, of the "
@@ -198,13 +202,13 @@ def _search_part(setting: Setting, search: Record | None, checks: Sequence[Recor
         own = [r for r in checks if r["network"]["tokens"] == tokens]
         again = ", ".join(_shown(r["validation"]) for r in sorted(own, key=lambda r: r["seed"]))
         parameters = f"{own[0]['parameters']:,}" if own else "-"
-        mark = " (the found cell)" if choice and tokens == choice[0] else ""
+        mark = " (the found cell)" if tokens == taken else ""
         rows.append([f"{place + 1}{mark}", f"{search['best'][place]:.4f}", parameters, again])
     text += "\n\n" + numbers_table(
         ["child", "reward in the search", "parameters", "accuracy when trained again"], rows
     )
-    if choice:
-        text += f"\n\n```\n{SPACE.to_text(decode(SPACE, choice[0]))}\n```"
+    if taken:
+        text += f"\n\n```\n{SPACE.to_text(decode(SPACE, taken))}\n```"
     return text
 
 
@@ -231,10 +235,14 @@ def _final_part(setting: Setting, finals: Sequence[Record], found: Accuracies, c
         )  # fmt: skip
     headings = ["network", "size", "parameters", "10⁶ multiply-adds", "validation", "test, mean",
                 "test by seed", "seconds"]  # fmt: skip
+    counts = [f"{count:,} {what}" for count, what in
+              zip(finals[0]["images"], ("train", "validate", "test"), strict=True)]  # fmt: skip
     return (
-        f"## All of {setting.dataset}\n\nEvery network has the parameters of NASNet-A with N = "
+        f"## All of {setting.dataset}\n\nOf the images {_and(counts)}; nothing is chosen by the "
+        "validation part here. Every network has the parameters of NASNet-A with N = "
         f"{recipe.repeats} and F = {recipe.filters}, within {setting.tolerance:.0%}; of the sizes "
-        "N = 2, 3, 1, 4 a cell has the first one that does. All begin with the same stem (3 x 3 "
+        f"N = {', '.join(map(str, REPEATS))} a cell has the first one that does. "
+        "All begin with the same stem (3 x 3 "
         "convolutions of stride 2 until 8 pixels or fewer are left) and have three stacks, each "
         "with half the pixels of the one before and twice its filters (of Fashion-MNIST: 28 x 28, "
         "after the stem 7 x 7, then 4 x 4 and 2 x 2), so that the compute is of the same order; "

@@ -17,7 +17,7 @@ class Setting:
     Args:
         name: For people, and for the files of a run.
         dataset: Name of the data set.
-        part: Training images that the search sees; a third of them validate there.
+        part: Training images that the search sees; half of them validate there.
         search: Recipe of the children of the search.
         exponent: Of their reward, by what they have more parameters than NASNet-A of the same size:
             see ``nas_gym.envs.rewards.AccuracyUnderTarget``.
@@ -69,7 +69,7 @@ EXPONENT = -0.07
 FULL = Setting(
     name="full",
     dataset="fashion-mnist",
-    part=4_500,
+    part=6_000,
     search=_search(120, 8),
     exponent=EXPONENT,
     budget=150,

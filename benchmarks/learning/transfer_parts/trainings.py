@@ -21,6 +21,7 @@ from nas_gym.errors import InvalidDataset, StoreError
 from nas_gym.training.images.dataset import Dataset, split_dataset
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import load_dataset
+from nas_gym.training.images.summary import PARTS
 
 Record = dict[str, Any]
 SETTINGS = {setting.name: setting for setting in (FULL, QUICK)}
@@ -46,7 +47,7 @@ def whole(name: str, folder: str | None) -> Dataset:
 
 @cache
 def part(name: str, folder: str | None, count: int) -> Dataset:
-    """Return what the search sees: some of the training images, a third of which validate.
+    """Return what the search sees: some of the training images, half of which validate.
 
     The same share of each class is drawn, always the same images; none of the validation and test
     images of the whole are among them.
@@ -58,7 +59,7 @@ def part(name: str, folder: str | None, count: int) -> Dataset:
     by_class = [order[labels[order] == label][:each] for label in range(data.classes)]
     chosen = np.sort(np.concatenate(by_class))
     images = data.train_images.numpy()[chosen]
-    return split_dataset(f"{name}, {count} images", images, labels[chosen], shares=(1 / 3, 0.0))
+    return split_dataset(f"{name}, {count} images", images, labels[chosen], shares=(0.5, 0.0))
 
 
 # ---------------------------------------------------------------- records
@@ -110,7 +111,8 @@ class Job:
             "data": self.data.fingerprint,
             "recipe": self.recipe.to_json(),
         }
-        return {"key": key_of(matters), "name": self.name, **matters}
+        images = [len(getattr(self.data, f"{part}_labels")) for part in PARTS]
+        return {"key": key_of(matters), "name": self.name, **matters, "images": images}
 
 
 def key_of(matters: Record) -> str:

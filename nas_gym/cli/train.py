@@ -79,7 +79,7 @@ class Train:
     """Read images from their folder for each batch, not at once into memory; so it is by default
     from 128 pixels on."""
     data_workers: OptionalCount = None
-    """Processes that read a streamed data set; 2 by default."""
+    """Processes that read a streamed data set; by default one for each core, 1 to 8."""
     device: OptionalText = None
     """Where to compute: cpu, cuda or cuda:1; by default the GPU if there is one."""
     threads: OptionalCount = None

@@ -202,6 +202,9 @@ class Training(ABC, Generic[Figures]):
             if own is not None:  # it may be one of more processes than there were
                 _set_random_state(name, own, self.device)
 
+    def close(self) -> None:
+        """Release what it holds beside memory."""
+
     def own_state(self) -> dict[str, Tensor]:
         """Return what the kind of training keeps beside that."""
         return {}

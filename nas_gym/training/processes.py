@@ -138,9 +138,12 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         values, axes = x.float(), (0, 2, 3)
         count = values.numel() // values.shape[1] * dist.get_world_size()
         sum_of_all: Any = _SumOfAll.apply
-        mean = sum_of_all(values.sum(axes)) / count
+        # Sums in float64, as torch's own: where a channel is nearly constant, rounding is divided
+        # by next to nothing.
+        mean = (sum_of_all(values.sum(axes, dtype=torch.float64)) / count).float()
         centred = values - mean[:, None, None]
-        variance = sum_of_all(centred.square().sum(axes)) / count
+        squares = centred.square().sum(axes, dtype=torch.float64)
+        variance = (sum_of_all(squares) / count).float()
         with torch.no_grad():
             assert self.running_mean is not None
             assert self.running_var is not None

@@ -1,6 +1,7 @@
 """One training from its network, fresh or of a checkpoint, to the model."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -59,8 +60,10 @@ def run_to_the_end(
     with isolated(threads, seed):
         with seeded(plan.seed, torch.device("cpu")):
             network = plan.evaluator.build(plan.genotype)
-        with seeded(plan.seed + OF_RANKS * processes.rank, device):
-            training = _training(plan, network, device, processes)
+        with (
+            seeded(plan.seed + OF_RANKS * processes.rank, device),
+            closing(_training(plan, network, device, processes)) as training,
+        ):
             loop = Loop(training, folder, minutes, tell, processes)
             if checkpoint is not None:
                 try:

@@ -25,7 +25,7 @@ from nas_gym.training.text.recipe import LanguageRecipe
 
 PHOTOGRAPHS = 128  # pixels of a side: from here on a folder is streamed unless the user says else
 # Of the evaluator's protocol: what follows from the rest, and where it is computed.
-_NOT_THE_SAME = ("evaluator", "task", "device")
+_NOT_THE_SAME = ("evaluator", "device")
 _OF_THE_DATA = ("dataset", "folder", "download", "image_size", "validation", "test", "level",
                 "vocabulary")  # fmt: skip
 
@@ -55,7 +55,7 @@ class Plan:
     shown: str  # what was named, for people
     evaluator: ChildTraining  # has the data and the recipe, builds the network
     source: Mapping[str, Any]  # options that say where the data lies, as JSON data
-    streamed: int | None  # processes that read it; None: it is held in memory
+    streamed: bool  # whether its images are read again for each batch
     seed: int
     argument: tuple[str, ...] | None = None  # what names the architecture in a command
 
@@ -101,7 +101,7 @@ def new_plan(
     seed: int,
     threads: int,
     stream: bool | None,
-    data_workers: int,
+    data_workers: int | None,
     **data: Any,
 ) -> Plan:
     """Return the plan of what the user asks for.
@@ -113,7 +113,7 @@ def new_plan(
         seed: Of the whole training.
         threads: Of torch, >= 1.
         stream: Whether images are read again for each batch; None: as is best.
-        data_workers: Processes that read them.
+        data_workers: Processes that read them; None: as is best.
         data: Options of the evaluator that say what the data is; None: not given.
 
     Raises:
@@ -133,7 +133,7 @@ def new_plan(
 
 def _plan(
     subject: Subject, options: Mapping[str, Any], source: Mapping[str, Any], seed: int,
-    stream: bool | None, data_workers: int,
+    stream: bool | None, data_workers: int | None,
 ) -> Plan:  # fmt: skip
     kind = TRAINERS[subject.evaluator]
     takes = [
@@ -150,7 +150,7 @@ def _plan(
         from nas_gym.training.images.stream import stream_folder
 
         place = user_path(source["dataset"], "dataset")
-        streamed = stream_folder(
+        streamed: Any = stream_folder(
             place, source.get("image_size", 32), workers=data_workers,
             validation=source.get("validation"), test=source.get("test"),
         )  # fmt: skip
@@ -168,7 +168,7 @@ def _plan(
         recorded["dataset"] = os.path.abspath(place)
     return Plan(
         subject.genotype, subject.space, subject.shown, evaluator, recorded,
-        data_workers if streams else None, seed, subject.argument,
+        streams, seed, subject.argument,
     )  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def recorded_plan(
         folder: Of the training.
         trust: Modules of the user's own search space.
         threads: In place of those that it had; None: the same.
-        data_workers: The same.
+        data_workers: Processes that read a streamed data set; None: as is best.
         dataset: The data, where it lies elsewhere now or was given as an object.
 
     Raises:
@@ -213,10 +213,9 @@ def recorded_plan(
             raise InvalidOption(
                 "its data was given as an object: go on from Python, with dataset=... again"
             )
-        workers = content["streamed"]
         plan = _plan(
-            subject, options, source, check("seed", content["seed"], int), workers is not None,
-            workers if data_workers is None else data_workers,
+            subject, options, source, check("seed", content["seed"], int),
+            check("streamed", content["streamed"], bool), data_workers,
         )  # fmt: skip
     except NASGymError as error:
         raise InvalidModel(f"the training in {printable(folder)} cannot go on: {error}") from error

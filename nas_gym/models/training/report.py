@@ -66,6 +66,6 @@ def command_of(plan: Plan) -> str | None:
         elif option != "download":
             settings.append(f"evaluator.{option}={json.dumps(value)}")
     words += ["--recipe", name, "--seed", str(plan.seed), "--threads", str(plan.evaluator.threads)]
-    if plan.streamed is not None:
+    if plan.streamed:
         words.append("--stream")
     return shlex.join([*words, *(["--set", *settings] if settings else [])])

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from nas_gym.training.text.dataset import TextDataset
 
 MINUTES = 10.0  # between two checkpoints within an epoch
-DATA_WORKERS = 2  # processes that read a streamed data set
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,7 @@ def train(
         vocabulary: Most entries of its vocabulary.
         stream: Whether images are read from a folder again for each batch, by worker processes,
             instead of being held in memory; by default those of 128 pixels and more.
-        data_workers: Processes that read them, >= 0; 2 by default.
+        data_workers: Processes that read them, >= 0; by default one for each core, 1 to 8.
         device: ``"cpu"``, ``"cuda"``, ``"cuda:1"``; by default the GPU if there is one. Under
             ``torchrun`` each process takes the GPU of its own number.
         threads: Of torch, >= 1; all cores by default, or as many as the training began with.
@@ -152,7 +151,7 @@ def train(
         begun_with = _recorded_threads(place) if goes_on else None
         plan = new_plan(
             subject, recipe=recipe, seed=seed, threads=threads or begun_with or cores(),
-            stream=stream, data_workers=DATA_WORKERS if data_workers is None else data_workers,
+            stream=stream, data_workers=data_workers,
             dataset=dataset, folder=folder, download=download, image_size=image_size,
             validation=validation, test=test, level=level, vocabulary=vocabulary,
         )  # fmt: skip

@@ -42,6 +42,9 @@ class Feed(Protocol):
     def restore(self, state: Mapping[str, Tensor]) -> None:
         """Go on from there."""
 
+    def close(self) -> None:
+        """Release what it holds."""
+
 
 class MemoryFeed:
     """The batches of a ``Dataset``.
@@ -115,6 +118,9 @@ class MemoryFeed:
             raise LookupError("the order of the images is that of other data")
         self.order, self.position = order.to(self.device), position
         self.random.set_state(state["random"])
+
+    def close(self) -> None:
+        """Release nothing: nothing is held."""
 
 
 def part_of(

@@ -124,6 +124,10 @@ class StreamFeed:
         finally:
             self.workers.drop(line)
 
+    def close(self) -> None:
+        """End the workers."""
+        self.workers.close()
+
     def state(self) -> dict[str, Tensor]:
         """Return where it is; the same for all processes, and whatever was read ahead."""
         return {"pass": torch.tensor(self.turn), "position": torch.tensor(self.position)}

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -68,8 +69,11 @@ def train(
     """
     device = training_device(device)
     start = time.perf_counter()
-    with seeded(seed, device):
-        scores = ImageTraining(network, dataset, recipe, seed, device).run()
+    with (
+        seeded(seed, device),
+        closing(ImageTraining(network, dataset, recipe, seed, device)) as training,
+    ):
+        scores = training.run()
     seconds = time.perf_counter() - start
     if scores is None:
         return TrainResult(None, None, (), seconds, "diverged")
@@ -144,6 +148,10 @@ class ImageTraining(Training[Scores]):
             return _scores(
                 self.measured, self.feed.part(part), self.dataset.classes, self.processes
             )
+
+    def close(self) -> None:
+        """Release what the feed holds."""
+        self.feed.close()
 
     def own_state(self) -> dict[str, Tensor]:
         """Return where the feed is."""

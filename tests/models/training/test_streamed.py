@@ -91,6 +91,7 @@ def test_two_processes_share_what_is_streamed(photos: Path, tmp_path: Path) -> N
         # That variation is the same for any number is seen in tests/training/images/test_stream.py.
         words = command(photos, folder, processes=count)
         words = [w for w in words if not w.startswith(("recipe.trivial", "recipe.resized"))]
+        words[words.index("--dataset") : 0] = ["recipe.learning_rate=0.001"]
         done = run(words)
         assert done.returncode == 0, done.stderr
     losses = [

@@ -79,7 +79,8 @@ class Loop:
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the loss is {loss}")
             self.loss += loss
-            if training.epoch < epoch and self._due():
+            # The last step's is the epoch's own, after the measurement.
+            if training.done < before + steps and self._due():
                 self.seconds += time.monotonic() - begun
                 begun = time.monotonic()
                 self.save()

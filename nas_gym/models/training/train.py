@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from nas_gym.errors import InvalidModel
+from nas_gym.errors import InvalidModel, InvalidOption
 from nas_gym.models.architectures import Found
 from nas_gym.models.folder import CONFIG, TRAINING, Model
 from nas_gym.models.loading import load_model
@@ -46,7 +46,7 @@ class Trained:
 
 
 def train(
-    model: str | Found | RunData,
+    model: str | os.PathLike[str] | os.PathLike[bytes] | Found | RunData,
     to: AnyPath | None = None,
     *,
     dataset: "str | os.PathLike[str] | Dataset | TextDataset | None" = None,
@@ -136,11 +136,20 @@ def train(
     minutes = check("checkpoint_minutes", checkpoint_minutes, Annotated[float, Gt(0)])
     if device is not None:
         check_there(one_device(device))
+    if resume and replace:
+        raise InvalidOption("resume and replace (--force) are both given: go on, or begin again")
     tell = say or (lambda line: None)
+    if isinstance(model, os.PathLike):
+        model = os.fsdecode(model)
     if isinstance(model, str) and _has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")
         if not resume:
             raise InvalidModel(f"{printable(place)} has a training: go on with it with --resume")
+        _check_recorded(
+            place, to=to, recipe=recipe, seed=seed, space=space, rank=rank - 1, folder=folder,
+            download=download, image_size=image_size, validation=validation, test=test, level=level,
+            vocabulary=vocabulary, stream=stream,
+        )  # fmt: skip
         plan = recorded_plan(place, trust, threads, data_workers, dataset)
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
@@ -158,7 +167,7 @@ def train(
         )  # fmt: skip
         if goes_on:
             check_same(place, read_checked(place / TRAINING), plan, but=("threads",))
-    if _is_done(place) and resume and not replace:
+    if _is_done(place) and resume:
         tell(f"the training in {printable(place)} is done")
         return Trained(load_model(place, trust=trust), place)
     with _together(device) as (where, processes):
@@ -191,6 +200,16 @@ def _has_training(place: Path) -> bool:
 
 def _is_done(place: Path) -> bool:
     return _has_training(place) and (place / CONFIG).is_file() and not (place / CHECKPOINT).exists()
+
+
+def _check_recorded(place: Path, **given: Any) -> None:
+    """Raise InvalidOption if a training named by its folder is told what it has on record."""
+    for name, value in given.items():
+        if value not in (None, False, 0):
+            raise InvalidOption(
+                f"{'best' if name == 'rank' else name} is given, and {printable(place)} has it on "
+                f"record: leave it out, or name the architecture again and this folder with --to"
+            )
 
 
 def _recorded_threads(place: Path) -> int | None:

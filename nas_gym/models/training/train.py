@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +18,7 @@ from nas_gym.models.training.checkpoint import (
     read_checked,
     remove_tensors,
 )
+from nas_gym.models.training.hold import held
 from nas_gym.models.training.plan import Plan, check_same, new_plan, recorded_plan
 from nas_gym.models.training.subject import subject_of
 from nas_gym.options import check
@@ -124,8 +125,8 @@ def train(
         UnknownName: No such architecture, run, data set or recipe, or no such value in it.
         InvalidOption: An option out of range, or one that says nothing here.
         InvalidDataset: The data cannot be read.
-        InvalidModel: The folder has something else in it, a checkpoint is damaged, or the disk is
-            full; the last checkpoint is kept.
+        InvalidModel: The folder has something else in it, another process trains in it, a
+            checkpoint is damaged, or the disk is full; the last checkpoint is kept.
         TrainingDiverged: A loss is not finite.
         UntrustedModule: A search space that is neither ours nor trusted.
     """
@@ -150,7 +151,7 @@ def train(
             download=download, image_size=image_size, validation=validation, test=test, level=level,
             vocabulary=vocabulary, stream=stream,
         )  # fmt: skip
-        plan = recorded_plan(place, trust, threads, data_workers, dataset)
+        plan, goes_on = recorded_plan(place, trust, threads, data_workers, dataset), True
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
         place = user_path(to, "--to") if to is not None else Path(
@@ -167,11 +168,16 @@ def train(
         )  # fmt: skip
         if goes_on:
             check_same(place, read_checked(place / TRAINING), plan, but=("threads",))
-    if _is_done(place) and resume:
-        tell(f"the training in {printable(place)} is done")
-        return Trained(load_model(place, trust=trust), place)
-    with _together(device) as (where, processes):
+    with ExitStack() as stack:
+        if os.environ.get("RANK", "0") == "0":  # of several processes the first holds it for all
+            stack.enter_context(held(place))  # before anything is changed
+        if _is_done(place) and resume:
+            tell(f"the training in {printable(place)} is done")
+            return Trained(load_model(place, trust=trust), place)
+        where, processes = stack.enter_context(_together(device))
         _make_folder(place, plan, resume, processes)
+        if processes.first and not goes_on:
+            stack.enter_context(held(place))  # its new record
         from nas_gym.models.training.finish import run_to_the_end
 
         finished = run_to_the_end(plan, place, where, minutes, tell, processes)

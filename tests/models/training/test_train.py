@@ -217,6 +217,25 @@ def test_what_is_on_record_is_not_said_again(
         nas_gym.train(str(trained.folder), dataset=stripes(), resume=True, **changes)
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no such locks")
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, trained: Trained) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "m"))
+    program = (
+        "import sys; from pathlib import Path; from nas_gym.models.training.hold import held\n"
+        "with held(Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline()
+        for how in ("resume", "replace"):
+            with pytest.raises(InvalidModel, match="another process trains in"):
+                train(folder, **{how: True})
+        assert weights(folder) == weights(trained.folder)
+    train(folder, resume=True)
+
+
 def test_going_on_is_not_beginning_again(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="are both given"):
         train(tmp_path / "m", resume=True, replace=True)

@@ -10,6 +10,7 @@ from torch import nn
 
 from nas_gym.models.folder import Model, write_model
 from nas_gym.models.preprocessing import preprocessing_of
+from nas_gym.models.source import model_source
 from nas_gym.models.training.checkpoint import (
     CHECKPOINT,
     damaged,
@@ -80,6 +81,11 @@ def run_to_the_end(
     (folder / CHECKPOINT).unlink(missing_ok=True)
     remove_tensors(folder)
     return model
+
+
+def check_can_be_written(plan: Plan) -> None:
+    """Raise InvalidOption if the network of a plan cannot be written as a model."""
+    model_source(plan.space, plan.genotype, _task(plan), "")
 
 
 def _training(

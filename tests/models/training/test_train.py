@@ -335,6 +335,16 @@ def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
 
 
+class Unwritten(NASNetCell):
+    to_source = None
+
+
+def test_what_cannot_be_written_is_not_trained(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="give it a method to_source"):
+        train(tmp_path / "m", model=Found(CELL.genotype, Unwritten()))
+    assert not (tmp_path / "m").exists()
+
+
 # ---------------------------------------------------------------- the command
 
 

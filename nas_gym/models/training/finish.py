@@ -26,6 +26,7 @@ from nas_gym.networks.isolation import isolated
 from nas_gym.networks.task import LanguageTask
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.printable import printable
+from nas_gym.training.images.augmentation import check_cutout
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.loop import Training, seeded
@@ -83,9 +84,11 @@ def run_to_the_end(
     return model
 
 
-def check_can_be_written(plan: Plan) -> None:
-    """Raise InvalidOption if the network of a plan cannot be written as a model."""
+def check_plan(plan: Plan) -> None:
+    """Raise InvalidOption if nothing can be learnt, or the network not be written as a model."""
     model_source(plan.space, plan.genotype, _task(plan), "")
+    if isinstance(plan.recipe, Recipe):
+        check_cutout(plan.recipe, plan.evaluator.data.image_shape[1:])
 
 
 def _training(

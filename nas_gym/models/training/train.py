@@ -175,9 +175,9 @@ def train(
             tell(f"the training in {printable(place)} is done")
             return Trained(load_model(place, trust=trust), place)
         where, processes = stack.enter_context(_together(device))
-        from nas_gym.models.training.finish import check_can_be_written, run_to_the_end
+        from nas_gym.models.training.finish import check_plan, run_to_the_end
 
-        check_can_be_written(plan)  # not after hours
+        check_plan(plan)  # not after hours
         _make_folder(place, plan, resume, processes)
         if processes.first and not goes_on:
             stack.enter_context(held(place))  # its new record

@@ -335,6 +335,12 @@ def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "m").exists()
 
 
+def test_a_recipe_that_leaves_nothing_of_the_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="nothing would ever be left of images of 8 x 8"):
+        nas_gym.train("nasnet-a", tmp_path / "m")  # its paper's recipe cuts out 16 x 16 pixels
+    assert not (tmp_path / "m").exists()
+
+
 class Unwritten(NASNetCell):
     to_source = None
 

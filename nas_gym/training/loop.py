@@ -193,7 +193,7 @@ class Training(ABC, Generic[Figures]):
         self.optimizer.restore(_below("optimizer", state))
         epoch, done = state["progress"].tolist()
         begun = self.end_of_epoch(epoch - 1) if epoch else 0
-        if not 0 <= epoch <= self.epochs or not begun <= done < self.end_of_epoch(epoch):
+        if not 0 <= epoch <= self.epochs or not begun <= done <= self.end_of_epoch(epoch):
             raise LookupError(f"step {done} of epoch {epoch}")
         self.epoch, self.done = epoch, done
         self.restore_own(_below("own", state))

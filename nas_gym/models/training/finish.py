@@ -11,6 +11,7 @@ from torch import nn
 
 from nas_gym.models.folder import Model, write_model
 from nas_gym.models.preprocessing import preprocessing_of
+from nas_gym.models.source import model_source
 from nas_gym.models.training.checkpoint import (
     CHECKPOINT,
     damaged,
@@ -26,6 +27,7 @@ from nas_gym.networks.isolation import isolated
 from nas_gym.networks.task import LanguageTask
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.printable import printable
+from nas_gym.training.images.augmentation import check_cutout
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.loop import Training, seeded
@@ -83,6 +85,13 @@ def run_to_the_end(
     (folder / CHECKPOINT).unlink(missing_ok=True)
     remove_tensors(folder)
     return model
+
+
+def check_plan(plan: Plan) -> None:
+    """Raise InvalidOption if nothing can be learnt, or the network not be written as a model."""
+    model_source(plan.space, plan.genotype, _task(plan), "")
+    if isinstance(plan.recipe, Recipe):
+        check_cutout(plan.recipe, plan.evaluator.data.image_shape[1:])
 
 
 def _training(

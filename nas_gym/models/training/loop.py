@@ -79,7 +79,8 @@ class Loop:
             if not math.isfinite(loss):
                 raise self._diverged(epoch, f"the loss is {loss}")
             self.loss += loss
-            if training.epoch < epoch and self._due():
+            # The last step's is the epoch's own, after the measurement.
+            if training.done < before + steps and self._due():
                 self.seconds += time.monotonic() - begun
                 begun = time.monotonic()
                 self.save()
@@ -132,7 +133,7 @@ class Loop:
             if self.processes.count == 1 and sum(times) > LONGEST:
                 break
         training.restore(state)
-        return times[-1]  # the first one prepares
+        return times[-1] if times else 0.0  # the first one prepares
 
     def _left(self) -> float:
         """Return the seconds until the end, by the last five epochs."""
@@ -141,8 +142,8 @@ class Loop:
 
     def _diverged(self, epoch: int, why: str) -> TrainingDiverged:
         return TrainingDiverged(
-            f"the training diverged in epoch {epoch} ({why}); the last checkpoint is kept: begin "
-            "again with a smaller --set recipe.learning_rate, or with recipe.gradient_clip"
+            f"the training diverged in epoch {epoch} ({why}); any checkpoint is kept: "
+            "begin again (--force) with a smaller recipe.learning_rate, or recipe.gradient_clip"
         )
 
 

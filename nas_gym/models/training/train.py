@@ -2,14 +2,14 @@
 
 import os
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Ge, Gt
 
-from nas_gym.errors import InvalidModel
+from nas_gym.errors import InvalidModel, InvalidOption
 from nas_gym.models.architectures import Found
 from nas_gym.models.folder import CONFIG, TRAINING, Model
 from nas_gym.models.loading import load_model
@@ -18,6 +18,7 @@ from nas_gym.models.training.checkpoint import (
     read_checked,
     remove_tensors,
 )
+from nas_gym.models.training.hold import held
 from nas_gym.models.training.plan import Plan, check_same, new_plan, recorded_plan
 from nas_gym.models.training.subject import subject_of
 from nas_gym.options import check
@@ -45,7 +46,7 @@ class Trained:
 
 
 def train(
-    model: str | Found | RunData,
+    model: str | os.PathLike[str] | os.PathLike[bytes] | Found | RunData,
     to: AnyPath | None = None,
     *,
     dataset: "str | os.PathLike[str] | Dataset | TextDataset | None" = None,
@@ -123,8 +124,8 @@ def train(
         UnknownName: No such architecture, run, data set or recipe, or no such value in it.
         InvalidOption: An option out of range, or one that says nothing here.
         InvalidDataset: The data cannot be read.
-        InvalidModel: The folder has something else in it, a checkpoint is damaged, or the disk is
-            full; the last checkpoint is kept.
+        InvalidModel: The folder has something else in it, another process trains in it, a
+            checkpoint is damaged, or the disk is full; the last checkpoint is kept.
         TrainingDiverged: A loss is not finite.
         UntrustedModule: A search space that is neither ours nor trusted.
     """
@@ -135,12 +136,21 @@ def train(
     minutes = check("checkpoint_minutes", checkpoint_minutes, Annotated[float, Gt(0)])
     if device is not None:
         check_there(one_device(device))
+    if resume and replace:
+        raise InvalidOption("resume and replace (--force) are both given: go on, or begin again")
     tell = say or (lambda line: None)
+    if isinstance(model, os.PathLike):
+        model = os.fsdecode(model)
     if isinstance(model, str) and _has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")
         if not resume:
             raise InvalidModel(f"{printable(place)} has a training: go on with it with --resume")
-        plan = recorded_plan(place, trust, threads, data_workers, dataset)
+        _check_recorded(
+            place, to=to, recipe=recipe, seed=seed, space=space, rank=rank - 1, folder=folder,
+            download=download, image_size=image_size, validation=validation, test=test, level=level,
+            vocabulary=vocabulary, stream=stream,
+        )  # fmt: skip
+        plan, goes_on = recorded_plan(place, trust, threads, data_workers, dataset), True
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
         place = user_path(to, "--to") if to is not None else Path(
@@ -157,13 +167,19 @@ def train(
         )  # fmt: skip
         if goes_on:
             check_same(place, read_checked(place / TRAINING), plan, but=("threads",))
-    if _is_done(place) and resume and not replace:
-        tell(f"the training in {printable(place)} is done")
-        return Trained(load_model(place, trust=trust), place)
-    with _together(device) as (where, processes):
-        _make_folder(place, plan, resume, processes)
-        from nas_gym.models.training.finish import run_to_the_end
+    with ExitStack() as stack:
+        if os.environ.get("RANK", "0") == "0":  # of several processes the first holds it for all
+            stack.enter_context(held(place))  # before anything is changed
+        if _is_done(place) and resume:
+            tell(f"the training in {printable(place)} is done")
+            return Trained(load_model(place, trust=trust), place)
+        where, processes = stack.enter_context(_together(device))
+        from nas_gym.models.training.finish import check_plan, run_to_the_end
 
+        check_plan(plan)  # not after hours
+        _make_folder(place, plan, resume, processes)
+        if processes.first and not goes_on:
+            stack.enter_context(held(place))  # its new record
         finished = run_to_the_end(plan, place, where, minutes, tell, processes)
         processes.wait()
     return Trained(finished, place)
@@ -190,6 +206,16 @@ def _has_training(place: Path) -> bool:
 
 def _is_done(place: Path) -> bool:
     return _has_training(place) and (place / CONFIG).is_file() and not (place / CHECKPOINT).exists()
+
+
+def _check_recorded(place: Path, **given: Any) -> None:
+    """Raise InvalidOption if a training named by its folder is told what it has on record."""
+    for name, value in given.items():
+        if value not in (None, False, 0):
+            raise InvalidOption(
+                f"{'best' if name == 'rank' else name} is given, and {printable(place)} has it on "
+                f"record: leave it out, or name the architecture again and this folder with --to"
+            )
 
 
 def _recorded_threads(place: Path) -> int | None:

@@ -120,6 +120,21 @@ def check_pixels(recipe: Recipe, channels: int, white: float | None, whole: bool
             )
 
 
+def check_cutout(recipe: Recipe, size: tuple[int, int]) -> None:
+    """Raise InvalidOption if nothing of an image is ever left.
+
+    Args:
+        recipe: Says how large a square is cut out.
+        size: Height and width of an image, in pixels.
+    """
+    if recipe.cutout >= 2 * max(size) - 1 and recipe.cutout:  # wherever its centre is
+        raise InvalidOption(
+            f"cutout is {recipe.cutout}, and nothing would ever be left of images of "
+            f"{size[0]} x {size[1]} pixels: give a smaller one (--set recipe.cutout="
+            f"{max(size) // 4}) or another recipe"
+        )
+
+
 def each_by_itself(images: Tensor, transforms: list[Any]) -> Tensor:
     """Return the images after the transforms, which draw anew for each of them."""
     if not transforms:

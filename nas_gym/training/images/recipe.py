@@ -61,7 +61,8 @@ class Recipe(Options):
         width_multiplier: Multiplies the filters of a convolutional network's layers, > 0.
         more_filters: Added to each of them, >= 0.
         steps: Gradient steps of the whole training, >= 1, whatever the number of images: passes
-            follow each other, and the last one may end anywhere. None: ``epochs`` count.
+            follow each other, and the last one may end anywhere. None: ``epochs`` count. Options in
+            epochs (``warmup_epochs``, ``decay_epochs``) are then parts of ``epochs``.
         measured: How many of the last epochs (with ``steps``: of the last twentieths of the
             training) end with a measurement on the validation part, >= 1; the best one counts.
         optimizer: ``"sgd"``, ``"rmsprop"`` (as TensorFlow has it, which the papers used: see
@@ -176,7 +177,8 @@ class Recipe(Options):
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * progress)) / 2
         if self.schedule == "exponential":
-            times = math.floor(progress * self.epochs / self.decay_epochs)
+            epochs = progress * (self.epochs - self.warmup_epochs)  # since the warm-up
+            times = math.floor(epochs / self.decay_epochs + 1e-9)  # not rounded one step too late
             return self.learning_rate * self.decay_factor**times
         drops = (progress >= 0.5) + (progress >= 0.75) if self.schedule == "steps" else 0
         return self.learning_rate / 10.0**drops

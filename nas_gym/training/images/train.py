@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
+from nas_gym.training.images.augmentation import check_cutout
 from nas_gym.training.images.feed import Batch, feed_of, part_of
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import Dataset
@@ -99,6 +100,7 @@ class ImageTraining(Training[Scores]):
         self, network: nn.Module, dataset: Any, recipe: Recipe, seed: int, device: torch.device,
         processes: Processes = ALONE,
     ) -> None:  # fmt: skip
+        check_cutout(recipe, dataset.image_shape[1:])
         network = network.to(device).to(memory_format=torch.channels_last)
         self.feed = feed_of(dataset, recipe, seed, device, processes)
         self.total = recipe.steps or recipe.epochs * self.feed.batches

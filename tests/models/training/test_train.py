@@ -34,6 +34,7 @@ from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import load_run
 from nas_gym.training.images.dataset import split_dataset
 from nas_gym.training.images.sources import load_dataset
+from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.text.dataset import text_from_strings
 
 SMALL = {"name": "modern", "epochs": 2, "repeats": 1, "filters": 4, "batch_size": 16}
@@ -146,6 +147,25 @@ def test_what_was_cut_goes_on_to_the_same_weights(tmp_path: Path, trained: Train
     assert again.model.figures == load_model(tmp_path / "m").figures
 
 
+def test_a_cut_while_an_epoch_is_measured(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(training: ImageTraining) -> None:
+        raise Cut
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ImageTraining, "validate", cut)
+        with pytest.raises(Cut):
+            train(tmp_path / "m", checkpoint_minutes=1e-9)
+    assert (tmp_path / "m" / "checkpoint.json").exists()
+    train(tmp_path / "m", resume=True)
+    assert weights(tmp_path / "m") == weights(trained.folder)
+    folders = (tmp_path / "m", trained.folder)
+    logs = [(folder / "log.csv").read_text().splitlines() for folder in folders]
+    rates = [[line["learning_rate"] for line in csv.DictReader(log)] for log in logs]
+    assert rates[0] == rates[1]
+
+
 def test_language_models_as_well(tmp_path: Path) -> None:
     for part, times in (("train", 60), ("valid", 8), ("test", 8)):
         (tmp_path / f"{part}.txt").write_text("the cat sat on the mat\nthe dog sat\n" * times)
@@ -156,7 +176,7 @@ def test_language_models_as_well(tmp_path: Path) -> None:
     whole = train(tmp_path / "a", **options)
     with pytest.raises(Cut):
         train(tmp_path / "b", **options, say=cut_after(1))
-    train(tmp_path / "b", **{**options, "model": str(tmp_path / "b")}, resume=True)
+    nas_gym.train(tmp_path / "b", resume=True)
     assert weights(tmp_path / "a") == weights(tmp_path / "b")
     figures = whole.model.figures
     assert 1 < figures["test_perplexity"] < 15
@@ -183,6 +203,42 @@ def test_another_training_does_not_go_on(
     with pytest.raises(InvalidModel, match="has a training"):
         train(tmp_path / "m", **changes)
     assert before == sorted((p.name, p.read_bytes()) for p in (tmp_path / "m").iterdir())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"recipe": {"epochs": 9}}, {"seed": 5}, {"to": "n"}, {"image_size": 9}, {"rank": 2},
+     {"validation": 0.3}],
+)  # fmt: skip
+def test_what_is_on_record_is_not_said_again(
+    changes: dict[str, Any], tmp_path: Path, trained: Trained
+) -> None:
+    with pytest.raises(InvalidOption, match=r"has it on record: leave it out"):
+        nas_gym.train(str(trained.folder), dataset=stripes(), resume=True, **changes)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such locks")
+def test_two_processes_do_not_train_in_one_folder(tmp_path: Path, trained: Trained) -> None:
+    folder = Path(shutil.copytree(trained.folder, tmp_path / "m"))
+    program = (
+        "import sys; from pathlib import Path; from nas_gym.models.training.hold import held\n"
+        "with held(Path(sys.argv[1])): print(1, flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", program, str(folder)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        assert other.stdout.readline()
+        for how in ("resume", "replace"):
+            with pytest.raises(InvalidModel, match="another process trains in"):
+                train(folder, **{how: True})
+        assert weights(folder) == weights(trained.folder)
+    train(folder, resume=True)
+
+
+def test_going_on_is_not_beginning_again(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="are both given"):
+        train(tmp_path / "m", resume=True, replace=True)
 
 
 def test_what_is_in_the_folder_is_not_lost(tmp_path: Path, trained: Trained) -> None:
@@ -276,6 +332,22 @@ def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:
         train(tmp_path / "m", stream=True)
     with pytest.raises(UnknownName, match="hidden"):
         train(tmp_path / "m", recipe={"name": "modern", "hidden": 8})
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_recipe_that_leaves_nothing_of_the_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="nothing would ever be left of images of 8 x 8"):
+        nas_gym.train("nasnet-a", tmp_path / "m")  # its paper's recipe cuts out 16 x 16 pixels
+    assert not (tmp_path / "m").exists()
+
+
+class Unwritten(NASNetCell):
+    to_source = None
+
+
+def test_what_cannot_be_written_is_not_trained(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match="give it a method to_source"):
+        train(tmp_path / "m", model=Found(CELL.genotype, Unwritten()))
     assert not (tmp_path / "m").exists()
 
 

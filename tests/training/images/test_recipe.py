@@ -123,3 +123,15 @@ def test_schedules():
     assert rates("constant") == [0.1] * 5
     assert rates("steps") == pytest.approx([0.1, 0.1, 0.01, 0.001, 0.001])
     assert rates("cosine")[:3] == pytest.approx([0.1, 0.1 * (1 + 0.5**0.5) / 2, 0.05])
+
+
+@pytest.mark.parametrize("warmup", [0, 2])
+@pytest.mark.parametrize("decay_epochs", [1, 3])
+def test_an_exponential_schedule_counts_epochs_after_the_warmup(warmup, decay_epochs):
+    recipe = replace(
+        RECIPES["zoph2016-cifar"], schedule="exponential", epochs=49, warmup_epochs=warmup,
+        decay_epochs=decay_epochs, decay_factor=0.5,
+    )  # fmt: skip
+    for epoch in range(warmup, 49):
+        after = (epoch - warmup) // decay_epochs
+        assert recipe.learning_rate_at(epoch / 49) == pytest.approx(0.1 * 0.5**after)

@@ -1,4 +1,5 @@
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -7,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from nas_gym.errors import InvalidDataset
-from nas_gym.training.images.augmentation import augment
+from nas_gym.errors import InvalidDataset, InvalidOption
+from nas_gym.training.images.augmentation import augment, check_cutout
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import load_dataset, split_dataset
 from nas_gym.training.images.train import measure_test_accuracy, measure_test_scores, train
@@ -311,6 +312,14 @@ def test_flips_are_half_of_the_images():
     mirrored = (flipped == images.flip(3)).all((1, 2, 3))
     assert bool((same ^ mirrored).all())
     assert 150 < int(same.sum()) < 250
+
+
+@pytest.mark.parametrize(("side", "left"), [(15, False), (14, True)])
+def test_cutout_leaves_something(side, left):
+    assert bool(augmented(torch.ones(500, 1, 8, 8), cutout=side).any()) == left
+    recipe = replace(FAST, cutout=side)
+    with nullcontext() if left else pytest.raises(InvalidOption, match="cutout is 15"):
+        check_cutout(recipe, (8, 8))
 
 
 def test_cutout_is_a_square_that_may_reach_over_the_edge():

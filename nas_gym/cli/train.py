@@ -55,9 +55,11 @@ class Train:
     download: bool = False
     """Allow a named data set to be downloaded into its folder."""
     image_size: OptionalCount = None
-    """Pixels per side of a folder's images; 32 by default."""
+    """Pixels per side of a folder's images; by default 32, or the paper's with a recipe for
+    ImageNet."""
     recipe: OptionalText = None
-    """Recipe (`nas-gym list`); by default the paper's own, or modern (modern-text) without one."""
+    """Recipe (`nas-gym list`); by default the paper's own if the data is named, else modern
+    (modern-text)."""
     epochs: OptionalCount = None
     """Epochs of the recipe."""
     repeats: OptionalCount = None
@@ -104,6 +106,12 @@ class Train:
             raise InvalidOption(
                 f"--best is {self.best}: say where the folders go, with --to FOLDER"
             )
+        if self.best > 1:
+            from nas_gym.models.training.subject import subject_of
+
+            # That there are so many is found out now, not after hours.
+            subject_of(self.model, space=self.space, store=self.store, rank=self.best,
+                       trust=self.trust)  # fmt: skip
         done = []
         for rank in range(1, self.best + 1):
             to = self.to if self.best == 1 else os.path.join(str(self.to), f"best-{rank}")

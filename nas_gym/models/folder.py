@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_gym import __version__
-from nas_gym.errors import InvalidModel, unknown_name
+from nas_gym.errors import InvalidModel, InvalidOption, unknown_name
 from nas_gym.models.card import card
 from nas_gym.models.preprocessing import (
     Preprocessing,
@@ -44,6 +44,7 @@ CONFIG, WEIGHTS, PREPROCESS, SOURCE, CARD = (
     "config.json", "model.safetensors", "preprocess.json", "model.py", "README.md",
 )  # fmt: skip
 TRAINING = "training.json"  # of the training that ends with the model
+READ_BY_SOURCE = ("torch.float32", "torch.int64")  # types of tensors that ``model.py`` reads
 HASHED = (WEIGHTS, PREPROCESS)
 TIED = {"decoder.weight": "embedding.weight"}  # one tensor under two names
 
@@ -176,6 +177,12 @@ def _write_files(model: Model, new: Path, source: str, title: str) -> None:
         for name, tensor in model.network.state_dict().items()
         if name not in once and not name.startswith("auxiliary.")
     }
+    for name, tensor in plain.items():
+        if str(tensor.dtype) not in READ_BY_SOURCE:
+            raise InvalidOption(
+                f"{printable(name)} of the network is {tensor.dtype}, and a model has "
+                f"{' and '.join(READ_BY_SOURCE)}: give the network tensors of these"
+            )
     (new / WEIGHTS).write_bytes(save(plain, metadata={"format": "pt"}))
     (new / SOURCE).write_text(source, encoding="utf-8")
     _write_json(new / PREPROCESS, model.preprocessing.to_json())

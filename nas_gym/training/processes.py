@@ -6,6 +6,7 @@ checkpoint of one number of processes goes on with another.
 """
 
 import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,9 @@ class Processes:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d) and not isinstance(module, SharedBatchNorm2d):
                 module.__class__ = SharedBatchNorm2d
+        # Until the training's own filters of warnings end: what torch advises is meant so here.
+        for advice in ("find_unused_parameters", "Grad strides", ".*broadcast_buffers"):
+            warnings.filterwarnings("ignore", message=advice)
         # A cell need not use both its inputs, so that some weights may have no gradient.
         return DistributedDataParallel(
             network,

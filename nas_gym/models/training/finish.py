@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from nas_gym.errors import InvalidModel, StoreError
 from nas_gym.models.folder import Model, write_model
 from nas_gym.models.preprocessing import preprocessing_of
 from nas_gym.models.source import model_source
@@ -75,16 +76,30 @@ def run_to_the_end(
             _say_what_comes(loop, plan, device, tell, processes)
             loop.run()
             measured = _measured(training, plan, device)
+            if measured is None:
+                tell("the test part has no figures: an output of the network is not finite")
         if not processes.first:
             return _model(plan, network, training, {})
         seconds = sum(epoch["seconds"] for epoch in loop.epochs)
-        figures = _figures(plan, training, loop, measured, seconds)
+        figures = _figures(plan, training, loop, measured or {}, seconds)
         model = _model(plan, network, training, figures)
-    write_model(model, folder, replace=True)
-    draw_curve(folder, loop.epochs, f"{plan.shown} on {plan.evaluator.data.name}")
+    try:
+        draw_curve(folder, loop.epochs, f"{plan.shown} on {plan.evaluator.data.name}")
+        write_model(model, folder, replace=True)
+    except (InvalidModel, StoreError) as error:
+        raise InvalidModel(
+            f"the training is over, and its model cannot be written to {printable(folder)} "
+            f"({_reason(error)}): make room, then go on with --resume"
+        ) from error
     (folder / CHECKPOINT).unlink(missing_ok=True)
     remove_tensors(folder)
     return model
+
+
+def _reason(error: Exception) -> str:
+    """Return what the system said, in a few words."""
+    cause = error.__cause__
+    return str(getattr(cause, "strerror", None) or cause or error)[:200]
 
 
 def check_plan(plan: Plan) -> None:
@@ -109,10 +124,13 @@ def _say_what_comes(
     """Say what is trained, how large it is, and how long it will take."""
     training, data = loop.training, plan.evaluator.data
     total = training.end_of_epoch(training.epochs - 1)
+    shape = getattr(data, "image_shape", ())
+    images = f" ({' x '.join(map(str, shape))} pixels)" if shape else ""
+    part = "part" if getattr(plan.recipe, "steps", None) else "epoch"
     say(
-        f"{plan.shown} on {printable(data.name)}: {count_parameters(training.network):,} "
-        f"parameters, {total:,} steps in {training.epochs:,} epochs on {device}"
-        + (f", {processes.count} processes" if processes.count > 1 else "")
+        f"{plan.shown} on {printable(data.name)}{images}: {count_parameters(training.network):,} "
+        f"parameters, {total:,} steps in {training.epochs:,} {part}{'s'[: training.epochs != 1]} "
+        f"on {device}" + (f", {processes.count} processes" if processes.count > 1 else "")
     )
     if training.done:
         say(f"goes on after step {training.done:,} (epoch {training.epoch} is done)")
@@ -121,15 +139,17 @@ def _say_what_comes(
         say(f"about {duration_in_words(rounded(left))}, by the time of the first steps")
 
 
-def _measured(training: Training[Any], plan: Plan, device: torch.device) -> dict[str, float]:
-    """Open the test part, for the first and only time."""
+def _measured(training: Training[Any], plan: Plan, device: torch.device) -> dict[str, float] | None:
+    """Open the test part, for the first and only time; None if an output is not finite."""
+    data = plan.evaluator.data
+    found: Any
     if isinstance(training, ImageTraining):
-        if not len(plan.evaluator.data.test_labels):
+        if data.test_labels is None or not len(data.test_labels):
             return {}
-        scores = training.scores("test")
-        return {} if scores is None else {f"test_{n}": v for n, v in scores._asdict().items()}
-    found = measure_test_perplexity(training.measured, plan.evaluator.data, device=device)
-    return {} if found is None else {f"test_{n}": v for n, v in found._asdict().items()}
+        found = training.scores("test")
+    else:
+        found = measure_test_perplexity(training.measured, data, device=device)
+    return None if found is None else {f"test_{n}": v for n, v in found._asdict().items()}
 
 
 def _figures(
@@ -158,7 +178,8 @@ def _figures(
         "multiply_adds": count_multiply_adds(
             network.cpu(), shape, torch.int64 if text else torch.float32
         ),
-        "epochs": training.epochs,
+        "steps": training.done,
+        **({} if getattr(plan.recipe, "steps", None) else {"epochs": training.epochs}),
         "seed": plan.seed,
         "training_seconds": round(seconds, 1),
         "device": str(training.device.type),

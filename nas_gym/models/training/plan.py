@@ -13,12 +13,13 @@ from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.models.folder import TRAINING
 from nas_gym.models.training.checkpoint import read_checked, write_checked
-from nas_gym.models.training.subject import Subject
+from nas_gym.models.training.subject import MODERN, Subject
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable, shortened
 from nas_gym.registry import check_trusted, make, options_of, spec_of
 from nas_gym.search_spaces.architecture import genotype_to_json
+from nas_gym.training.images.presets import SIDES
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.named import AnyRecipe
 from nas_gym.training.text.recipe import LanguageRecipe
@@ -125,9 +126,20 @@ def new_plan(
         name: value for name, value in data.items() if value is not None and value is not False
     }
     source = {**({} if "dataset" in given else subject.data), **given}
+    # How a paper trained is meant for its data, not for ours that stands in if none is named.
+    usual = subject.recipe if "dataset" in source else MODERN[subject.evaluator]
     if isinstance(recipe, Mapping):
-        recipe = {"name": subject.recipe, **recipe}
-    options = {"recipe": subject.recipe if recipe is None else recipe, "threads": threads}
+        recipe = {"name": usual, **recipe}
+    recipe = usual if recipe is None else recipe
+    name = recipe["name"] if isinstance(recipe, Mapping) else recipe
+    if (
+        isinstance(name, str)
+        and name in SIDES
+        and "image_size" not in source
+        and _is_folder(source.get("dataset"))
+    ):
+        source["image_size"] = SIDES[name]
+    options = {"recipe": recipe, "threads": threads}
     return _plan(subject, options, source, seed, stream, data_workers)
 
 
@@ -174,8 +186,7 @@ def _plan(
 
 def _streams(source: Mapping[str, Any], stream: bool | None, evaluator: str) -> bool:
     """Return whether the images are read again for each batch."""
-    given = source.get("dataset")
-    folder = isinstance(given, str | os.PathLike) and user_path(given, "dataset").is_dir()
+    folder = _is_folder(source.get("dataset"))
     if stream and not (folder and evaluator == "training"):
         raise InvalidOption(
             "stream is asked for, and only a folder of images is streamed: leave it out"
@@ -183,6 +194,10 @@ def _streams(source: Mapping[str, Any], stream: bool | None, evaluator: str) -> 
     if stream is None and folder and evaluator == "training":
         return bool(source.get("image_size", 0) >= PHOTOGRAPHS)
     return bool(stream)
+
+
+def _is_folder(dataset: Any) -> bool:
+    return isinstance(dataset, str | os.PathLike) and user_path(dataset, "dataset").is_dir()
 
 
 def recorded_plan(

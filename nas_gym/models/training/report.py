@@ -27,7 +27,7 @@ def lines_of(trained: "Trained") -> Iterator[str]:
             yield f"{words}: {figures[name]:.4f}{_of(figures, name)}"
     yield (
         f"{figures['parameters']:,} parameters, {figures['multiply_adds']:,} multiply-adds, "
-        f"{figures['epochs']} epochs in {duration_in_words(float(figures['training_seconds']))}"
+        f"{figures['steps']:,} steps in {duration_in_words(float(figures['training_seconds']))}"
     )
     yield f"written to {folder}: model.safetensors, model.py, README.md, log.csv, curve.png, …"
     images = "test_images" in figures or "train_images" in figures

@@ -91,15 +91,16 @@ def train(
         dataset: As for a search: a name, a path or the data; by default what the run was searched
             on, else digits (of language models python-docs).
         recipe: A name, ``{"name": …}`` with values to change (the name may be missing), or a
-            recipe. By default how its paper trained it, and ``"modern"`` (``"modern-text"``) where
-            there is none. ``repeats``, ``filters`` and ``stem`` set the size.
+            recipe. By default how its paper trained it, if the data is named, and ``"modern"``
+            (``"modern-text"``) otherwise. ``repeats``, ``filters`` and ``stem`` set the size.
         seed: Of the initial weights and of all that is random in the training.
         space: Search space of tokens or of an architecture string.
         store: The results database that has the run.
         rank: Which of a run's best, from 1.
         folder: Where a named data set lies.
         download: Whether it may be downloaded.
-        image_size: Side in pixels of a folder's images, >= 1.
+        image_size: Side in pixels of a folder's images, >= 1; by default 32, or that of the paper
+            with a recipe for ImageNet.
         validation: Share of each class that validates, in (0, 1); as for a search.
         test: The same of the test part.
         level: ``"word"`` or ``"character"``, of a text.
@@ -150,6 +151,8 @@ def train(
             download=download, image_size=image_size, validation=validation, test=test, level=level,
             vocabulary=vocabulary, stream=stream,
         )  # fmt: skip
+        if _is_done(place):
+            return _done(place, trust, tell)
         plan, goes_on = recorded_plan(place, trust, threads, data_workers, dataset), True
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
@@ -171,8 +174,7 @@ def train(
         if os.environ.get("RANK", "0") == "0":  # of several processes the first holds it for all
             stack.enter_context(held(place))  # before anything is changed
         if _is_done(place) and resume:
-            tell(f"the training in {printable(place)} is done")
-            return Trained(load_model(place, trust=trust), place)
+            return _done(place, trust, tell)
         where, processes = stack.enter_context(_together(device))
         from nas_gym.models.training.finish import check_plan, run_to_the_end
 
@@ -206,6 +208,11 @@ def _has_training(place: Path) -> bool:
 
 def _is_done(place: Path) -> bool:
     return _has_training(place) and (place / CONFIG).is_file() and not (place / CHECKPOINT).exists()
+
+
+def _done(place: Path, trust: Collection[str], tell: Callable[[str], None]) -> Trained:
+    tell(f"the training in {printable(place)} is done")
+    return Trained(load_model(place, trust=trust), place)
 
 
 def _check_recorded(place: Path, **given: Any) -> None:

@@ -196,6 +196,9 @@ RECIPES = MappingProxyType(
     }
 )
 
+# Sides in pixels of the images that a recipe is for, where a folder's usual 32 are not meant.
+SIDES = MappingProxyType({"nasnet-imagenet-large": 331, "nasnet-imagenet-mobile": 224})
+
 # The recipes that nas_gym.training.images.fitting fits to the data, as they are before that.
 UNFITTED = MappingProxyType({"fitted": QUICK, "fitted-conv-net": QUICK_CONV_NET, "modern": MODERN})
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 import nas_gym
 from nas_gym import load_model
@@ -33,6 +34,7 @@ from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.published import PUBLISHED
 from nas_gym.store import load_run
 from nas_gym.training.images.dataset import split_dataset
+from nas_gym.training.images.presets import RECIPES
 from nas_gym.training.images.sources import load_dataset
 from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.text.dataset import text_from_strings
@@ -257,8 +259,14 @@ def test_what_is_in_the_folder_is_not_lost(tmp_path: Path, trained: Trained) -> 
     assert again.model.figures["seed"] == 4
 
 
-@pytest.mark.parametrize("name", ["tensors", "json", "record"])
-@pytest.mark.parametrize("damage", ["cut", "flip", "gone"])
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        pytest.param(n, d, marks=[] if (n, d) == ("tensors", "flip") else [pytest.mark.slow])
+        for n in ("tensors", "json", "record")
+        for d in ("cut", "flip", "gone")
+    ],
+)
 def test_a_damaged_checkpoint_is_one_sentence(name: str, damage: str, tmp_path: Path) -> None:
     with pytest.raises(Cut):
         train(tmp_path / "m", say=cut_after(1))
@@ -337,7 +345,8 @@ def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:
 
 def test_a_recipe_that_leaves_nothing_of_the_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="nothing would ever be left of images of 8 x 8"):
-        nas_gym.train("nasnet-a", tmp_path / "m")  # its paper's recipe cuts out 16 x 16 pixels
+        # Its paper's recipe cuts out 16 x 16 pixels.
+        nas_gym.train("nasnet-a", tmp_path / "m", dataset="digits")
     assert not (tmp_path / "m").exists()
 
 
@@ -349,6 +358,70 @@ def test_what_cannot_be_written_is_not_trained(tmp_path: Path) -> None:
     with pytest.raises(InvalidOption, match="give it a method to_source"):
         train(tmp_path / "m", model=Found(CELL.genotype, Unwritten()))
     assert not (tmp_path / "m").exists()
+
+
+@pytest.mark.slow
+def test_a_recipe_for_imagenet_means_its_images(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = rng.integers(0, 255, (40, 40, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.jpg")
+    recipe = {"name": "nasnet-imagenet-mobile", "epochs": 1, "repeats": 1, "filters": 4,
+              "batch_size": 8, "learning_rate": 0.01}  # fmt: skip
+    told: list[str] = []
+    found = train(tmp_path / "m", model="nasnet-a", dataset=str(tmp_path / "photos"), recipe=recipe,
+                  data_workers=0, say=told.append)  # fmt: skip
+    assert found.model.task.height == 224
+    assert "(3 x 224 x 224 pixels)" in told[0]
+    smaller = train(tmp_path / "n", model="nasnet-a", dataset=str(tmp_path / "photos"),
+                    recipe=recipe, image_size=64)  # fmt: skip
+    assert smaller.model.task.height == 64
+
+
+def test_what_stands_in_for_no_data_is_not_trained_as_in_a_paper(tmp_path: Path) -> None:
+    found = train(tmp_path / "m", model="darts-v1", dataset=None,
+                  recipe={"epochs": 1, "repeats": 1, "filters": 2})  # fmt: skip
+    assert found.model.figures["recipe"]["cutout"] == 0
+    named = train(tmp_path / "n", model="darts-v1",
+                  recipe={"epochs": 1, "repeats": 1, "filters": 2, "cutout": 3})  # fmt: skip
+    assert named.model.figures["recipe"]["drop_path"] == RECIPES["darts-cifar"].drop_path
+
+
+def test_outputs_that_are_no_numbers_are_said(tmp_path: Path) -> None:
+    data = stripes()
+    small = {
+        f"{part}_images": getattr(data, f"{part}_images") / 2550
+        for part in ("train", "validation", "test")
+    }
+    small["test_images"][0] = 3e38  # finite, and no float any more when it is normalised
+    floats = replace(data, **small, mean=data.mean / 2550, deviation=data.deviation / 2550)
+    told: list[str] = []
+    recipe = {**SMALL, "trivial_augment": False}
+    found = train(tmp_path / "m", dataset=floats, recipe=recipe, say=told.append)
+    assert "test_accuracy" not in found.model.figures
+    assert any("not finite" in line for line in told)
+
+
+def test_what_was_trained_on_an_object_is_done_without_it(trained: Trained) -> None:
+    again = nas_gym.train(trained.folder, resume=True)
+    assert again.model.figures == trained.model.figures
+
+
+def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
+    tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("nas_gym.models.folder.sha256_of", full)
+        with pytest.raises(InvalidModel, match=r"over.*No space left on device.*--resume"):
+            train(tmp_path / "m")
+    assert (tmp_path / "m" / "checkpoint.json").exists()
+    train(tmp_path / "m", resume=True)
+    assert weights(tmp_path / "m") == weights(trained.folder)
 
 
 # ---------------------------------------------------------------- the command
@@ -452,6 +525,7 @@ OF_SPACES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OF_SPACES)
 def test_every_kind_of_space(name: str, tmp_path: Path) -> None:
     text, recipe = OF_SPACES[name]
@@ -483,6 +557,7 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "m"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["training.json", "checkpoint.json"])
 @pytest.mark.parametrize("odd", ODD, ids=repr)
 def test_what_somebody_wrote_by_hand_is_one_sentence(

@@ -76,7 +76,13 @@ def rest(training: Training[Any]) -> tuple[list[float], list[Any], dict[str, Ten
     return losses, figures, {n: t.clone() for n, t in training.network.state_dict().items()}
 
 
-@pytest.mark.parametrize("name", [*RECIPES, "text"])
+QUICK = ("nasnet", "text")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in [*RECIPES, "text"]],
+)
 def test_a_training_goes_on_anywhere_as_it_would_have_here(name: str, images: Any) -> None:
     with seeded(3, CPU):
         training = make(name, images)

@@ -380,6 +380,7 @@ def test_a_recipe_for_imagenet_means_its_images(tmp_path: Path) -> None:
     assert smaller.model.task.height == 64
 
 
+@pytest.mark.slow
 def test_what_stands_in_for_no_data_is_not_trained_as_in_a_paper(tmp_path: Path) -> None:
     found = train(tmp_path / "m", model="darts-v1", dataset=None,
                   recipe={"epochs": 1, "repeats": 1, "filters": 2})  # fmt: skip
@@ -409,6 +410,7 @@ def test_what_was_trained_on_an_object_is_done_without_it(trained: Trained) -> N
     assert again.model.figures == trained.model.figures
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
     tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -484,6 +486,7 @@ def test_kill_9_at_any_moment_changes_nothing(seed: int, tmp_path: Path) -> None
     assert weights(cut) == weights(whole)
 
 
+@pytest.mark.slow
 def test_the_command_on_the_card_does_it_again(tmp_path: Path) -> None:
     np.savez(tmp_path / "d.npz", images=np.asarray(stripes().train_images),
              labels=np.asarray(stripes().train_labels))  # fmt: skip

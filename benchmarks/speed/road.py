@@ -20,7 +20,7 @@ from nas_gym.runs.markdown import numbers_table
 COMMANDS = (
     "search --run first",
     "train first --to my_model",
-    "export my_model --to shared --onnx --pt2",
+    "export my_model --to shared --pt2",
     "predict my_model digit.png --json",
 )
 

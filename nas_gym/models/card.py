@@ -71,12 +71,12 @@ def _lines(
         yield "The test part was opened once, when the training was over.\n"
     alone = {n: v for n, v in figures.items() if n != "command" and not isinstance(v, Mapping)}
     if alone:
-        yield table(("", ""), [(plain(name), plain(value)) for name, value in alone.items()])
+        yield table(("", ""), [(plain(name), _short(value)) for name, value in alone.items()])
         yield ""
     for name, values in figures.items():
         if isinstance(values, Mapping):
             yield f"### {plain(name).capitalize()}\n"
-            yield table(("", ""), [(plain(n), plain(v)) for n, v in values.items()])
+            yield table(("", ""), [(plain(n), _short(v)) for n, v in values.items()])
             yield ""
     yield "## What it takes\n"
     if isinstance(preprocessing, TextPreprocessing):
@@ -89,7 +89,8 @@ def _lines(
         more = ", …" if len(preprocessing.classes) > 20 else ""
         yield (
             f"Images of {len(preprocessing.mean)} x {preprocessing.height} x "
-            f"{preprocessing.width} with values in [0, 1], normalised by mean and std of "
+            f"{preprocessing.width}: upright, cut to a square about the middle, resized, values "
+            "brought to [0, 1] and normalised, `(value - mean) / std`, by mean and std of "
             f"`preprocess.json`. {len(preprocessing.classes)} classes: {shown}{more}.\n"
         )
     yield "## Size\n"
@@ -102,6 +103,10 @@ def _lines(
         call="images" if images else "tokens",
         shape="(batch, channels, height, width)" if images else "(time, batch)",
     ).rstrip()
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else plain(value)
 
 
 def _results(title: str, task: str, figures: Mapping[str, Any]) -> str:

@@ -53,7 +53,7 @@ TIED = {"decoder.weight": "embedding.weight"}  # one tensor under two names
 class Model:
     """A network, what it was built from, and how it is fed."""
 
-    network: "nn.Module"  # in evaluation mode
+    network: "nn.Module" = field(repr=False)  # in evaluation mode
     space: Any
     genotype: Any
     task: Task | LanguageTask

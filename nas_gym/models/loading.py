@@ -15,6 +15,7 @@ from nas_gym.models.folder import (
     HASHED,
     PREPROCESS,
     TIED,
+    TRAINING,
     WEIGHTS,
     Model,
     built,
@@ -55,11 +56,16 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
     """
     place = user_path(folder, "folder")
     shown = printable(place)
+    if not (place / CONFIG).exists() and (place / TRAINING).exists():
+        raise InvalidModel(
+            f"{shown} has a training that is not finished: go on with it by `nas-gym train {shown} "
+            "--resume`, which ends with the model"
+        )
     config = _read_json(place / CONFIG, shown)
     if not isinstance(config, dict) or config.get("format") != FORMAT or config["format"] is True:
         raise InvalidModel(
             f'{shown} is no model: its {CONFIG} does not say "format": {FORMAT}; give a folder '
-            "that `nas-gym export` wrote"
+            "that `nas-gym train` or `nas-gym export --to` wrote"
         )
     if checksum({k: v for k, v in config.items() if k != "checksum"}) != config.get("checksum"):
         raise _changed(shown, CONFIG)
@@ -94,7 +100,7 @@ def _read_json(path: Path, shown: str) -> Any:
         why = getattr(error, "strerror", None) or error
         raise InvalidModel(
             f"{shown} is no model: {path.name} cannot be read ({why}); give a folder that "
-            "`nas-gym export` wrote"
+            "`nas-gym train` or `nas-gym export --to` wrote"
         ) from error
 
 

@@ -128,7 +128,7 @@ def _say_what_comes(
     images = f" ({' x '.join(map(str, shape))} pixels)" if shape else ""
     part = "part" if getattr(plan.recipe, "steps", None) else "epoch"
     say(
-        f"{plan.shown} on {printable(data.name)}{images}: {count_parameters(training.network):,} "
+        f"{plan.shown} on {printable(data.name)}{images}: {_parameters(plan):,} "
         f"parameters, {total:,} steps in {training.epochs:,} {part}{'s'[: training.epochs != 1]} "
         f"on {device}" + (f", {processes.count} processes" if processes.count > 1 else "")
     )

@@ -133,7 +133,7 @@ class Loop:
             if self.processes.count == 1 and sum(times) > LONGEST:
                 break
         training.restore(state)
-        return times[-1] if times else 0.0  # the first one prepares
+        return min(times) if times else 0.0  # the first one prepares
 
     def _left(self) -> float:
         """Return the seconds until the end, by the last five epochs."""

@@ -58,7 +58,7 @@ class Plan:
     source: Mapping[str, Any]  # options that say where the data lies, as JSON data
     streamed: bool  # whether its images are read again for each batch
     seed: int
-    argument: tuple[str, ...] | None = None  # what names the architecture in a command
+    argument: tuple[str, ...] | None = None  # what names the architecture in a command, anywhere
 
     @property
     def recipe(self) -> Recipe | LanguageRecipe:
@@ -264,6 +264,12 @@ def check_same(
     for name, value in _flat(plan.identity()).items():
         before = _flat(recorded).get(name)
         if name.split(".")[-1] not in but and before != value:
+            if name.endswith("fingerprint"):
+                raise InvalidModel(
+                    f"the data of the training in {printable(folder)} is not what it was when it "
+                    "began (a file was added, taken away or replaced): bring it back, or begin "
+                    "again with --force"
+                )
             then, now = (shortened(str(each), 80) for each in (before, value))
             raise InvalidModel(
                 f"{printable(folder)} has another training: its {name.replace('protocol.', '')} is "

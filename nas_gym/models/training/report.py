@@ -3,8 +3,10 @@
 import json
 import shlex
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from nas_gym.models.folder import CONFIG
 from nas_gym.models.training.plan import Plan
 from nas_gym.options.durations import duration_in_words
 from nas_gym.training.named import NAMED_RECIPES
@@ -46,9 +48,13 @@ def _of(figures: Any, name: str) -> str:
 
 
 def command_of(plan: Plan) -> str | None:
-    """Return the command that does this training again; None if no command can name its parts."""
+    """Return the command that does this training again; None if its data was given as an object.
+
+    It is for others: what lay on this machine is named by its last name, and an architecture that
+    has no name by the model's own ``config.json``.
+    """
     source = {n: v for n, v in plan.source.items() if v is not None}
-    if plan.argument is None or "dataset" in plan.source.keys() - source.keys():
+    if "dataset" in plan.source.keys() - source.keys():
         return None
     own = plan.recipe.to_json()
     same = {n: r.to_json() for n, r in NAMED_RECIPES.items() if isinstance(r, type(plan.recipe))}
@@ -58,11 +64,12 @@ def command_of(plan: Plan) -> str | None:
         for name, recipe in same.items()
     }
     name = min(changes, key=lambda n: len(changes[n]))
-    words = ["nas-gym", "train", *plan.argument]
+    words = ["nas-gym", "train", *(plan.argument or (CONFIG,))]
     settings = [f"recipe.{o}={json.dumps(v)}" for o, v in changes[name].items()]
     for option, value in source.items():
         if option in ("dataset", "folder", "image_size"):
-            words += [f"--{option.replace('_', '-')}", str(value)]
+            shown = value if option == "image_size" else PurePath(value).name or value
+            words += [f"--{option.replace('_', '-')}", str(shown)]
         elif option != "download":
             settings.append(f"evaluator.{option}={json.dumps(value)}")
     words += ["--recipe", name, "--seed", str(plan.seed), "--threads", str(plan.evaluator.threads)]

@@ -41,7 +41,7 @@ class Subject(NamedTuple):
     evaluator: str  # a name of ``TRAINERS``
     recipe: str  # a name
     data: Mapping[str, Any] = {}  # options of the evaluator that say what a run was trained on
-    argument: tuple[str, ...] | None = None  # what names it in a command; None: nothing does
+    argument: tuple[str, ...] | None = None  # what names it in a command; None: its own record
 
 
 def subject_of(
@@ -132,5 +132,5 @@ def _of_run(run: RunData, rank: int, trust: Collection[str]) -> Subject:
         named = usual("evaluator", space)
         kind = named if named in TRAINERS else "training"
     place = f"number {rank} of run {run.name}" if rank > 1 else f"the best of run {run.name}"
-    genotype, argument = decode(space, rows[rank - 1].tokens), (run.name,) if rank == 1 else None
-    return Subject(genotype, space, place, kind, MODERN[kind], data, argument)
+    genotype = decode(space, rows[rank - 1].tokens)
+    return Subject(genotype, space, place, kind, MODERN[kind], data)

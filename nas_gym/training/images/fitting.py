@@ -8,14 +8,14 @@ The steps and the learning rate are those of the digits: at a higher rate cells 
 other that the seed decides. With 8 filters instead of 16 seeds agree as well on 600 images, but not
 on 300. What is measured, and of how many cells, is in benchmarks/results/photo_signal.md.
 
-``"modern"``, for final trainings, keeps its epochs: the data says how images are varied and which
-stem the network has.
+``"modern"``, for final trainings, keeps its epochs and its size, but for tiny images: the data says
+how images are varied and which stem the network has.
 """
 
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from nas_gym.training.images.presets import UNFITTED, recipe_of
+from nas_gym.training.images.presets import MODERN, UNFITTED, recipe_of
 from nas_gym.training.images.recipe import Recipe
 
 STEPS = 60  # as on the digits
@@ -23,6 +23,7 @@ FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays
 SMALL = 8  # pixels of the longer side: such images stay as they are
 LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
 PHOTOGRAPHS = 128  # pixels of the longer side: from here on a final network has ImageNet's stem
+FEW_EPOCHS = 50  # of a final training on images of SMALL pixels, such as the digits
 PASSES = 5  # over the training part: from here on images are varied from pass to pass
 MUCH = 1_000  # validation images: from here on one measurement is exact enough, and dear
 
@@ -56,7 +57,7 @@ def fitted_recipe(
     if name is None:
         return checked
     if name == "modern":
-        values = _modern(checked.epochs, shape, stems, drops_paths)
+        values = _modern(changes.get("epochs"), shape, stems, drops_paths)
     else:
         values = _fitted(checked, counts, shape, stems)
     if "epochs" in changes:
@@ -104,12 +105,16 @@ def _fitted(
 
 
 def _modern(
-    epochs: int, shape: tuple[int, int, int], stems: Collection[str], drops_paths: bool
+    given: int | None, shape: tuple[int, int, int], stems: Collection[str], drops_paths: bool
 ) -> dict[str, Any]:
     """Return what is to change in ``MODERN``."""
     channels, height, width = shape
     side = min(height, width)
-    values: dict[str, Any] = {"warmup_epochs": min(5.0, epochs / 20)}
+    tiny = max(height, width) <= SMALL
+    epochs = (FEW_EPOCHS if tiny else MODERN.epochs) if given is None else given
+    values: dict[str, Any] = {"epochs": epochs, "warmup_epochs": min(5.0, epochs / 20)}
+    if tiny:
+        values["repeats"] = 1
     if not drops_paths:
         values["drop_path"] = 0.0
     large = max(height, width) >= PHOTOGRAPHS and "imagenet" in stems

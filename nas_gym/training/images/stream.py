@@ -23,7 +23,7 @@ from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.training.images.crops import read_square
 from nas_gym.training.images.dataset import mean_and_deviation, summary_of
-from nas_gym.training.images.decoding import readable
+from nas_gym.training.images.decoding import opened, readable
 from nas_gym.training.images.folders import (
     Listing,
     check_own_parts,
@@ -45,6 +45,7 @@ from nas_gym.training.images.summary import NOTHING_READ, PARTS, DataSummary, Re
 from nas_gym.training.machine import cores
 from nas_gym.training.processes import ALONE, Processes
 
+OPENED = 20_000  # images at most whose headers are all read at first: seconds
 LOOKED_AT = 1000  # training images at most, for mean and deviation
 MOST_WORKERS = 8  # data workers, unless the user gives another number
 
@@ -123,8 +124,9 @@ def stream_folder(
     Layouts, classes, parts and refusals are those of a folder that ``load_dataset`` reads whole;
     so are the images, but that a JPEG may be decoded at a part of its size. Mean and deviation are
     those of up to 1,000 training images, chosen by a hash of their paths. What only reading all
-    could tell is not told: copies of one image may be in two parts, and a file that cannot be read
-    ends the training when it is its turn. The fingerprint is that of paths, labels and sizes of
+    could tell is not told: copies of one image may be in two parts, and a file that is damaged
+    behind its header (of more than 20,000 images: any) ends the training when it is its turn. The
+    fingerprint is that of paths, labels and sizes of
     files, not of what is in them.
 
     Args:
@@ -147,6 +149,10 @@ def stream_folder(
     check_left_to_train(validation, test)
     count = check("workers", workers, Workers | None)
     listing = list_images(root, readable()[0])
+    if len(listing.paths) <= OPENED:
+        for path in listing.paths:  # what is no image at all is found now, not after hours
+            with opened(path):
+                pass
     check_own_parts(root, listing, shares)
     name = folder_name(root)
     below = [path_below(path, root) for path in listing.paths]

@@ -94,11 +94,13 @@ def test_fitted_recipes_go_through_json(data):
 
 def test_a_final_training_keeps_its_epochs_and_suits_the_images():
     digits, photos = (fitted("modern", **each) for each in (DIGITS, PHOTOS))
-    assert digits.epochs == photos.epochs == UNFITTED["modern"].epochs
+    assert photos.epochs == UNFITTED["modern"].epochs > digits.epochs
+    assert fitted({"name": "modern", "epochs": 7}, **DIGITS).epochs == 7
+    assert (digits.repeats, photos.repeats) == (1, UNFITTED["modern"].repeats)
     assert digits.steps is photos.steps is None
     assert (digits.crop_padding, digits.flip, digits.trivial_augment) == (1, False, False)
     assert (photos.crop_padding, photos.flip, photos.trivial_augment) == (4, True, True)
-    assert (digits.warmup_epochs, digits.drop_path) == (5.0, 0.0)  # the space's networks have none
+    assert (digits.warmup_epochs, digits.drop_path) == (2.5, 0.0)  # the space's networks have none
     large = fitted_recipe(
         "modern", "modern", counts=(9, 9), shape=(3, 224, 224),
         stems=("cifar", "imagenet"), drops_paths=True,

@@ -43,10 +43,8 @@ def main() -> None:
         figures = json.loads((Path(folder) / "my_model" / "config.json").read_text())["figures"]
     (found,) = json.loads(done.stdout)
     best = found["classes"][0]
-    rows = [
-        [f"`nas-gym {c}`", f"{s:.0f}"]
-        for c, s in zip((*COMMANDS, "all four"), (*seconds, sum(seconds)), strict=True)
-    ]
+    rows = [[f"`nas-gym {c}`", f"{s:.0f}"] for c, s in zip(COMMANDS, seconds, strict=True)]
+    rows.append(["all four", f"{sum(seconds):.0f}"])
     text = (
         f"Wall-clock seconds on this machine ({machine()}); printed by "
         "`python benchmarks/speed/road.py`.\n\n"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from nas_gym.cli.interrupts import during
-from nas_gym.cli.settings import PARTS, settings_of
+from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -18,7 +18,6 @@ from nas_gym.cli.shared import (
     OptionalText,
     StorePlace,
     Trust,
-    Words,
     at_least_one,
     print_json,
 )
@@ -68,9 +67,7 @@ class Train:
     """F of the recipe: filters of the first stack."""
     stem: OptionalText = None
     """Stem of the recipe: cifar, imagenet or pooled."""
-    set: Annotated[
-        Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
-    ] = ()
+    set: Assignments = ()
     """An option of the recipe or the evaluator, e.g. --set recipe.mixup=0.2
     evaluator.validation=0.2."""
     space: OptionalText = None
@@ -122,12 +119,7 @@ class Train:
 
     def _options(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
         """Return the recipe and the options of the data, from switches and from --set."""
-        given = settings_of(self.set)
-        for part in PARTS:
-            if given[part] and part not in ("recipe", "evaluator"):
-                raise InvalidOption(
-                    f"--set {part}.… says nothing about a training: give recipe.… or evaluator.…"
-                )
+        given = settings_of(self.set, ("recipe", "evaluator"))
         for option in given["evaluator"]:
             if option not in _OF_THE_DATA:
                 raise InvalidOption(

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from nas_gym.errors import InvalidModel, StoreError
-from nas_gym.models.folder import Model, write_model
+from nas_gym.models.folder import Model, built, write_model
 from nas_gym.models.preprocessing import preprocessing_of
 from nas_gym.models.source import model_source
 from nas_gym.models.training.checkpoint import (
@@ -20,7 +20,7 @@ from nas_gym.models.training.checkpoint import (
     remove_tensors,
 )
 from nas_gym.models.training.log import draw_curve, rounded
-from nas_gym.models.training.loop import Loop, final_weights
+from nas_gym.models.training.loop import Loop
 from nas_gym.models.training.plan import Plan
 from nas_gym.models.training.report import command_of
 from nas_gym.networks.cost import count_multiply_adds, count_parameters
@@ -79,10 +79,8 @@ def run_to_the_end(
             if measured is None:
                 tell("the test part has no figures: an output of the network is not finite")
         if not processes.first:
-            return _model(plan, network, training, {})
-        seconds = sum(epoch["seconds"] for epoch in loop.epochs)
-        figures = _figures(plan, training, loop, measured or {}, seconds)
-        model = _model(plan, network, training, figures)
+            return _model(plan, training, {})
+        model = _model(plan, training, _figures(plan, loop, measured or {}))
     try:
         draw_curve(folder, loop.epochs, f"{plan.shown} on {plan.evaluator.data.name}")
         write_model(model, folder, replace=True)
@@ -152,10 +150,9 @@ def _measured(training: Training[Any], plan: Plan, device: torch.device) -> dict
     return None if found is None else {f"test_{n}": v for n, v in found._asdict().items()}
 
 
-def _figures(
-    plan: Plan, training: Training[Any], loop: Loop, measured: dict[str, float], seconds: float
-) -> dict[str, Any]:
-    data, network = plan.evaluator.data, training.measured
+def _figures(plan: Plan, loop: Loop, measured: dict[str, float]) -> dict[str, Any]:
+    data, training = plan.evaluator.data, loop.training
+    network = training.measured
     last = loop.epochs[-1]
     text = isinstance(_task(plan), LanguageTask)
     shape = (1,) if text else data.image_shape
@@ -181,7 +178,7 @@ def _figures(
         "steps": training.done,
         **({} if getattr(plan.recipe, "steps", None) else {"epochs": training.epochs}),
         "seed": plan.seed,
-        "training_seconds": round(seconds, 1),
+        "training_seconds": round(sum(epoch["seconds"] for epoch in loop.epochs), 1),
         "device": str(training.device.type),
         "recipe": plan.recipe.to_json(),
     }
@@ -206,14 +203,10 @@ def _task(plan: Plan) -> Any:
     return language_task_of(plan.space, plan.genotype, recipe, len(data.vocabulary))
 
 
-def _model(
-    plan: Plan, network: nn.Module, training: Training[Any], figures: dict[str, Any]
-) -> Model:
+def _model(plan: Plan, training: Training[Any], figures: dict[str, Any]) -> Model:
     """Return the model with the weights that were measured, in a network of its own."""
-    task, weights = _task(plan), final_weights(training)
-    with seeded(plan.seed, torch.device("cpu")):
-        own = plan.space.build(plan.genotype, task)
-    wanted = own.state_dict()
-    own.load_state_dict({name: weights[name] for name in wanted})
+    task, weights = _task(plan), training.measured.state_dict()
+    own = built(plan.space, plan.genotype, task, 0)
+    own.load_state_dict({name: weights[name] for name in own.state_dict()})
     feed = preprocessing_of(plan.evaluator.data)
-    return Model(own.eval(), plan.space, plan.genotype, task, feed, figures)
+    return Model(own, plan.space, plan.genotype, task, feed, figures)

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from nas_gym.errors import TrainingDiverged
 from nas_gym.models.training.checkpoint import Checkpoint, write_checkpoint
@@ -145,8 +144,3 @@ class Loop:
             f"the training diverged in epoch {epoch} ({why}); any checkpoint is kept: "
             "begin again (--force) with a smaller recipe.learning_rate, or recipe.gradient_clip"
         )
-
-
-def final_weights(training: Training[Any]) -> dict[str, Tensor]:
-    """Return the weights that were measured, on the CPU."""
-    return {name: t.detach().cpu().clone() for name, t in training.measured.state_dict().items()}

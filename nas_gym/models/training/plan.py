@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from nas_gym.errors import InvalidModel, InvalidOption, NASGymError
+from nas_gym.errors import InvalidModel, InvalidOption, NASGymError, UntrustedModule
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.trained.trainers import TRAINERS
@@ -159,11 +159,12 @@ def _plan(
             )
     streams = _streams(source, stream, subject.evaluator)
     if streams:
+        from nas_gym.training.images.sources import FOLDER_IMAGE_SIZE
         from nas_gym.training.images.stream import stream_folder
 
         place = user_path(source["dataset"], "dataset")
         streamed: Any = stream_folder(
-            place, source.get("image_size", 32), workers=data_workers,
+            place, source.get("image_size", FOLDER_IMAGE_SIZE), workers=data_workers,
             validation=source.get("validation"), test=source.get("test"),
         )  # fmt: skip
         evaluator: ChildTraining = StreamedTraining(subject.space, dataset=streamed, **options)
@@ -232,6 +233,8 @@ def recorded_plan(
             subject, options, source, check("seed", content["seed"], int),
             check("streamed", content["streamed"], bool), data_workers,
         )  # fmt: skip
+    except UntrustedModule:
+        raise
     except NASGymError as error:
         raise InvalidModel(f"the training in {printable(folder)} cannot go on: {error}") from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -160,7 +160,7 @@ def train(
             _folder_name(subject.shown, dataset, subject.data))  # fmt: skip
         goes_on = resume and _has_training(place)
         if not goes_on:
-            _check_place(place, replace, resume)
+            _check_place(place, replace)
         begun_with = _recorded_threads(place) if goes_on else None
         plan = new_plan(
             subject, recipe=recipe, seed=seed, threads=threads or begun_with or cores(),
@@ -179,7 +179,7 @@ def train(
         from nas_gym.models.training.finish import check_plan, run_to_the_end
 
         check_plan(plan)  # not after hours
-        _make_folder(place, plan, resume, processes)
+        _make_folder(place, plan, goes_on, processes)
         if processes.first and not goes_on:
             stack.enter_context(held(place))  # its new record
         finished = run_to_the_end(plan, place, where, minutes, tell, processes)
@@ -240,7 +240,7 @@ def _folder_name(shown: str, dataset: Any, of_run: Any) -> str:
     return plain.strip("-.")[:80] or "model"
 
 
-def _check_place(place: Path, replace: bool, resume: bool) -> None:
+def _check_place(place: Path, replace: bool) -> None:
     """Raise InvalidModel if a new training may not begin in the folder."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise InvalidModel(f"{printable(place)} is no folder: give another place with --to")
@@ -260,9 +260,8 @@ def _check_place(place: Path, replace: bool, resume: bool) -> None:
         )
 
 
-def _make_folder(place: Path, plan: Plan, resume: bool, processes: Any) -> None:
+def _make_folder(place: Path, plan: Plan, goes_on: bool, processes: Any) -> None:
     """Make the folder of a training that begins; leave that of one that goes on."""
-    goes_on = resume and _has_training(place)
     processes.wait()  # until all have looked
     if goes_on or not processes.first:
         return

@@ -13,6 +13,7 @@ from multiprocessing.util import Finalize
 from typing import Any, TypeVar
 
 from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.training import main_script
 
 Started = TypeVar("Started")
 
@@ -21,7 +22,6 @@ Started = TypeVar("Started")
 LONGEST_FOLDER = 103 - len("/listener-12345678")
 _OTHER_PLACES = ("/tmp", "/var/tmp", "/dev/shm", os.path.expanduser("~"))  # for that folder
 SAFE_FOR_NOW = "nas-gym"  # PYTHONSAFEPATH, of the fork server alone: ``_preload`` takes it away
-NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main script again
 
 
 def worker_context() -> BaseContext:
@@ -135,25 +135,16 @@ def _abandon_server() -> None:
 
 def check_main_process() -> None:
     """Raise InvalidOption if this process cannot have workers."""
-    process = multiprocessing.current_process()
-    if getattr(process, "_inheriting", False):
-        os._exit(NO_MAIN_GUARD)  # silently: the parent says what is wrong
-    if process.daemon:
-        raise InvalidOption(
-            "a daemonic process cannot start workers: let the main process evaluate, with "
-            'gym.make_vec(id, vectorization_mode="vector_entry_point")'
-        )
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is not None and not os.path.exists(script):
-        raise InvalidOption(
-            f"worker processes import the main script, and there is no file {script}: save it as a "
-            "file, or evaluate in this process with workers=0"
-        )
+    main_script.check_main_process(
+        "workers: let the main process evaluate, with "
+        'gym.make_vec(id, vectorization_mode="vector_entry_point")',
+        "worker processes", "evaluate in this process with workers=0",
+    )  # fmt: skip
 
 
 def cannot_start(exit_status: int | None) -> InvalidOption:
     """Return the error that says why the first worker ended before it was ready."""
-    if exit_status == NO_MAIN_GUARD:
+    if exit_status == main_script.NO_MAIN_GUARD:
         return InvalidOption(
             "worker processes import the main script, and this one would search again in each: "
             'put what it runs under `if __name__ == "__main__":`'

@@ -23,10 +23,10 @@ from torch.utils.data import DataLoader, Sampler
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.training.images.pictures import check_scales
 from nas_gym.training.images.stream_reading import ImageReader, Images, Refusal, Request
+from nas_gym.training.main_script import NO_MAIN_GUARD, check_main_process
 
 AHEAD = 2  # batches that a worker reads before they are asked for
 PATIENCE = 5.0  # seconds until the end of a worker is known, after what it sent was cut off
-NO_MAIN_GUARD = 73  # exit status of a worker that was about to run the main script again
 _ENDED = (RuntimeError, OSError, EOFError)  # raised where a worker is no more there
 
 
@@ -138,7 +138,11 @@ class DataWorkers:
         """Return an iterator over what the workers read."""
         own: dict[str, Any] = {}
         if self.count:
-            _check_main_process()
+            check_main_process(
+                "data workers: let the main process train, or read in this one with "
+                "data_workers=0",
+                "data workers", "read in this process with data_workers=0",
+            )  # fmt: skip
             own = {
                 # Not forked: a process with threads may hang after that.
                 "multiprocessing_context": multiprocessing.get_context("spawn"),
@@ -214,24 +218,6 @@ def _starting() -> Iterator[None]:
         if main and handler is not None:
             signal.signal(signal.SIGCHLD, handler)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-def _check_main_process() -> None:
-    """Raise InvalidOption if this process cannot have workers."""
-    process = multiprocessing.current_process()
-    if getattr(process, "_inheriting", False):
-        os._exit(NO_MAIN_GUARD)  # silently: the parent says what is wrong
-    if process.daemon:
-        raise InvalidOption(
-            "a daemonic process cannot start data workers: let the main process train, or read in "
-            "this one with data_workers=0"
-        )
-    script = getattr(sys.modules["__main__"], "__file__", None)
-    if script is not None and not os.path.exists(script):
-        raise InvalidOption(
-            f"data workers import the main script, and there is no file {script}: save it as a "
-            "file, or read in this process with data_workers=0"
-        )
 
 
 def _ended(workers: Any) -> list[int]:

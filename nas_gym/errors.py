@@ -71,21 +71,32 @@ class TimeUp(BudgetExceeded):
 class RunDiverged(NASGymError, RuntimeError):
     """A resumed run asks for other architectures than it did before it was cut.
 
-    ``number`` is the first request that differs (from 0), ``recorded`` and ``asked`` its tokens.
+    ``number`` is the first request that differs (from 0), ``recorded`` and ``asked`` its tokens. If
+    these are the same, ``epochs`` is how far it was and is to be trained (0: to the end).
     """
 
-    def __init__(self, number: int, recorded: tuple[int, ...], asked: tuple[int, ...]) -> None:
-        self.number, self.recorded, self.asked = number, recorded, asked
+    def __init__(
+        self,
+        number: int,
+        recorded: tuple[int, ...],
+        asked: tuple[int, ...],
+        epochs: tuple[int, int] | None = None,
+    ) -> None:
+        self.number, self.recorded, self.asked, self.epochs = number, recorded, asked, epochs
+        if epochs is None:
+            was, now = (",".join(map(str, tokens)) for tokens in (recorded, asked))
+        else:
+            was, now = (f"of {each} epochs" if each else "of all epochs" for each in epochs)
         super().__init__(
-            f"request {number} was {','.join(map(str, recorded))} when this run was recorded, and "
-            f"is {','.join(map(str, asked))} now: the agent, the search space or a package has "
+            f"request {number} was {was} when this run was recorded, and "
+            f"is {now} now: the agent, the search space or a package has "
             "changed since; restore them (`nas-gym report RUN --json` lists the versions), or "
             "start a new run, which takes over what this one trained"
         )
 
     def __reduce__(self) -> tuple[type, tuple[object, ...]]:
-        """Rebuild with all three arguments; the default keeps only the message."""
-        return type(self), (self.number, self.recorded, self.asked)
+        """Rebuild with all arguments; the default keeps only the message."""
+        return type(self), (self.number, self.recorded, self.asked, self.epochs)
 
 
 class UntrustedModule(NASGymError, RuntimeError):

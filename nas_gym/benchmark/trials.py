@@ -168,9 +168,9 @@ class _TimedEnv(NASVectorEnv[Any]):
         """Step as ``NASVectorEnv`` does."""
         return self._timed(super().step, actions)
 
-    def play(self, token_lists: Any) -> Any:
+    def play(self, token_lists: Any, epochs: Any = None) -> Any:
         """Play as ``NASVectorEnv`` does."""
-        return self._timed(super().play, token_lists)
+        return self._timed(super().play, token_lists, epochs)
 
     def _timed(self, method: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         begun = time.process_time()

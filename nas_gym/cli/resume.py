@@ -90,11 +90,12 @@ class Resume:
         workers = self._workers(data)
         seconds_of_session = session_seconds(data.config, self.budget, time_limit)
         budget = data.config["budget"] if self.budget is None else self.budget
-        seconds = data.config.get("simulated", {}).get("budget_seconds")
+        simulated = data.config.get("simulated", {})
+        seconds, epochs = (simulated.get(f"budget_{unit}") for unit in ("seconds", "epochs"))
         progress = SearchProgress(
             budget,
             f"run {self.run} goes on after {len(data.rows) + len(data.unanswered)} evaluations of "
-            f"{budget_in_words(budget, seconds, seconds_of_session)}, "
+            f"{budget_in_words(budget, seconds, epochs, seconds_of_session)}, "
             f"{count_of(workers, 'worker')}; "
             f"recorded in {shown_store(self.store)}",
             leading=recorded_metric(data.config),

@@ -74,7 +74,7 @@ class Search:
     reward: OptionalText = None
     """Reward that the agent maximises (`nas-gym list`); by default what is usual for the space."""
     budget: OptionalCount = None
-    """Evaluations, repeats included; 150 by default, no limit with --budget-seconds or --time."""
+    """Evaluations, repeats included; 150 by default, no limit with another budget or --time."""
     time: OptionalTime = None
     """Wall-clock time after which the search ends, e.g. 90s, 20m, 1h30m; children in flight are
     cut. `nas-gym resume` goes on with the run."""
@@ -82,6 +82,9 @@ class Search:
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
     simulated_workers: int = 1
     """Machines that train a batch side by side on the simulated clock."""
+    budget_epochs: OptionalCount = None
+    """Epochs of training, for agents that train children in part: of one that goes on the new
+    epochs count."""
     workers: Workers = None
     timeout: float = TIMEOUT
     """Seconds that a child may take before it counts as failed; inf for no limit."""
@@ -111,7 +114,8 @@ class Search:
         """Run the search; return 0 when the budget was spent, 1 if no child could be evaluated."""
         workers = cores() if self.workers is None else self.workers
         time_limit = finite(seconds_of("--time", self.time))
-        endless = self.budget_seconds is None and time_limit is None
+        others = (self.budget_seconds, self.budget_epochs, time_limit)
+        endless = all(limit is None for limit in others)
         budget = BUDGET if self.budget is None and endless else self.budget
         at_least_one(budget=budget, workers=workers, top=self.top)
         if self.resume and self.run is None:
@@ -132,6 +136,7 @@ class Search:
             "failure_reward": self.failure_reward,
             "budget_seconds": self.budget_seconds,
             "simulated_workers": self.simulated_workers,
+            "budget_epochs": self.budget_epochs,
             "time_limit": time_limit,
         }
         checked_options(**limits)
@@ -151,7 +156,7 @@ class Search:
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
-            f"{budget_in_words(budget, self.budget_seconds, time_limit)}, "
+            f"{budget_in_words(budget, *others)}, "
             f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
             leading=own_metric(parts["evaluator"]),
             time_limit=time_limit,

@@ -141,11 +141,15 @@ def check_folder(store: str | Path, run: str) -> None:
 
 
 def budget_in_words(
-    budget: int | None, seconds: float | None, time_limit: float | None = None
+    budget: int | None,
+    seconds: float | None,
+    epochs: int | None,
+    time_limit: float | None = None,
 ) -> str:
     """Return ``150 evaluations``, ``20,000 simulated seconds``, ``20m``, or several of them."""
     limits = [] if budget is None else [f"{budget} evaluations"]
     limits += [] if seconds is None else [f"{seconds:,g} simulated seconds"]
+    limits += [] if epochs is None else [f"{epochs:,} epochs"]
     limits += [] if time_limit is None else [duration_in_words(time_limit)]
     return " or ".join(limits)
 

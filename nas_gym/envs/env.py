@@ -79,8 +79,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         evaluator: HOW GOOD it is: any ``Evaluator``.
         reward: From an evaluation to the reward; any callable. Accuracy by default.
         render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
-        ledger: ``budget``, ``seed``, ``failure_reward``, ``record``, ``budget_seconds`` and
-            ``simulated_workers``: see ``nas_gym.envs.ledger.LedgerOptions``.
+        ledger: ``budget``, ``seed``, ``failure_reward``, ``record``, ``budget_seconds``,
+            ``budget_epochs`` and ``simulated_workers``: see ``nas_gym.envs.ledger.LedgerOptions``.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
     a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
@@ -113,6 +113,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         self.action_space, self.observation_space = spaces_of(space)
         self._episode: Episode | None = None
         self._ended = False
+        self._epochs: list[int] | None = None  # that this episode's child is trained
         self._measured = dict.fromkeys(IN_EVERY_INFO, 0.0)  # and what evaluations have had so far
         self._empty: type | None = None  # of a genotype as JSON data
 
@@ -129,8 +130,20 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observation, dict[str, Any]]:
-        """Start a new architecture."""
+        """Start a new architecture.
+
+        Args:
+            seed: Of ``np_random``.
+            options: ``{"epochs": n}`` trains this episode's child in part, up to the end of epoch
+                n, from 1 to the epochs of a whole training; a child that was trained less far goes
+                on. The other options are ignored, as Gymnasium's wrappers may add some.
+
+        Raises:
+            InvalidOption: Epochs that a training does not have.
+        """
         super().reset(seed=python_seed(seed))
+        epochs = (options or {}).get("epochs")
+        self._epochs = None if epochs is None else [self.ledger.checked_epochs(epochs)]
         if self._episode is None:
             self._episode = Episode(self.choices)
         self._episode.restart()
@@ -159,7 +172,7 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         info = self._info(episode)
         if episode.open is None:
             architecture = architecture_of_valid(self.space, tuple(episode.tokens))
-            evaluation, reward = self.ledger.request([architecture])[0]
+            evaluation, reward = self.ledger.request([architecture], self._epochs)[0]
             self._measured |= dict.fromkeys(evaluation.metrics, 0.0)
             info.update(final_info(evaluation, self._measured))
             self._ended = True

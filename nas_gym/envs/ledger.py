@@ -3,27 +3,27 @@
 A resumed run is the same search again, whose first requests are answered from its record.
 """
 
-import hashlib
 import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any, TypedDict, Unpack
+from typing import Annotated, Any, NamedTuple, TypedDict, Unpack
 
-from annotated_types import Ge, Gt
+from annotated_types import Ge, Gt, Interval
 
+from nas_gym.envs.budget import Budget
+from nas_gym.envs.children import Children
 from nas_gym.envs.clock import SimulatedClock
-from nas_gym.envs.recorder import Answer, Claim, Known, Recorder
+from nas_gym.envs.memo import Memo, known_of, may_answer, recalled
+from nas_gym.envs.recorder import Answer, Claim, Recorder
 from nas_gym.envs.rewards import Reward, check_reward, reward_as_float
-from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged, TimeUp
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
+from nas_gym.errors import RunDiverged, TimeUp
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job, most_epochs
 from nas_gym.evaluators.guard import Guard
-from nas_gym.options import check_all
+from nas_gym.options import check, check_all
 from nas_gym.options.counts import Machines, Seed
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
-
-TIMELESS = 10_000  # requests without a second between them, under a budget of seconds
 
 
 class LedgerOptions(TypedDict, total=False):
@@ -42,6 +42,9 @@ class LedgerOptions(TypedDict, total=False):
             answered. None, the default, for no limit.
         simulated_workers: Machines, >= 1 (1 by default), that would train a batch at once: see
             ``SimulatedClock``.
+        budget_epochs: Epochs of training, >= 1, after which nothing more may be asked; the batch in
+            which they run out is still answered. Of a child that goes on only the new epochs
+            count, and a repeat that the memo answers costs none. None, the default, for no limit.
     """
 
     budget: Annotated[int, Ge(1)] | None
@@ -50,6 +53,14 @@ class LedgerOptions(TypedDict, total=False):
     record: Recorder | None
     budget_seconds: Annotated[float, Gt(0)] | None
     simulated_workers: Machines
+    budget_epochs: Annotated[int, Ge(1)] | None
+
+
+class Asked(NamedTuple):
+    """A request: an architecture, and how far it is to be trained."""
+
+    architecture: Architecture[Any]
+    epochs: int  # 0: to the end
 
 
 class Ledger:
@@ -61,8 +72,8 @@ class Ledger:
         options: See ``LedgerOptions``.
 
     Raises:
-        InvalidOption: An option out of range, or a reward that needs a metric that the evaluator
-            does not give.
+        InvalidOption: An option out of range, a reward that needs a metric that the evaluator
+            does not give, or a budget of epochs for an evaluator that has none.
         UnknownName: No such option.
     """
 
@@ -75,17 +86,20 @@ class Ledger:
         check_reward(reward, evaluator)
         self.evaluator = evaluator
         self.reward = reward
-        self.budget: int | None = given.get("budget")
-        self.budget_seconds: float | None = given.get("budget_seconds")
-        self.clock = SimulatedClock(given.get("simulated_workers", 1))
+        self.budget = Budget(
+            given.get("budget"),
+            given.get("budget_seconds"),
+            given.get("budget_epochs"),
+            given.get("simulated_workers", 1),
+        )
         self.seed: int = given.get("seed", 0)
         self.failure_reward = float(given.get("failure_reward", 0.0))
-        self.requests = 0
-        self._timeless = 0  # requests since the clock last moved
+        self.in_part = False  # whether children were trained in part
+        self._most_epochs = 0 if self.budget.epochs is None else most_epochs(evaluator)
         self._end = math.inf  # of time.monotonic(), after which nothing is begun
         self._guard = Guard(evaluator)
-        self._memo: dict[str, Known] = {}  # by canonical key
-        self._trainings: dict[str, int] = {}  # key -> how often it was needed anew
+        self._memo = Memo()
+        self._children = Children(self.seed, evaluator.stateful)
         self.attach(given.get("record"))
 
     def attach(self, record: Recorder | None) -> None:
@@ -107,98 +121,126 @@ class Ledger:
 
     @property
     def remaining(self) -> float:
-        """Requests left; ``math.inf`` if only a budget of seconds limits them, or none does."""
-        if self.budget_seconds is not None and self.clock.seconds >= self.budget_seconds:
-            return 0
-        return math.inf if self.budget is None else self.budget - self.requests
+        """Requests left; ``math.inf`` if only seconds or epochs limit them, or nothing does."""
+        return self.budget.remaining
 
-    def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+    @property
+    def requests(self) -> int:
+        """Requests that were answered."""
+        return self.budget.requests
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.budget.clock
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs of a whole training; raises InvalidOption if the evaluator has no parts."""
+        self._most_epochs = self._most_epochs or most_epochs(self.evaluator)
+        return self._most_epochs
+
+    def request(
+        self, architectures: Sequence[Architecture[Any]], epochs: Sequence[int] | None = None
+    ) -> list[Answer]:
         """Evaluate a batch, and return one answer per architecture in the order given.
 
+        Args:
+            architectures: What is asked for.
+            epochs: How far each is to be trained, from 1 to ``most_epochs``; None: to the end.
+
         Raises:
+            InvalidOption: Epochs that a training does not have; nothing is evaluated.
             BudgetExceeded: More architectures than ``remaining``; none of them is evaluated.
             TimeUp: The time is over, maybe in the middle of the batch; see ``end_at``.
             RunDiverged: The record answers another architecture than is asked for here.
         """
         self._check_time()
-        if len(architectures) > self.remaining:
-            raise BudgetExceeded(self._exceeded(len(architectures)))
-        replayed = self._replay(architectures)
-        answers = self._answers(architectures[len(replayed) :])
+        self.budget.check(len(architectures))
+        asked = self._asked(architectures, epochs)
+        replayed = self._replay(asked)
+        answers = self._answers(asked[len(replayed) :])
         if answers:
-            self.record.requested(self.requests + len(replayed), answers)
-        self.requests += len(architectures)
+            self.record.requested(self.budget.requests + len(replayed), answers)
         everything = replayed + answers
-        self._pass_time(everything)
+        self.budget.spend([answer.evaluation.seconds for answer in everything])
         return everything
 
-    def _pass_time(self, answers: Sequence[Answer]) -> None:
-        before = self.clock.seconds
-        self.clock.add([answer.evaluation.seconds for answer in answers])
-        self._timeless = self._timeless + len(answers) if self.clock.seconds == before else 0
-        if self.budget_seconds is not None and self._timeless > TIMELESS:
-            raise InvalidOption(
-                f"the last {self._timeless:,} evaluations took no time, so the budget of "
-                f"{self.budget_seconds} seconds never ends: give a budget of evaluations"
-            )
+    def _asked(
+        self, architectures: Sequence[Architecture[Any]], epochs: Sequence[int] | None
+    ) -> list[Asked]:
+        """Return what is asked for; whole trainings have 0 epochs, however they are asked for."""
+        if epochs is None:
+            return [Asked(architecture, 0) for architecture in architectures]
+        ends = [self.checked_epochs(end) for end in epochs]
+        return [
+            Asked(architecture, 0 if end == self.most_epochs else end)
+            for architecture, end in zip(architectures, ends, strict=True)
+        ]
 
-    def _exceeded(self, asked: int) -> str:
-        if self.remaining == 0 and self.budget_seconds is not None:
-            return (
-                f"{asked} evaluations were asked for after {self.clock.seconds:.1f} simulated "
-                f"seconds, but the budget is {self.budget_seconds}: stop when `remaining` is 0"
-            )
-        return (
-            f"{asked} evaluations were asked for, but only {self.remaining} of "
-            f"the budget of {self.budget} are left: stop when `remaining` is 0"
-        )
+    def checked_epochs(self, epochs: Any) -> int:
+        """Return a number of epochs; raise InvalidOption if a training does not have so many."""
+        checked: int = check("epochs", epochs, Annotated[int, Interval(ge=1, le=self.most_epochs)])
+        return checked
 
     def close(self) -> None:
         """Close the evaluator."""
         self.evaluator.close()
 
-    def _replay(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+    def _replay(self, asked: Sequence[Asked]) -> list[Answer]:
         """Return the first of these answers, as far as the record has them."""
         answers = []
-        for number, architecture in enumerate(architectures[: self._to_replay], self.requests):
+        for number, (architecture, epochs) in enumerate(
+            asked[: self._to_replay], self.budget.requests
+        ):
             tokens, known = next(self._history)
             self._to_replay -= 1
             if tokens != architecture.tokens:
                 raise RunDiverged(number, tokens, architecture.tokens)
-            if self.evaluator.stateful or architecture.key not in self._memo:
-                self._next_seed(architecture.key)
-            self._memo.setdefault(architecture.key, known)
-            answers.append(_recalled(architecture, known, "replay"))
+            if not may_answer(known, epochs):
+                raise RunDiverged(number, tokens, tokens, (known.epochs, epochs))
+            if self.evaluator.stateful or self._memo.get(architecture.key, epochs) is None:
+                self._job(architecture, epochs)
+            self._memo.keep(architecture.key, epochs, known)
+            answers.append(recalled(architecture, known, "replay"))
         if answers:
-            self.record.replayed(self.requests, answers)
+            self.record.replayed(self.budget.requests, answers)
         return answers
 
-    def _answers(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+    def _answers(self, asked: Sequence[Asked]) -> list[Answer]:
         if self.evaluator.stateful:
-            return self._evaluate(architectures)
-        new: dict[str, Architecture[Any]] = {}
-        for architecture in architectures:
-            if architecture.key not in self._memo:
-                new.setdefault(architecture.key, architecture)  # of equals the first is evaluated
+            return self._evaluate(asked)
+        new: dict[tuple[str, int], Asked] = {}
+        for architecture, epochs in asked:
+            if self._memo.get(architecture.key, epochs) is None:  # the first of equals is evaluated
+                new.setdefault((architecture.key, epochs), Asked(architecture, epochs))
         fresh = dict(zip(new, self._evaluate(list(new.values())), strict=True))
-        for key, (evaluation, reward) in fresh.items():
-            self._memo[key] = Known(
-                evaluation.metrics,
-                evaluation.seconds,
-                evaluation.failure,
-                evaluation.detail,
-                reward,
-            )
-        return [
-            fresh.pop(a.key) if a.key in fresh else _recalled(a, self._memo[a.key], "memo")
-            for a in architectures
-        ]
+        for (key, epochs), answer in fresh.items():
+            self._memo.keep(key, epochs, known_of(answer))
+        return [self._first(each, fresh) for each in asked]
 
-    def _evaluate(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+    def _first(self, asked: Asked, fresh: dict[tuple[str, int], Answer]) -> Answer:
+        """Return a fresh answer to the first request for it, and the memo's to others."""
+        architecture, epochs = asked
+        if (architecture.key, epochs) in fresh:
+            return fresh.pop((architecture.key, epochs))
+        known = self._memo.get(architecture.key, epochs)
+        assert known is not None
+        return recalled(architecture, known, "memo")
+
+    def _job(self, architecture: Architecture[Any], epochs: int) -> Job:
+        """Return the training that answers, whose new epochs are paid for now."""
+        seed, fidelity = self._children.next(architecture.key, epochs)
+        self.in_part = self.in_part or fidelity != WHOLE
+        if self.in_part or self._most_epochs:
+            self.budget.paid_epochs += (epochs or self.most_epochs) - fidelity.begun
+        return Job(architecture, seed, fidelity)
+
+    def _evaluate(self, asked: Sequence[Asked]) -> list[Answer]:
         """Take answers from whoever has trained these with the same seeds, else evaluate."""
-        if not architectures:
+        if not asked:
             return []
-        jobs = [Job(a, self._next_seed(a.key)) for a in architectures]
+        jobs = [self._job(*each) for each in asked]
         answers: dict[int, Answer] = {}
         ours: list[int] = []
         theirs: list[int] = []
@@ -247,25 +289,3 @@ class Ledger:
             failed = replace(evaluation, failure=f"error: the reward is {reward}")
             return Answer(failed, self.failure_reward)
         return Answer(evaluation, reward)
-
-    def _next_seed(self, key: str) -> int:
-        times = self._trainings.get(key, 0)
-        self._trainings[key] = times + 1
-        return child_seed(self.seed, key, times)
-
-
-def _recalled(architecture: Architecture[Any], known: Known, source: str) -> Answer:
-    """Return a known answer again, as that of an architecture with the same key."""
-    evaluation = Evaluation(
-        architecture, known.metrics, known.seconds, source, known.failure, known.detail
-    )
-    return Answer(evaluation, known.reward)
-
-
-def child_seed(run_seed: int, key: str, times: int) -> int:
-    """Return the seed of the ``times``-th new training of an architecture, in [0, 2**31).
-
-    It depends on nothing else, so results are the same for any number of workers.
-    """
-    digest = hashlib.blake2b(f"{run_seed}:{times}:{key}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "little") >> 33

@@ -23,6 +23,8 @@ class Known(NamedTuple):
     failure: str | None
     detail: str | None
     reward: float
+    epochs: int = 0  # how far the child was trained; 0: to the end
+    curve: tuple[float, ...] = ()
 
 
 class Claim(enum.Enum):

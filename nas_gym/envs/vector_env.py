@@ -1,8 +1,9 @@
 """``NASVectorEnv``: rounds of episodes whose architectures are evaluated as one batch."""
 
 from collections.abc import Iterable, Sequence
+from copy import copy
 from math import prod
-from typing import Any, Generic, NamedTuple, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from nas_gym.envs.env import (
 )
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
 from nas_gym.envs.ledger import Ledger, LedgerOptions
+from nas_gym.envs.recorder import Answer
 from nas_gym.envs.rewards import Accuracy, Reward
 from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator
@@ -33,6 +35,25 @@ from nas_gym.search_spaces.grammar import SearchSpace
 
 G = TypeVar("G")
 REMEMBERED = 50_000  # architectures that a space may have for those played to be remembered
+
+
+class FrontLedger(Protocol):
+    """The part of a ledger that an environment needs."""
+
+    @property
+    def remaining(self) -> float:
+        """Requests left."""
+
+    @property
+    def requests(self) -> int:
+        """Requests that were answered."""
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Time that the evaluations so far would have taken."""
+
+    def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+        """Answer a batch, in the order given."""
 
 
 class Played(NamedTuple):
@@ -64,7 +85,7 @@ class NASVectorEnv(
         reward: From an evaluation to the reward; validation accuracy by default.
         render_mode: ``"ansi"``, ``"rgb_array"`` or None.
         ledger: ``budget`` (of ``step`` and ``play`` together), ``seed``, ``failure_reward``,
-            ``record``, ``budget_seconds`` and ``simulated_workers``: see
+            ``record``, ``budget_seconds``, ``budget_epochs`` and ``simulated_workers``: see
             ``nas_gym.envs.ledger.LedgerOptions``.
     """
 
@@ -106,9 +127,27 @@ class NASVectorEnv(
         return self.ledger.remaining
 
     @property
+    def most_epochs(self) -> int:
+        """Epochs of a whole training; raises InvalidOption if the evaluator has no parts."""
+        return self.ledger.most_epochs
+
+    @property
     def clock(self) -> SimulatedClock:
         """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
         return self.ledger.clock
+
+    def behind(self, front: FrontLedger) -> "NASVectorEnv[G]":
+        """Return an environment whose requests go to ``front``, which may ask this one's ledger.
+
+        It shares this environment's space, its number of sub-environments and its random numbers,
+        and begins with a new round. So an agent can decide what becomes of another agent's
+        requests: how far they are trained, which of them are answered at all.
+        """
+        other = copy(self)
+        other.ledger = front  # type: ignore[assignment]
+        other._round = start_round(self.choices, self.num_envs)
+        other._started = False
+        return other
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -149,17 +188,34 @@ class NASVectorEnv(
         infos.update(self._mask_info())
         return self._round.observations(), rewards, terminated, truncated, infos
 
-    def play(self, token_lists: Iterable[Sequence[int]]) -> list[Played]:
+    def play(
+        self,
+        token_lists: Iterable[Sequence[int]],
+        epochs: int | Sequence[int] | None = None,
+    ) -> list[Played]:
         """Evaluate whole token lists as one batch, as if each had been stepped.
 
         The round that is being stepped, if any, is left as it is.
 
+        Args:
+            token_lists: One per architecture.
+            epochs: How far they are trained, or how far each: from 1 to ``most_epochs``; a child
+                that was trained less far goes on. None: to the end.
+
         Raises:
             InvalidTokens: A list of the wrong length or type; nothing is evaluated.
+            InvalidOption: Epochs that a training does not have; nothing is evaluated.
             BudgetExceeded: More lists than ``remaining``; nothing is evaluated.
         """
         folded = [fold_tokens(self.choices, tokens) for tokens in token_lists]
-        answers = self.ledger.request([self._architecture(tokens) for tokens in folded])
+        ends = [epochs] * len(folded) if isinstance(epochs, int) else epochs
+        if ends is not None and len(ends) != len(folded):
+            raise InvalidOption(
+                f"{len(ends)} numbers of epochs were given for {len(folded)} architectures: give "
+                "one, or one for each"
+            )
+        architectures = [self._architecture(tokens) for tokens in folded]
+        answers = self.ledger.request(architectures, *([] if ends is None else [ends]))
         return [
             Played(tokens, reward, evaluation)
             for tokens, (evaluation, reward) in zip(folded, answers, strict=True)

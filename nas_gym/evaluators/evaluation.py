@@ -5,6 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from nas_gym.errors import InvalidOption
+from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
 IN_EVERY_INFO = ("accuracy", "parameters", "multiply_adds")  # numbers, whatever is measured
@@ -24,6 +26,8 @@ class Evaluation:
             ``"crashed"`` or ``"error: …"``; else None.
         detail: More about a failure, for people: the last lines of a traceback, the signal that
             ended a process; None if there is nothing to add.
+        epochs: How far the child was trained, if that was less than a whole training; else 0.
+        curve: Value of the leading metric after each epoch, if the evaluator keeps it; else empty.
     """
 
     architecture: Architecture[Any]
@@ -32,6 +36,8 @@ class Evaluation:
     source: str = "trained"
     failure: str | None = None
     detail: str | None = None
+    epochs: int = 0
+    curve: tuple[float, ...] = ()
 
     @property
     def accuracy(self) -> float | None:
@@ -42,8 +48,10 @@ class Evaluation:
         """Return the ``evaluation`` dict of an episode's final ``info``.
 
         Numbers are floats, and NaN where there is none: other libraries put them into arrays.
+        ``epochs`` is there if the child was trained in part.
         """
         return {
+            **({"epochs": float(self.epochs)} if self.epochs else {}),
             **dict.fromkeys(IN_EVERY_INFO, math.nan),
             **{name: float(value) for name, value in self.metrics.items()},
             "seconds": float(self.seconds),
@@ -98,6 +106,12 @@ class Evaluator(Protocol):
     the names of all its metrics, a reward that ``needs`` another one is refused before anything is
     evaluated. A ``stateful`` evaluator is held by one process, unless it has ``seeded = True``:
     what differs between its answers follows from the seeds alone.
+
+    An evaluator that can train a child in part has a property ``most_epochs``, the epochs of a
+    whole training, and ``evaluate`` takes ``fidelities`` as well: one ``Fidelity`` per
+    architecture. It is given only when children are trained in part. The metrics are those after
+    that epoch, ``seconds`` those of the new epochs, and a child that goes on, or is trained at
+    once, comes to the same.
     """
 
     @property
@@ -118,6 +132,16 @@ class Evaluator(Protocol):
         """Release processes and files. Safe to call twice."""
 
 
+def rank(epochs: int, reward: float) -> tuple[float, float]:
+    """Return what sorts answers, best first: who was trained further, then the higher reward.
+
+    Args:
+        epochs: Of the training; 0: all.
+        reward: Of the answer.
+    """
+    return -(epochs or math.inf), -reward
+
+
 def keeps_state(evaluator: Any) -> bool:
     """Return whether an evaluator's answers depend on what it was asked before.
 
@@ -126,8 +150,50 @@ def keeps_state(evaluator: Any) -> bool:
     return not getattr(evaluator, "seeded", False) and bool(evaluator.stateful)
 
 
+class Fidelity(NamedTuple):
+    """A part of a child's training."""
+
+    epochs: int = 0  # up to the end of this one, counted from 1; 0: the whole training
+    begun: int = 0  # epochs that this search has had of it, with which the child goes on
+
+
+WHOLE = Fidelity()
+ChildKey = tuple[str, int, int]  # canonical key, child seed, epochs (0: all)
+
+
 class Job(NamedTuple):
-    """A training that is needed: its architecture and its child seed."""
+    """A training that is needed: its architecture, its child seed, and how far."""
 
     architecture: Architecture[Any]
     seed: int
+    fidelity: Fidelity = WHOLE
+
+    @property
+    def child(self) -> ChildKey:
+        """What its answer follows from, beside the evaluator."""
+        return self.architecture.key, self.seed, self.fidelity.epochs
+
+
+def jobs_of(
+    architectures: Sequence[Architecture[Any]],
+    seeds: Sequence[int],
+    fidelities: Sequence[Fidelity] | None,
+) -> list[Job]:
+    """Return what an evaluator is asked for, by child."""
+    whole = [WHOLE] * len(seeds) if fidelities is None else fidelities
+    return [Job(*each) for each in zip(architectures, seeds, whole, strict=True)]
+
+
+def most_epochs(evaluator: Any) -> int:
+    """Return the epochs of a whole training.
+
+    Raises:
+        InvalidOption: The evaluator cannot train children in part.
+    """
+    most = getattr(unwrapped(evaluator), "most_epochs", None)
+    if most is None:
+        raise InvalidOption(
+            f"the evaluator {type(unwrapped(evaluator)).__name__} cannot train in part: ask for no "
+            "number of epochs, or give one that can, such as 'training' or a table with curves"
+        )
+    return int(most)

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job
 from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
@@ -59,10 +59,12 @@ class Guard:
                 if waiting.setdefault(job.architecture.tokens, position) != position:
                     later[position] = job
             for evaluation in self._answers([jobs[position] for position in waiting.values()]):
-                yield self._checked(evaluation, waiting)
+                position, checked = self._checked(evaluation, waiting)
+                yield position, _of_part(checked, jobs[position])
             for position in waiting.values():
                 silent = "error: the evaluator gave no answer"
-                yield position, Evaluation(jobs[position].architecture, failure=silent)
+                job = jobs[position]
+                yield position, _of_part(Evaluation(job.architecture, failure=silent), job)
             jobs = later
 
     def recorded(self, evaluation: Evaluation) -> Evaluation:
@@ -86,12 +88,14 @@ class Guard:
         A child for which it raises again has failed, as it would in a worker process.
         """
         answered = set()
-        architectures, seeds = zip(*jobs, strict=True)
+        architectures, seeds, fidelities = zip(*jobs, strict=True)
+        in_part = {} if set(fidelities) == {WHOLE} else {"fidelities": fidelities}
         start, answers = time.perf_counter(), None
         while True:  # nothing is yielded inside ``try``: what the caller raises is no child's
             try:
                 if answers is None:
-                    answers = _iterator(self.evaluator.evaluate(architectures, seeds))
+                    asked = self.evaluator.evaluate(architectures, seeds, **in_part)
+                    answers = _iterator(asked)
                 evaluation = next(answers)
             except StopIteration:
                 return
@@ -132,10 +136,29 @@ class Guard:
                 metrics={},
                 failure=cut(failure, FAILURE_MOST),
                 detail=None if detail is None else cut(detail, DETAIL_MOST),
+                curve=(),
             )
         elif metrics is not evaluation.metrics:
             evaluation = replace(evaluation, metrics=metrics)
+        if evaluation.curve:
+            evaluation = replace(evaluation, curve=self._curve(evaluation.curve))
         return position, evaluation
+
+    def _curve(self, curve: Any) -> tuple[float, ...]:
+        """Return the value of the leading metric after each epoch, in its range.
+
+        Raises:
+            InvalidOption: A value that is no finite number, or out of its range.
+        """
+        name = self._leading.name
+        least, most = _range_of(name, self._leading)
+        values = tuple(_number(f"{name} in a curve", value) for value in curve)
+        for value in values:
+            if not (_is_finite(value) and least <= value <= most):
+                raise InvalidOption(
+                    f"{name} in a curve is {shown(value)}: give {_in_words(name, least, most)}"
+                )
+        return values
 
     def _numbers(self, metrics: Mapping[str, Any]) -> tuple[Mapping[str, float], str | None]:
         """Return the metrics as Python's numbers, and the failure if one is no finite number.
@@ -187,6 +210,7 @@ def _with_fields(evaluation: Any) -> Evaluation:
         type(e.seconds) is float and 0.0 <= e.seconds <= LONGEST
         and type(e.architecture) is Architecture and isinstance(e.metrics, Mapping)
         and type(e.source) is str and len(e.source) <= SOURCE_MOST and texts and e.failure != ""
+        and type(e.curve) is tuple
     ):  # fmt: skip
         return evaluation
     checked = {n: check(f"{n} of an Evaluation", getattr(e, n), kind) for n, kind in _FIELDS}
@@ -206,7 +230,14 @@ _FIELDS: tuple[tuple[str, Any], ...] = (
     ("source", str),
     ("failure", str | None),
     ("detail", str | None),
+    ("curve", tuple[float, ...]),
 )
+
+
+def _of_part(evaluation: Evaluation, job: Job) -> Evaluation:
+    """Return the evaluation with how far the child was to be trained."""
+    epochs = job.fidelity.epochs
+    return evaluation if evaluation.epochs == epochs else replace(evaluation, epochs=epochs)
 
 
 def _range_of(name: str, leading: Metric) -> tuple[float, float]:

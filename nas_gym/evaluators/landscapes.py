@@ -1,5 +1,6 @@
 """Synthetic landscapes: accuracies that cost nothing, for tests and for tuning agents."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.configured import Configured
-from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import Evaluation, Fidelity, jobs_of
 from nas_gym.options import Options
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
@@ -61,6 +62,10 @@ class Landscape(Configured):
             are almost as good as the best.
         fresh_noise: Whether a repeated request draws new noise, as another training would (then
             the landscape is ``stateful``).
+        epochs: Of a whole training, >= 1, each of which takes a simulated second; then children
+            can be trained in part: see ``accuracy_after``. None: they take no time.
+        curve_noise: Standard deviation of what the first epoch says of the last one, >= 0; it falls
+            with the square root of the epochs that are left.
     """
 
     space: SearchSpace[Any]
@@ -71,6 +76,8 @@ class Landscape(Configured):
     middling: _Fraction = 0.88
     exponent: Annotated[float, Gt(0)] = 3.0
     fresh_noise: bool = False
+    epochs: Annotated[int, Interval(ge=1, le=10**6)] | None = None
+    curve_noise: Annotated[float, Ge(0)] = 0.02
 
     seeded = True
 
@@ -82,8 +89,15 @@ class Landscape(Configured):
     @property
     def protocol(self) -> dict[str, Any]:
         """All that the accuracies depend on besides space, architecture and seed, as JSON data."""
-        names = ("seed", "interactions", "noise", "best", "middling", "exponent")
+        names = ["seed", "interactions", "noise", "best", "middling", "exponent"]
+        if self.epochs is not None:
+            names += ["epochs", "curve_noise"]
         return {"evaluator": "landscape", **{name: getattr(self, name) for name in names}}
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of a whole training; None if there are no parts."""
+        return self.epochs
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,16 +106,42 @@ class Landscape(Configured):
             raise InvalidOption(f"middling is {self.middling}: give less than best, {self.best}")
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Yield one evaluation per architecture, in order, with the metric ``accuracy``."""
-        for architecture, seed in zip(architectures, seeds, strict=True):
+        for architecture, seed, part in jobs_of(architectures, seeds, fidelities):
             accuracy = self.accuracy(architecture.tokens)
             if self.noise:
                 accuracy += self.noise * float(np.random.default_rng(seed).standard_normal())
-            yield Evaluation(
-                architecture, {"accuracy": min(1.0, max(0.0, accuracy))}, source="landscape"
-            )
+            seconds = 0.0
+            if self.epochs is not None:
+                end = part.epochs or self.epochs
+                accuracy = self.accuracy_after(end, accuracy, seed)
+                seconds = float(end - part.begun)
+            metrics = {"accuracy": min(1.0, max(0.0, accuracy))}
+            yield Evaluation(architecture, metrics, seconds, source="landscape")
+
+    def accuracy_after(self, epoch: int, final: float, seed: int) -> float:
+        """Return the accuracy of a child after an epoch, on its way to the final one.
+
+        With ``t`` the share of the epochs that are over, it is ``final * (1 - exp(-3 t)) / (1 -
+        exp(-3))``, and a random walk beside it that ends at 0: noise that what is already trained
+        brings along, so that two children may change their order.
+
+        Args:
+            epoch: From 1 to ``epochs``.
+            final: Its accuracy after all epochs.
+            seed: Of the child.
+        """
+        assert self.epochs is not None
+        share = epoch / self.epochs
+        risen = final * math.expm1(-3 * share) / math.expm1(-3)
+        steps = np.random.default_rng([seed, self.epochs]).standard_normal(self.epochs)
+        left = self.curve_noise / math.sqrt(max(1, self.epochs - 1))
+        return risen + left * float(steps[epoch:].sum())
 
     def close(self) -> None:
         """Release nothing: nothing is held."""

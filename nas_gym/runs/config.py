@@ -39,8 +39,9 @@ def configuration(
     named = {kind: preset_of(parts[kind]) for kind in ("space", "agent")}
     presets = {kind: name for kind, name in named.items() if name is not None}
     simulated = {
-        "budget_seconds": ledger.budget_seconds,
+        "budget_seconds": ledger.budget.seconds,
         "simulated_workers": ledger.clock.workers,
+        **({} if ledger.budget.epochs is None else {"budget_epochs": ledger.budget.epochs}),
     }
     return {
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
@@ -49,7 +50,7 @@ def configuration(
         **({} if not presets else {"presets": presets}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
         "protocol": getattr(evaluator, "protocol", None),
-        "budget": env.ledger.budget,
+        "budget": ledger.budget.evaluations,
         "num_envs": env.num_envs,
         "child_seed": env.ledger.seed,
         "failure_reward": env.ledger.failure_reward,
@@ -102,6 +103,16 @@ def recorded_parts(run: "RunData", parts: Collection[str] = PARTS) -> dict[str, 
                 " go on with what recorded it"
             )
     return {name: run.config[name] for name in parts}
+
+
+def other_budget(config: Mapping[str, Any]) -> str | None:
+    """Return the budget of a run that is not one of evaluations, in words; None if it has none."""
+    limits = config.get("simulated", {})
+    if limits.get("budget_seconds") is not None:
+        return f"{limits['budget_seconds']:g} simulated seconds"
+    if limits.get("budget_epochs") is not None:
+        return f"{limits['budget_epochs']:,} epochs of training"
+    return None
 
 
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:

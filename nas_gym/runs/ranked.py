@@ -5,6 +5,7 @@ import math
 from array import array
 from collections.abc import Iterator, Sequence
 
+from nas_gym.evaluators.evaluation import rank as rank_of
 from nas_gym.store import Row, RunData
 from nas_gym.store.lazy import LazySequence
 from nas_gym.store.long_runs import choose, column, key_hashes, metric
@@ -13,6 +14,8 @@ from nas_gym.store.long_runs import choose, column, key_hashes, metric
 class Ranked(LazySequence[Row]):
     """All different architectures of a run that did not fail, best first; found when asked for.
 
+    Those that were trained further come first: rewards of different epochs do not compare.
+
     Args:
         run: Has them.
     """
@@ -20,10 +23,10 @@ class Ranked(LazySequence[Row]):
     def __init__(self, run: RunData) -> None:
         everything = choose(run.rows, range(len(run.rows)), run.unanswered)
         failed = [failure is not None for failure in column(everything, "failure")]
-        rewards = column(everything, "reward")
+        rewards, epochs = column(everything, "reward"), column(everything, "epochs")
         fine = [number for number, bad in enumerate(failed) if not bad]
         # Stable: the first of equals stays first.
-        order = array("q", sorted(fine, key=lambda number: -rewards[number]))
+        order = array("q", sorted(fine, key=lambda n: rank_of(epochs[n], rewards[n])))
         self._order = choose(everything, order)
         self._waiting = iter(self._order)
         self._found: list[Row] = []

@@ -13,7 +13,7 @@ from nas_gym.options import check
 from nas_gym.options.counts import Workers
 from nas_gym.options.durations import seconds_of
 from nas_gym.registry import check_part, check_trusted
-from nas_gym.runs.config import recorded_parts
+from nas_gym.runs.config import other_budget, recorded_parts
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, RunData, load_run
 from nas_gym.training.devices import devices_of, kind_of_device
@@ -70,10 +70,11 @@ def resume(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
             f"script again with search(..., run={run!r}, resume=True)"
         )
-    if budget is not None and config.get("simulated", {}).get("budget_seconds") is not None:
+    other = other_budget(config)
+    if budget is not None and other is not None:
         raise InvalidOption(
-            f"run {run!r} has a budget of {config['simulated']['budget_seconds']:g} simulated "
-            "seconds, beyond which it cannot go on: leave the budget out, or start a new run"
+            f"run {run!r} has a budget of {other}, beyond which it cannot go on: leave the budget "
+            "out, or start a new run"
         )
     check_trusted(f"run {run!r}", parts, trust)
     evaluator = parts["evaluator"] | ({} if device is None else device_option(device, data))
@@ -141,7 +142,7 @@ def session_seconds(
     """
     own = None if budget is not None else config.get("limits", {}).get("time_limit")
     seconds = _limit(seconds_of("time_limit", given), own)
-    endless = config["budget"] is None and not config.get("simulated", {}).get("budget_seconds")
+    endless = config["budget"] is None and other_budget(config) is None
     if seconds is None and budget is None and endless:
         raise InvalidOption(
             "the run has no budget beside its time: give a time limit (--time), or a budget"

@@ -13,7 +13,7 @@ from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
 from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError, TimeUp
-from nas_gym.evaluators.evaluation import keeps_state
+from nas_gym.evaluators.evaluation import keeps_state, rank
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
@@ -44,9 +44,12 @@ class SearchResult:
     time_up: TimeUp | None = None  # if a time limit ended it
 
     def best(self, count: int = 1) -> list[Answer]:
-        """Return the ``count`` different architectures with the highest rewards, best first."""
+        """Return the ``count`` different architectures with the highest rewards, best first.
+
+        Those that were trained further come first: rewards of different epochs do not compare.
+        """
         unique: dict[str, Answer] = {}
-        for answer in sorted(self.answers, key=lambda a: -a.reward):  # stable: the first of equals
+        for answer in sorted(self.answers, key=_rank):  # stable: the first of equals
             if answer.evaluation.failure is None:
                 unique.setdefault(answer.evaluation.architecture.key, answer)
         return list(unique.values())[:count]
@@ -73,6 +76,7 @@ def search(
     watcher: Watcher | None = None,
     budget_seconds: float | None = None,
     simulated_workers: int = 1,
+    budget_epochs: int | None = None,
     time_limit: float | str | None = None,
 ) -> SearchResult:
     """Search ``space`` for architectures that ``evaluator`` finds good.
@@ -83,7 +87,7 @@ def search(
         evaluator: HOW GOOD it is; by default what is usual for the space.
         agent: Who searches.
         budget: Evaluations the agent asks for, repeats included; >= 1. 150 by default, no limit
-            if there is a budget of seconds or a time limit.
+            if there is a budget of seconds or epochs, or a time limit.
         num_envs: Architectures per batch; the agent's ``batch_size`` by default.
         reward: What the agent maximises; by default what is usual for the space.
         seed: Seeds the agent, >= 0.
@@ -104,6 +108,9 @@ def search(
         budget_seconds: Simulated seconds: those that the evaluations report (a table's training
             times), counted again for a repeat; the batch in which they run out is still evaluated.
         simulated_workers: Machines that train a batch side by side on the simulated clock.
+        budget_epochs: Epochs of training, >= 1, for evaluators that can train in part: of a child
+            that goes on the new ones count, a repeat costs none; the batch in which they run out is
+            still evaluated.
         time_limit: Wall-clock time from the agent's beginning, > 0: seconds, or a text such as
             ``"90s"``, ``"20m"`` or ``"1h30m"``. When it is over nothing more is begun and children
             in worker processes are cut; one that is trained in this process is waited for. The
@@ -135,6 +142,7 @@ def search(
         failure_reward=failure_reward,
         budget_seconds=budget_seconds,
         simulated_workers=simulated_workers,
+        budget_epochs=budget_epochs,
         time_limit=None if time_limit == math.inf else seconds_of("time_limit", time_limit),
     )
     # Python's own from here on: numpy's would not go into the record.
@@ -154,7 +162,7 @@ def search(
         reward = usual_reward(made_space, made_evaluator)
     made_reward = make("reward", reward)
     made_agent: Agent = make("agent", agent)
-    if budget is None and budget_seconds is None and seconds is None:
+    if all(limit is None for limit in (budget, budget_seconds, budget_epochs, seconds)):
         budget = BUDGET
     child_seed = seed if child_seed is None else child_seed
     env = NASVectorEnv(
@@ -167,6 +175,7 @@ def search(
         failure_reward=failure_reward,
         budget_seconds=budget_seconds,
         simulated_workers=simulated_workers,
+        budget_epochs=budget_epochs,
     )
     record = None
     if run is not None:
@@ -195,6 +204,10 @@ def search(
     if time_up is not None and watcher is None:
         _log.warning("%s", time_up)
     return SearchResult(run, tuple(records.answers), env.clock.seconds, time_up)
+
+
+def _rank(answer: Answer) -> tuple[float, float]:
+    return rank(answer.evaluation.epochs, answer.reward)
 
 
 def _run(
@@ -240,6 +253,10 @@ def _run(
         try:
             if record is not None and status is not None:
                 record.finish(status)
+            if status == "finished" and env.ledger.in_part:
+                discard = getattr(unwrapped(env.ledger.evaluator), "discard", None)
+                if discard is not None:
+                    discard()
         finally:
             if record is not None:
                 record.close()

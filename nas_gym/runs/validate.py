@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 from annotated_types import Ge
 
-from nas_gym.envs.ledger import child_seed
+from nas_gym.envs.children import child_seed
 from nas_gym.errors import InvalidSpace, InvalidTokens, StoreError
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
 from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leading_metric

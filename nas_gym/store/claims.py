@@ -5,12 +5,13 @@ takes the claim over if the process of that run has died.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
 
 from nas_gym.envs.recorder import Claim
-from nas_gym.evaluators.evaluation import Job
+from nas_gym.evaluators.evaluation import ChildKey, Job
 from nas_gym.store.database import Database
 from nas_gym.store.locks import RunLocks
 from nas_gym.store.schema import CLAIMS, EVALUATIONS
@@ -18,6 +19,7 @@ from nas_gym.store.schema import CLAIMS, EVALUATIONS
 SHARED_FAILURES = (None, "diverged")  # others depend on the machine and its limits
 CHUNK = 500  # keys in one query
 Row = dict[str, Any]
+_child = itemgetter("key", "seed", "epochs")
 _BY_KEY = {
     table: sa.select(table).where(
         table.c.protocol_id == sa.bindparam("protocol"),
@@ -60,6 +62,7 @@ class Claims:
             CLAIMS.c.protocol_id == self.protocol_id,
             CLAIMS.c.key == job.architecture.key,
             CLAIMS.c.seed == job.seed,
+            CLAIMS.c.epochs == job.fidelity.epochs,
         )
         query = sa.select(CLAIMS.c.run_id).where(*where)
         owner = self.database.read(lambda c: c.execute(query).scalar())
@@ -76,33 +79,34 @@ class Claims:
             lock.release()
 
     def _take(self, connection: sa.Connection, jobs: Sequence[Job]) -> list[Row | Claim]:
-        wanted = [(job.architecture.key, job.seed) for job in jobs]
+        wanted = [job.child for job in jobs]
+        own = {"protocol_id": self.protocol_id, "run_id": self.run_id}
         claims = [
-            {"protocol_id": self.protocol_id, "key": key, "seed": seed, "run_id": self.run_id}
-            for key, seed in sorted(wanted)  # in one order for all, or two runs could block
+            {**own, "key": key, "seed": seed, "epochs": epochs}
+            for key, seed, epochs in sorted(wanted)  # in one order for all, or two runs could block
         ]
         # First, so that whoever writes an evaluation at this moment is waited for.
         inserted = self._insert.execute(connection, claims)
-        found: dict[tuple[str, int], Row | Claim] = {}
+        found: dict[ChildKey, Row | Claim] = {}
         for row in self._by_key(connection, EVALUATIONS, wanted):
             if row["failure"] in SHARED_FAILURES:
-                found.setdefault((row["key"], row["seed"]), row)
-        known = [claim for claim in claims if (claim["key"], claim["seed"]) in found]
+                found.setdefault(_child(row), row)
+        known = [claim for claim in claims if _child(claim) in found]
         if known:
             self._delete.execute(connection, known)
         ours = set(wanted)
         if inserted < len(claims):
             rows = self._by_key(connection, CLAIMS, wanted)
-            ours = {(row["key"], row["seed"]) for row in rows if row["run_id"] == self.run_id}
+            ours = {_child(row) for row in rows if row["run_id"] == self.run_id}
         # A job is ours only by our claim. In a server, every query sees what was committed before
         # it: a run that writes its evaluation between two of them has neither here. Who waits for
         # it finds it.
         return [found.get(job, Claim.OURS if job in ours else Claim.THEIRS) for job in wanted]
 
     def _by_key(
-        self, connection: sa.Connection, table: sa.Table, jobs: Iterable[tuple[str, int]]
+        self, connection: sa.Connection, table: sa.Table, jobs: Iterable[ChildKey]
     ) -> Iterator[Row]:
-        keys = sorted({key for key, _ in jobs})
+        keys = sorted({key for key, _, _ in jobs})
         for first in range(0, len(keys), CHUNK):
             chosen = {"protocol": self.protocol_id, "keys": keys[first : first + CHUNK]}
             for row in connection.execute(_BY_KEY[table], chosen):

@@ -210,4 +210,5 @@ _READERS: dict[str, Callable[[Values], Sequence[Any]]] = {  # of the columns of 
     "detail": partial(_texts, "detail", or_none=True),
     "seed": partial(_wholes, "seed", below=2**63),
     "key": partial(_texts, "key"),
+    "epochs": partial(_wholes, "number of epochs"),
 }

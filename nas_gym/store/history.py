@@ -36,4 +36,6 @@ class StoredHistory(LazySequence[Replayed]):
 
 
 def _replayed(row: Row) -> Replayed:
-    return row.tokens, Known(row.metrics, row.seconds, row.failure, row.detail, row.reward)
+    return row.tokens, Known(
+        row.metrics, row.seconds, row.failure, row.detail, row.reward, row.epochs, row.curve
+    )

@@ -101,11 +101,12 @@ class LazyRows(LazySequence[Row]):
 
         return ChosenRows(self, self._run.read(work))
 
-    def ref_of(self, key: str) -> Ref:
-        """Return the evaluation of the first request that asked for an architecture."""
+    def ref_of(self, key: str, epochs: int) -> Ref:
+        """Return the evaluation of the first request for an architecture and so many epochs."""
         (row,) = self.at([self._first_with[hash(key)]])
-        number = row.number if row.key == key else self.with_key(key).numbers[0]
-        return self.columns.ref(number)
+        if (row.key, row.epochs) != (key, epochs):
+            row = next(row for row in self.with_key(key) if row.epochs == epochs)
+        return self.columns.ref(row.number)
 
     @cached_property
     def _first_with(self) -> dict[int, int]:

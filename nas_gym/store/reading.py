@@ -114,6 +114,16 @@ def _metrics(what: str, value: Any) -> dict[str, float]:
     return value
 
 
+def curve(what: str, text: object) -> tuple[float, ...]:
+    """Return the figures of a JSON list, one per epoch; none for None."""
+    if text is None:
+        return ()
+    value = json_value(what, text)
+    if type(value) is not list or any(type(each) not in _NUMBERS for each in value):
+        refuse(what, text, "a list of numbers")
+    return tuple(value)
+
+
 # ---------------------------------------------------------------- columns and single values
 
 
@@ -213,9 +223,10 @@ def _limits(what: str, value: object) -> None:
 def _simulated(what: str, value: object) -> None:
     _mapping(what, value)
     given: Any = value
-    if not given.keys() <= {"budget_seconds", "simulated_workers"}:
-        refuse(what, value, "budget_seconds and simulated_workers")
+    if not given.keys() <= {"budget_seconds", "simulated_workers", "budget_epochs"}:
+        refuse(what, value, "budget_seconds, budget_epochs and simulated_workers")
     _or_none(number, "budget of seconds", given.get("budget_seconds"), least=0)
+    _or_none(whole, "budget of epochs", given.get("budget_epochs"), least=1)
     whole("number of simulated workers", given.get("simulated_workers", 1), least=1)
 
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from nas_gym.envs.recorder import Answer, Claim, Known, Recorder
 from nas_gym.errors import StoreError
-from nas_gym.evaluators.evaluation import Evaluation, Job
+from nas_gym.evaluators.evaluation import ChildKey, Evaluation, Job
 from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store.claims import Claims
@@ -31,6 +31,7 @@ from nas_gym.store.schema import (
     tokens_to_text,
 )
 
+_KEPT = ("metrics", "seconds", "failure", "detail", "epochs", "curve")  # of an evaluation
 COMMIT_SECONDS = 0.001  # results that come faster than this are committed together
 POLL_SECONDS = (0.02, 0.5)  # between looks at what another run is training: at first, at most
 WARN_SECONDS = 10.0  # of waiting for another run, before that is said
@@ -81,9 +82,10 @@ class RunRecorder(Recorder):
         self._lock = lock
         self._before = before
         self._serial = earlier.serials
-        self._fresh: dict[Tokens, list[Ref]] = {}  # evaluations that no request used yet
-        self._known: dict[str, Ref] = {}  # key -> the evaluation that answers repeats
-        self._paid: dict[tuple[str, int], tuple[Ref, Row]] = {}  # (key, seed) -> not yet answered
+        # Evaluations that no request used yet, by tokens and epochs.
+        self._fresh: dict[tuple[Tokens, int], list[Ref]] = {}
+        self._known: dict[tuple[str, int], Ref] = {}  # (key, epochs) -> what answers repeats
+        self._paid: dict[ChildKey, tuple[Ref, Row]] = {}  # not yet answered
         self._waiting: list[dict[str, Any]] = []  # rows of evaluations, not yet written
         self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
@@ -93,9 +95,9 @@ class RunRecorder(Recorder):
         self._claims = Claims(database, locks, run_id, protocol_id) if shared else None
         self._mark: int | None = None  # checksum of the run's row, which changes when it goes on
         for ref, row in zip(earlier.refs, earlier.rows, strict=False):  # a long run has no refs
-            self._known.setdefault(row.key, ref)
+            self._known.setdefault((row.key, row.epochs), ref)
         for ref, row in earlier.unanswered:
-            self._paid[row.key, row.seed] = ref, row
+            self._paid[row.key, row.seed, row.epochs] = ref, row
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
         """Return the requests that were answered before the run was cut."""
@@ -103,18 +105,18 @@ class RunRecorder(Recorder):
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
         """Find what this run or another has trained; tell the others what we train now."""
-        found: dict[tuple[str, int], Evaluation | Claim] = {}
-        for architecture, seed in jobs:
-            if (architecture.key, seed) in self._paid:
-                ref, row = self._paid.pop((architecture.key, seed))
-                found[architecture.key, seed] = self._own(architecture, ref, row)
-        new = [job for job in jobs if (job.architecture.key, job.seed) not in found]
+        found: dict[ChildKey, Evaluation | Claim] = {}
+        for job in jobs:
+            if job.child in self._paid:
+                ref, row = self._paid.pop(job.child)
+                found[job.child] = self._own(job.architecture, ref, row)
+        new = [job for job in jobs if job.child not in found]
         if new and self._claims is not None:
             with self._advice():
                 taken = self._claims.take(new)
             for job, whose in zip(new, taken, strict=True):
-                found[job.architecture.key, job.seed] = self._shared(job.architecture, whose)
-        answers = [found.get((a.key, seed), Claim.OURS) for a, seed in jobs]
+                found[job.child] = self._shared(job.architecture, whose)
+        answers = [found.get(job.child, Claim.OURS) for job in jobs]
         self._claimed = sum(answer is Claim.OURS for answer in answers)
         self._began, self._evaluated = time.perf_counter(), 0
         return answers
@@ -150,9 +152,11 @@ class RunRecorder(Recorder):
             "protocol_id": self.protocol_id,
             "key": architecture.key,
             "seed": seed,
+            "epochs": evaluation.epochs,
             "tokens": tokens_to_text(architecture.tokens),
             "genotype": to_text(genotype_to_json(architecture.genotype)),
             "metrics": to_text({n: v if isinstance(v, int) else float(v) for n, v in metrics}),
+            "curve": to_text(list(evaluation.curve)) if evaluation.curve else None,
             "seconds": _stored(evaluation.seconds),
             "source": evaluation.source,
             "failure": _storable(evaluation.failure),
@@ -161,8 +165,7 @@ class RunRecorder(Recorder):
         }
         self._waiting.append(summed(EVALUATIONS, row))
         ref = self.run_id, self._serial
-        self._fresh.setdefault(architecture.tokens, []).append(ref)
-        self._known[architecture.key] = ref
+        self._note(evaluation, ref)
         self._serial += 1
         self._claimed -= 1
         self._evaluated += 1
@@ -174,11 +177,9 @@ class RunRecorder(Recorder):
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Write a batch of requests, in order, and what they still wait for."""
-        requests = [
-            self._request(first + i, answer.evaluation, answer.reward)
-            for i, answer in enumerate(answers)
-        ]
-        self._flush(requests)
+        self._flush(
+            [self._request(number, *answer) for number, answer in enumerate(answers, first)]
+        )
 
     def finish(self, status: str) -> None:
         """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
@@ -219,13 +220,13 @@ class RunRecorder(Recorder):
         return summed(REQUESTS, row)
 
     def _ref(self, evaluation: Evaluation) -> Ref:
-        fresh = self._fresh.get(evaluation.architecture.tokens)
+        fresh = self._fresh.get((evaluation.architecture.tokens, evaluation.epochs))
         if evaluation.source != "memo" and fresh:
             return fresh.pop(0)
-        key, earlier = evaluation.architecture.key, self.earlier.rows
-        if key not in self._known and isinstance(earlier, LazyRows):
-            self._known[key] = earlier.ref_of(key)
-        return self._known[key]
+        of = evaluation.architecture.key, evaluation.epochs
+        if of not in self._known and isinstance(self.earlier.rows, LazyRows):
+            self._known[of] = self.earlier.rows.ref_of(*of)
+        return self._known[of]
 
     def _flush(self, requests: Sequence[dict[str, Any]] = ()) -> None:
         """Write the waiting evaluations and these requests in one transaction."""
@@ -253,14 +254,20 @@ class RunRecorder(Recorder):
         """Return the evaluation of what another run has trained."""
         if isinstance(found, Claim):
             return found
-        self._known[architecture.key] = found["run_id"], found["serial"]
+        self._known[architecture.key, found["epochs"]] = found["run_id"], found["serial"]
         return _evaluation(architecture, evaluation_row(found), "memo")
 
     def _own(self, architecture: Architecture[Any], ref: Ref, row: Row) -> Evaluation:
         """Return what this run had trained when it was cut, before its agent saw it."""
-        self._fresh.setdefault(architecture.tokens, []).append(ref)
-        self._known[architecture.key] = ref
-        return _evaluation(architecture, vars(row), row.source)
+        evaluation = _evaluation(architecture, vars(row), row.source)
+        self._note(evaluation, ref)
+        return evaluation
+
+    def _note(self, evaluation: Evaluation, ref: Ref) -> None:
+        """Take note of an evaluation of this run, which will answer a request."""
+        of, epochs = evaluation.architecture, evaluation.epochs
+        self._fresh.setdefault((of.tokens, epochs), []).append(ref)
+        self._known[of.key, epochs] = ref
 
     def _check_lock(self) -> None:
         if not self._lock.is_held():
@@ -310,11 +317,5 @@ def _storable(text: str | None) -> str | None:
 def _evaluation(
     architecture: Architecture[Any], values: Mapping[str, Any], source: str
 ) -> Evaluation:
-    return Evaluation(
-        architecture,
-        values["metrics"],
-        values["seconds"],
-        source,
-        values["failure"],
-        values["detail"],
-    )
+    metrics, seconds, *failure = (values[name] for name in _KEPT)
+    return Evaluation(architecture, metrics, seconds, source, *failure)

@@ -31,6 +31,7 @@ def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
         reading.whole("serial number", row["serial"])
         reading.whole("run", row["run_id"])
         reading.whole("seed", row["seed"], below=2**63)
+        reading.whole("number of epochs", row["epochs"])
         reading.text("key", row["key"])
         reading.text_or_none("detail", row["detail"])
         reading.number("time", row["seconds"], least=0, most=LONGEST)
@@ -40,6 +41,7 @@ def evaluation_row(row: Mapping[str, Any]) -> dict[str, Any]:
             "tokens": reading.tokens("list of tokens", row["tokens"]),
             "genotype": reading.json_value("genotype", row["genotype"]),
             "metrics": reading.metrics("metric", row["metrics"]),
+            "curve": reading.curve("learning curve", row["curve"]),
         }
     except reading.BadRecord as error:
         raise reading.BadRecord(f"evaluation {row['serial']!r:.20}: {error}") from error

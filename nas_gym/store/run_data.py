@@ -11,6 +11,7 @@ Ref = tuple[int, int]  # (run_id, serial) of an evaluation
 # Columns of every run; its other metrics stand between them.
 FIRST = ("number", "tokens", "key", "reward", "accuracy")
 LAST = ("seconds", "source", "failure", "detail", "seed")
+IN_PART = "epochs"  # a column more if children were trained in part; 0 is a whole training
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class Row:
     reward: float
     failure: str | None
     detail: str | None  # of the failure
+    epochs: int = 0  # that the child was trained; 0: all
+    curve: tuple[float, ...] = ()  # the leading metric after each epoch, if it was kept
 
     @property
     def accuracy(self) -> float | None:
@@ -55,10 +58,11 @@ class RunData:
         ``number`` (from 0), ``tokens`` (tuple of int), ``key``, ``reward``, ``accuracy``
         (validation, a fraction in [0, 1]), every other metric of the run by its name, ``seconds``
         (of the training that answered, wall time), ``source``, ``failure``, ``detail``, ``seed``
-        (of the child). The value is None if a request has none.
+        (of the child), and, if some were trained in part, ``epochs`` (0 of a whole training). The
+        value is None if a request has none.
         """
-        metrics = self._other_metrics()
-        return [_as_dict(row, metrics) for row in self.rows]
+        metrics, last = self._other_metrics(), self._last()
+        return [_as_dict(row, metrics, last) for row in self.rows]
 
     def dataframe(self) -> Any:
         """Return the records as a ``pandas.DataFrame``, one line per request.
@@ -74,8 +78,12 @@ class RunData:
                 "plain rows with records()",
                 name="pandas",
             ) from error
-        columns = [*FIRST, *self._other_metrics(), *LAST]
+        columns = [*FIRST, *self._other_metrics(), *self._last()]
         return pandas.DataFrame(self.records(), columns=columns)
+
+    def _last(self) -> tuple[str, ...]:
+        in_part = any(row.epochs for row in self.rows)
+        return (*LAST, IN_PART) if in_part else LAST
 
     def _other_metrics(self) -> list[str]:
         """Return the names of metrics that are no columns of every run, as they appear."""
@@ -93,7 +101,7 @@ class Earlier:
     serials: int = 0  # evaluations that this run paid for
 
 
-def _as_dict(row: Row, metrics: list[str]) -> dict[str, Any]:
+def _as_dict(row: Row, metrics: list[str], last: tuple[str, ...]) -> dict[str, Any]:
     values = {name: row.metrics.get(name) for name in metrics}
-    first, last = ({n: getattr(row, n) for n in names} for names in (FIRST, LAST))
-    return {**first, **values, **last}
+    before, after = ({n: getattr(row, n) for n in names} for names in (FIRST, last))
+    return {**before, **values, **after}

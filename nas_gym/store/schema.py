@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from nas_gym.errors import StoreError
 from nas_gym.options.json_text import check_written
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TABLES = sa.MetaData()
 
 RUNS = sa.Table(
@@ -42,9 +42,11 @@ EVALUATIONS = sa.Table(
     sa.Column("protocol_id", sa.ForeignKey("protocols.id"), nullable=False),
     sa.Column("key", sa.Text, nullable=False),  # canonical key of the architecture
     sa.Column("seed", sa.BigInteger, nullable=False),  # of the child
+    sa.Column("epochs", sa.Integer, nullable=False),  # that it was trained; 0: all
     sa.Column("tokens", sa.Text, nullable=False),  # JSON
     sa.Column("genotype", sa.Text, nullable=False),  # JSON
     sa.Column("metrics", sa.Text, nullable=False),  # JSON; validation figures only
+    sa.Column("curve", sa.Text),  # JSON: the leading metric after each epoch, if it was kept
     sa.Column("seconds", sa.Float, nullable=False),
     sa.Column("source", sa.Text, nullable=False),
     sa.Column("failure", sa.Text),
@@ -59,6 +61,7 @@ CLAIMS = sa.Table(
     sa.Column("protocol_id", sa.ForeignKey("protocols.id"), primary_key=True),
     sa.Column("key", sa.Text, primary_key=True),
     sa.Column("seed", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("epochs", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("run_id", sa.ForeignKey("runs.id"), nullable=False, index=True),
 )
 REQUESTS = sa.Table(

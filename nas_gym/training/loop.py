@@ -75,6 +75,8 @@ class Training(ABC, Generic[Figures]):
         processes: Those that train it together.
     """
 
+    figures: type[Figures]  # made of one float per field
+
     def __init__(
         self,
         network: nn.Module,
@@ -125,6 +127,24 @@ class Training(ABC, Generic[Figures]):
             self.done += 1
             yield loss
         self.epoch += 1
+
+    def run_to(self, end: int, measured: list[Figures]) -> bool:
+        """Train to the end of epoch ``end``, measure after each, and return whether that went well.
+
+        Args:
+            end: From 1 to ``epochs``.
+            measured: Of the epochs that are over; those of the others are added.
+        """
+        while self.epoch < end:
+            if not all(map(math.isfinite, self.losses())):
+                return False
+            figures = self.validate()
+            if figures is None:
+                return False
+            measured.append(figures)
+        if end == self.epochs:
+            self.finish()
+        return True
 
     @abstractmethod
     def end_of_epoch(self, epoch: int) -> int:

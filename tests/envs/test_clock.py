@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import nas_gym
+from nas_gym.envs.budget import TIMELESS
 from nas_gym.envs.clock import SimulatedClock, makespan
-from nas_gym.envs.ledger import TIMELESS
 from nas_gym.envs.registration import make_vector_env
 from nas_gym.errors import BudgetExceeded, InvalidOption
 from nas_gym.registry import make

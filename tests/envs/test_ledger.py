@@ -8,8 +8,9 @@ import gymnasium as gym
 import numpy as np
 import pytest
 
+from nas_gym.envs.children import child_seed
 from nas_gym.envs.env import NASEnv
-from nas_gym.envs.ledger import Ledger, LedgerOptions, child_seed
+from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.rewards import (
     Accuracy,

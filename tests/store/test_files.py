@@ -28,11 +28,11 @@ def files_of(folder: Path) -> dict[str, bytes]:
         (b"SQLite format 3\0" + bytes(4080), "is a file of something else|is damaged"),
         ("CREATE TABLE notes (text); INSERT INTO notes VALUES ('mine')", "something else: name"),
         (
-            "PRAGMA user_version = 3; CREATE TABLE runs (id)",
-            r"another version of nas-gym \(schema 3",
+            "PRAGMA user_version = 4; CREATE TABLE runs (id)",
+            r"another version of nas-gym \(schema 4",
         ),
         ("PRAGMA user_version = -1; CREATE TABLE runs (id)", "another version of nas-gym"),
-        ("PRAGMA user_version = 2; CREATE TABLE runs (id)", "is damaged"),
+        ("PRAGMA user_version = 3; CREATE TABLE runs (id)", "is damaged"),
     ],
 )
 def test_a_file_of_something_else(

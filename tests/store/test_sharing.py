@@ -13,7 +13,7 @@ import pytest
 
 import nas_gym
 from nas_gym.cli.main import main
-from nas_gym.envs.ledger import child_seed
+from nas_gym.envs.children import child_seed
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged
 from nas_gym.evaluators.evaluation import Evaluation

@@ -82,7 +82,7 @@ def config(**changes: Any) -> str:
         (
             "runs",
             {"config": config(simulated={"other": 1})},
-            "budget_seconds and simulated",
+            "budget_seconds, budget_epochs and simulated",
         ),
         ("runs", {"config": config(leading_metric={"name": "test_x"})}, "expected a metric"),
         (

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge
 
-from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, most_epochs
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Tokens
 
@@ -21,6 +21,7 @@ class Entry(NamedTuple):
     accuracies: tuple[float, ...]  # validation, fractions in [0, 1], one per seed; at least one
     seconds: float = 0.0  # of one training, >= 0
     metrics: Mapping[str, float] = {}  # parameters, multiply_adds, latency, …
+    curves: tuple[tuple[float, ...], ...] = ()  # accuracy after each epoch, per seed, if known
 
 
 class TabularEvaluator(ABC):
@@ -31,10 +32,13 @@ class TabularEvaluator(ABC):
     (then a repeat costs its seconds again, as another training would); or the number of one, from 0
     (of an architecture trained less often: that number modulo its trainings).
 
-    An evaluation's ``seconds`` are the table's, not those of the look-up.
+    An evaluation's ``seconds`` are the table's, not those of the look-up. A table whose entries
+    have ``curves`` says how many ``most_epochs`` they have; then it can be asked for a part of a
+    training, which costs that share of the seconds.
     """
 
     seeds: str | int
+    counted = 1  # epochs up to the last one, of which the best accuracy counts
     instant = True  # no worker process could answer faster
     seeded = True
 
@@ -42,6 +46,11 @@ class TabularEvaluator(ABC):
     def stateful(self) -> bool:
         """Whether a repeat may get another answer."""
         return self.seeds == "random"
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of the curves; None if there are none."""
+        return None
 
     @property
     @abstractmethod
@@ -62,18 +71,43 @@ class TabularEvaluator(ABC):
         return None
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Yield one evaluation per architecture, in order; ``source`` is ``"table"``."""
         entry_of, accuracy_of = self.entry, self._accuracy
-        for architecture, seed in zip(architectures, seeds, strict=True):
+        parts = [WHOLE] * len(seeds) if fidelities is None else fidelities
+        for architecture, seed, part in zip(architectures, seeds, parts, strict=True):
             try:
-                accuracies, seconds, metrics = entry_of(architecture.tokens)
+                accuracies, seconds, metrics, curves = entry_of(architecture.tokens)
             except NotInTable as error:
                 yield Evaluation(architecture, failure=f"error: {error}", source="table")
                 continue
+            if part != WHOLE:
+                accuracies, seconds = self._part(part, accuracies, seconds, curves)
             metrics = {"accuracy": accuracy_of(accuracies, seed), **metrics}
             yield Evaluation(architecture, metrics, seconds, "table")
+
+    def _part(
+        self,
+        part: Fidelity,
+        accuracies: tuple[float, ...],
+        seconds: float,
+        curves: tuple[tuple[float, ...], ...],
+    ) -> tuple[tuple[float, ...], float]:
+        """Return the accuracies after a part of the trainings, and the seconds of the new epochs.
+
+        Raises:
+            InvalidOption: The table has no curves.
+        """
+        most = most_epochs(self)
+        end = part.epochs or most
+        if part.epochs:
+            first = max(0, end - self.counted)
+            accuracies = tuple(max(curve[first:end]) for curve in curves)
+        return accuracies, seconds * (end - part.begun) / most
 
     def mean_accuracy(self, tokens: Tokens) -> float:
         """Return the mean validation accuracy over all seeds, which benchmarks go by."""

@@ -4,16 +4,22 @@ import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+from uuid import uuid4
 
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError
 from nas_gym.evaluators.configured import Configured
-from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, Job, jobs_of
 from nas_gym.evaluators.failures import ends_the_process, failed
-from nas_gym.evaluators.metrics import LATENCY
+from nas_gym.evaluators.metrics import LATENCY, leading_metric
 from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone, processor_of
 from nas_gym.evaluators.workers.number import worker_number
 from nas_gym.networks.task_kinds import TaskKind
+from nas_gym.options.paths import recorded_path
+from nas_gym.registry import spec_of
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.devices import check_there, device_of, devices_of
@@ -22,12 +28,15 @@ from nas_gym.training.places import place_to_record, say_if_shadowed
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
 
+    from nas_gym.evaluators.trained.checkpoints import ChildCheckpoints
+    from nas_gym.training.loop import Training
+
 
 class ChildTraining(Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself), ``threads``, ``device`` and ``latency``.
+    data itself), ``threads``, ``device``, ``latency``, ``curve`` and ``checkpoints``.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
@@ -36,6 +45,9 @@ class ChildTraining(Configured, ABC):
     threads: int  # of torch while a child trains
     device: str | None  # that trains, or several; None: a GPU if there is one
     latency: bool  # whether it is measured, too
+    search: str  # that this evaluator and its copies are in, once it is settled
+    curve: bool  # whether evaluations have the leading metric after each epoch
+    checkpoints: str | Path | None  # folder of children that are trained in part
     task_kind: ClassVar[TaskKind]  # what its networks are built for
     recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
@@ -55,6 +67,9 @@ class ChildTraining(Configured, ABC):
             )
         if self.device is not None:
             object.__setattr__(self, "device", ",".join(devices_of(self.device)))
+        if self.checkpoints is not None:
+            folder = recorded_path(self.checkpoints, "checkpoints")
+            object.__setattr__(self, "checkpoints", folder)
         if isinstance(self.dataset, os.PathLike):
             object.__setattr__(self, "dataset", os.fsdecode(self.dataset))
         given = self.dataset
@@ -100,6 +115,19 @@ class ChildTraining(Configured, ABC):
     def train(self, network: "nn.Module", seed: int) -> Any:
         """Train ``network`` in place; the result says its ``failure``, or None."""
 
+    @property
+    @abstractmethod
+    def most_epochs(self) -> int:
+        """The epochs of a whole training."""
+
+    @abstractmethod
+    def begin(self, network: "nn.Module", seed: int) -> "Training[Any]":
+        """Return the training of a network at its beginning."""
+
+    @abstractmethod
+    def result(self, figures: "Sequence[Any] | None", seconds: float) -> Any:
+        """Return what ``train`` would, from the figures of the epochs that count."""
+
     @abstractmethod
     def metrics(self, network: "nn.Module", result: Any) -> dict[str, float]:
         """Return the metrics of a trained network, given what ``train`` returned."""
@@ -118,6 +146,7 @@ class ChildTraining(Configured, ABC):
             "device": training_device(self.device_here).type,  # a GPU has another precision
             "threads": self.threads,
             **({"latency": self._measured} if self.latency else {}),
+            **({"curve": True} if self.curve else {}),
         }
 
     @property
@@ -151,6 +180,7 @@ class ChildTraining(Configured, ABC):
                 f"the data set {self._dataset_name} cannot be read ({type(error).__name__}: "
                 f"{error}): repair it, or give it more memory"
             ) from error
+        vars(self).setdefault("search", uuid4().hex)
         begun_with = vars(self).setdefault("begun_with", data.fingerprint)
         if data.fingerprint != begun_with:
             raise InvalidDataset(
@@ -160,9 +190,26 @@ class ChildTraining(Configured, ABC):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options, and the fingerprint of the data if it is known."""
-        known = {n: value for n, value in vars(self).items() if n == "begun_with"}
+        """Return the options, and, once settled, the fingerprint of the data and the search."""
+        known = {n: vars(self)[n] for n in ("begun_with", "search") if n in vars(self)}
         return super().__getstate__() | known
+
+    @cached_property
+    def kept(self) -> "ChildCheckpoints":
+        """The children that are trained in part."""
+        from nas_gym.evaluators.trained.checkpoints import ChildCheckpoints
+        from nas_gym.plugins import foreign_module
+
+        space = spec_of("space", self.space)
+        # Nobody knows whether the user's code builds the same another time.
+        foreign = foreign_module("space", space["name"]) is not None
+        of = {"space": space, **self.protocol}
+        of |= {name: version(name) for name in ("nas-gym", "torch")}
+        return ChildCheckpoints(self.checkpoints, of | ({"of": self.search} if foreign else {}))
+
+    def discard(self) -> None:
+        """Forget the children that were trained in part: no search goes on with them."""
+        self.kept.clear()
 
     @property
     def device_here(self) -> str | None:
@@ -182,16 +229,20 @@ class ChildTraining(Configured, ABC):
         return protocol.get("task")
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Train one child after the other, in this process.
 
         Raises:
             InvalidDataset: The data cannot be read; that is no fault of a child.
+            InvalidOption: A child that was trained in part cannot be kept, with the next child.
         """
         self.settle()
-        for architecture, seed in zip(architectures, seeds, strict=True):
-            yield self._evaluate(architecture, seed)
+        for job in jobs_of(architectures, seeds, fidelities):
+            yield self._evaluate(job)
 
     def close(self) -> None:
         """Release nothing: nothing is held."""
@@ -200,18 +251,25 @@ class ChildTraining(Configured, ABC):
     def _details(self) -> dict[str, Any]:
         """Return what the protocol says of the recipe, and of how the data is read."""
 
-    def _evaluate(self, architecture: Architecture[Any], seed: int) -> Evaluation:
+    def _evaluate(self, job: Job) -> Evaluation:
         import torch
 
         from nas_gym.networks.isolation import isolated
         from nas_gym.training.loop import seeded
 
+        if self._unkept:  # the child of before was recorded all the same
+            raise self._unkept.pop()
+        architecture, seed, fidelity = job
         start = time.perf_counter()
+        curve: tuple[float, ...] = ()
         with isolated(self.threads, seed):
             try:
                 with seeded(seed, torch.device("cpu")):
                     network = self.build(architecture.genotype)
-                result = self.train(network, seed)
+                if fidelity == WHOLE and not self.curve:
+                    result = self.train(network, seed)
+                else:
+                    result, curve = self._train_part(network, job)
                 metrics = self.metrics(network, result) if result.failure is None else {}
                 if self.latency and result.failure is None:
                     latency = latency_alone(network, self.task_of(architecture.genotype))
@@ -221,4 +279,25 @@ class ChildTraining(Configured, ABC):
                     raise
                 return failed(architecture, error, time.perf_counter() - start)
         seconds = time.perf_counter() - start
-        return Evaluation(architecture, metrics, seconds, "trained", result.failure)
+        return Evaluation(architecture, metrics, seconds, "trained", result.failure, curve=curve)
+
+    def _train_part(self, network: "nn.Module", job: Job) -> tuple[Any, tuple[float, ...]]:
+        """Train a network as far as is asked for; return the result, and the curve."""
+        from nas_gym.evaluators.trained.parts import Part
+
+        start = time.perf_counter()
+        training = self.begin(network, job.seed)
+        part = Part(None if job.fidelity == WHOLE else self.kept, job.architecture.key, job.seed)
+        figures = part.train(training, job.fidelity)
+        if part.unkept is not None:
+            self._unkept.append(part.unkept)
+        counting = None if figures is None else figures[-training.counted :]
+        result = self.result(counting, time.perf_counter() - start)
+        name = leading_metric(self).name
+        asked = figures if self.curve and figures is not None else ()
+        return result, tuple(float(getattr(each, name)) for each in asked)
+
+    @cached_property
+    def _unkept(self) -> "list[InvalidOption]":
+        """Why the last child that was trained in part could not be kept."""
+        return []

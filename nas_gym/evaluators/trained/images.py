@@ -1,6 +1,6 @@
 """The evaluator that really trains each child on images."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
 
     from nas_gym.training.images.sources import Dataset
     from nas_gym.training.images.train import TrainResult
+    from nas_gym.training.loop import Training
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,10 @@ class TrainingEvaluator(ChildTraining):
             where it was trained. Workers measure one after the other, and waiting counts to a
             child's time; trainings of others go on beside it, so that only one worker measures
             undisturbed. Runs share results only if their processors are the same.
+        curve: Whether each evaluation has a learning curve: the accuracy after every epoch.
+        checkpoints: Folder for children that are trained in part, so that they can go on; by
+            default one in the system's folder for temporary files. It holds at most 1 GiB per data
+            set and recipe, and what a search wrote there is removed when it is finished.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -76,6 +81,8 @@ class TrainingEvaluator(ChildTraining):
     test: Share = None
     device: str | None = None
     latency: bool = False
+    curve: bool = False
+    checkpoints: str | Path | None = None
 
     name = "training"
     recipe_class = Recipe
@@ -180,6 +187,27 @@ class TrainingEvaluator(ChildTraining):
         from nas_gym.training.images.train import train
 
         return train(network, self.data, self.named_recipe, seed, device=self.device_here)
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs of a whole training; the parts of one whose length is given in steps."""
+        from nas_gym.training.images.train import epochs_of
+
+        return epochs_of(self.named_recipe)
+
+    def begin(self, network: "nn.Module", seed: int) -> "Training[Any]":
+        """Return the training of a network at its beginning."""
+        from nas_gym.training.images.train import ImageTraining
+        from nas_gym.training.loop import training_device
+
+        device = training_device(self.device_here)
+        return ImageTraining(network, self.data, self.named_recipe, seed, device)
+
+    def result(self, figures: "Sequence[Any] | None", seconds: float) -> "TrainResult":
+        """Return what ``train`` would, from the figures of the epochs that count."""
+        from nas_gym.training.images.train import result_of
+
+        return result_of(figures, seconds)
 
     def metrics(self, network: "nn.Module", result: "TrainResult") -> dict[str, float]:
         """Return the accuracies of a training that went well, and what the network costs."""

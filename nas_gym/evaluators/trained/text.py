@@ -1,8 +1,9 @@
 """The evaluator that really trains each recurrent child as a language model."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.errors import InvalidSpace
@@ -19,6 +20,7 @@ from nas_gym.training.text.sources import Level, Vocabulary
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
 
+    from nas_gym.training.loop import Training
     from nas_gym.training.text.dataset import TextDataset
     from nas_gym.training.text.train import LanguageResult
 
@@ -53,6 +55,10 @@ class LanguageModelEvaluator(ChildTraining):
             where it was trained. Workers measure one after the other, and waiting counts to a
             child's time; trainings of others go on beside it, so that only one worker measures
             undisturbed. Runs share results only if their processors are the same.
+        curve: Whether each evaluation has a learning curve: the perplexity after every epoch.
+        checkpoints: Folder for children that are trained in part, so that they can go on; by
+            default one in the system's folder for temporary files. It holds at most 1 GiB per data
+            set and recipe, and what a search wrote there is removed when it is finished.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
@@ -69,6 +75,8 @@ class LanguageModelEvaluator(ChildTraining):
     threads: Threads = 1
     device: str | None = None
     latency: bool = False
+    curve: bool = False
+    checkpoints: str | Path | None = None
 
     name = "language-model"
     recipe_class = LanguageRecipe
@@ -152,6 +160,26 @@ class LanguageModelEvaluator(ChildTraining):
         return train_language_model(
             network, self.data, self.named_recipe, seed, device=self.device_here
         )
+
+    @property
+    def most_epochs(self) -> int:
+        """The epochs of a whole training."""
+        return self.named_recipe.epochs
+
+    def begin(self, network: "nn.Module", seed: int) -> "Training[Any]":
+        """Return the training of a network at its beginning."""
+        from nas_gym.training.loop import training_device
+        from nas_gym.training.text.train import TextTraining
+
+        del seed  # only dropout is random, and has its seed already
+        device = training_device(self.device_here)
+        return TextTraining(network, self.data, self.named_recipe, device)
+
+    def result(self, figures: "Sequence[Any] | None", seconds: float) -> "LanguageResult":
+        """Return what ``train`` would, from the figures of the epochs that count."""
+        from nas_gym.training.text.train import language_result_of
+
+        return language_result_of(figures, seconds)
 
     def metrics(self, network: "nn.Module", result: "LanguageResult") -> dict[str, float]:
         """Return the perplexities of a training that went well, and what the network costs."""

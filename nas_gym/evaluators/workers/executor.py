@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, TimeUp
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, jobs_of, keeps_state
 from nas_gym.evaluators.failures import failed
 from nas_gym.evaluators.workers.jobs import (
     SpreadEvaluator,
@@ -66,7 +66,10 @@ class ExecutorEvaluator(SpreadEvaluator):
             )
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Give all to the executor, and yield as they finish. Stopping early cancels what waits.
 
@@ -78,8 +81,8 @@ class ExecutorEvaluator(SpreadEvaluator):
         pickled = dump_evaluator(self.inner)
         asked: dict[Future[bytes], Architecture[Any]] = {}
         try:
-            for architecture, seed in zip(architectures, seeds, strict=True):
-                asked[self._submit(pickled, job_of(architecture, seed))] = architecture
+            for job in jobs_of(architectures, seeds, fidelities):
+                asked[self._submit(pickled, job_of(job))] = job.architecture
             left = [min(max(0.0, end - time.monotonic()), LONGEST_WAIT) for end in self._ends]
             finished = as_completed(list(asked), *left)
             while asked:

@@ -18,14 +18,14 @@ from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
 
-def job_of(architecture: Architecture[Any], seed: int) -> bytes:
+def job_of(job: Job) -> bytes:
     """Return what is sent for a child.
 
     Raises:
         InvalidOption: The architecture cannot be sent.
     """
     try:
-        return pickle.dumps((architecture, seed))
+        return pickle.dumps(tuple(job))
     except Exception as error:
         raise _unreadable("architecture", error) from error
 
@@ -72,19 +72,19 @@ def evaluate_job(
     """
     start = time.perf_counter()
     try:
-        architecture, seed = pickle.loads(job)
+        asked = Job(*pickle.loads(job))
     except Exception as error:
         return _unreadable("architecture", error)
     try:
         final = getattr(unwrapped(evaluator), "opens_test_part", False) is True
-        ((_, evaluation),) = Guard(evaluator, final).evaluations({0: Job(architecture, seed)})
+        ((_, evaluation),) = Guard(evaluator, final).evaluations({0: asked})
         return replace(evaluation, metrics=dict(evaluation.metrics))
     except passes:
         raise
     except NASGymError as error:
         return error
     except BaseException as error:  # what would be the answer to a signal elsewhere
-        return failed(architecture, error, max(0.0, time.perf_counter() - start))
+        return failed(asked.architecture, error, max(0.0, time.perf_counter() - start))
 
 
 def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
@@ -147,6 +147,11 @@ class SpreadEvaluator:
     def gives(self) -> tuple[str, ...] | None:
         """The names of the inner evaluator's metrics; None if it does not say."""
         return getattr(self.inner, "gives", None)
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of a whole training; None if the inner evaluator cannot train in part."""
+        return getattr(self.inner, "most_epochs", None)
 
     @property
     def seeded(self) -> bool:

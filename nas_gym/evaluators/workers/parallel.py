@@ -11,7 +11,7 @@ from annotated_types import Gt
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.configured import Configured
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, jobs_of, keeps_state
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, dump_evaluator, job_of, read_outcome
 from nas_gym.evaluators.workers.pool import Lost, WorkerPool
 from nas_gym.options.counts import SomeWorkers
@@ -71,7 +71,10 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
             )
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Evaluate as many at once as there are workers, and yield as they finish.
 
@@ -80,7 +83,7 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
                 start or load the evaluator.
             TimeUp: The time that ``end_at`` gave is over; what was in flight is cut.
         """
-        jobs = [job_of(a, seed) for a, seed in zip(architectures, seeds, strict=True)]
+        jobs = [job_of(job) for job in jobs_of(architectures, seeds, fidelities)]
         one_process = keeps_state(self.inner)
         try:
             with closing(self._pool().run(jobs, self.timeout, *self._ends)) as outcomes:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_gym.errors import InvalidModel
+from nas_gym.options.files import read_bytes, sync_folder, write_file
 from nas_gym.options.json_text import read_json
 from nas_gym.options.printable import printable
 
@@ -132,38 +133,6 @@ def write_checked(path: Path, content: Mapping[str, Any]) -> None:
     whole = {"format": FORMAT, **content}
     text = json.dumps({**whole, "checksum": _checksum(whole)}, indent=2)
     write_file(path, f"{text}\n".encode())
-
-
-def read_bytes(path: Path) -> bytes:
-    """Return the bytes of a file; raise ValueError for a pipe or a device."""
-    if path.exists() and not path.is_file():
-        raise ValueError("it is no file")
-    return path.read_bytes()
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file whole, to the disk, or leave what is there; raise OSError."""
-    new = path.with_name(f".{path.name}.new")
-    try:
-        with new.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's names to the disk, where a system can."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def remove_tensors(folder: Path, but: str = "") -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.errors import InvalidModel
-from nas_gym.models.training.checkpoint import write_file
 from nas_gym.options.durations import duration_in_words
+from nas_gym.options.files import write_file
 from nas_gym.options.printable import printable
 
 LOG, CURVE = "log.csv", "curve"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -75,13 +75,27 @@ def train(
         closing(ImageTraining(network, dataset, recipe, seed, device)) as training,
     ):
         scores = training.run()
-    seconds = time.perf_counter() - start
+    return result_of(scores, time.perf_counter() - start)
+
+
+def result_of(scores: Sequence[Scores] | None, seconds: float) -> TrainResult:
+    """Return the result of a training.
+
+    Args:
+        scores: Of the epochs that count, at least one; None if the training diverged.
+        seconds: That it took, >= 0.
+    """
     if scores is None:
         return TrainResult(None, None, (), seconds, "diverged")
     accuracies = tuple(each.accuracy for each in scores)
     balanced = max(each.balanced_accuracy for each in scores)
     best, last = max(accuracies), accuracies[-1]
     return TrainResult(best, last, accuracies, seconds, balanced_accuracy=balanced)
+
+
+def epochs_of(recipe: Recipe) -> int:
+    """Return the epochs of a training; one whose length is given in steps has parts instead."""
+    return min(PARTS, recipe.steps) if recipe.steps else recipe.epochs
 
 
 class ImageTraining(Training[Scores]):
@@ -96,6 +110,8 @@ class ImageTraining(Training[Scores]):
         processes: Those that train it together.
     """
 
+    figures = Scores
+
     def __init__(
         self, network: nn.Module, dataset: Any, recipe: Recipe, seed: int, device: torch.device,
         processes: Processes = ALONE,
@@ -104,10 +120,9 @@ class ImageTraining(Training[Scores]):
         network = network.to(device).to(memory_format=torch.channels_last)
         self.feed = feed_of(dataset, recipe, seed, device, processes)
         self.total = recipe.steps or recipe.epochs * self.feed.batches
-        parts = min(PARTS, self.total) if recipe.steps else recipe.epochs
         super().__init__(
-            network, _optimizer(network, recipe), parts, recipe.gradient_clip, recipe.measured,
-            recipe.ema, device, processes,
+            network, _optimizer(network, recipe), epochs_of(recipe), recipe.gradient_clip,
+            recipe.measured, recipe.ema, device, processes,
         )  # fmt: skip
         self.set_progress: Callable[[float], None] | None = getattr(network, "set_progress", None)
         self.dataset = dataset

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -73,7 +73,16 @@ def train_language_model(
     start = time.perf_counter()
     with seeded(seed, device):
         figures = TextTraining(network, text, recipe, device).run()
-    seconds = time.perf_counter() - start
+    return language_result_of(figures, time.perf_counter() - start)
+
+
+def language_result_of(figures: Sequence[Figures] | None, seconds: float) -> LanguageResult:
+    """Return the result of a training.
+
+    Args:
+        figures: Of the epochs that count, at least one; None if the training diverged.
+        seconds: That it took, >= 0.
+    """
     if figures is None:
         return LanguageResult(None, None, (), seconds, "diverged")
     best = min(figures, key=lambda each: each.perplexity)
@@ -90,6 +99,8 @@ class TextTraining(Training[Figures]):
         device: Where to.
         processes: Those that train it together; each has its share of the streams.
     """
+
+    figures = Figures
 
     def __init__(
         self, network: nn.Module, text: TextDataset, recipe: LanguageRecipe, device: torch.device,

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nas_gym.errors import InvalidDataset, InvalidOption
+from nas_gym.evaluators.evaluation import Job
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.trained.text import LanguageModelEvaluator
 from nas_gym.evaluators.workers.jobs import dump_evaluator, evaluate_job, job_of, load_evaluator
@@ -67,7 +68,7 @@ def test_a_process_that_finds_other_data_says_so(
     sent = dump_evaluator(evaluator)  # in the main process, which has the data
     write(tmp_path, 1)
     worker = load_evaluator(sent)
-    job = job_of(architecture_of(evaluator.space, _first(evaluator.space)), 0)
+    job = job_of(Job(architecture_of(evaluator.space, _first(evaluator.space)), 0))
     for _ in range(2):  # no child after the first is taken in, either
         outcome = evaluate_job(worker, job)
         assert isinstance(outcome, InvalidDataset)
@@ -94,7 +95,7 @@ def _first(space: Any) -> tuple[int, ...]:
 def test_files_that_are_gone_or_half_written_fail_no_child(tmp_path: Path) -> None:
     evaluator = TrainingEvaluator(CELL, arrays(tmp_path, 0))
     sent = dump_evaluator(evaluator)
-    job = job_of(architecture_of(CELL, _first(CELL)), 0)
+    job = job_of(Job(architecture_of(CELL, _first(CELL)), 0))
     file = Path(str(evaluator.dataset))
     file.write_bytes(file.read_bytes()[:1000])
     assert isinstance(evaluate_job(load_evaluator(sent), job), InvalidDataset)

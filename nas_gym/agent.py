@@ -1,6 +1,6 @@
 """The contract of an agent, and what agents share: recommendations, playing in batches."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption
+from nas_gym.evaluators.evaluation import rank
+from nas_gym.registry import foreign_modules, make
 from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
@@ -19,6 +21,7 @@ class Observed(NamedTuple):
 
     tokens: Tokens
     reward: float
+    epochs: int = 0  # that the child was trained; 0: all
 
 
 @runtime_checkable
@@ -70,7 +73,7 @@ def best_average(observed: Sequence[Observed]) -> Tokens:
         InvalidOption: Nothing was observed.
     """
     rewards: dict[Tokens, list[float]] = {}
-    for tokens, reward in _some(observed):
+    for tokens, reward, _ in _some(observed):
         rewards.setdefault(tokens, []).append(reward)
     # Sorting is stable: of equals the first observed stays first.
     top = sorted(rewards, key=lambda tokens: -_average(rewards[tokens]))[:TOP]
@@ -109,9 +112,28 @@ def _average(rewards: Sequence[float]) -> float:
 
 
 def _some(observed: Sequence[Observed]) -> Sequence[Observed]:
+    """Return what was trained furthest: rewards of different epochs do not compare."""
     if not observed:
         raise InvalidOption("nothing was observed: recommend after one request or more")
-    return observed
+    furthest = min(rank(each.epochs, 0.0) for each in observed)
+    return [each for each in observed if rank(each.epochs, 0.0) == furthest]
+
+
+def agent_of(part: str | Mapping[str, Any]) -> Agent:
+    """Return the agent that another one names: a name, or ``{"name": …}`` with options.
+
+    Raises:
+        UnknownName: There is no such agent or option.
+        InvalidOption: A value that an option does not take.
+    """
+    made: Agent = make("agent", part)
+    return made
+
+
+def modules_of(part: Any) -> list[str]:
+    """Return the modules of the user's that a recorded agent would import."""
+    spec = {"name": part} if isinstance(part, str) else part
+    return list(foreign_modules("agent", spec)) if isinstance(spec, Mapping) else []
 
 
 def play_in_batches(

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
+    from nas_agents.asha import ASHA
     from nas_agents.genetic import Genetic
+    from nas_agents.hyperband import Hyperband
     from nas_agents.local_search import LocalSearch
     from nas_agents.model_based_reinforce import ModelBasedReinforce
     from nas_agents.nsga2 import NSGA2
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
     from nas_agents.sb3.ppo import SB3PPO
     from nas_agents.softmax_reinforce import SoftmaxReinforce
+    from nas_agents.successive_halving import SuccessiveHalving
 
 # name -> "module:class"
 AGENTS: dict[str, str] = {
@@ -42,6 +45,9 @@ AGENTS: dict[str, str] = {
     "ppo": "nas_agents.ppo:PPO",
     "priority-queue": "nas_agents.priority_queue:PriorityQueue",
     "path-consistency": "nas_agents.path_consistency:PathConsistency",
+    "asha": "nas_agents.asha:ASHA",
+    "hyperband": "nas_agents.hyperband:Hyperband",
+    "successive-halving": "nas_agents.successive_halving:SuccessiveHalving",
 }
 
 # Named settings beside "default", in the PRESETS of the agent's module; names can so be listed
@@ -75,6 +81,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
 
 __all__ = [
     "AGENTS",
+    "ASHA",
     "NSGA2",
     "PPO",
     "PRESETS",
@@ -83,6 +90,7 @@ __all__ = [
     "SB3DQN",
     "SB3PPO",
     "Genetic",
+    "Hyperband",
     "LocalSearch",
     "ModelBasedReinforce",
     "PathConsistency",
@@ -93,12 +101,15 @@ __all__ = [
     "Reinforce",
     "SB3MaskablePPO",
     "SoftmaxReinforce",
+    "SuccessiveHalving",
 ]
 
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "ASHA": "asha",
         "Genetic": "genetic",
+        "Hyperband": "hyperband",
         "LocalSearch": "local_search",
         "ModelBasedReinforce": "model_based_reinforce",
         "NSGA2": "nsga2",
@@ -115,5 +126,6 @@ __getattr__, __dir__ = exports(
         "SB3MaskablePPO": "sb3.maskable_ppo",
         "SB3PPO": "sb3.ppo",
         "SoftmaxReinforce": "softmax_reinforce",
+        "SuccessiveHalving": "successive_halving",
     },
 )

@@ -152,7 +152,10 @@ class _Log(Recorder):
         self._clock += makespan(seconds, self._workers)
         self.seconds += seconds
         self.finished += [self._clock] * len(seconds)
-        self.observed += [Observed(a.evaluation.architecture.tokens, a.reward) for a in answers]
+        self.observed += [
+            Observed(a.evaluation.architecture.tokens, a.reward, a.evaluation.epochs)
+            for a in answers
+        ]
 
 
 class _TimedEnv(NASVectorEnv[Any]):

@@ -49,6 +49,10 @@ class FrontLedger(Protocol):
         """Requests that were answered."""
 
     @property
+    def failure_reward(self) -> float:
+        """Reward of a child that failed; NaN if it is none of its own."""
+
+    @property
     def clock(self) -> SimulatedClock:
         """Time that the evaluations so far would have taken."""
 

@@ -264,7 +264,6 @@ class RunRecorder(Recorder):
         return evaluation
 
     def _note(self, evaluation: Evaluation, ref: Ref) -> None:
-        """Take note of an evaluation of this run, which will answer a request."""
         of, epochs = evaluation.architecture, evaluation.epochs
         self._fresh.setdefault((of.tokens, epochs), []).append(ref)
         self._known[of.key, epochs] = ref

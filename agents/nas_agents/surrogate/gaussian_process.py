@@ -85,7 +85,7 @@ class Predictor:
 
     def observe(self, observed: Iterable[Observed]) -> None:
         """Take note of rewards, for the next ``fit``."""
-        for tokens, reward in observed:
+        for tokens, reward, _ in observed:
             i = self._places.setdefault(tokens, len(self.tokens))
             if i == len(self.tokens):
                 self.tokens.append(tokens)

@@ -283,11 +283,13 @@ class ChildTraining(Configured, ABC):
 
     def _train_part(self, network: "nn.Module", job: Job) -> tuple[Any, tuple[float, ...]]:
         """Train a network as far as is asked for; return the result, and the curve."""
-        from nas_gym.evaluators.trained.parts import Part
+        from nas_gym.evaluators.trained.parts import PartialTraining
 
         start = time.perf_counter()
         training = self.begin(network, job.seed)
-        part = Part(None if job.fidelity == WHOLE else self.kept, job.architecture.key, job.seed)
+        part = PartialTraining(
+            None if job.fidelity == WHOLE else self.kept, job.architecture.key, job.seed
+        )
         figures = part.train(training, job.fidelity)
         if part.unkept is not None:
             self._unkept.append(part.unkept)

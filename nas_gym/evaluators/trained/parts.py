@@ -9,7 +9,7 @@ from nas_gym.evaluators.trained.checkpoints import ChildCheckpoints, HalfTrained
 from nas_gym.training.loop import Training, seeded
 
 
-class Part:
+class PartialTraining:
     """A part of the training of one child.
 
     Args:

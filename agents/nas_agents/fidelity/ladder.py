@@ -1,0 +1,113 @@
+"""The ledger that an agent sees whose proposals climb a ladder of epochs.
+
+Rewards of different epochs do not compare, so the agent that proposes gets none of them: its reward
+is the rank of its proposal among all that were trained as far, in (0, 1), moved up by the rungs
+that the proposal climbed.
+"""
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+from nas_agents.fidelity.rungs import Rung
+from nas_gym.envs.clock import SimulatedClock
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.recorder import Answer
+from nas_gym.search_spaces.architecture import Architecture
+
+STALE = 1_000  # proposals in a row of what was proposed before: the agent has converged
+
+
+class LadderOver(Exception):
+    """The budget is spent, or the agent proposes nothing new, in the middle of a request."""
+
+
+class Ladder(ABC):
+    """A front ledger that trains proposals in part, and some of them further.
+
+    Args:
+        ledger: Answers.
+        epochs: Of the rungs, fewest first.
+        factor: One of so many goes on.
+    """
+
+    def __init__(self, ledger: Ledger, epochs: Sequence[int], factor: int) -> None:
+        self.ledger = ledger
+        self.rungs = [Rung(each) for each in epochs]
+        self.factor = factor
+        self.requests = 0  # proposals that were answered
+        self.architectures: list[Architecture[Any]] = []  # of the trials
+        self.reached: list[int] = []  # the rung of each trial
+        self._trials: dict[str, int] = {}  # by canonical key
+        self._stale = 0
+
+    @property
+    def remaining(self) -> float:
+        """Requests left in the budget."""
+        return self.ledger.remaining
+
+    @property
+    def failure_reward(self) -> float:
+        """NaN: a child that failed ranks lowest, which is no reward of its own."""
+        return math.nan
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Time that the evaluations so far would have taken."""
+        return self.ledger.clock
+
+    def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
+        """Train proposals as far as the ladder says, and return one answer for each.
+
+        Raises:
+            LadderOver: The budget does not last, or there was nothing new for long.
+        """
+        answers = self.climb(list(architectures))
+        self.requests += len(architectures)
+        return [Answer(a.evaluation, self.standing(trial)) for trial, a in answers]
+
+    @abstractmethod
+    def climb(self, proposals: list[Architecture[Any]]) -> list[tuple[int, Answer]]:
+        """Answer the proposals; return the trial of each with the answer of its last training."""
+
+    def begin(self, proposal: Architecture[Any]) -> int:
+        """Return the trial of a proposal: a new one unless the same architecture has one."""
+        trial = self._trials.setdefault(proposal.key, len(self.architectures))
+        if trial == len(self.architectures):
+            self.architectures.append(proposal)
+            self.reached.append(-1)
+        return trial
+
+    def train(self, jobs: Sequence[tuple[int, int]]) -> list[Answer]:
+        """Train trials up to rungs, as one batch, and note their results.
+
+        Args:
+            jobs: Pairs of a trial and a rung.
+
+        Raises:
+            LadderOver: The budget does not last for all of them; the first ones are trained.
+        """
+        left = self.ledger.remaining
+        if left < len(jobs):
+            if left > 0:
+                self.train(jobs[: int(left)])
+            raise LadderOver
+        trials = [self.architectures[trial] for trial, _ in jobs]
+        epochs = [self.rungs[rung].epochs for _, rung in jobs]
+        paid = self.ledger.budget.paid_epochs
+        answers = self.ledger.request(trials, epochs)
+        self._stale = 0 if self.ledger.budget.paid_epochs > paid else self._stale + len(jobs)
+        if self._stale > STALE:
+            raise LadderOver
+        for (trial, rung), answer in zip(jobs, answers, strict=True):
+            if trial not in self.rungs[rung].results:
+                failed = answer.evaluation.failure is not None
+                self.rungs[rung].add(trial, -math.inf if failed else answer.reward)
+            self.reached[trial] = max(self.reached[trial], rung)
+        return answers
+
+    def standing(self, trial: int) -> float:
+        """Return the reward of a proposal: its rung, and its rank there, in (0, 1)."""
+        rung = self.reached[trial]
+        return (rung + self.rungs[rung].standing(trial)) / len(self.rungs)

@@ -4,7 +4,6 @@ from collections import deque
 from typing import Any
 
 from nas_agents.fidelity.ladder import Ladder
-from nas_gym.envs.recorder import Answer
 from nas_gym.search_spaces.architecture import Architecture
 
 
@@ -15,27 +14,20 @@ class PromotionLadder(Ladder):
     promote, from the top rung down, and begins a new one only if there is none.
     """
 
-    def climb(self, proposals: list[Architecture[Any]]) -> list[tuple[int, Answer]]:
+    def climb(self, proposals: list[Architecture[Any]]) -> list[int]:
         """Train the proposals on the lowest rung, and promote what may be promoted first."""
-        waiting = deque(enumerate(proposals))
-        found: dict[int, tuple[int, Answer]] = {}
+        waiting = deque(self.begin(proposal) for proposal in proposals)
+        trials = list(waiting)
         while waiting:
             jobs: list[tuple[int, int]] = []
-            numbers: list[int | None] = []  # of the proposals; None for a promotion
             for _ in range(int(min(len(proposals), max(1, self.remaining)))):
                 promotion = self.promotion()
                 if promotion is not None:
                     jobs.append(promotion)
-                    numbers.append(None)
                 elif waiting:
-                    number, proposal = waiting.popleft()
-                    jobs.append((self.begin(proposal), 0))
-                    numbers.append(number)
-            answers = self.train(jobs)
-            for place, (trial, _), answer in zip(numbers, jobs, answers, strict=True):
-                if place is not None:
-                    found[place] = trial, answer
-        return [found[number] for number in range(len(proposals))]
+                    jobs.append((waiting.popleft(), 0))
+            self.train(jobs)
+        return trials
 
     def promotion(self) -> tuple[int, int] | None:
         """Return who is promoted next and to which rung, and take note of it."""
@@ -50,14 +42,12 @@ class PromotionLadder(Ladder):
 class StoppingLadder(Ladder):
     """Trains each proposal on, from rung to rung, until it is not among the best there."""
 
-    def climb(self, proposals: list[Architecture[Any]]) -> list[tuple[int, Answer]]:
+    def climb(self, proposals: list[Architecture[Any]]) -> list[int]:
         """Train the proposals, rung by rung, as far as each goes."""
         trials = [self.begin(proposal) for proposal in proposals]
-        last: dict[int, Answer] = {}
         climbing, rung = list(dict.fromkeys(trials)), 0
         while climbing:
-            answers = self.train([(trial, rung) for trial in climbing])
-            last |= dict(zip(climbing, answers, strict=True))
+            self.train([(trial, rung) for trial in climbing])
             here = self.rungs[rung]
             rung += 1
             if rung == len(self.rungs):
@@ -67,4 +57,4 @@ class StoppingLadder(Ladder):
                 for trial in climbing
                 if self.reached[trial] >= rung or here.goes_on(trial, self.factor)
             ]
-        return [(trial, last[trial]) for trial in trials]
+        return trials

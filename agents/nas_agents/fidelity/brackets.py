@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 from nas_agents.fidelity.ladder import Ladder
 from nas_gym.envs.ledger import Ledger
-from nas_gym.envs.recorder import Answer
 from nas_gym.search_spaces.architecture import Architecture
 
 
@@ -59,36 +58,30 @@ class BracketLadder(Ladder):
         self._members: list[int] = []  # trials of the bracket, in order
         self._width = width
 
-    def climb(self, proposals: list[Architecture[Any]]) -> list[tuple[int, Answer]]:
+    def climb(self, proposals: list[Architecture[Any]]) -> list[int]:
         """Fill brackets with the proposals, and finish those that are full."""
-        last: dict[int, Answer] = {}
         trials: list[int] = []
         while len(trials) < len(proposals):
-            places = max(1, self._bracket.trials - len(self._members))
+            places = self._bracket.trials - len(self._members)
             batch = proposals[len(trials) : len(trials) + places]
             begun = [self.begin(proposal) for proposal in batch]
             unique = list(dict.fromkeys(begun))
-            answers = self.train([(trial, self._bracket.rung) for trial in unique])
-            last |= dict(zip(unique, answers, strict=True))
+            self.train([(trial, self._bracket.rung) for trial in unique])
             trials += begun
             # One that was in another bracket may be in this one as well, once.
             self._members += [trial for trial in unique if trial not in self._members]
-            if len(self._members) >= self._bracket.trials:
-                last |= self._finish()
-        return [(trial, last[trial]) for trial in trials]
+            if len(self._members) == self._bracket.trials:
+                self._finish()
+        return trials
 
-    def _finish(self) -> dict[int, Answer]:
-        """Let the best of the bracket go on, rung by rung; return their last answers."""
-        last: dict[int, Answer] = {}
+    def _finish(self) -> None:
+        """Let the best of the bracket go on, rung by rung, and begin the next bracket."""
         members = self._members
         for number in range(self._bracket.rung, len(self.rungs) - 1):
             results = self.rungs[number].results
             best = sorted(members, key=lambda trial: -results[trial])
             members = best[: len(members) // self.factor]
             for first in range(0, len(members), self._width):
-                batch = members[first : first + self._width]
-                answers = self.train([(trial, number + 1) for trial in batch])
-                last |= dict(zip(batch, answers, strict=True))
+                self.train([(trial, number + 1) for trial in members[first : first + self._width]])
         self._members = []
         self._bracket = next(self._brackets)
-        return last

@@ -8,6 +8,7 @@ that the proposal climbed.
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from nas_agents.fidelity.rungs import Rung
@@ -40,6 +41,7 @@ class Ladder(ABC):
         self.architectures: list[Architecture[Any]] = []  # of the trials
         self.reached: list[int] = []  # the rung of each trial
         self._trials: dict[str, int] = {}  # by canonical key
+        self._furthest: dict[int, Answer] = {}  # of each trial, on the highest rung it reached
         self._stale = 0
 
     @property
@@ -63,13 +65,19 @@ class Ladder(ABC):
         Raises:
             LadderOver: The budget does not last, or there was nothing new for long.
         """
-        answers = self.climb(list(architectures))
+        trials = self.climb(list(architectures))
         self.requests += len(architectures)
-        return [Answer(a.evaluation, self.standing(trial)) for trial, a in answers]
+        return [
+            Answer(
+                replace(self._furthest[trial].evaluation, architecture=proposal),
+                self.standing(trial),
+            )
+            for proposal, trial in zip(architectures, trials, strict=True)
+        ]
 
     @abstractmethod
-    def climb(self, proposals: list[Architecture[Any]]) -> list[tuple[int, Answer]]:
-        """Answer the proposals; return the trial of each with the answer of its last training."""
+    def climb(self, proposals: list[Architecture[Any]]) -> list[int]:
+        """Train the proposals as far as they are to go, and return the trial of each."""
 
     def begin(self, proposal: Architecture[Any]) -> int:
         """Return the trial of a proposal: a new one unless the same architecture has one."""
@@ -79,7 +87,7 @@ class Ladder(ABC):
             self.reached.append(-1)
         return trial
 
-    def train(self, jobs: Sequence[tuple[int, int]]) -> list[Answer]:
+    def train(self, jobs: Sequence[tuple[int, int]]) -> None:
         """Train trials up to rungs, as one batch, and note their results.
 
         Args:
@@ -104,8 +112,8 @@ class Ladder(ABC):
             if trial not in self.rungs[rung].results:
                 failed = answer.evaluation.failure is not None
                 self.rungs[rung].add(trial, -math.inf if failed else answer.reward)
-            self.reached[trial] = max(self.reached[trial], rung)
-        return answers
+            if rung >= self.reached[trial]:
+                self.reached[trial], self._furthest[trial] = rung, answer
 
     def standing(self, trial: int) -> float:
         """Return the reward of a proposal: its rung, and its rank there, in (0, 1)."""

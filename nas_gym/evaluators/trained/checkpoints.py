@@ -9,6 +9,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from getpass import getuser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 LARGEST = 2**30  # bytes of all children of one protocol
 SUFFIX = ".child"
-_SUM = hashlib.sha256
 
 
 class HalfTrained(NamedTuple):
@@ -62,7 +62,7 @@ class ChildCheckpoints:
         except (OSError, ValueError):
             return None
         digest, data = content[:32], content[32:]
-        if _SUM(data).digest() != digest:
+        if _checksum(path, data) != digest:
             return None
         try:
             tensors = load(data)
@@ -86,7 +86,8 @@ class ChildCheckpoints:
         data = save({**plain, "figures": torch.tensor(list(text), dtype=torch.uint8)})
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_file(self._path(key, seed), _SUM(data).digest() + data, durable=False)
+            path = self._path(key, seed)
+            write_file(path, _checksum(path, data) + data, durable=False)
         except OSError as error:
             raise InvalidOption(
                 f"children that are trained in part cannot be kept in {printable(self.base)} "
@@ -97,12 +98,12 @@ class ChildCheckpoints:
 
     def drop(self, key: str, seed: int) -> None:
         """Forget a child."""
-        self._path(key, seed).unlink(missing_ok=True)
+        _remove(self._path(key, seed))
 
     def clear(self) -> None:
         """Forget all children of the protocol."""
         for path in self._files():
-            path.unlink(missing_ok=True)
+            _remove(path)
         try:
             self.folder.rmdir()
         except OSError:  # another search writes there, or there is none
@@ -128,8 +129,18 @@ class ChildCheckpoints:
         for _, size, path in sorted(found):
             if total <= self.largest:
                 return
-            path.unlink(missing_ok=True)
+            _remove(path)
             total -= size
+
+
+def _checksum(path: Path, data: bytes) -> bytes:
+    """Return a checksum that also says whose child it is."""
+    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode() + data).digest()
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):  # it is no file, or nobody may: then it stays
+        path.unlink(missing_ok=True)
 
 
 def default_folder() -> Path:

@@ -58,7 +58,7 @@ class PartialTraining:
     def _restored(training: Training[Any], found: HalfTrained, end: int) -> list[Any]:
         """Let a training go on that has just begun, if what was found is the beginning of it."""
         shapes, own = (
-            {name: tensor.shape for name, tensor in tensors.items() if name != "progress"}
+            {name: t.shape for name, t in tensors.items() if name.startswith("network.")}
             for tensors in (found.tensors, training.state())
         )
         epoch = len(found.figures)

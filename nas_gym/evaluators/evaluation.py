@@ -184,6 +184,18 @@ def jobs_of(
     return [Job(*each) for each in zip(architectures, seeds, whole, strict=True)]
 
 
+def asked(evaluator: Evaluator, jobs: Sequence[Job]) -> Iterator[Evaluation]:
+    """Return what an evaluator answers to jobs, at least one; it hears of parts if there are some.
+
+    Whatever ``evaluate`` returns comes back: it may be no iterator.
+    """
+    architectures, seeds, fidelities = zip(*jobs, strict=True)
+    evaluate: Any = evaluator.evaluate
+    if set(fidelities) == {WHOLE}:
+        return evaluate(architectures, seeds)  # type: ignore[no-any-return]
+    return evaluate(architectures, seeds, fidelities=fidelities)  # type: ignore[no-any-return]
+
+
 def most_epochs(evaluator: Any) -> int:
     """Return the epochs of a whole training.
 

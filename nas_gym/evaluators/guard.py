@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job, asked
 from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
@@ -88,14 +88,11 @@ class Guard:
         A child for which it raises again has failed, as it would in a worker process.
         """
         answered = set()
-        architectures, seeds, fidelities = zip(*jobs, strict=True)
-        in_part = {} if set(fidelities) == {WHOLE} else {"fidelities": fidelities}
         start, answers = time.perf_counter(), None
         while True:  # nothing is yielded inside ``try``: what the caller raises is no child's
             try:
                 if answers is None:
-                    asked = self.evaluator.evaluate(architectures, seeds, **in_part)
-                    answers = _iterator(asked)
+                    answers = _iterator(asked(self.evaluator, jobs))
                 evaluation = next(answers)
             except StopIteration:
                 return
@@ -104,7 +101,7 @@ class Guard:
             except (Exception, SystemExit) as error:  # ``sys.exit`` of a child ends the child
                 if ends_the_process(error):  # as test runners and event loops do by other classes
                     raise
-                fault = failed(architectures[0], error, max(0.0, time.perf_counter() - start))
+                fault = failed(jobs[0].architecture, error, max(0.0, time.perf_counter() - start))
                 break
             if isinstance(getattr(evaluation, "architecture", None), Architecture):
                 answered.add(evaluation.architecture.tokens)

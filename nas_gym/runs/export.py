@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from annotated_types import Ge
 
 from nas_gym.errors import StoreError
+from nas_gym.evaluators.evaluation import rank as rank_of
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
@@ -65,8 +66,14 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
     from nas_gym.drawing import draw_learning_curve
 
     _prepared(folder)
-    answers = zip(*(column(found.evaluated, name) for name in ("reward", "failure")), strict=True)
-    rewards = [None if failure else reward for reward, failure in answers]
+    columns = (column(found.evaluated, name) for name in ("reward", "failure", "epochs"))
+    answers = list(zip(*columns, strict=True))
+    # Rewards of different epochs do not compare: those of the children trained furthest are drawn.
+    furthest = min(rank_of(epochs, 0.0) for _, _, epochs in answers)
+    rewards = [
+        None if failure or rank_of(epochs, 0.0) != furthest else reward
+        for reward, failure, epochs in answers
+    ]
     title, ylabel = printable(found.run), printable(found.name_of("reward"))
     undrawn: list[Exception] = []
     files = _draw(

@@ -14,6 +14,7 @@ from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
+from nas_gym.runs.cost import Cost
 from nas_gym.runs.failure_groups import FailureGroup, failure_groups
 from nas_gym.runs.ranked import Ranked
 from nas_gym.runs.spread import deviation_of, mean_of
@@ -224,6 +225,11 @@ class Findings:
         figures = self.ranked.figures(self.leading.name)
         return Certainty.of(self.config.get("data"), figures, tested)
 
+    @cached_property
+    def cost(self) -> Cost:
+        """What the run paid for, and what it was spared."""
+        return Cost.of(self.paid, self.memo, self.protocol)
+
     @property
     def shown(self) -> tuple[Metric, ...]:
         """The metrics that reports show of a child, the leading one first."""
@@ -280,8 +286,9 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
         "memo_hits": len(found.memo),
         "failures": {group.reason: len(group.rows) for group in found.failures},
         "failure_details": [group.to_json() for group in found.failures],
-        "child_seconds_paid": sum(column(found.paid, "seconds")),
-        "child_seconds_saved": sum(column(found.memo, "seconds")),
+        "child_seconds_paid": found.cost.seconds,
+        "child_seconds_saved": found.cost.seconds_saved,
+        "cost": found.cost.to_json(),
         "best": [
             {
                 "rank": rank,

@@ -67,13 +67,17 @@ def _print_cost(found: Findings, console: Console) -> None:
         f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )
-    paid, saved = (sum(column(rows, "seconds")) for rows in (found.paid, found.memo))
+    cost = found.cost
+    counts = (cost.epochs, cost.epochs_saved)
+    epochs, spared = ("" if count is None else f" and {count:,} epochs" for count in counts)
     console.print(
-        f"{len(found.paid)} evaluated in {paid:.0f} s of child time, "
-        f"{len(found.memo)} from memo ({saved:.0f} s saved), "
+        f"{len(found.paid)} evaluated in {cost.seconds:.0f} s{epochs} of child time, "
+        f"{len(found.memo)} from memo ({cost.seconds_saved:.0f} s{spared} saved), "
         f"{sum(len(group.rows) for group in found.failures)} failed",
         soft_wrap=True,
     )
+    if cost.device is not None:
+        console.print(cost.beside_the_papers(), soft_wrap=True)
     simulated = config.get("simulated", {})
     if simulated.get("budget_seconds") is not None:
         machines = simulated["simulated_workers"]
@@ -121,6 +125,9 @@ def _best_table(found: Findings, top: int) -> Table:
         "request",
     ):
         table.add_column(heading, justify="right")
+    in_part = any(column(found.rows, "epochs"))
+    if in_part:
+        table.add_column("epochs", justify="right")
     unanswered = {id(row) for row in found.unanswered}
     for rank, row in enumerate(found.ranked[:top], start=1):
         table.add_row(
@@ -129,6 +136,7 @@ def _best_table(found: Findings, top: int) -> Table:
             *(metric.in_words(row.metrics.get(metric.name)) for metric in shown),
             f"{row.seconds:.1f}",
             "-" if id(row) in unanswered else str(row.number + 1),
+            *([str(row.epochs or "all")] if in_part else []),
         )
     return table
 

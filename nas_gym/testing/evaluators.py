@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, MinLen
 
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, asked, jobs_of
 from nas_gym.options import OneOf, Options, check
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -27,6 +27,11 @@ class _Wrapper(Options):
     def stateful(self) -> bool:
         """Whether the inner evaluator is."""
         return self.inner.stateful
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of the inner evaluator's trainings; None if it cannot train in part."""
+        return getattr(self.inner, "most_epochs", None)
 
     @property
     def seeded(self) -> bool:
@@ -74,17 +79,20 @@ class FailingEvaluator(_Wrapper):
         object.__setattr__(self, "ways", ways)
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Yield the inner evaluations, some of them replaced by failures."""
-        for architecture, seed in zip(architectures, seeds, strict=True):
-            way = self.way(seed)
+        for job in jobs_of(architectures, seeds, fidelities):
+            way = self.way(job.seed)
             if way is None:
-                yield from self.inner.evaluate([architecture], [seed])
+                yield from asked(self.inner, [job])
             elif way == "report":
-                yield Evaluation(architecture, failure=self.reason)
+                yield Evaluation(job.architecture, failure=self.reason)
             else:
-                yield Evaluation(architecture, {"accuracy": ACTIONS[way]()})
+                yield Evaluation(job.architecture, {"accuracy": ACTIONS[way]()})
 
     def way(self, seed: int) -> str | None:
         """Return how the child with this seed fails, or None if it does not."""
@@ -147,10 +155,13 @@ class SlowEvaluator(_Wrapper):
     seconds: Annotated[float, Ge(0)] = 0.01
 
     def evaluate(
-        self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]
+        self,
+        architectures: Sequence[Architecture[Any]],
+        seeds: Sequence[int],
+        fidelities: Sequence[Fidelity] | None = None,
     ) -> Iterator[Evaluation]:
         """Yield the inner evaluations, later, with the sleep in their ``seconds``."""
-        for architecture, seed in zip(architectures, seeds, strict=True):
+        for job in jobs_of(architectures, seeds, fidelities):
             time.sleep(self.seconds)
-            for evaluation in self.inner.evaluate([architecture], [seed]):
+            for evaluation in asked(self.inner, [job]):
                 yield replace(evaluation, seconds=evaluation.seconds + self.seconds)

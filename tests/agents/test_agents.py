@@ -13,7 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nas_agents import AGENTS
+from nas_agents.asha import ASHA
 from nas_agents.genetic import Genetic
+from nas_agents.hyperband import Hyperband
 from nas_agents.local_search import LocalSearch
 from nas_agents.model_based_reinforce import ModelBasedReinforce
 from nas_agents.nsga2 import NSGA2
@@ -30,6 +32,7 @@ from nas_agents.sb3.dqn import SB3DQN
 from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
+from nas_agents.successive_halving import SuccessiveHalving
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.conv_net.space import ConvNet
@@ -38,7 +41,7 @@ from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
-from nas_gym.testing.agent_suite import AgentSuite, run_agent
+from nas_gym.testing.agent_suite import AgentSuite, landscape, run_agent
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
 CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path in AGENTS.items()}
@@ -68,6 +71,9 @@ SMALL = {
     "priority-queue": PriorityQueue(
         batch_size=4, hidden_size=8, random_first=4, updates=2, repeats=1
     ),
+    "asha": ASHA(proposer="regularized-evolution"),
+    "hyperband": Hyperband(reduction_factor=2),
+    "successive-halving": SuccessiveHalving(trials=5),
 }
 
 
@@ -134,7 +140,8 @@ FIELDS = [(name, field) for name in AGENTS for field in fields(CLASSES[name])]
 def test_every_option_is_checked(name: str, field: Field[Any]) -> None:
     agent = CLASSES[name]()
     takes_null = (name, field.name) == ("reinforce", "clip_range")
-    for value in NEVER[type(field.default)] if field.default is not None else [3, "3", (3,), True]:
+    never = ["3", (3,), True, *([] if field.name in ("max_epochs", "trials") else [3])]
+    for value in never if field.default is None else NEVER[type(field.default)]:
         if not (takes_null and value is None):
             with pytest.raises((InvalidOption, UnknownName)) as caught:
                 replace(agent, **{field.name: value})
@@ -165,7 +172,7 @@ def test_every_reinforce_preset_searches(preset):
     space=st.sampled_from([BitString(3), LayerChain(2)]),
 )
 def test_every_budget_is_spent_exactly(name, budget, num_envs, space):
-    requests = run_agent(SMALL[name], Landscape(space), space, budget=budget, num_envs=num_envs)
+    requests = run_agent(SMALL[name], landscape(space), space, budget=budget, num_envs=num_envs)
     assert len(requests) == budget
 
 
@@ -198,7 +205,7 @@ def test_it_spends_its_budget_on_the_papers_spaces(agent: str, space: str) -> No
     searched = PAPERS_SPACES[space]
     for budget, num_envs in [(13, None), (10, 3)]:
         requests = run_agent(
-            SMALL[agent], Landscape(searched), searched, budget=budget, num_envs=num_envs
+            SMALL[agent], landscape(searched), searched, budget=budget, num_envs=num_envs
         )
         assert len(requests) == budget
 

@@ -44,8 +44,8 @@ def watch_events() -> None:
         sa.event.listen(sa.Engine, name, happens)
     evaluate = Landscape.evaluate
 
-    def watched(self: Landscape, architectures: Any, seeds: Any) -> Iterator[Any]:
-        for evaluation in evaluate(self, architectures, seeds):
+    def watched(self: Landscape, *asked: Any, **parts: Any) -> Iterator[Any]:
+        for evaluation in evaluate(self, *asked, **parts):
             happens()
             yield evaluation
             happens()
@@ -109,7 +109,7 @@ def history(folder: Path) -> dict[str, Any]:
             ]
         )
     rows = [
-        [r.number, r.tokens, r.key, r.seed, r.metrics, r.source, r.reward, r.failure, r.genotype]
+        [r.number, r.tokens, r.key, r.seed, r.epochs, r.metrics, r.source, r.reward, r.failure]
         for r in run.rows
     ]
     return {"status": run.status, "rows": rows, "evaluations": count[0], "claims": count[1]}

@@ -15,6 +15,7 @@ SPACES: dict[str, Any] = {
     "static": {"name": "nasnet-cell", "blocks": 1},
     "conditional": {"name": "nas_gym.testing:LayerChain", "max_depth": 3},
 }
+LANDSCAPE = {"name": "landscape", "epochs": 9}  # of which some agents ask for parts
 PAPERS = ("random-search", "regularized-evolution", "reinforce")  # killed most often
 # Those of Stable-Baselines3 share all that matters here: one of them stands for the rest.
 OTHERS = [
@@ -73,7 +74,7 @@ def test_killed_runs_have_the_history_of_a_whole_one(
 ) -> None:
     """Between batches, within a batch, within a write; every evaluation in a commit of its own."""
     told = killed(
-        tmp_path, agent=agent, space=SPACES[space], evaluator="landscape", commit_seconds=0.0,
+        tmp_path, agent=agent, space=SPACES[space], evaluator=LANDSCAPE, commit_seconds=0.0,
         seed=1, runs=4, num_envs=4,
     )  # fmt: skip
     check(told, 4)
@@ -105,7 +106,7 @@ def test_networks_that_grow_deeper(num_envs: int, tmp_path: Path) -> None:
     }  # fmt: skip
     agent = {"name": "reinforce", "hidden_size": 8, "depth_schedule": [1, 1, 8]}
     told = killed(
-        tmp_path, agent=agent, space=space, evaluator="landscape", commit_seconds=0.0,
+        tmp_path, agent=agent, space=space, evaluator=LANDSCAPE, commit_seconds=0.0,
         seed=num_envs, runs=8, num_envs=num_envs,
     )  # fmt: skip
     check(told, 8)
@@ -115,7 +116,7 @@ def test_networks_that_grow_deeper(num_envs: int, tmp_path: Path) -> None:
 def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
     """Also within a write; only before its first request is a run left as it was begun."""
     told = killed(
-        tmp_path, agent="random-search", space=SPACES["static"], evaluator="landscape",
+        tmp_path, agent="random-search", space=SPACES["static"], evaluator=LANDSCAPE,
         commit_seconds=0.0, seed=5, runs=24, num_envs=4, signal="SIGINT",
     )  # fmt: skip
     check(told, 24)
@@ -129,7 +130,7 @@ def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
 def test_many_kills(agent: str, space: str, num_envs: int, tmp_path: Path) -> None:
     runs = 40 if agent in PAPERS else 8
     told = killed(
-        tmp_path, agent=agent, space=SPACES[space], evaluator="landscape", commit_seconds=0.0,
+        tmp_path, agent=agent, space=SPACES[space], evaluator=LANDSCAPE, commit_seconds=0.0,
         seed=num_envs, runs=runs, num_envs=num_envs,
     )  # fmt: skip
     check(told, runs)

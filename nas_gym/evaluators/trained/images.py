@@ -15,7 +15,7 @@ from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.fitting import fitted_name, fitted_recipe
 from nas_gym.training.images.presets import recipe_of
-from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.recipe import Recipe, epochs_of
 from nas_gym.training.places import check_takes_folder, images_at
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
@@ -191,8 +191,6 @@ class TrainingEvaluator(ChildTraining):
     @property
     def most_epochs(self) -> int:
         """The epochs of a whole training; the parts of one whose length is given in steps."""
-        from nas_gym.training.images.train import epochs_of
-
         return epochs_of(self.named_recipe)
 
     def begin(self, network: "nn.Module", seed: int) -> "Training[Any]":

@@ -26,6 +26,9 @@ from nas_gym.options import Options
 _Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
 
+PARTS = 20  # of a training whose length is given in steps; what an epoch is to the others
+
+
 @dataclass(frozen=True)
 class Recipe(Options):
     """Everything about the training of a child but its architecture, its data and its seed.
@@ -186,3 +189,8 @@ class Recipe(Options):
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON data; ``Recipe(**data)`` reads it back."""
         return recorded(self)
+
+
+def epochs_of(recipe: Recipe) -> int:
+    """Return the epochs of a training; one whose length is given in steps has parts instead."""
+    return min(PARTS, recipe.steps) if recipe.steps else recipe.epochs

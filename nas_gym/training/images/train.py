@@ -15,13 +15,11 @@ from nas_gym.errors import InvalidDataset
 from nas_gym.networks.isolation import isolated
 from nas_gym.training.images.augmentation import check_cutout
 from nas_gym.training.images.feed import Batch, feed_of, part_of
-from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.recipe import Recipe, epochs_of
 from nas_gym.training.images.sources import Dataset
 from nas_gym.training.loop import Training, parameter_groups, seeded, training_device
 from nas_gym.training.optimizers import SGD, AdamW, ChildOptimizer, RMSProp
 from nas_gym.training.processes import ALONE, Processes
-
-PARTS = 20  # of a training whose length is given in steps; what an epoch is to the others
 
 
 class Scores(NamedTuple):
@@ -91,11 +89,6 @@ def result_of(scores: Sequence[Scores] | None, seconds: float) -> TrainResult:
     balanced = max(each.balanced_accuracy for each in scores)
     best, last = max(accuracies), accuracies[-1]
     return TrainResult(best, last, accuracies, seconds, balanced_accuracy=balanced)
-
-
-def epochs_of(recipe: Recipe) -> int:
-    """Return the epochs of a training; one whose length is given in steps has parts instead."""
-    return min(PARTS, recipe.steps) if recipe.steps else recipe.epochs
 
 
 class ImageTraining(Training[Scores]):

@@ -11,7 +11,9 @@ zero: an agent would learn the noise.
 
 adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row per child) and writes the
 table ``benchmarks/results/recipe_signal.md`` from it. With ``--space conv-net``, the same for
-networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``.
+networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``; with ``--space nasbench201``
+for NAS-Bench-201's cells, in ``recipe_signal_nasbench201.csv`` and ``.md``, whose table also says
+how well the cells' order is that of the benchmark's own results on CIFAR-10.
 """
 
 import argparse
@@ -29,10 +31,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.runs import markdown
 from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.grammar import NetworkSpace, decode
 from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.training.images.presets import RECIPES
 from nas_gym.training.images.recipe import Recipe
@@ -59,10 +63,12 @@ class Subject:
     file: str  # of the results, without ending
     default: str  # name of the recipe that is the space's default
     first: int = 2017  # of the seed of the random architectures
+    truth: NASBench201Table | None = None  # results elsewhere, to compare the order with
 
 
 REFERENCE = "longer"  # trains digits to the end: does a candidate put the cells in its order?
 CELL = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
+BENCH = Recipe(epochs=8, batch_size=64, learning_rate=0.05, weight_decay=5e-4, filters=4)
 NET = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.25)
 SUBJECTS = {
     "nasnet-cell": Subject(
@@ -88,6 +94,22 @@ SUBJECTS = {
         "recipe_signal_conv_net",
         "quick-conv-net",
         first=2016,
+    ),
+    "nasbench201": Subject(
+        NASBench201(isomorphic=True),
+        {
+            "slow": Candidate(replace(BENCH, learning_rate=0.02)),
+            "wide-slow": Candidate(replace(BENCH, learning_rate=0.02, filters=8)),
+            "short": Candidate(BENCH),
+            "wide": Candidate(replace(BENCH, filters=8)),
+            "large-batch": Candidate(replace(BENCH, batch_size=128, epochs=12)),
+            REFERENCE: Candidate(replace(BENCH, filters=8, epochs=12, learning_rate=0.1)),
+        },
+        "random cells of NAS-Bench-201 on digits, N = 1",
+        "recipe_signal_nasbench201",
+        "nasbench201-digits",
+        first=201,
+        truth=NASBench201Table(),
     ),
 }
 

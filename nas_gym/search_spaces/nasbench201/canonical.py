@@ -38,9 +38,7 @@ def canonical_key(operations: tuple[str, ...]) -> str:
     """
     convolutions, output = _read(operations)
     used = _used(convolutions, output)
-    return min(
-        _text(convolutions, output, order) for order in _orders(convolutions, used)
-    )
+    return min(_text(convolutions, output, order) for order in _orders(convolutions, used))
 
 
 def _read(operations: Sequence[str]) -> tuple[list[Convolution], Value]:

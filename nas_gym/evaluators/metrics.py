@@ -119,7 +119,7 @@ PARAMETERS = Metric("parameters", better="lower", digits=0, least=0)  # trainabl
 MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0, least=0)
 # Of a batch of one, where it was trained. A table's column of that name may be of anything.
 LATENCY = Metric("latency", "latency, s", better="lower", digits=5)
-# Of all threads of the process that trained it; unlike the wall time it is no longer on a busy machine.
+# Of all threads that trained it; unlike the wall time it is no longer on a busy machine.
 PROCESSOR_SECONDS = Metric(
     "processor_seconds", "processor time, s", better="lower", digits=2, least=0
 )

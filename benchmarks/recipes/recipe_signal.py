@@ -68,7 +68,7 @@ class Subject:
 
 REFERENCE = "longer"  # trains digits to the end: does a candidate put the cells in its order?
 CELL = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
-BENCH = Recipe(epochs=8, batch_size=64, learning_rate=0.05, weight_decay=5e-4, filters=4)
+BENCH = Recipe(epochs=6, batch_size=64, learning_rate=0.05, weight_decay=5e-4, filters=4)
 NET = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.25)
 SUBJECTS = {
     "nasnet-cell": Subject(
@@ -98,14 +98,15 @@ SUBJECTS = {
     "nasbench201": Subject(
         NASBench201(isomorphic=True),
         {
-            "slow": Candidate(replace(BENCH, learning_rate=0.02)),
-            "wide-slow": Candidate(replace(BENCH, learning_rate=0.02, filters=8)),
-            "short": Candidate(BENCH),
-            "wide": Candidate(replace(BENCH, filters=8)),
-            "large-batch": Candidate(replace(BENCH, batch_size=128, epochs=12)),
-            REFERENCE: Candidate(replace(BENCH, filters=8, epochs=12, learning_rate=0.1)),
+            "shallow": Candidate(replace(BENCH, epochs=8)),
+            "shallow-slow": Candidate(replace(BENCH, epochs=8, learning_rate=0.02)),
+            "deep": Candidate(replace(BENCH, repeats=2)),
+            "deep-large-batch": Candidate(
+                replace(BENCH, repeats=2, epochs=8, batch_size=128, learning_rate=0.1)
+            ),
+            REFERENCE: Candidate(replace(BENCH, repeats=3, epochs=12)),
         },
-        "random cells of NAS-Bench-201 on digits, N = 1",
+        "random cells of NAS-Bench-201 on digits",
         "recipe_signal_nasbench201",
         "nasbench201-digits",
         first=201,

@@ -44,16 +44,6 @@ class InOrder:
             pass
 
 
-def up_to_isomorphism(space: SearchSpace[Any]) -> SearchSpace[Any]:
-    """Return the space with keys that are equal for designs of the same function, if it has those.
-
-    A space whose benchmark gives isomorphic architectures their own numbers has such keys only if
-    it is asked for them, by its method ``up_to_isomorphism()``.
-    """
-    keyed = getattr(space, "up_to_isomorphism", None)
-    return space if keyed is None else keyed()
-
-
 def architectures_of(
     space: SearchSpace[Any], sample: int | None, seed: int
 ) -> list[Architecture[Any]]:

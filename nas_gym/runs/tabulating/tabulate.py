@@ -23,13 +23,9 @@ from nas_gym.registry import Part, make, spec_of, unwrapped, usual
 from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.runs.search import search
-from nas_gym.runs.tabulating.architectures import (
-    BATCH,
-    InOrder,
-    architectures_of,
-    up_to_isomorphism,
-)
+from nas_gym.runs.tabulating.architectures import BATCH, InOrder, architectures_of
 from nas_gym.runs.tabulating.sheet import Sheet, SheetWatcher
+from nas_gym.search_spaces.architecture import up_to_isomorphism
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.store import DEFAULT_STORE, load_run
 from nas_gym.store.location import check_store, checked_run_name, file_of

@@ -38,7 +38,6 @@ class TabularEvaluator(ABC):
     """
 
     seeds: str | int
-    counted = 1  # epochs up to the last one, of which the best accuracy counts
     instant = True  # no worker process could answer faster
     seeded = True
 
@@ -51,6 +50,11 @@ class TabularEvaluator(ABC):
     def most_epochs(self) -> int | None:
         """The epochs of the curves; None if there are none."""
         return None
+
+    @property
+    def last_counted(self) -> int:
+        """How many of a training's last epochs the accuracy is the best of."""
+        return 1
 
     @property
     @abstractmethod
@@ -105,7 +109,7 @@ class TabularEvaluator(ABC):
         most = most_epochs(self)
         end = part.epochs or most
         if part.epochs:
-            first = max(0, end - self.counted)
+            first = max(0, end - self.last_counted)
             accuracies = tuple(max(curve[first:end]) for curve in curves)
         return accuracies, seconds * (end - part.begun) / most
 

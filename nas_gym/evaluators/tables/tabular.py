@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge
 
+from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, most_epochs
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Tokens
@@ -104,9 +105,14 @@ class TabularEvaluator(ABC):
         """Return the accuracies after a part of the trainings, and the seconds of the new epochs.
 
         Raises:
-            InvalidOption: The table has no curves.
+            InvalidOption: The table has no curves, or none of this architecture.
         """
         most = most_epochs(self)
+        if part.epochs and len(curves) < len(accuracies):
+            raise InvalidOption(
+                f"the table has no accuracy after epoch {part.epochs} of an architecture that was "
+                "asked for: ask for whole trainings, or give a table with all curves"
+            )
         end = part.epochs or most
         if part.epochs:
             first = max(0, end - self.last_counted)

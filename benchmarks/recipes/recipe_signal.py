@@ -34,7 +34,7 @@ from scipy.stats import spearmanr
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.runs import markdown
 from nas_gym.search_spaces.conv_net.space import ConvNet
-from nas_gym.search_spaces.grammar import NetworkSpace, decode
+from nas_gym.search_spaces.grammar import NetworkSpace, Tokens, decode
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
@@ -190,7 +190,7 @@ def child(subject_name: str, name: str, cell: int, seed: int) -> dict[str, objec
 
     subject = SUBJECTS[subject_name]
     candidate, space = subject.candidates[name], subject.space
-    genotype = decode(space, random_tokens(space, np.random.default_rng((subject.first, cell))))
+    genotype = decode(space, cell_tokens(subject, cell))
     data = load_digits()
     images = data.images.astype(np.uint8)[:, None]
     dataset = split_dataset("digits", images, data.target, shares=(candidate.validation, 0.2))
@@ -221,7 +221,8 @@ def read(table: Path) -> list[dict[str, str]]:
 def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
     """Yield the page: a heading and the table, one line per candidate."""
     yield "# Does the reward of a recipe carry information?\n"
-    option = "" if subject.default == "quick" else " --space conv-net"
+    name = next(name for name, each in SUBJECTS.items() if each is subject)
+    option = "" if subject.default == "quick" else f" --space {name}"
     yield (
         f"Written by `python benchmarks/recipes/recipe_signal.py{option}` from "
         f"`{subject.file}.csv`: "
@@ -234,9 +235,10 @@ def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
         *("Spearman, two seeds", "of the best third"),
         f"Spearman of the means with {REFERENCE!r}",
         "CPU s per child, mean",
+        *(["of the means with the benchmark's CIFAR-10"] if subject.truth else []),
     )
     shown = []
-    reference = accuracies(rows, REFERENCE)
+    reference, truth = accuracies(rows, REFERENCE), true_accuracies(subject, rows)
     for name, candidate in subject.candidates.items():
         by_cell = accuracies(rows, name)
         if by_cell:
@@ -250,15 +252,32 @@ def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
                     agreement_on_the_best(by_cell),
                     agreement_with(by_cell, reference),
                     f"{statistics.mean(seconds):.1f}",
+                    *([agreement_with(by_cell, truth)] if truth else []),
                 ]
             )
     yield markdown.table(headings, shown)
 
 
+def true_accuracies(subject: Subject, rows: list[dict[str, str]]) -> dict[int, list[float]]:
+    """Return the benchmark's own accuracy of each cell, if the space has a benchmark."""
+    if subject.truth is None:
+        return {}
+    return {
+        cell: [subject.truth.mean_accuracy(cell_tokens(subject, cell))]
+        for cell in sorted({int(row["cell"]) for row in rows})
+    }
+
+
+def cell_tokens(subject: Subject, cell: int) -> Tokens:
+    """Return cell number ``cell`` of a subject's fixed random sequence."""
+    return random_tokens(subject.space, np.random.default_rng((subject.first, cell)))
+
+
 def description(candidate: Candidate) -> str:
     """Return the recipe in words."""
     r = candidate.recipe
-    size = f"F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
+    deep = f"N {r.repeats}, " if r.repeats > 1 else ""
+    size = f"{deep}F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
     return (
         f"{r.epochs} epochs, batch {r.batch_size}, {size}, rate {r.learning_rate:g}, decay "
         f"{r.weight_decay:g}, validation {candidate.validation:.0%}"

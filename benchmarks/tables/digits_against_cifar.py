@@ -12,6 +12,7 @@ ceiling. ``--write`` writes ``benchmarks/results/digits_against_cifar.md``.
 import argparse
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -84,7 +85,7 @@ def signals_of(
     epochs = len(known[cells[0]].curves[0])
     signals = {
         f"digits, epoch {epoch + 1}": np.array(
-            [np.mean([curve[epoch] for curve in known[cell].curves]) for cell in cells]
+            [fmean(curve[epoch] for curve in known[cell].curves) for cell in cells]
         )
         for epoch in range(epochs)
     }
@@ -96,7 +97,7 @@ def signals_of(
 
 def means(entries: list[Entry]) -> Signal:
     """Return the mean accuracy of each cell."""
-    return np.array([np.mean(entry.accuracies) for entry in entries])
+    return np.array([fmean(entry.accuracies) for entry in entries])
 
 
 def pairs(

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, TimeUp
+from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.metrics import ACCURACY, leading_metric
 from nas_gym.evaluators.tables.writing import check_writable
 from nas_gym.options import check
@@ -123,7 +124,7 @@ def tabulate(
     made_space = up_to_isomorphism(make("space", space))
     named = usual("evaluator", made_space) if evaluator is None else evaluator
     trainer = _keeping_curves(make("evaluator", named, space=made_space))
-    if unwrapped(trainer).stateful:
+    if keeps_state(unwrapped(trainer)):
         raise InvalidOption(
             f"the evaluator {type(unwrapped(trainer)).__name__} gives another answer each time: "
             "give one that depends on the architecture and the seed alone"

@@ -103,7 +103,7 @@ def test_the_forms_of_a_file_say_the_same(tmp_path: Path, suffix: str) -> None:
     other = TableFile(BITS, path, counted=1, metrics=(), seconds=None)
     assert other.last_counted == 1
     assert other.protocol != table.protocol
-    with pytest.raises(InvalidTable, match="is a table of the space .*BitString"):
+    with pytest.raises(InvalidTable, match=r"is a table of the space .*BitString"):
         TableFile(BitString(3), path)
 
 

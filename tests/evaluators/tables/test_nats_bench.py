@@ -285,6 +285,22 @@ def test_genuine_first_epochs():
     assert curve[0].seconds == pytest.approx(2.93992 + 1.36330, abs=1e-4)
 
 
+@genuine
+def test_genuine_curves():
+    table = NASBench201Table()
+    cell, folder = table.tokens_at(284), f"{GENUINE}/NATS-tss-v1_0-3ffb9-simple"
+    curves = NATSBench(TOPOLOGY, folder).entry(cell).curves
+    assert {len(curve) for curve in curves} == {200}
+    assert [curve[-1] for curve in curves] == pytest.approx(table.entry(cell).accuracies, abs=1e-7)
+    for epoch in (1, 12, 199):
+        exact = NATSBench(TOPOLOGY, folder, epoch=epoch).entry(cell)
+        assert tuple(curve[epoch - 1] for curve in curves) == exact.accuracies
+    assert len(NATSBench(TOPOLOGY, folder, "cifar100", hp=12).entry(cell).curves[0]) == 12
+    assert NATSBench(TOPOLOGY, folder, "cifar100").most_epochs is None
+    size = NATSBench(SIZE, f"{GENUINE}/NATS-sss-v1_0-50262-simple", "imagenet16-120")
+    assert len(size.entry(tokens("8:8:8:8:8")).curves[0]) == size.most_epochs == 90
+
+
 def test_a_part_of_a_schedule_is_answered_from_its_curve(synthetic):
     cell = tokens(CELLS[1])
     for part, most in (({}, 200), ({"hp": 12}, 12), ({"epoch": 120}, 120)):

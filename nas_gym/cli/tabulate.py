@@ -172,6 +172,13 @@ class Tabulate:
                 file=results(),
             )
             if done.trained > done.failed:
-                search = f"nas-gym search {self.space} --evaluator {shlex.quote(str(done.file))}"
-                print(f"search it with `{search}`", file=sys.stderr)
+                print(f"search it with `{self._search(done)}`", file=sys.stderr)
         return 0 if done.trained > done.failed else 1
+
+    def _search(self, done: "Tabulation") -> str:
+        """Return the command that searches the table."""
+        of_space = [each for each in self.set if each.startswith("space.")]
+        gaps = [] if done.complete and self.sample is None else ["evaluator.missing=failure"]
+        settings = ["--set", *of_space, *gaps] if of_space or gaps else []
+        command = ["nas-gym", "search", "--space", self.space, "--evaluator", str(done.file)]
+        return shlex.join([*command, *settings])

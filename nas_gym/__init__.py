@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nas_gym.models.training.train import train
     from nas_gym.runs.resume import resume
     from nas_gym.runs.search import search
+    from nas_gym.runs.tabulating.tabulate import tabulate
     from nas_gym.runs.validate import validate
     from nas_gym.search_spaces.architecture import Architecture
     from nas_gym.search_spaces.conv_net.space import ConvNet
@@ -71,6 +72,7 @@ __all__ = [
     "load_run",
     "resume",
     "search",
+    "tabulate",
     "train",
     "validate",
 ]
@@ -94,6 +96,7 @@ __getattr__, __dir__ = exports(
         "load_run": "store",
         "resume": "runs.resume",
         "search": "runs.search",
+        "tabulate": "runs.tabulating.tabulate",
         "train": "models.training.train",
         "validate": "runs.validate",
     },

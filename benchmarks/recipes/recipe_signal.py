@@ -11,7 +11,9 @@ zero: an agent would learn the noise.
 
 adds what is missing to ``benchmarks/results/recipe_signal.csv`` (one row per child) and writes the
 table ``benchmarks/results/recipe_signal.md`` from it. With ``--space conv-net``, the same for
-networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``.
+networks of six layers, in ``recipe_signal_conv_net.csv`` and ``.md``; with ``--space nasbench201``
+for NAS-Bench-201's cells, in ``recipe_signal_nasbench201.csv`` and ``.md``, whose table also says
+how well the cells' order is that of the benchmark's own results on CIFAR-10.
 """
 
 import argparse
@@ -29,10 +31,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
+from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.runs import markdown
 from nas_gym.search_spaces.conv_net.space import ConvNet
-from nas_gym.search_spaces.grammar import NetworkSpace, decode
+from nas_gym.search_spaces.grammar import NetworkSpace, Tokens, decode
 from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.training.images.presets import RECIPES
 from nas_gym.training.images.recipe import Recipe
@@ -59,10 +63,12 @@ class Subject:
     file: str  # of the results, without ending
     default: str  # name of the recipe that is the space's default
     first: int = 2017  # of the seed of the random architectures
+    truth: NASBench201Table | None = None  # results elsewhere, to compare the order with
 
 
 REFERENCE = "longer"  # trains digits to the end: does a candidate put the cells in its order?
 CELL = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, filters=4)
+BENCH = Recipe(epochs=6, batch_size=64, learning_rate=0.05, weight_decay=5e-4, filters=4)
 NET = Recipe(epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.25)
 SUBJECTS = {
     "nasnet-cell": Subject(
@@ -88,6 +94,23 @@ SUBJECTS = {
         "recipe_signal_conv_net",
         "quick-conv-net",
         first=2016,
+    ),
+    "nasbench201": Subject(
+        NASBench201(isomorphic=True),
+        {
+            "shallow": Candidate(replace(BENCH, epochs=8)),
+            "shallow-slow": Candidate(replace(BENCH, epochs=8, learning_rate=0.02)),
+            "deep": Candidate(replace(BENCH, repeats=2)),
+            "deep-large-batch": Candidate(
+                replace(BENCH, repeats=2, epochs=8, batch_size=128, learning_rate=0.1)
+            ),
+            REFERENCE: Candidate(replace(BENCH, repeats=3, epochs=12)),
+        },
+        "random cells of NAS-Bench-201 on digits",
+        "recipe_signal_nasbench201",
+        "nasbench201-digits",
+        first=201,
+        truth=NASBench201Table(),
     ),
 }
 
@@ -167,7 +190,7 @@ def child(subject_name: str, name: str, cell: int, seed: int) -> dict[str, objec
 
     subject = SUBJECTS[subject_name]
     candidate, space = subject.candidates[name], subject.space
-    genotype = decode(space, random_tokens(space, np.random.default_rng((subject.first, cell))))
+    genotype = decode(space, cell_tokens(subject, cell))
     data = load_digits()
     images = data.images.astype(np.uint8)[:, None]
     dataset = split_dataset("digits", images, data.target, shares=(candidate.validation, 0.2))
@@ -198,7 +221,8 @@ def read(table: Path) -> list[dict[str, str]]:
 def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
     """Yield the page: a heading and the table, one line per candidate."""
     yield "# Does the reward of a recipe carry information?\n"
-    option = "" if subject.default == "quick" else " --space conv-net"
+    name = next(name for name, each in SUBJECTS.items() if each is subject)
+    option = "" if subject.default == "quick" else f" --space {name}"
     yield (
         f"Written by `python benchmarks/recipes/recipe_signal.py{option}` from "
         f"`{subject.file}.csv`: "
@@ -211,9 +235,10 @@ def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
         *("Spearman, two seeds", "of the best third"),
         f"Spearman of the means with {REFERENCE!r}",
         "CPU s per child, mean",
+        *(["of the means with the benchmark's CIFAR-10"] if subject.truth else []),
     )
     shown = []
-    reference = accuracies(rows, REFERENCE)
+    reference, truth = accuracies(rows, REFERENCE), true_accuracies(subject, rows)
     for name, candidate in subject.candidates.items():
         by_cell = accuracies(rows, name)
         if by_cell:
@@ -227,15 +252,32 @@ def lines(subject: Subject, rows: list[dict[str, str]]) -> Iterator[str]:
                     agreement_on_the_best(by_cell),
                     agreement_with(by_cell, reference),
                     f"{statistics.mean(seconds):.1f}",
+                    *([agreement_with(by_cell, truth)] if truth else []),
                 ]
             )
     yield markdown.table(headings, shown)
 
 
+def true_accuracies(subject: Subject, rows: list[dict[str, str]]) -> dict[int, list[float]]:
+    """Return the benchmark's own accuracy of each cell, if the space has a benchmark."""
+    if subject.truth is None:
+        return {}
+    return {
+        cell: [subject.truth.mean_accuracy(cell_tokens(subject, cell))]
+        for cell in sorted({int(row["cell"]) for row in rows})
+    }
+
+
+def cell_tokens(subject: Subject, cell: int) -> Tokens:
+    """Return cell number ``cell`` of a subject's fixed random sequence."""
+    return random_tokens(subject.space, np.random.default_rng((subject.first, cell)))
+
+
 def description(candidate: Candidate) -> str:
     """Return the recipe in words."""
     r = candidate.recipe
-    size = f"F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
+    deep = f"N {r.repeats}, " if r.repeats > 1 else ""
+    size = f"{deep}F {r.filters}" if r.width_multiplier == 1 else f"width {r.width_multiplier:g}"
     return (
         f"{r.epochs} epochs, batch {r.batch_size}, {size}, rate {r.learning_rate:g}, decay "
         f"{r.weight_decay:g}, validation {candidate.validation:.0%}"

@@ -40,6 +40,7 @@ COMMANDS = {
     "export": "Write the best architectures of a run, or (--to) a network that loads without "
     "nas-gym.",
     "predict": "Say what a model makes of images (classes, probabilities) or texts (perplexity).",
+    "tabulate": "Train every architecture of a space, or a sample: a table with learning curves.",
     "list": "List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded "
     "runs.",
     "describe": "Describe an architecture (parameters, multiply-adds, its parts), or a data set of "

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from nas_gym.cli.devices import TrainingDevice, device_of_trainer, say_devices
+from nas_gym.cli.evaluators import SWITCHES, evaluator_of
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
@@ -42,10 +43,6 @@ from nas_gym.store.location import (
     shown_store,
 )
 from nas_gym.training.machine import cores
-
-# Options of evaluators with an own switch.
-DATA = ("dataset", "folder", "download", "recipe", "device")
-TABLES = (".csv", ".npz", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -197,30 +194,5 @@ class Search:
 
     def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
         """Return the evaluator with its options, from switches and from --set."""
-        from nas_gym.evaluators.trained.trainers import TRAINERS
-        from nas_gym.registry import options_of, usual
-
-        name, own = self.evaluator or usual("evaluator", space), options["evaluator"]
-        if name.lower().endswith(TABLES):
-            evaluator = {"name": "table", "file": name, **own}
-        else:
-            evaluator = {"name": name, **own}
-        values = {option: getattr(self, option) for option in DATA}
-        given = {option: v for option, v in values.items() if v is not None and v is not False}
-        takes = options_of("evaluator", evaluator["name"])
-        if name in TRAINERS:
-            given["recipe"] = {"name": self.recipe or usual("recipe", space), **options["recipe"]}
-            for option in DATA:
-                if option in own:
-                    raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
-        for option in given.keys() & own.keys():
-            raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
-        unused = [f"--{option}" for option in given if option not in takes]
-        if options["recipe"] and name not in TRAINERS:
-            unused.append("--set recipe.…")
-        if unused:
-            why = (
-                "has no such option" if name in TRAINERS else "does not train or has no such option"
-            )
-            raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
-        return evaluator | given
+        switches = {option: getattr(self, option) for option in SWITCHES}
+        return evaluator_of(space, self.evaluator, switches, options)

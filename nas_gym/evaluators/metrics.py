@@ -119,12 +119,19 @@ PARAMETERS = Metric("parameters", better="lower", digits=0, least=0)  # trainabl
 MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0, least=0)
 # Of a batch of one, where it was trained. A table's column of that name may be of anything.
 LATENCY = Metric("latency", "latency, s", better="lower", digits=5)
+# Of all threads that trained it; unlike the wall time it is no longer on a busy machine.
+PROCESSOR_SECONDS = Metric(
+    "processor_seconds", "processor time, s", better="lower", digits=2, least=0
+)
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
-        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES, LATENCY)
+        for metric in (
+            *(PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES),
+            *(LATENCY, PROCESSOR_SECONDS),
+        )
     }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.

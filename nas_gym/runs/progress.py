@@ -191,6 +191,65 @@ class SearchProgress(_Bar, Recorder):
         self._show(self.done, self.status(), self._line())
 
 
+class TableProgress(_Bar):
+    """Trainings of a table that are done, and the time left.
+
+    Args:
+        announcement: What to say when the first one begins.
+        console: Where to draw; stderr by default.
+        time_limit: Wall-clock seconds after which it ends at the latest; None for no limit.
+    """
+
+    def __init__(
+        self,
+        announcement: str,
+        console: Console | None = None,
+        time_limit: float | None = None,
+    ) -> None:
+        super().__init__("table", None, console)
+        self.announcement, self._time_limit = announcement, time_limit
+        self.running = False
+        self.before = self.done = self.failed = 0
+
+    def __enter__(self) -> Self:
+        """Wait for the first report."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop drawing; leave one last line."""
+        if self.running:
+            self._bar.stop()
+            self.console.print(self._line(), markup=False)
+
+    def show(self, done: int, total: int, failed: int) -> None:
+        """Show how many trainings of how many are done, and how many of them failed."""
+        self.done, self.total, self.failed = done, total, failed
+        if not self.running:
+            self.running, self.before, self._begun = True, done, time.monotonic()
+            self.console.print(self.announcement, soft_wrap=True, markup=False)
+            self._bar.update(self._task, total=total)
+            self._bar.start()
+        self._show(done, self.status(), self._line())
+
+    def status(self) -> str:
+        """Return pace, time left and failures, in words."""
+        minutes = max(time.monotonic() - self._begun, 1e-9) / 60
+        pace = (self.done - self.before) / minutes
+        left = ((self.total or 0) - self.done) / pace * 60 if pace else None
+        if self._time_limit is not None:
+            ends = max(0.0, self._begun + self._time_limit - time.monotonic())
+            left = ends if left is None else min(left, ends)
+        return f"{pace:.1f}/min, {self._eta(left)}, {self.failed} failed"
+
+    def _line(self) -> str:
+        return f"{self.done}/{self.total} trainings, {self.status()}"
+
+
 class ChunkProgress(_Bar):
     """Parts of a benchmark that are done, and the time left.
 

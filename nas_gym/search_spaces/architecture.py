@@ -49,6 +49,16 @@ def key_of(space: SearchSpace[G], genotype: G, tokens: tuple[int, ...]) -> str:
     return ",".join(map(str, tokens))
 
 
+def up_to_isomorphism(space: SearchSpace[Any]) -> SearchSpace[Any]:
+    """Return the space with keys that are equal for designs of the same function, if it has those.
+
+    A space whose benchmark gives isomorphic architectures their own numbers has such keys only if
+    it is asked for them, by its method ``up_to_isomorphism()``.
+    """
+    keyed = getattr(space, "up_to_isomorphism", None)
+    return space if keyed is None else keyed()
+
+
 def genotype_to_json(genotype: object) -> Any:
     """Return ``genotype`` as JSON data: its own ``to_json()``, or its fields and values.
 

@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
-COMMANDS = ["search", "resume", "report", "validate", "export", "list", "describe", "benchmark"]
+COMMANDS = [
+    *("search", "resume", "report", "validate", "export", "tabulate", "list", "describe"),
+    "benchmark",
+]
 LIMITS = ("--workers", "1", "--memory-limit", "4")  # the defaults depend on the machine
 AGENTS = ("random-search", "regularized-evolution", "reinforce")
 TABLE = ("--space", "nasbench201", "--evaluator", "nasbench201")

@@ -15,6 +15,7 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.tables.digits import Digits, read_digits_table
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
 from nas_gym.options import OneOf
 from nas_gym.search_spaces.grammar import SearchSpace, tokens_of
@@ -22,7 +23,8 @@ from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 FILE = Path(__file__).with_name("nasbench201.npz")
-DATASETS = ("cifar10", "cifar100", "imagenet16-120")
+DATASETS = ("cifar10", "cifar100", "imagenet16-120")  # of the benchmark
+DIGITS = "digits"  # of nas-gym
 SEEDS = 3  # trainings per cell at most; 7,456 cells have two
 
 
@@ -35,19 +37,26 @@ class NASBench201Table(Configured, TabularEvaluator):
     batch). ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
     benchmark's parameters are those of an equivalent cell; multiply-adds are always the cell's own.
 
+    On ``"digits"`` the cells were trained by nas-gym itself (``nas_gym.evaluators.tables.digits``),
+    for 6 epochs, with the accuracy after each: the table can be asked for a part of a training.
+    Isomorphic cells, of which one was trained, have the same accuracies and seconds, and their own
+    parameters and multiply-adds; there is no latency.
+
     Args:
         space: ``NASBench201``.
-        dataset: ``"cifar10"``, ``"cifar100"`` or ``"imagenet16-120"``.
+        dataset: ``"cifar10"``, ``"cifar100"``, ``"imagenet16-120"`` or ``"digits"``.
         seeds: ``"mean"``, ``"random"`` or the number of one, see ``TabularEvaluator``: 0, 1, 2 are
-            the benchmark's 777, 888, 999 for the 8,169 cells that were trained three times.
+            the benchmark's 777, 888, 999 for the 8,169 cells that were trained three times. On
+            digits there are two.
 
     Raises:
         UnknownName: No such data set.
+        InvalidTable: The table of digits is not there.
         InvalidOption: Another space, or other seeds.
     """
 
     space: SearchSpace[Any] = field(default_factory=NASBench201)
-    dataset: Annotated[str, OneOf(DATASETS)] = "cifar10"
+    dataset: Annotated[str, OneOf((*DATASETS, DIGITS))] = "cifar10"
     seeds: Literal["mean", "random"] | Annotated[int, Interval(ge=0, le=SEEDS - 1)] = "mean"
 
     def __post_init__(self) -> None:
@@ -61,13 +70,26 @@ class NASBench201Table(Configured, TabularEvaluator):
     @property
     def protocol(self) -> dict[str, Any]:
         """All that the accuracies depend on, as JSON data."""
-        return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds}
+        digits = {} if self._digits is None else {"fingerprint": self._digits.fingerprint}
+        return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds, **digits}
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of the curves; None but for digits."""
+        return None if self._digits is None else self._digits.epochs
+
+    @property
+    def last_counted(self) -> int:
+        """How many of a training's last epochs the accuracy is the best of."""
+        return 1 if self._digits is None else self._digits.counted
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
-        """Return what is known of one cell; raise NotInTable for tokens that are no cell's."""
+        """Return what is known of one cell; raise NotInTable for tokens of which nothing is."""
         try:
             return self._table.entries[tokens]
         except KeyError:
+            if tokens in self._table.indices:
+                raise NotInTable(f"the cell {tokens} was not trained on {self.dataset}") from None
             raise NotInTable(f"{tokens} are not the tokens of a cell") from None
 
     def index_of(self, tokens: tuple[int, ...]) -> int:
@@ -80,12 +102,20 @@ class NASBench201Table(Configured, TabularEvaluator):
 
     def ranking(self) -> Iterator[tuple[tuple[int, ...], float]]:
         """Yield all cells with their mean validation accuracies, best first."""
-        means = {tokens: self.mean_accuracy(tokens) for tokens in self._table.indices}
+        means = {tokens: self.mean_accuracy(tokens) for tokens in self._table.entries}
         yield from sorted(means.items(), key=lambda item: -item[1])  # stable: by index
 
     @cached_property
     def _table(self) -> "_Table":
-        return _read(self.dataset)
+        if self._digits is None:
+            return _read(self.dataset)
+        with np.load(FILE, allow_pickle=False) as arrays:
+            cells = list(map(tuple, arrays["cells"].tolist()))
+        return _Table(self._digits.entries(cells), dict(zip(cells, range(len(cells)), strict=True)))
+
+    @cached_property
+    def _digits(self) -> Digits | None:
+        return read_digits_table() if self.dataset == DIGITS else None
 
 
 class _Table(NamedTuple):

@@ -62,6 +62,10 @@ class NATSBench(Configured, TabularEvaluator):
     ``latency`` (seconds per batch). ``seconds`` are those of the epochs and of one validation. If
     there are several trainings, ``seeds`` says which one counts; ``seeds=0`` is the lowest seed.
 
+    The files have the accuracy after every epoch, so that it can be asked for a part of a training;
+    only of the schedule of 200 epochs they have that of CIFAR-10 alone. The learning rate follows
+    the schedule: an epoch of a longer one is not the end of a shorter one.
+
     Args:
         space: ``NASBench201`` (the topology space) or ``NATSSize``.
         folder: ``NATS-tss-v1_0-3ffb9-simple`` or ``NATS-sss-v1_0-50262-simple``, unpacked.
@@ -108,6 +112,12 @@ class NATSBench(Configured, TabularEvaluator):
             ("hp", hp),
         ):
             object.__setattr__(self, name, value)
+
+    @property
+    def most_epochs(self) -> int | None:
+        """The epochs of the schedule up to ``epoch``; None if the files have no curves of it."""
+        on_cifar10 = _DATASETS[self.dataset].trained == "cifar10-valid"
+        return self._epoch if on_cifar10 or self.hp != "200" else None
 
     @property
     def protocol(self) -> dict[str, Any]:
@@ -246,9 +256,18 @@ def _entry(trainings: list[Any], validation: str, epoch: int, path: Path) -> Ent
     if latencies:
         metrics["latency"] = sum(latencies) / len(latencies)
     accuracies = tuple(run["eval_acc1es"][key] / 100 for run in trainings)
-    if not all(0 <= accuracy <= 1 for accuracy in accuracies):
-        raise ValueError(f"accuracies {accuracies} are no fractions")
-    return Entry(accuracies, sum(seconds) / len(seconds), metrics)
+    curves = _curves(trainings, [f"{validation}@{e}" for e in range(epoch)])
+    for numbers in (accuracies, *curves):
+        if not all(0 <= accuracy <= 1 for accuracy in numbers):
+            raise ValueError(f"accuracies {numbers} are no fractions")
+    return Entry(accuracies, sum(seconds) / len(seconds), metrics, curves)
+
+
+def _curves(trainings: list[Any], keys: list[str]) -> tuple[tuple[float, ...], ...]:
+    """Return the accuracy after each epoch of each training; nothing if one is not known."""
+    if any(key not in run["eval_acc1es"] for run in trainings for key in keys):
+        return ()
+    return tuple(tuple(run["eval_acc1es"][key] / 100 for key in keys) for run in trainings)
 
 
 def _load(path: Path) -> Any:

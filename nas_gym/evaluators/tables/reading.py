@@ -14,42 +14,43 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidSpace, InvalidTable, NASGymError
 from nas_gym.evaluators.tables.columns import Columns, check_suffix, read_columns, read_file
+from nas_gym.evaluators.tables.curves import read_curves
+from nas_gym.evaluators.tables.layout import FORMS, UNITS, Layout
+from nas_gym.evaluators.tables.note import note_of
+from nas_gym.search_spaces.architecture import architecture_of, up_to_isomorphism
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens, decode, tokens_of
 
 _log = logging.getLogger("nas_gym")
-FORMS = ("string", "tokens", "json")
-UNITS = {"percent": 100.0, "fraction": 1.0}  # what an accuracy of 1 is written as
-
 _NUMBERS = re.compile(r"\d+(\s*[,\s]\s*\d+)*")
-
-
-class Layout(NamedTuple):
-    """A file of a table: its columns by name, and how they are written."""
-
-    path: str
-    unit: str  # of accuracies, one of UNITS
-    architecture: str
-    form: str  # of architectures, one of FORMS
-    accuracy: tuple[str, ...]  # at least one
-    seconds: tuple[str, ...]  # at most one
-    metrics: tuple[str, ...]
-    test: tuple[str, ...]
 
 
 class Table(NamedTuple):
     """The content of a file, in the order of its rows."""
 
+    layout: Layout
     rows: dict[Tokens, int]
+    keys: dict[str, int]  # rows by canonical key, if a row answers for all isomorphic ones
     accuracies: npt.NDArray[np.float64]  # (rows, seeds), fractions; NaN: not trained
+    curves: npt.NDArray[np.float64] | None  # (rows, seeds, epochs), fractions; NaN: not trained
     seconds: npt.NDArray[np.float64]  # (rows,)
     metrics: npt.NDArray[np.float64]  # (rows, metrics)
     test: npt.NDArray[np.float64]  # (rows, columns), fractions; NaN: not known
+    failures: list[str]  # why a row has no accuracy; empty if it has one
     fingerprint: str  # SHA-256 of the file
 
 
-def read_table(space: SearchSpace[Any], of: Layout) -> Table:
-    """Read the table of architectures of ``space``; raises as ``TableFile`` does."""
-    path = Path(of.path)
+def read_table(
+    space: SearchSpace[Any],
+    path: Path,
+    layout_of: Callable[[dict[str, Any] | None], Layout],
+) -> Table:
+    """Read the table of architectures of ``space``; raises as ``TableFile`` does.
+
+    Args:
+        space: Whose they are.
+        path: The file.
+        layout_of: Returns what its columns mean, given its note, or None if it has none.
+    """
     check_suffix(path)
     try:
         data = read_file(path)
@@ -57,30 +58,61 @@ def read_table(space: SearchSpace[Any], of: Layout) -> Table:
         raise InvalidTable(
             f"the table {path} cannot be read ({error.strerror or error}): give the path of a file"
         ) from error
-    wanted = (of.architecture, *of.accuracy, *of.seconds, *of.metrics, *of.test)
-    columns = read_columns(path, data, wanted)
+    of = layout_of(note_of(path, data))
+    columns = read_columns(path, data, of.columns)
     scale = UNITS[of.unit]
     accuracies = _numbers(of, columns, of.accuracy, high=scale, gaps=True) / scale
-    _check_accuracies(of, columns, accuracies)
-    rows = len(columns.places)
+    failures = _failures(of, columns)
+    _check_accuracies(of, columns, accuracies, failures)
+    rows = _rows(space, of, columns)
     return Table(
-        _rows(space, of, columns),
+        of,
+        rows,
+        _keys(space, of, columns, rows) if of.isomorphic else {},
         accuracies,
-        _numbers(of, columns, of.seconds)[:, 0] if of.seconds else np.zeros(rows),
+        read_curves(of, columns, accuracies) if of.curves else None,
+        _seconds(of, columns),
         _numbers(of, columns, of.metrics, low=-math.inf),
         _numbers(of, columns, of.test, high=scale, gaps=True) / scale,
+        failures,
         hashlib.sha256(data).hexdigest(),
     )
 
 
-def _check_accuracies(of: Layout, columns: Columns, accuracies: npt.NDArray[np.float64]) -> None:
-    for place, row in zip(columns.places, accuracies, strict=True):
-        if np.isnan(row).all():
+def _seconds(of: Layout, columns: Columns) -> npt.NDArray[np.float64]:
+    """Return the seconds of one training of each row, a mean if there is one number per seed."""
+    rows = len(columns.places)
+    if not of.seconds:
+        return np.zeros(rows)
+    if not of.seconds_per_seed:
+        return _numbers(of, columns, of.seconds)[:, 0]
+    each = _numbers(of, columns, of.seconds, gaps=True)
+    known = ~np.isnan(each)
+    sums = np.where(known, each, 0.0).sum(axis=1)
+    means: npt.NDArray[np.float64] = sums / np.maximum(known.sum(axis=1), 1)
+    return means
+
+
+def _failures(of: Layout, columns: Columns) -> list[str]:
+    """Return why a row has no accuracy, as far as the file says so."""
+    failures = [""] * len(columns.places)
+    for name in of.failure:
+        for row, value in enumerate(columns[name]):
+            for told in value if isinstance(value, list) else [value]:
+                failures[row] = failures[row] or str(told or "")
+    return failures
+
+
+def _check_accuracies(
+    of: Layout, columns: Columns, accuracies: npt.NDArray[np.float64], failures: Sequence[str]
+) -> None:
+    for place, row, failure in zip(columns.places, accuracies, failures, strict=True):
+        if np.isnan(row).all() and not failure:
             raise InvalidTable(
                 f"{of.path}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
                 "architecture one, or leave its row out and give missing='failure'"
             )
-    if of.unit == "percent" and 0 < np.nanmax(accuracies) <= 0.01:
+    if of.unit == "percent" and 0 < np.nanmax(accuracies, initial=0.0) <= 0.01:
         raise InvalidTable(
             f"{of.path}: no accuracy is above 1, but unit is 'percent': give 'fraction' if 1 means "
             "that all is right"
@@ -172,6 +204,22 @@ def _rows(space: SearchSpace[Any], of: Layout, columns: Columns) -> dict[Tokens,
                 "several trainings into columns of one row"
             )
     return rows
+
+
+def _keys(
+    space: SearchSpace[Any], of: Layout, columns: Columns, rows: dict[Tokens, int]
+) -> dict[str, int]:
+    """Return the row of each canonical key."""
+    keyed, keys = up_to_isomorphism(space), dict[str, int]()
+    for tokens, row in rows.items():
+        first = keys.setdefault(architecture_of(keyed, tokens).key, row)
+        if first != row:
+            raise InvalidTable(
+                f"{of.path}: {columns.places[first]} and {columns.places[row]} are isomorphic "
+                "architectures, and each row is to answer for all isomorphic ones: leave one out, "
+                "or leave the option isomorphic out"
+            )
+    return keys
 
 
 def _reader(space: SearchSpace[Any], form: str) -> Callable[[Any], Tokens]:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from annotated_types import Ge
 
+from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, most_epochs
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import Tokens
@@ -38,7 +39,6 @@ class TabularEvaluator(ABC):
     """
 
     seeds: str | int
-    counted = 1  # epochs up to the last one, of which the best accuracy counts
     instant = True  # no worker process could answer faster
     seeded = True
 
@@ -51,6 +51,11 @@ class TabularEvaluator(ABC):
     def most_epochs(self) -> int | None:
         """The epochs of the curves; None if there are none."""
         return None
+
+    @property
+    def last_counted(self) -> int:
+        """How many of a training's last epochs the accuracy is the best of."""
+        return 1
 
     @property
     @abstractmethod
@@ -100,12 +105,17 @@ class TabularEvaluator(ABC):
         """Return the accuracies after a part of the trainings, and the seconds of the new epochs.
 
         Raises:
-            InvalidOption: The table has no curves.
+            InvalidOption: The table has no curves, or none of this architecture.
         """
         most = most_epochs(self)
+        if part.epochs and len(curves) < len(accuracies):
+            raise InvalidOption(
+                f"the table has no accuracy after epoch {part.epochs} of an architecture that was "
+                "asked for: ask for whole trainings, or give a table with all curves"
+            )
         end = part.epochs or most
         if part.epochs:
-            first = max(0, end - self.counted)
+            first = max(0, end - self.last_counted)
             accuracies = tuple(max(curve[first:end]) for curve in curves)
         return accuracies, seconds * (end - part.begun) / most
 

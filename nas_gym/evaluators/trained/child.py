@@ -14,7 +14,7 @@ from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymEr
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, Job, jobs_of
 from nas_gym.evaluators.failures import ends_the_process, failed
-from nas_gym.evaluators.metrics import LATENCY, leading_metric
+from nas_gym.evaluators.metrics import LATENCY, PROCESSOR_SECONDS, leading_metric
 from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone, processor_of
 from nas_gym.evaluators.workers.number import worker_number
 from nas_gym.networks.task_kinds import TaskKind
@@ -36,7 +36,8 @@ class ChildTraining(Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
     A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself), ``threads``, ``device``, ``latency``, ``curve`` and ``checkpoints``.
+    data itself), ``threads``, ``device``, ``latency``, ``curve``, ``checkpoints`` and
+    ``processor_time``.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
@@ -48,6 +49,7 @@ class ChildTraining(Configured, ABC):
     search: str  # that this evaluator and its copies are in, once it is settled
     curve: bool  # whether evaluations have the leading metric after each epoch
     checkpoints: str | Path | None  # folder of children that are trained in part
+    processor_time: bool  # whether it is measured, too
     task_kind: ClassVar[TaskKind]  # what its networks are built for
     recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
@@ -55,7 +57,8 @@ class ChildTraining(Configured, ABC):
     stateful = False
     measures: ClassVar[tuple[str, ...]]  # the names of its metrics, of each child
     on_request: ClassVar[Mapping[str, str]] = {  # metrics beside these, and how to ask for them
-        "latency": "--set evaluator.latency=true (in Python latency=True)"
+        "latency": "--set evaluator.latency=true (in Python latency=True)",
+        "processor_seconds": "--set evaluator.processor_time=true (in Python processor_time=True)",
     }
 
     def __post_init__(self) -> None:
@@ -101,7 +104,8 @@ class ChildTraining(Configured, ABC):
     @property
     def gives(self) -> tuple[str, ...]:
         """The names of its metrics."""
-        return (*self.measures, *((LATENCY.name,) if self.latency else ()))
+        asked = {LATENCY: self.latency, PROCESSOR_SECONDS: self.processor_time}
+        return (*self.measures, *(metric.name for metric, on in asked.items() if on))
 
     @abstractmethod
     def task_of(self, genotype: Any) -> Any:
@@ -147,6 +151,7 @@ class ChildTraining(Configured, ABC):
             "threads": self.threads,
             **({"latency": self._measured} if self.latency else {}),
             **({"curve": True} if self.curve else {}),
+            **({"processor_time": True} if self.processor_time else {}),
         }
 
     @property
@@ -260,7 +265,7 @@ class ChildTraining(Configured, ABC):
         if self._unkept:  # the child of before was recorded all the same
             raise self._unkept.pop()
         architecture, seed, fidelity = job
-        start = time.perf_counter()
+        start, worked = time.perf_counter(), time.process_time()
         curve: tuple[float, ...] = ()
         with isolated(self.threads, seed):
             try:
@@ -270,7 +275,10 @@ class ChildTraining(Configured, ABC):
                     result = self.train(network, seed)
                 else:
                     result, curve = self._train_part(network, job)
+                worked = time.process_time() - worked
                 metrics = self.metrics(network, result) if result.failure is None else {}
+                if self.processor_time and result.failure is None:
+                    metrics = {**metrics, PROCESSOR_SECONDS.name: worked}
                 if self.latency and result.failure is None:
                     latency = latency_alone(network, self.task_of(architecture.genotype))
                     metrics = {**metrics, LATENCY.name: latency}

@@ -62,6 +62,8 @@ class TrainingEvaluator(ChildTraining):
         checkpoints: Folder for children that are trained in part, so that they can go on; by
             default one in the system's folder for temporary files. It holds at most 1 GiB per data
             set and recipe, and what a search wrote there is removed when it is finished.
+        processor_time: Whether the metric ``processor_seconds`` is measured as well: the time that
+            the training took of a processor, which is no longer if the machine is busy.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds language models.
@@ -83,6 +85,7 @@ class TrainingEvaluator(ChildTraining):
     latency: bool = False
     curve: bool = False
     checkpoints: str | Path | None = None
+    processor_time: bool = False
 
     name = "training"
     recipe_class = Recipe

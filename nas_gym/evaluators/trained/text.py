@@ -59,6 +59,8 @@ class LanguageModelEvaluator(ChildTraining):
         checkpoints: Folder for children that are trained in part, so that they can go on; by
             default one in the system's folder for temporary files. It holds at most 1 GiB per data
             set and recipe, and what a search wrote there is removed when it is finished.
+        processor_time: Whether the metric ``processor_seconds`` is measured as well: the time that
+            the training took of a processor, which is no longer if the machine is busy.
 
     Raises:
         InvalidSpace: ``space`` has no ``build``, or builds no language models.
@@ -77,6 +79,7 @@ class LanguageModelEvaluator(ChildTraining):
     latency: bool = False
     curve: bool = False
     checkpoints: str | Path | None = None
+    processor_time: bool = False
 
     name = "language-model"
     recipe_class = LanguageRecipe

@@ -1,11 +1,13 @@
 """NAS-Bench-201's cell (Dong & Yang 2020, section 2.1): six edges, five operations each."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.networks.task import Task
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick, Picked
+from nas_gym.search_spaces.nasbench201.canonical import canonical_key
 from nas_gym.search_spaces.nasbench201.genotype import (
     EDGES,
     OPERATIONS,
@@ -23,8 +25,14 @@ class NASBench201(Options):
     """The topology space of NAS-Bench-201 and NATS-Bench: 6 tokens, 5 options, 15,625 cells.
 
     A cell is a directed graph of four nodes; every node sums what its incoming edges bring.
-    Isomorphic cells keep keys of their own, because the benchmark gives each its own numbers.
+
+    Args:
+        isomorphic: Whether cells that compute the same function share a key, so that one of them is
+            trained for all: 5,267 differ. By default each cell has a key of its own, because the
+            benchmark gives each its own numbers.
     """
+
+    isomorphic: bool = False
 
     static = True
     stems = STEMS
@@ -36,6 +44,15 @@ class NASBench201(Options):
     def choose(self, pick: Pick) -> NASBench201Genotype:
         """Choose the operation of each edge, in the order of the architecture string."""
         return NASBench201Genotype(tuple([pick(name, OPERATIONS) for name in _NAMES]))
+
+    @property
+    def canonical_key(self) -> Callable[[NASBench201Genotype], str] | None:
+        """A text that is equal for cells of the same function; None if each has its own key."""
+        return _key if self.isomorphic else None
+
+    def up_to_isomorphism(self) -> "NASBench201":
+        """Return the space in which cells that compute the same function share a key."""
+        return replace(self, isomorphic=True)
 
     def answers(self, genotype: NASBench201Genotype) -> dict[str, object]:
         """Return the option picked for each choice, which ``tokens_of`` reads."""
@@ -79,6 +96,10 @@ class NASBench201(Options):
         from nas_gym.search_spaces.nasbench201.drawing import HEIGHT, WIDTH
 
         return WIDTH, HEIGHT
+
+
+def _key(genotype: NASBench201Genotype) -> str:
+    return canonical_key(genotype.operations)
 
 
 _NAMES = tuple(f"node{node}.operation{source}" for source, node in EDGES)

@@ -85,6 +85,14 @@ QUICK_CONV_NET = Recipe(
     epochs=5, batch_size=64, learning_rate=0.02, weight_decay=1e-4, width_multiplier=0.5
 )
 
+# Chosen by benchmarks/recipes/recipe_signal.py on digits for NAS-Bench-201's cells
+# (benchmarks/results/recipe_signal_nasbench201.md), for a table of all of them: about a second a
+# training. With one cell per stack the reductions do most of the work, and two seeds hardly agree
+# on the order of the cells; with two they do, and it is nearer to the order on CIFAR-10.
+NASBENCH201_DIGITS = Recipe(
+    epochs=6, batch_size=64, learning_rate=0.05, weight_decay=5e-4, repeats=2, filters=4
+)
+
 # NASNet-A (6 @ 4032), 331 pixels, 82.7 % on ImageNet in Zoph et al. 2017, table 2: RMSProp with
 # decay 0.9 and epsilon 1.0, an average of the weights with 0.9999, label smoothing 0.1, dropout
 # 0.5, an auxiliary weight of 0.4 (the paper's text); 16 images on each of 100 machines, learning
@@ -191,6 +199,7 @@ RECIPES = MappingProxyType(
         "darts-cifar": DARTS_CIFAR,
         "amoebanet-cifar": AMOEBANET_CIFAR,
         "nasbench201": NASBENCH201,
+        "nasbench201-digits": NASBENCH201_DIGITS,
         "zoph2016-cifar": ZOPH2016_CIFAR,
         "quick-conv-net": QUICK_CONV_NET,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nas_gym.envs.registration import make_vector_env
 from nas_gym.errors import InvalidOption, InvalidTable, UnknownName
 from nas_gym.evaluators.tables import nats_bench
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
@@ -282,3 +283,51 @@ def test_genuine_first_epochs():
     curve = [NATSBench(SIZE, folder, hp=12, epoch=e, seeds=0).entry(size) for e in (1, 2, 12)]
     assert [e.accuracies[0] for e in curve] == pytest.approx([0.37116, 0.38532, 0.74212], abs=1e-6)
     assert curve[0].seconds == pytest.approx(2.93992 + 1.36330, abs=1e-4)
+
+
+@genuine
+def test_genuine_curves():
+    table = NASBench201Table()
+    cell, folder = table.tokens_at(284), f"{GENUINE}/NATS-tss-v1_0-3ffb9-simple"
+    curves = NATSBench(TOPOLOGY, folder).entry(cell).curves
+    assert {len(curve) for curve in curves} == {200}
+    assert [curve[-1] for curve in curves] == pytest.approx(table.entry(cell).accuracies, abs=1e-7)
+    for epoch in (1, 12, 199):
+        exact = NATSBench(TOPOLOGY, folder, epoch=epoch).entry(cell)
+        assert tuple(curve[epoch - 1] for curve in curves) == exact.accuracies
+    assert len(NATSBench(TOPOLOGY, folder, "cifar100", hp=12).entry(cell).curves[0]) == 12
+    assert NATSBench(TOPOLOGY, folder, "cifar100").most_epochs is None
+    size = NATSBench(SIZE, f"{GENUINE}/NATS-sss-v1_0-50262-simple", "imagenet16-120")
+    assert len(size.entry(tokens("8:8:8:8:8")).curves[0]) == size.most_epochs == 90
+
+
+def test_a_part_of_a_schedule_is_answered_from_its_curve(synthetic):
+    cell = tokens(CELLS[1])
+    for part, most in (({}, 200), ({"hp": 12}, 12), ({"epoch": 120}, 120)):
+        env = make_vector_env(
+            TOPOLOGY, {"name": "nats-bench", "folder": synthetic / "tss", **part}, budget_epochs=500
+        )
+        evaluator = env.ledger.evaluator
+        assert evaluator.most_epochs == most
+        entry = evaluator.entry(cell)
+        assert [curve[-1] for curve in entry.curves] == list(entry.accuracies)
+        (early,) = env.play([cell], epochs=most // 2)
+        # The value after that very epoch, not the best so far.
+        exact = NATSBench(TOPOLOGY, synthetic / "tss", **{**part, "epoch": most // 2})
+        assert early.reward == pytest.approx(exact.mean_accuracy(cell))
+        (late,) = env.play([cell])
+        assert late.reward == pytest.approx(evaluator.mean_accuracy(cell))
+        spent = early.evaluation.seconds + late.evaluation.seconds
+        assert spent == pytest.approx(entry.seconds)
+
+
+def test_where_the_files_have_no_curves(synthetic):
+    options = {"name": "nats-bench", "folder": synthetic / "tss", "dataset": "cifar100"}
+    whole = make_vector_env(TOPOLOGY, options)
+    with pytest.raises(InvalidOption, match="NATSBench cannot train in part"):
+        whole.play([tokens(CELLS[1])], epochs=10)
+    # These synthetic files lack what the genuine ones have of the short schedule.
+    short = make_vector_env(TOPOLOGY, {**options, "hp": 12})
+    with pytest.raises(InvalidOption, match="the table has no accuracy after epoch 3 of an arch"):
+        short.play([tokens(CELLS[1])], epochs=3)
+    assert short.play([tokens(CELLS[1])])[0].reward > 0

@@ -1,0 +1,55 @@
+"""The evaluator that a command names, with its options: for every command that trains children."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from nas_gym.errors import InvalidOption
+
+SWITCHES = ("dataset", "folder", "download", "recipe", "device")  # options of evaluators
+TABLES = (".csv", ".npz", ".parquet")
+
+
+def evaluator_of(
+    space: Any,
+    named: str | None,
+    switches: Mapping[str, Any],
+    settings: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Return an evaluator as JSON data.
+
+    Args:
+        space: Whose architectures it is to evaluate.
+        named: Its name, or the path of a table; None: what is usual for the space.
+        switches: What the switches of ``SWITCHES`` give; None and False if they are left out.
+        settings: What ``--set`` gives, by part.
+
+    Raises:
+        InvalidOption: Options that it does not take, or that are given twice.
+    """
+    from nas_gym.evaluators.trained.trainers import TRAINERS
+    from nas_gym.registry import options_of, usual
+
+    name, own = named or usual("evaluator", space), settings["evaluator"]
+    if name.lower().endswith(TABLES):
+        evaluator = {"name": "table", "file": name, **own}
+    else:
+        evaluator = {"name": name, **own}
+    given = {option: v for option, v in switches.items() if v is not None and v is not False}
+    takes = options_of("evaluator", evaluator["name"])
+    if name in TRAINERS:
+        given["recipe"] = {
+            "name": switches["recipe"] or usual("recipe", space),
+            **settings["recipe"],
+        }
+        for option in SWITCHES:
+            if option in own:
+                raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
+    for option in given.keys() & own.keys():
+        raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
+    unused = [f"--{option}" for option in given if option not in takes]
+    if settings["recipe"] and name not in TRAINERS:
+        unused.append("--set recipe.…")
+    if unused:
+        why = "has no such option" if name in TRAINERS else "does not train or has no such option"
+        raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
+    return evaluator | given

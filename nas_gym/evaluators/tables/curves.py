@@ -1,0 +1,102 @@
+"""The learning curves in a table: one number per epoch, for each training of a row."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nas_gym.errors import InvalidTable
+from nas_gym.evaluators.tables.columns import Columns
+from nas_gym.evaluators.tables.layout import UNITS, Layout
+
+Curves = npt.NDArray[np.float64]
+
+
+def read_curves(of: Layout, columns: Columns, accuracies: npt.NDArray[np.float64]) -> Curves:
+    """Return the curves of all rows, (rows, seeds, epochs), fractions; NaN where none was trained.
+
+    Args:
+        of: What the columns mean; one column has all curves of a row, or each has one of them: a
+            list of numbers, or text with blanks or commas between them.
+        columns: The file's.
+        accuracies: (rows, seeds), NaN where there was no training.
+
+    Raises:
+        InvalidTable: A curve is missing, has a gap, or another length than the others.
+    """
+    read = [
+        [
+            curve
+            for name in of.curves
+            for curve in _curves(f"{of.path}, {place}: {name}", columns[name][row])
+        ]
+        for row, place in enumerate(columns.places)
+    ]
+    rows, seeds = accuracies.shape
+    for place, curves in zip(columns.places, read, strict=True):
+        if len(curves) != seeds:
+            raise InvalidTable(
+                f"{of.path}, {place} has {len(curves)} curves and {seeds} accuracies: give each "
+                "accuracy the curve of its training"
+            )
+    epochs = max(len(curve) for curves in read for curve in curves)
+    table = np.full((rows, seeds, epochs), math.nan)
+    for row, place in enumerate(columns.places):
+        for seed in range(seeds):
+            curve = read[row][seed]
+            if not np.isnan(accuracies[row, seed]):
+                where = f"{of.path}, {place}: the curve of accuracy {seed}"
+                table[row, seed] = _checked(where, curve, epochs, of)
+    return table
+
+
+def _checked(where: str, curve: Sequence[float], epochs: int, of: Layout) -> Curves:
+    """Return a curve as fractions; raise InvalidTable if it is none of so many epochs."""
+    numbers, scale = np.array(curve, np.float64), UNITS[of.unit]
+    if not len(numbers):
+        raise InvalidTable(f"{where} is empty: give all trainings one, or leave curves out")
+    gaps = np.flatnonzero(np.isnan(numbers))
+    if len(gaps):
+        raise InvalidTable(
+            f"{where} has a gap after epoch {gaps[0]}: give an accuracy after every epoch, or "
+            "leave curves out"
+        )
+    if len(numbers) != epochs:
+        raise InvalidTable(
+            f"{where} has {len(numbers)} epochs, and others have {epochs}: give all curves the "
+            "same length, or leave curves out"
+        )
+    if not ((numbers >= 0) & (numbers <= scale)).all():
+        wrong = numbers[~((numbers >= 0) & (numbers <= scale))][0]
+        raise InvalidTable(
+            f"{where} has {wrong:g}: with unit {of.unit!r} each number is from 0 to {scale:g}"
+        )
+    fractions: Curves = numbers / scale
+    return fractions
+
+
+def _curves(where: str, value: Any) -> list[list[float]]:
+    """Return the curves in an entry: one, or of a list of lists several."""
+    if isinstance(value, list) and any(isinstance(each, list) for each in value):
+        return [_trimmed(where, each or []) for each in value]
+    if isinstance(value, list):
+        return [_trimmed(where, value)]
+    text = "" if value is None else str(value).strip().removeprefix("[").removesuffix("]")
+    return [_trimmed(where, text.replace(",", " ").split())]
+
+
+def _trimmed(where: str, numbers: Sequence[Any]) -> list[float]:
+    """Return numbers without the gaps at their end."""
+    read = []
+    for number in numbers:
+        try:
+            read.append(math.nan if number is None else float(number))
+        except (TypeError, ValueError):
+            raise InvalidTable(
+                f"{where} has {str(number)[:40]!r}: give numbers with blanks between them"
+            ) from None
+    while read and math.isnan(read[-1]):
+        read.pop()
+    return read

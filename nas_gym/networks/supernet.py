@@ -12,7 +12,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +65,16 @@ class Supernet(nn.Module, ABC):
             path.set_progress(self._progress)
         self._chosen[:] = [path]
         return path  # type: ignore[no-any-return]
+
+    def train(self, mode: bool = True) -> Self:
+        """Put the chosen path, and those that are chosen next, into training mode, or take it out.
+
+        Nothing else computes, and there are thousands of parts.
+        """
+        self.training = mode
+        for path in self._chosen:
+            path.train(mode)
+        return self
 
     def forward(self, *inputs: Any) -> Any:
         """Compute what the chosen path computes."""

@@ -7,7 +7,7 @@ What reads the output of a cell, or the last layer, has a slice for each hidden 
 output may consist of, and one for each way in which its block combines.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -121,17 +121,35 @@ class NASNetSupernet(Supernet):
 
     def _covering(self) -> Iterator[CellGenotype]:
         """Yield genotypes whose paths together have every shared weight."""
-        space = self.space
-        last = space.blocks if self.by_input else min(2, space.blocks)
+        count, combines = self.space.blocks, self.space.combines
+        last = count if self.by_input else min(2, count)
         for first in range(last + 1):
-            for operation in space.operations:
-                for combine in space.combines:
-                    blocks = tuple(
-                        Block(state, state, operation, operation, combine)
-                        for state in (min(first, b + 1) for b in range(space.blocks))
-                    )
-                    cell = Cell(blocks, concat_by_rule(blocks, space.concat))
-                    yield CellGenotype(cell, cell)
+            for operation in self.space.operations:
+                for combine in combines:
+                    inputs = [min(first, b + 1) for b in range(count)]
+                    yield self._cells(inputs, inputs, operation, [combine] * count)
+        # An output that has as many channels as its reader has filters is read without weights: a
+        # slice is there only in outputs of other numbers of states, combined in other ways.
+        patterns = {(a,) * b + (c,) + (a,) * (count - b - 1)
+                    for a in combines for c in combines for b in range(count)}  # fmt: skip
+        for pattern in sorted(patterns):
+            for used in range(count):  # by the last block; itself: none
+                inputs = [0] * count
+                read = [*inputs[1:], 2 + used if used < count - 1 else 0]
+                yield self._cells(inputs, read, self.space.operations[0], pattern)
+
+    def _cells(
+        self, inputs: Sequence[int], read: Sequence[int], operation: str, combines: Sequence[str]
+    ) -> CellGenotype:
+        """Return two equal cells of one operation, of the inputs and combinations of each block."""
+        blocks = tuple(
+            [
+                Block(a, b, operation, operation, combine)
+                for a, b, combine in zip(inputs, read, combines, strict=True)
+            ]
+        )
+        cell = Cell(blocks, concat_by_rule(blocks, self.space.concat))
+        return CellGenotype(cell, cell)
 
 
 def _outputs(cell: CellModule) -> Iterator[tuple[str, int]]:

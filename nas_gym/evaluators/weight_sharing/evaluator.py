@@ -15,20 +15,18 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, PERPLEXITY, Metric
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.trainers import TRAINERS
+from nas_gym.evaluators.weight_sharing.recipes import USUAL, check_recipe
 from nas_gym.evaluators.weight_sharing.sampling import FairPaths
 from nas_gym.options.counts import Pixels, Seed, Share, Threads
 from nas_gym.options.paths import recorded_path
 from nas_gym.registry import spec_of, usual
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.training.images.presets import recipe_of
-from nas_gym.training.text.recipe import language_recipe_of
 from nas_gym.training.text.sources import Level, Vocabulary
 
 if TYPE_CHECKING:  # torch is imported when the first path is trained
     from nas_gym.evaluators.weight_sharing.session import Session
 
-RECIPES = {"training": "supernet", "language-model": "supernet-text"}  # by the space's trainer
 NOTE = (
     "figures of the search are those of shared weights, by which architectures are compared and no "
     "more; `nas-gym validate {run}` trains the best ones for themselves, `nas-gym train {run}` the "
@@ -143,7 +141,7 @@ class WeightSharing(Configured):
             raise InvalidOption(
                 "turn is 0, and sampling 'in-turn' trains in turn with the agent: give 1 or more"
             )
-        self._check_recipe()
+        check_recipe(self._given_recipe, self._kind)
 
     @property
     def stateful(self) -> bool:
@@ -164,19 +162,10 @@ class WeightSharing(Configured):
 
     @property
     def _given_recipe(self) -> Any:
-        name = RECIPES[self._kind]
+        name = USUAL[self._kind]
         if self.recipe is None:
             return name
         return {"name": name, **self.recipe} if isinstance(self.recipe, Mapping) else self.recipe
-
-    def _check_recipe(self) -> None:
-        """Raise InvalidOption for values by which shared weights cannot be trained."""
-        usual_name, given = RECIPES[self._kind], self._given_recipe
-        read: Any = language_recipe_of if self._kind == "language-model" else recipe_of
-        recipe = read(given, usual_name)
-        for option, why in _WITHOUT.items():
-            if value := getattr(recipe, option, None):
-                raise InvalidOption(f"{option} of the recipe is {value!r}, and {why}")
 
     @property
     def _kind(self) -> str:
@@ -324,10 +313,3 @@ _OF_TRAINERS = (
     "dataset", "folder", "download", "image_size", "level", "vocabulary", "validation", "test",
     "device", "threads",
 )  # fmt: skip
-
-
-_WITHOUT = {  # values of a recipe, and why they cannot be
-    "ema": "shared weights are not averaged: give 0, or another recipe",
-    "auxiliary_weight": "paths have no auxiliary classifier: give 0, or another recipe",
-    "parameters": "shared weights have one size for all cells: give hidden, or another recipe",
-}

@@ -68,7 +68,7 @@ class Setting:
 
 
 FULL = Setting(2, 1000, None, RESULTS, Path("runs/weight-sharing"))
-QUICK = Setting(1, 12, 60, Path("runs/weight-sharing-quick"), Path("runs/weight-sharing-quick"))
+QUICK = Setting(1, 8, 10, Path("runs/weight-sharing-quick"), Path("runs/weight-sharing-quick"))
 KINDS = tuple(product(("uniform", "fair"), ("batch", "recalibrated")))  # sampling, norms
 
 

@@ -185,7 +185,7 @@ _HERE = (
 
 def say_one_process() -> None:
     """Say why there is one worker on many cores."""
-    print("the evaluator is stateful: one worker process holds its state", file=sys.stderr)
+    print("one process holds the state of the evaluator", file=sys.stderr)
 
 
 def count_of(number: int, what: str) -> str:

@@ -25,11 +25,12 @@ class Paths(Protocol):
 class UniformPaths:
     """One path per step (SPOS, Guo et al. 2019), and none twice before all others came.
 
-    Architectures count, not token lists: of those that compute the same function only one is in
-    it. A space of up to 50,000 token lists is gone through in random order, again and again, so
-    that each comes equally often. In a larger one token lists are drawn evenly, and one whose
-    function was drawn before is drawn anew, a hundred times at most; an architecture that many
-    token lists describe is there still more likely to be among the first.
+    Functions count, not token lists. A space of up to 50,000 token lists is gone through in random
+    order, again and again, so that each function comes equally often; where architectures of one
+    function are paths of their own (NAS-Bench-201 has keys for all) one of them is drawn. In a
+    larger space token lists are drawn evenly, and one whose function was drawn before is drawn
+    anew, a hundred times at most; what many token lists describe is more likely to be among the
+    first there.
 
     Args:
         space: Of the architectures.
@@ -46,13 +47,14 @@ class UniformPaths:
         seed: int,
     ) -> None:
         self.space, self.canonical, self.distinct, self.seed = space, canonical, distinct, seed
-        self._all: list[Any] | None = None  # of a small space
+        self._all: list[list[Any]] | None = None  # of a small space: those of each function
         if space_size(space) <= ENUMERATED:
-            kinds: dict[Hashable, Any] = {}
+            kinds: dict[Hashable, dict[str, Any]] = {}
             for tokens in enumerate_tokens(space):
                 genotype = decode_valid(space, tokens)
-                kinds.setdefault(distinct(genotype), genotype)
-            self._all = [canonical(genotype) for genotype in kinds.values()]
+                trained = canonical(genotype)
+                kinds.setdefault(distinct(genotype), {})[repr(trained)] = trained
+            self._all = [list(genotypes.values()) for genotypes in kinds.values()]
         self._order: tuple[int, Any] = (-1, None)  # the pass, and its order
         self._seen: set[Hashable] = set()
         self._drawn: list[Any] = []  # of a large space, by step
@@ -67,7 +69,10 @@ class UniformPaths:
         if self._order[0] != number:
             order = np.random.default_rng((self.seed, 1, number)).permutation(len(self._all))
             self._order = (number, order)
-        return [self._all[self._order[1][place]]]
+        same = self._all[self._order[1][place]]
+        if len(same) == 1:
+            return same
+        return [same[int(np.random.default_rng((self.seed, 5, step)).integers(len(same)))]]
 
     def _draw(self, step: int) -> Any:
         rng = np.random.default_rng((self.seed, 2, step))

@@ -31,6 +31,7 @@ PLUGINS: dict[str, dict[str, str]] = {
         "table": "nas_gym.evaluators.tables.file:TableFile",
         "nats-bench": "nas_gym.evaluators.tables.nats_bench:NATSBench",
         "landscape": "nas_gym.evaluators.landscapes:Landscape",
+        "weight-sharing": "nas_gym.evaluators.weight_sharing.evaluator:WeightSharing",
     },
     "reward": {
         "accuracy": "nas_gym.envs.rewards:Accuracy",

@@ -71,6 +71,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "zoph2016-convnet",
         "zoph2016-rnn",
         "nasnet2017",
+        "enas2018",
     ),
     "ppo": (
         "critic",

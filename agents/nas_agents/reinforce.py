@@ -94,4 +94,23 @@ PRESETS: dict[str, Reinforce] = {
         epochs=4,
         clip_range=0.2,
     ),
+    # Pham et al. 2018, the micro search of the authors' code (for shared weights in turn with the
+    # agent: the evaluator weight-sharing): 64 units, Adam at 0.0035, logits 1.10 tanh(u), entropy
+    # 1e-4, 10 architectures an update. Their LSTM has no biases, their entropy is in the reward,
+    # and their average starts at zero; the paper itself has 100 units and 3.5e-4.
+    "enas2018": Reinforce(
+        batch_size=10,
+        layers=1,
+        hidden_size=64,
+        initial_range=0.1,
+        learning_rate=3.5e-3,
+        baseline_decay=0.99,
+        normalize_advantages=False,
+        entropy_weight=1e-4,
+        mean_entropy_weight=0.0,
+        choice_bias=False,
+        tanh_constant=1.1,
+        epochs=1,
+        clip_range=None,
+    ),
 }

@@ -19,18 +19,15 @@ TrainingDevice = Annotated[
 
 
 def device_of_trainer(evaluator: object) -> str | None:
-    """Return the device that an evaluator of ours trains on; None if it names none."""
-    from nas_gym.evaluators.trained.child import ChildTraining
-
-    return evaluator.device if isinstance(evaluator, ChildTraining) else None
+    """Return the device that an evaluator trains on; None if it names none."""
+    device = getattr(evaluator, "device", None) if hasattr(evaluator, "recipe") else None
+    return device if isinstance(device, str) else None
 
 
 def recorded_device(config: Mapping[str, Any]) -> str | None:
     """Return the same of a run, from its recorded configuration."""
-    from nas_gym.evaluators.trained.trainers import TRAINERS
-
-    spec = config.get("evaluator") or {}
-    return spec.get("device") if spec.get("name") in TRAINERS else None
+    device = (config.get("evaluator") or {}).get("device")
+    return device if isinstance(device, str) else None
 
 
 def say_devices(device: str | None, workers: int) -> None:

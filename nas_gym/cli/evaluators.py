@@ -36,20 +36,22 @@ def evaluator_of(
         evaluator = {"name": name, **own}
     given = {option: v for option, v in switches.items() if v is not None and v is not False}
     takes = options_of("evaluator", evaluator["name"])
-    if name in TRAINERS:
-        given["recipe"] = {
-            "name": switches["recipe"] or usual("recipe", space),
-            **settings["recipe"],
-        }
+    if "recipe" in takes:
+        if name in TRAINERS:
+            given.setdefault("recipe", usual("recipe", space))
+        if name in TRAINERS or settings["recipe"]:  # without a name it is the evaluator's own
+            recipe = {"name": given["recipe"]} if "recipe" in given else {}
+            given["recipe"] = {**recipe, **settings["recipe"]}
         for option in SWITCHES:
             if option in own:
                 raise InvalidOption(f"--set evaluator.{option} is not used: give --{option}")
     for option in given.keys() & own.keys():
         raise InvalidOption(f"--{option} and --set evaluator.{option} are both given: give one")
     unused = [f"--{option}" for option in given if option not in takes]
-    if settings["recipe"] and name not in TRAINERS:
+    if settings["recipe"] and "recipe" not in takes:
         unused.append("--set recipe.…")
     if unused:
-        why = "has no such option" if name in TRAINERS else "does not train or has no such option"
+        trains = "recipe" in takes
+        why = "has no such option" if trains else "does not train or has no such option"
         raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
     return evaluator | given

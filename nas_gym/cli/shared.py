@@ -119,7 +119,9 @@ def _memory_share(workers: int) -> float:
 
 def start_server_for(evaluator: object) -> None:
     """Start what will fork workers: it loads torch while this process imports what it needs."""
-    if not getattr(evaluator, "instant", False):
+    from nas_gym.evaluators.evaluation import stays_here
+
+    if not stays_here(evaluator):
         from nas_gym.evaluators.workers.starting import start_server
 
         start_server()
@@ -158,6 +160,9 @@ def workers_for(evaluator: object, given: int | None) -> int:
     """Return the number of workers: as given, or by default a core each; one if it keeps state."""
     from nas_gym.evaluators.evaluation import keeps_state
 
+    if getattr(evaluator, "in_this_process", False):
+        print(_HERE, file=sys.stderr)
+        return 1
     if given is not None or getattr(evaluator, "instant", False) or not keeps_state(evaluator):
         return cores() if given is None else given
     say_one_process()
@@ -166,17 +171,21 @@ def workers_for(evaluator: object, given: int | None) -> int:
 
 def data_lines(evaluator: object) -> list[str]:
     """Return what an evaluator that trains has read, in words; none if it does not say."""
-    from nas_gym.evaluators.trained.child import ChildTraining
-
-    if not isinstance(evaluator, ChildTraining):
+    if not hasattr(evaluator, "data_summary") or not hasattr(evaluator, "data"):
         return []
     summary = getattr(evaluator.data, "summary", None)
     return [] if summary is None else list(summary.lines())
 
 
+_HERE = (
+    "the evaluator holds one state in this process: --workers, --timeout and --memory-limit do not "
+    "apply"
+)
+
+
 def say_one_process() -> None:
     """Say why there is one worker on many cores."""
-    print("the evaluator is stateful: one worker process holds its state", file=sys.stderr)
+    print("one process holds the state of the evaluator", file=sys.stderr)
 
 
 def count_of(number: int, what: str) -> str:

@@ -5,7 +5,7 @@ A resumed run is the same search again, whose first requests are answered from i
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, NamedTuple, TypedDict, Unpack
 
@@ -98,6 +98,7 @@ class Ledger:
         self._most_epochs = 0 if self.budget.epochs is None else most_epochs(evaluator)
         self._end = math.inf  # of time.monotonic(), after which nothing is begun
         self._guard = Guard(evaluator)
+        self._lives = getattr(evaluator, "replayed", None) if evaluator.stateful else None
         self._memo = Memo()
         self._children = Children(self.seed, evaluator.stateful)
         self.attach(given.get("record"))
@@ -200,7 +201,7 @@ class Ledger:
             if not may_answer(known, epochs):
                 raise RunDiverged(number, tokens, tokens, (known.epochs, epochs))
             if self.evaluator.stateful or self._memo.get(architecture.key, epochs) is None:
-                self._job(architecture, epochs)
+                self._lived_through(self._job(architecture, epochs))
             self._memo.keep(architecture.key, epochs, known)
             answers.append(recalled(architecture, known, "replay"))
         if answers:
@@ -247,6 +248,7 @@ class Ledger:
         for position, found in enumerate(self.record.claim(jobs)):
             if isinstance(found, Evaluation):
                 answers[position] = self._rewarded(self._guard.recorded(found))
+                self._lived_through(jobs[position])
             else:
                 (ours if found is Claim.OURS else theirs).append(position)
         self._train(jobs, ours, answers)
@@ -265,7 +267,7 @@ class Ledger:
     ) -> None:
         """Ask the evaluator; its answers arrive in any order, and are recorded as they do."""
         left = len(positions)
-        for position, evaluation in self._guard.evaluations({p: jobs[p] for p in positions}):
+        for position, evaluation in self._asked_of_evaluator(jobs, positions):
             reward = self.failure_reward
             try:
                 answers[position] = self._rewarded(evaluation)
@@ -275,6 +277,21 @@ class Ledger:
             left -= 1
             if left and not hasattr(self.evaluator, "end_at"):  # which says how many were cut
                 self._check_time()
+
+    def _asked_of_evaluator(
+        self, jobs: Sequence[Job], positions: Sequence[int]
+    ) -> Iterator[tuple[int, Evaluation]]:
+        """Yield what the evaluator answers; one that lives through requests gets one at a time."""
+        if self._lives is None:
+            yield from self._guard.evaluations({p: jobs[p] for p in positions})
+            return
+        for position in positions:
+            yield from self._guard.evaluations({position: jobs[position]})
+
+    def _lived_through(self, job: Job) -> None:
+        """Tell an evaluator that keeps state of a request that a record answered."""
+        if self._lives is not None:
+            self._lives(job.architecture, job.seed)
 
     def _check_time(self) -> None:
         if self._end < math.inf and time.monotonic() >= self._end:

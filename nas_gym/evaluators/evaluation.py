@@ -107,6 +107,13 @@ class Evaluator(Protocol):
     evaluated. A ``stateful`` evaluator is held by one process, unless it has ``seeded = True``:
     what differs between its answers follows from the seeds alone.
 
+    An evaluator with ``in_this_process = True`` is never spread over workers: it holds something
+    that is there once, and none of the limits of workers apply to it. When a search has spent its
+    budget its ``discard()``, if it has one, lets go of what was kept to go on with. If it is
+    stateful and has a method ``replayed(architecture, seed)``, that is called for each request that
+    is answered from a record, in their order, before anything is asked anew, and it is asked for
+    one architecture at a time, in the order of the requests: so that its state is what it was.
+
     An evaluator that can train a child in part has a property ``most_epochs``, the epochs of a
     whole training, and ``evaluate`` takes ``fidelities`` as well: one ``Fidelity`` per
     architecture. It is given only when children are trained in part. The metrics are those after
@@ -148,6 +155,11 @@ def keeps_state(evaluator: Any) -> bool:
     Copies of it in several processes would then each have a state of their own.
     """
     return not getattr(evaluator, "seeded", False) and bool(evaluator.stateful)
+
+
+def stays_here(evaluator: Any) -> bool:
+    """Return whether an evaluator is never spread over workers: a table, shared weights."""
+    return any(getattr(evaluator, name, False) for name in ("instant", "in_this_process"))
 
 
 class Fidelity(NamedTuple):

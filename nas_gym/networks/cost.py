@@ -72,16 +72,19 @@ def _run_shadow(network: nn.Module, input_shape: Sequence[int], dtype: torch.dty
     functional_call(network, shadows, (example,))
 
 
-def cost_on_meta(build: Callable[[], nn.Module], input_shape: Sequence[int]) -> Cost:
+def cost_on_meta(
+    build: Callable[[], nn.Module], input_shape: Sequence[int], dtype: torch.dtype = torch.float32
+) -> Cost:
     """Return the cost of the network that ``build`` makes, on the meta device: without memory.
 
     Args:
         build: For example ``lambda: space.build(genotype, task)``.
         input_shape: Of one example, e.g. (channels, height, width).
+        dtype: Of the example.
     """
     with on_meta():
         network = build()
-    return Cost(count_parameters(network), count_multiply_adds(network, input_shape))
+    return Cost(count_parameters(network), count_multiply_adds(network, input_shape, dtype))
 
 
 @contextmanager

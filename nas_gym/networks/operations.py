@@ -7,7 +7,7 @@ TensorFlow's "SAME": at stride 2 and even sizes one more row at the bottom and r
 top and left.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import torch
@@ -17,6 +17,21 @@ from torch import Tensor, nn
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.networks.convolutions import Convolution, SamePaddedConv2d, SeparableConvolution
 from nas_gym.networks.kernels.convolution import diagonal_halving, may_be_fast
+
+# Gives the module of a place in a network: a new one, or one that networks share. It is called with
+# the name of the place and all that decides its shape, and with what makes a new module.
+Make = Callable[[str, Callable[[], nn.Module]], nn.Module]
+
+
+def make_anew(place: str, build: Callable[[], nn.Module]) -> nn.Module:
+    """Return a new module, as networks that share nothing have it."""
+    del place
+    return build()
+
+
+def made_below(make: Make, place: str) -> Make:
+    """Return what makes the modules of a part of a network, whose places begin with ``place``."""
+    return make if make is make_anew else lambda name, build: make(f"{place}.{name}", build)
 
 
 class HiddenState:

@@ -55,6 +55,7 @@ def card_of(found: Findings, row: Row, rank: int) -> Card:
         "reward_of_the_search": config.get("reward"),
         "versions": found.versions,
         **({} if found.certainty is None else _certainty(found.certainty)),
+        **({} if found.note is None else {"note": found.note}),
     }
 
 
@@ -80,7 +81,10 @@ def card_as_markdown(card: Card, leading: Metric = ACCURACY, drawing: str | None
     if drawing is not None:
         lines += [f"![The architecture, drawn]({drawing})", ""]
     figures = {plain(name): figure for name, figure in _figures(card, leading).items()}
-    lines += [_two_columns(figures), "", "## How it was found", ""]
+    lines += [_two_columns(figures), ""]
+    if "note" in card:
+        lines += [f"{plain(card['note'])[:1].upper()}{plain(card['note'])[1:]}.", ""]
+    lines += ["## How it was found", ""]
     lines += [_two_columns(_in_plain(_origin(card)))]
     if "certainty" in card:
         lines += ["", "## How far the figures can be trusted", ""]

@@ -115,6 +115,16 @@ def other_budget(config: Mapping[str, Any]) -> str | None:
     return None
 
 
+def trained_protocol(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a run's architectures are trained for themselves; empty if that is unknown.
+
+    It is how its children were trained, unless the protocol says ``alone``: what was measured of
+    them was then something else, such as paths of shared weights.
+    """
+    protocol = config.get("protocol") or {}
+    return {**protocol, **protocol.get("alone", {})}
+
+
 def recorded_metric(config: Mapping[str, Any]) -> Metric | None:
     """Return the leading metric that a configuration holds."""
     return Metric(**config["leading_metric"]) if "leading_metric" in config else None

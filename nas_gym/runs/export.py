@@ -15,6 +15,7 @@ from nas_gym.options import check
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.runs.card import card_as_markdown, card_of
+from nas_gym.runs.config import trained_protocol
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.store import Row, folder_beside
@@ -114,7 +115,7 @@ def document(found: Findings, row: Row, rank: int) -> dict[str, Any]:
 
 def _task(found: Findings, row: Row) -> Any:
     """Return the size of a child that was trained, a task as JSON data; None if there is none."""
-    protocol = found.protocol
+    protocol = trained_protocol(found.config)
     trainer = TRAINERS.get(protocol.get("evaluator", ""))
     if trainer is None or found.space is None:
         return protocol.get("task")

@@ -113,6 +113,8 @@ def _validated(
 def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
     """Say in a few words how the trainings of ``protocol`` were done, seen from the search."""
     searched = config.get("protocol") or {}
+    if "alone" in searched:  # what was measured was no training of its own
+        searched = {**searched, "recipe": None}
     words = _recipe_alone_in_words(searched, protocol)
     sizes = [
         " x ".join(str((told.get("task") or {}).get(side)) for side in ("height", "width"))
@@ -250,6 +252,12 @@ class Findings:
         return self.config.get("protocol") or {}
 
     @property
+    def note(self) -> str | None:
+        """A sentence of the evaluator on what its figures are; None if it has none to say."""
+        note = self.protocol.get("note")
+        return note.replace("{run}", self.run) if isinstance(note, str) else None
+
+    @property
     def evaluated(self) -> Sequence[Row]:
         """The requests, then what was evaluated but never handed to the agent."""
         return choose(self.rows, range(len(self.rows)), self.unanswered)
@@ -303,4 +311,5 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
         ],
         "validations": [group.to_json() for group in found.validations],
         **({} if found.certainty is None else {"certainty": found.certainty.to_json()}),
+        **({} if found.note is None else {"note": found.note}),
     }

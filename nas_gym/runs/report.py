@@ -24,6 +24,8 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
         console.print("no architecture was evaluated without a failure")
         return
     console.print(_best_table(found, top))
+    if found.note is not None:
+        console.print(printable(found.note), soft_wrap=True, markup=False, highlight=False)
     if found.validations:
         print_validations(found, found.validations, console)
     else:

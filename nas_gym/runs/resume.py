@@ -8,7 +8,6 @@ from typing import Any
 
 from nas_gym.envs.recorder import Watcher
 from nas_gym.errors import InvalidOption, StoreError
-from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
 from nas_gym.options.counts import Workers
 from nas_gym.options.durations import seconds_of
@@ -113,7 +112,7 @@ def device_option(device: str, run: RunData) -> dict[str, str]:
         InvalidOption: The run trains nothing, or trained on a device of another kind.
     """
     name = run.config["evaluator"]["name"]
-    if name not in TRAINERS:
+    if "device" not in (run.config.get("protocol") or {}):
         raise InvalidOption(
             f"device is {device!r}, and the evaluator {name!r} of run {run.name!r} trains nothing "
             "there: leave it out"

@@ -12,7 +12,7 @@ from nas_gym.evaluators.trained.final import FINAL
 from nas_gym.options import check, check_all
 from nas_gym.options.counts import Pixels
 from nas_gym.registry import check_trusted, make
-from nas_gym.runs.config import recorded_parts
+from nas_gym.runs.config import recorded_parts, trained_protocol
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.store import RunData
 from nas_gym.training.named import AnyRecipe
@@ -34,7 +34,7 @@ def final_training(
 ) -> Any:
     """Make what trains the architectures of ``run`` again; see ``validate`` for the arguments."""
     parts = recorded_parts(run, ("space", "evaluator"))
-    protocol, spec = run.config.get("protocol") or {}, parts["evaluator"]
+    protocol, spec = trained_protocol(run.config), parts["evaluator"]
     if protocol.get("evaluator") not in FINAL:
         raise InvalidOption(
             f"run {run.name!r} cannot be validated: its evaluator {spec['name']!r} has no test "
@@ -83,7 +83,7 @@ def _recipe(run: RunData, kind: type, given: AnyRecipe | None) -> Any:
 def _check_resizable(run: RunData, dataset: Any, image_size: int) -> None:
     """Raise InvalidOption for data that has no other size; nothing is loaded."""
     trained_on = None
-    if run.config["protocol"]["evaluator"] != "training":
+    if trained_protocol(run.config)["evaluator"] != "training":
         trained_on = "text"
     elif not isinstance(dataset, str):
         trained_on = "images that have their size already"
@@ -109,7 +109,7 @@ def _at_size(evaluator: Any, image_size: int) -> Any:
 
 def _recipe_of_run(run: RunData, kind: type) -> Any:
     try:
-        return kind(**run.config["protocol"]["recipe"])
+        return kind(**trained_protocol(run.config)["recipe"])
     except (TypeError, InvalidOption, UnknownName) as error:
         raise InvalidOption(
             f"the recipe of run {run.name!r} is of another version of nas-gym ({error}): give one "

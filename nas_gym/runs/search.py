@@ -13,7 +13,7 @@ from nas_gym.envs.recorder import Answer, TeeRecorder, Watcher
 from nas_gym.envs.registration import env_spec_of
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, RunDiverged, StoreError, TimeUp
-from nas_gym.evaluators.evaluation import keeps_state, rank
+from nas_gym.evaluators.evaluation import keeps_state, rank, stays_here
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
@@ -183,7 +183,8 @@ def search(
         config = configuration(made_space, told, made_agent, made_reward, env)
         data = data_recorded(told)
         limits = {"timeout": timeout, "memory_limit": memory_limit}
-        one_process = {"one_process": True} if keeps_state(told) else {}
+        alone = keeps_state(told) or getattr(told, "in_this_process", False)
+        one_process = {"one_process": True} if alone else {}
         limits |= {} if seconds is None else {"time_limit": seconds}
         record = start_run(
             store,
@@ -253,8 +254,9 @@ def _run(
         try:
             if record is not None and status is not None:
                 record.finish(status)
-            if status == "finished" and env.ledger.in_part:
-                discard = getattr(unwrapped(env.ledger.evaluator), "discard", None)
+            used = unwrapped(env.ledger.evaluator)
+            if status == "finished" and (env.ledger.in_part or stays_here(used)):
+                discard = getattr(used, "discard", None)
                 if discard is not None:
                     discard()
         finally:

@@ -39,7 +39,8 @@ class SearchSpace(Protocol[G_co]):
     ``branching`` (the kinds of choices on whose picks the names and options of later ones depend:
     the masks of long conditional spaces then come from tables, too), ``set_selection`` (the kind of
     choices ``part3.kind1``, options (False, True), last in their part, that say whether an earlier
-    part of the same name is an input of this one: the LSTM agents score them by attention).
+    part of the same name is an input of this one: the LSTM agents score them by attention),
+    ``supernet(task, seed)`` (weights that all its networks share: ``nas_gym.networks.supernet``).
     """
 
     @property

@@ -178,6 +178,10 @@ class Training(ABC, Generic[Figures]):
         """
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
+        self.apply(rate)
+
+    def apply(self, rate: float) -> None:
+        """Change the weights by one step against the gradients that they have."""
         if self.gradient_clip > 0:
             nn.utils.clip_grad_norm_(self.network.parameters(), self.gradient_clip)
         self.optimizer.step(rate)

@@ -101,6 +101,19 @@ class SGD(ChildOptimizer):
         self, parameters: list[Tensor], gradients: list[Tensor], weight_decay: float, rate: float
     ) -> None:
         """Change the parameters of one group."""
+        moved = [p in self.kept for p in parameters]
+        if self.momentum and any(moved) and not all(moved):  # shared weights move by and by
+            for known in (True, False):
+                chosen = [i for i, each in enumerate(moved) if each is known]
+                own = [parameters[i] for i in chosen]
+                self._move(own, [gradients[i] for i in chosen], weight_decay, rate)
+        else:
+            self._move(parameters, gradients, weight_decay, rate)
+
+    def _move(
+        self, parameters: list[Tensor], gradients: list[Tensor], weight_decay: float, rate: float
+    ) -> None:
+        """Change parameters of which all were changed before, or none."""
         buffers: list[Tensor | None] = []
         if self.momentum:
             buffers = [self.kept.get(p, {}).get("momentum") for p in parameters]

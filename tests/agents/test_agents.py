@@ -149,7 +149,7 @@ def test_every_option_is_checked(name: str, field: Field[Any]) -> None:
             assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("preset", ["default", "zoph2016", "nasnet2017"])
+@pytest.mark.parametrize("preset", ["default", "zoph2016", "nasnet2017", "enas2018"])
 def test_every_reinforce_preset_searches(preset):
     space = LayerChain(2)
     agent = MODULES["reinforce"].PRESETS[preset]

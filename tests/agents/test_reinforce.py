@@ -282,6 +282,10 @@ def test_the_papers_settings():
     assert (nasnet.layers, nasnet.hidden_size, nasnet.learning_rate) == (1, 100, 3.5e-4)
     assert (nasnet.entropy_weight, nasnet.baseline_decay) == (1e-5, 0.95)
     assert (nasnet.initial_range, nasnet.batch_size) == (0.1, 20)
+    enas = PRESETS["enas2018"]
+    assert (enas.layers, enas.hidden_size, enas.learning_rate) == (1, 64, 3.5e-3)
+    assert (enas.tanh_constant, enas.temperature, enas.entropy_weight) == (1.1, 1.0, 1e-4)
+    assert (enas.batch_size, enas.baseline_decay, enas.clip_range) == (10, 0.99, None)
     convnet, rnn = PRESETS["zoph2016-convnet"], PRESETS["zoph2016-rnn"]
     assert replace(zoph, depth_schedule=(6, 2, 1600)) == convnet
     assert replace(zoph, learning_rate=5e-4, batch_size=10) == rnn

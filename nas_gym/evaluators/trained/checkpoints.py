@@ -143,26 +143,30 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def default_folder() -> Path:
+def default_folder(kind: str = "children", what: str = "children that are trained in part") -> Path:
     """Return the user's own folder among the system's temporary files; nobody else's is used.
+
+    Args:
+        kind: Part of its name.
+        what: What is kept there, for people.
 
     Raises:
         InvalidOption: There is a file or a folder of another user of that name.
     """
     user = os.getuid() if hasattr(os, "getuid") else getuser()  # there is none on Windows
-    folder = Path(tempfile.gettempdir()) / f"nas-gym-children-{user}"
+    folder = Path(tempfile.gettempdir()) / f"nas-gym-{kind}-{user}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
         ours = not hasattr(os, "getuid") or folder.lstat().st_uid == os.getuid()
     except OSError as error:
-        raise _unusable(folder, error.strerror or str(error)) from error
+        raise _unusable(what, folder, error.strerror or str(error)) from error
     if not ours or folder.is_symlink():
-        raise _unusable(folder, "it belongs to another user")
+        raise _unusable(what, folder, "it belongs to another user")
     return folder
 
 
-def _unusable(folder: Path, why: str) -> InvalidOption:
+def _unusable(what: str, folder: Path, why: str) -> InvalidOption:
     return InvalidOption(
-        f"children that are trained in part cannot be kept in {printable(folder)} ({why}): name "
+        f"{what} cannot be kept in {printable(folder)} ({why}): name "
         "another folder with --set evaluator.checkpoints=FOLDER"
     )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from annotated_types import Gt
 
 from nas_gym.errors import InvalidOption
-from nas_gym.evaluators.evaluation import keeps_state
+from nas_gym.evaluators.evaluation import keeps_state, stays_here
 from nas_gym.options import check
 from nas_gym.options.counts import Workers
 
@@ -23,8 +23,8 @@ def in_workers(
 
     Args:
         evaluator: Gives the numbers; it must be picklable to be spread. One that is ``instant`` (a
-            table) stays in this process; one that is ``stateful`` and not ``seeded`` is held by one
-            process, never by several.
+            table), or says ``in_this_process``, stays in this process; one that is ``stateful`` and
+            not ``seeded`` is held by one process, never by several.
         workers: Processes on this machine, >= 0, each replaced when a child ends it; 0 for none.
         timeout: Seconds that a child may take in a worker, > 0; None for no limit.
         memory_limit: GiB that a child may allocate in a worker, > 0; None for no limit. Linux only.
@@ -51,7 +51,7 @@ def in_workers(
         raise InvalidOption(
             f"executor is {executor!r}: give a live concurrent.futures.Executor, or leave it out"
         )
-    if getattr(evaluator, "instant", False):
+    if stays_here(evaluator):
         return evaluator
     if executor is not None:
         from nas_gym.evaluators.workers.executor import ExecutorEvaluator

@@ -11,7 +11,7 @@ from nas_gym.models.architectures import Found, find
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.registry import check_trusted, make, usual
-from nas_gym.runs.config import recorded_parts
+from nas_gym.runs.config import recorded_parts, trained_protocol
 from nas_gym.runs.findings import best_rows
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
@@ -122,7 +122,7 @@ def _of_run(run: RunData, rank: int, trust: Collection[str]) -> Subject:
             f"run {run.name!r} has {len(rows)} different architectures that were evaluated without "
             f"a failure, and number {rank} is asked for: give a smaller one"
         )
-    kind = (run.config.get("protocol") or {}).get("evaluator", "")
+    kind = trained_protocol(run.config).get("evaluator", "")
     data: dict[str, Any] = {}
     if kind in FINAL:
         kept = [name for name in FINAL[kind][1] if name not in ("threads", "device")]

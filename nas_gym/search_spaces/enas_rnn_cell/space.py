@@ -96,6 +96,12 @@ class ENASRNNCell(Options):
 
         return LanguageModel(task, lambda inputs, units: ENASLayer(genotype, inputs, units))
 
+    def supernet(self, task: LanguageTask, seed: int = 0) -> Any:
+        """Make weights that all cells share: ``enas_rnn_cell.supernet.ENASSupernet``."""
+        from nas_gym.search_spaces.enas_rnn_cell.supernet import ENASSupernet
+
+        return ENASSupernet(self, task, seed)
+
     def draw(self, genotype: ENASRNNCellGenotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""
         from nas_gym.search_spaces.enas_rnn_cell.drawing import draw_chain

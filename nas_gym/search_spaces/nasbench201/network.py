@@ -6,13 +6,22 @@ because the parameters in the benchmark's files follow it. Weights start as torc
 """
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
-from nas_gym.networks.operations import HiddenState, LinearProjection, PassThrough, operation
+from nas_gym.networks.operations import (
+    HiddenState,
+    LinearProjection,
+    Make,
+    PassThrough,
+    made_below,
+    make_anew,
+    operation,
+)
 from nas_gym.networks.regularization import cell_options, dropped_out, set_norms
 from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
@@ -40,12 +49,21 @@ class NASBench201Cell(nn.Module):
     reach the output are kept, as in the benchmark: they have parameters and cost time.
     """
 
-    def __init__(self, operations: Sequence[str], in_channels: int, channels: int) -> None:
+    def __init__(
+        self,
+        operations: Sequence[str],
+        in_channels: int,
+        channels: int,
+        make: Make = make_anew,
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.edges = nn.ModuleDict(  # "01": from node 0 to node 1
             {
-                f"{source}{node}": _edge(name, channels if source else in_channels, channels)
+                f"{source}{node}": make(
+                    f"{source}{node}.{name}",
+                    partial(_edge, name, channels if source else in_channels, channels),
+                )
                 for (source, node), name in zip(EDGES, operations, strict=True)
                 if name != "none"
             }
@@ -99,6 +117,8 @@ class BenchmarkNetwork(nn.Module):
         stacks: Channels of the cells of each stack.
         reductions: Channels of the reductions between the stacks.
         task: Shape of the images, classes.
+        make: Gives its modules, by their place in it; those that it does not make anew keep what
+            they have.
     """
 
     def __init__(
@@ -108,31 +128,30 @@ class BenchmarkNetwork(nn.Module):
         stacks: Sequence[Sequence[int]],
         reductions: Sequence[int],
         task: Task,
+        make: Make = make_anew,
     ) -> None:
         super().__init__()
         _check(task)
-        self.stem: nn.Module
         self.stem_channels = stem
-        if task.stem == "pooled":
-            self.stem = PooledStem(task.channels, stem, task.height, task.width)
-        else:
-            self.stem = nn.Sequential(
-                nn.Conv2d(task.channels, stem, 3, padding=1, bias=False), nn.BatchNorm2d(stem)
-            )
+        self.stem = make("stem", partial(_stem, task, stem))
         self.layers = nn.ModuleDict()
         widths = [stem]
         for stack, cells in enumerate(stacks):
             if stack:
                 widths.append(reductions[stack - 1])
-                self.layers[f"reduction{stack - 1}"] = ResidualReduction(*widths[-2:])
+                name = f"reduction{stack - 1}"
+                self.layers[name] = make(name, partial(ResidualReduction, *widths[-2:]))
             first = sum(name.startswith("cell") for name in self.layers)
             for number, (before, width) in enumerate(pairwise((widths[-1], *cells)), first):
-                self.layers[f"cell{number}"] = NASBench201Cell(operations, before, width)
+                name = f"cell{number}"
+                below = made_below(make, name)
+                self.layers[name] = NASBench201Cell(operations, before, width, below)
             widths += cells
-        self.last_norm = nn.BatchNorm2d(widths[-1])
-        self.classifier = nn.Linear(widths[-1], task.classes)
+        self.last_norm = make("last_norm", partial(nn.BatchNorm2d, widths[-1]))
+        self.classifier = make("classifier", partial(nn.Linear, widths[-1], task.classes))
         self.task = task
-        set_norms(self, task)
+        if make is make_anew:
+            set_norms(self, task)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (batch, classes) of images (batch, channels, height, width)."""
@@ -153,17 +172,18 @@ class NASBench201Network(BenchmarkNetwork):
     Args:
         genotype: The cell.
         task: Shape of the images, classes, N (``repeats``), C (``filters``).
+        make: As ``BenchmarkNetwork``.
 
     Raises:
         InvalidOption: Another stem than those of ``STEMS``, an auxiliary classifier, drop-path or
             skipped inputs of reductions, which these networks do not have.
     """
 
-    def __init__(self, genotype: NASBench201Genotype, task: Task) -> None:
+    def __init__(self, genotype: NASBench201Genotype, task: Task, make: Make = make_anew) -> None:
         _check(task)
         n, c = task.repeats, task.filters
         stacks = [[c] * n, [2 * c] * n, [4 * c] * n]
-        super().__init__(genotype.operations, c, stacks, (2 * c, 4 * c), task)
+        super().__init__(genotype.operations, c, stacks, (2 * c, 4 * c), task, make)
 
 
 class NATSSizeNetwork(BenchmarkNetwork):
@@ -184,6 +204,15 @@ class NATSSizeNetwork(BenchmarkNetwork):
         a, b, c, d, e = genotype.channels
         operations = genotype_of_string(CELL).operations
         super().__init__(operations, a, [[a], [c], [e]], (b, d), task)
+
+
+def _stem(task: Task, channels: int) -> nn.Module:
+    """Return the first convolution and its norm."""
+    if task.stem == "pooled":
+        return PooledStem(task.channels, channels, task.height, task.width)
+    return nn.Sequential(
+        nn.Conv2d(task.channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+    )
 
 
 def _edge(name: str, in_channels: int, channels: int) -> nn.Module:

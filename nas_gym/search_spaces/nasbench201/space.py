@@ -68,6 +68,12 @@ class NASBench201(Options):
 
         return NASBench201Network(genotype, task)
 
+    def supernet(self, task: Task, seed: int = 0) -> Any:
+        """Make weights that all cells share: ``nasbench201.supernet.NASBench201Supernet``."""
+        from nas_gym.search_spaces.nasbench201.supernet import NASBench201Supernet
+
+        return NASBench201Supernet(self, task, seed)
+
     def draw(self, genotype: NASBench201Genotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""
         from nas_gym.search_spaces.nasbench201.drawing import draw_cell_graph

@@ -1,5 +1,6 @@
 """The cell of a NASNet: blocks of two operations on hidden states."""
 
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -10,7 +11,10 @@ from nas_gym.networks.operations import (
     FactorizedReduction,
     HiddenState,
     LinearProjection,
+    Make,
     PassThrough,
+    made_below,
+    make_anew,
     operation,
     projection,
 )
@@ -41,16 +45,28 @@ class NASNetBlock(nn.Module):
         channels: Channels of every hidden state so far.
         filters: Channels that each operation puts out.
         reduction: Whether the cell's two inputs are taken with stride 2.
+        make: Gives the operations, ``"a.sep_conv_3x3.8.1.2"`` for that with side, name, channels of
+            the input, stride and hidden state.
     """
 
     def __init__(
-        self, block: Block, channels: dict[int, int], filters: int, reduction: bool
+        self,
+        block: Block,
+        channels: dict[int, int],
+        filters: int,
+        reduction: bool,
+        make: Make = make_anew,
     ) -> None:
         super().__init__()
         self.block = block
+        sides = zip("ab", block[:2], block[2:4], strict=True)
         self.operation_a, self.operation_b = (
-            operation(name, channels[state], filters, 2 if reduction and state < 2 else 1)
-            for state, name in zip(block[:2], block[2:4], strict=True)
+            make(
+                f"{side}.{name}.{channels[state]}.{stride}.{state}",
+                partial(operation, name, channels[state], filters, stride),
+            )
+            for side, state, name in sides
+            for stride in (2 if reduction and state < 2 else 1,)
         )
         self.channels = filters if block.combine == "add" else 2 * filters
 
@@ -77,6 +93,7 @@ class CellModule(nn.Module):
         filters: Filters of every operation.
         reduction: Whether the cell halves the sides.
         first: Whether h_{i-1} is h_i itself, which then stays as it is.
+        make: Gives what it consists of.
 
     Raises:
         InvalidOption: ``filters`` is odd, and an input of another size has to be reduced.
@@ -90,21 +107,25 @@ class CellModule(nn.Module):
         filters: int,
         reduction: bool,
         first: bool = False,
+        make: Make = make_anew,
     ) -> None:
         super().__init__()
         self.concat, self.filters = cell.concat, filters
         needed = needed_states(cell)
         self.previous: nn.Module = PassThrough()
+        self.current: nn.Module = PassThrough()
         if 0 in needed and not previous.same_size(current):
-            self.previous = FactorizedReduction(previous.channels, filters)
+            halve = partial(FactorizedReduction, previous.channels, filters)
+            self.previous = make("previous", halve)
         elif 0 in needed and not first and previous.channels != filters:
-            self.previous = projection(previous.channels, filters)
-        self.current = projection(current.channels, filters) if 1 in needed else PassThrough()
+            self.previous = make("previous", partial(projection, previous.channels, filters))
+        if 1 in needed:
+            self.current = make("current", partial(projection, current.channels, filters))
         channels = {0: previous.channels if first else filters, 1: filters}
         self.blocks = nn.ModuleDict()  # "b": block b, unless nothing reads it
         for b, block in enumerate(cell.blocks):
             if b + 2 in needed:
-                module = NASNetBlock(block, channels, filters, reduction)
+                module = NASNetBlock(block, channels, filters, reduction, made_below(make, str(b)))
                 self.blocks[str(b)] = module
                 channels[b + 2] = module.channels
         inside = Shape(filters, *current[1:])
@@ -112,10 +133,13 @@ class CellModule(nn.Module):
         # A cell input that goes straight to the output gets the cell's own shape.
         self.shortcuts = nn.ModuleDict()
         for state in (0, 1):
+            place = f"shortcut.{state}"
             if state in cell.concat and not inside.same_size(outside):
-                self.shortcuts[str(state)] = FactorizedReduction(channels[state], filters, False)
+                halve = partial(FactorizedReduction, channels[state], filters, False)
+                self.shortcuts[str(state)] = make(place, halve)
             elif state in cell.concat and channels[state] != filters:
-                self.shortcuts[str(state)] = LinearProjection(channels[state], filters)
+                bring = partial(LinearProjection, channels[state], filters)
+                self.shortcuts[str(state)] = make(place, bring)
         total = sum(filters if state < 2 else channels[state] for state in cell.concat)
         self.shape = Shape(total, *outside[1:])
 

@@ -5,11 +5,19 @@ because the paper's parameter counts follow it: how the two inputs of a cell are
 shape, and which states a published cell concatenates (part of the genotype).
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.convolutions import Convolution
-from nas_gym.networks.operations import HiddenState, initialize
+from nas_gym.networks.operations import (
+    HiddenState,
+    Make,
+    initialize,
+    made_below,
+    make_anew,
+)
 from nas_gym.networks.regularization import dropped_out, set_norms
 from nas_gym.networks.stems import PooledStem
 from nas_gym.networks.task import Task
@@ -63,6 +71,8 @@ class NASNet(nn.Module):
             has the linear growth over training.
         stem_filters: Filters of the ImageNet stem's convolution. By default those of the
             published networks: 32 if F is below 64 (Mobile), otherwise 96 (Large).
+        make: Gives its modules, by the name of the cell and their place in it; those that it does
+            not make anew keep their weights.
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
@@ -71,7 +81,12 @@ class NASNet(nn.Module):
     """
 
     def __init__(
-        self, genotype: CellGenotype, task: Task, *, stem_filters: int | None = None
+        self,
+        genotype: CellGenotype,
+        task: Task,
+        *,
+        stem_filters: int | None = None,
+        make: Make = make_anew,
     ) -> None:
         super().__init__()
         _check(genotype, task)
@@ -79,40 +94,46 @@ class NASNet(nn.Module):
         self.task = task
         self.progress = 0.0
         self.reductions: set[int] = set()  # places in self.cells
-        self.stem, shape = _stem(task, stem_filters or (32 if task.filters < 64 else 96))
+        stem, shape = _stem(task, stem_filters or (32 if task.filters < 64 else 96))
+        self.stem = make("stem", lambda: stem)
         self.cells = nn.ModuleDict()
         self.shapes = [shape, shape]
-        self._add_cells(genotype)
+        self._add_cells(genotype, make)
         self.auxiliary: AuxiliaryHead | None = None
         if task.auxiliary:
             self.auxiliary_place = len(self.cells) - task.repeats - 2
             self.auxiliary = AuxiliaryHead(self.shapes[self.auxiliary_place + 2], task.classes)
-        self.classifier = nn.Linear(self.shapes[-1].channels, task.classes)
-        self.apply(initialize)
-        set_norms(self, task)
+        linear = partial(nn.Linear, self.shapes[-1].channels, task.classes)
+        self.classifier = make("classifier", linear)
+        if make is make_anew:
+            self.apply(initialize)
+            set_norms(self, task)
 
-    def _add_cells(self, genotype: CellGenotype) -> None:
+    def _add_cells(self, genotype: CellGenotype, make: Make) -> None:
         task = self.task
         if task.stem == "imagenet":
             for index, divisor in enumerate((4, 2)):
-                self._add(f"stem{index}", genotype.reduction, task.filters // divisor, True)
+                self._add(f"stem{index}", genotype.reduction, task.filters // divisor, True, make)
         for stack in range(3):
             filters = task.filters * 2**stack
             if stack:
-                self._add(f"reduction{stack - 1}", genotype.reduction, filters, True)
+                self._add(f"reduction{stack - 1}", genotype.reduction, filters, True, make)
             for index in range(stack * task.repeats, (stack + 1) * task.repeats):
-                self._add(f"normal{index}", genotype.normal, filters, False)
+                self._add(f"normal{index}", genotype.normal, filters, False, make)
 
-    def _add(self, name: str, cell: Cell, filters: int, reduction: bool) -> None:
+    def _add(self, name: str, cell: Cell, filters: int, reduction: bool, make: Make) -> None:
         place = len(self.cells)
         if name.startswith("reduction"):
             self.reductions.add(place)
-        previous = self.shapes[self._previous(place)]
-        module = CellModule(cell, previous, self.shapes[-1], filters, reduction, first=place == 0)
+        previous = self.shapes[self.previous(place)]
+        module = CellModule(
+            cell, previous, self.shapes[-1], filters, reduction, first=place == 0,
+            make=made_below(make, name),
+        )  # fmt: skip
         self.cells[name] = module
         self.shapes.append(module.shape)
 
-    def _previous(self, place: int) -> int:
+    def previous(self, place: int) -> int:
         """Return the index into [stem, stem, cell outputs ...] of the h_{i-1} of a cell."""
         return place - int(self.task.skip_reduction_input and place - 1 in self.reductions)
 
@@ -126,7 +147,7 @@ class NASNet(nn.Module):
         states = [stem, stem]
         for place, cell in enumerate(self.cells.values()):
             drop = self._drop(place)
-            states.append(HiddenState(cell(states[self._previous(place)], states[-1], drop)))
+            states.append(HiddenState(cell(states[self.previous(place)], states[-1], drop)))
         features = states[-1].rectified.mean(dim=(2, 3))
         logits: Tensor = self.classifier(dropped_out(features, self.task, self.training))
         if self.auxiliary is None or not self.training:

@@ -95,7 +95,7 @@ def source(genotype: CellGenotype, task: Task) -> Source:
 def _steps(network: NASNet) -> str:
     """Return the lines that run the cells."""
     names = [
-        f'"{name}"' for place, name in enumerate(network.cells) if network._previous(place) < place
+        f'"{name}"' for place, name in enumerate(network.cells) if network.previous(place) < place
     ]
     return _SKIPPING_STEPS.format(names=", ".join(names)) if names else _STEPS
 
@@ -103,7 +103,7 @@ def _steps(network: NASNet) -> str:
 def _places(network: NASNet) -> Iterator[str]:
     """Yield one line per cell of the network."""
     for place, (name, cell) in enumerate(network.cells.items()):
-        previous = network.shapes[network._previous(place)].channels
+        previous = network.shapes[network.previous(place)].channels
         current = network.shapes[place + 1].channels
         kind = "NormalCell" if name.startswith("normal") else "ReductionCell"
         flags = ", first=True" if place == 0 else ""

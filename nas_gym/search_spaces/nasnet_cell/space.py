@@ -128,6 +128,12 @@ class NASNetCell(Options):
 
         return NASNet(genotype, task)
 
+    def supernet(self, task: Task, seed: int = 0, by_input: bool = False) -> Any:
+        """Make weights that all cells share: ``nasnet_cell.supernet.NASNetSupernet``."""
+        from nas_gym.search_spaces.nasnet_cell.supernet import NASNetSupernet
+
+        return NASNetSupernet(self, task, seed, by_input)
+
     def draw(self, genotype: CellGenotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""
         from nas_gym.search_spaces.nasnet_cell.drawing import draw_cells

@@ -189,6 +189,13 @@ MODERN = Recipe(
     filters=16,
 )
 
+# Not of a paper: weights that all architectures share (nas_gym.evaluators.weight_sharing), of the
+# size of the children that the search would train else; ``nas_gym.training.images.fitting`` says
+# which, and how many steps. The clipped gradient is that of PA&DA's supernets.
+SUPERNET = Recipe(
+    epochs=5, batch_size=64, learning_rate=0.05, weight_decay=1e-4, gradient_clip=5.0, filters=4
+)
+
 RECIPES = MappingProxyType(
     {
         "quick": QUICK,
@@ -209,7 +216,9 @@ RECIPES = MappingProxyType(
 SIDES = MappingProxyType({"nasnet-imagenet-large": 331, "nasnet-imagenet-mobile": 224})
 
 # The recipes that nas_gym.training.images.fitting fits to the data, as they are before that.
-UNFITTED = MappingProxyType({"fitted": QUICK, "fitted-conv-net": QUICK_CONV_NET, "modern": MODERN})
+UNFITTED = MappingProxyType(
+    {"fitted": QUICK, "fitted-conv-net": QUICK_CONV_NET, "modern": MODERN, "supernet": SUPERNET}
+)
 
 
 def recipe_of(given: str | Mapping[str, Any] | Recipe, usual: str = "quick") -> Recipe:

@@ -131,12 +131,16 @@ class ImageTraining(Training[Scores]):
         progress = self.done / self.total
         if self.set_progress is not None:
             self.set_progress(progress)
-        with _autocast(self.device, self.recipe):
-            loss = self.loss(self.model(images), labels)
+        loss = self.loss_of(images, labels)
         value = self.processes.mean(float(loss.detach()))
         if math.isfinite(value):
             self.update(loss, self.recipe.learning_rate_at(progress))
         return value
+
+    def loss_of(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch, computed as precisely as the recipe says."""
+        with _autocast(self.device, self.recipe):
+            return self.loss(self.model(images), labels)
 
     def loss(self, output: Tensor | tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
         """Return the cross-entropy, plus the weighted one of the auxiliary classifier."""
@@ -154,10 +158,12 @@ class ImageTraining(Training[Scores]):
 
     def scores(self, part: str) -> Scores | None:
         """Return the accuracies on a part, or None if a logit is not finite."""
+        return self.scores_of(self.measured, self.feed.part(part))
+
+    def scores_of(self, network: nn.Module, batches: Iterable[Batch]) -> Scores | None:
+        """Return the accuracies of a network on batches, or None if a logit is not finite."""
         with _autocast(self.device, self.recipe):
-            return _scores(
-                self.measured, self.feed.part(part), self.dataset.classes, self.processes
-            )
+            return _scores(network, batches, self.dataset.classes, self.processes)
 
     def close(self) -> None:
         """Release what the feed holds."""

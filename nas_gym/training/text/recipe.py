@@ -5,7 +5,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -193,9 +193,14 @@ MODERN_TEXT = LanguageRecipe(
     dropout_output=0.3,
 )
 
+# Not of a paper: weights that all cells share (nas_gym.evaluators.weight_sharing), of the size of
+# ``quick-text``; longer, since the steps are shared out among the paths.
+SUPERNET_TEXT = replace(QUICK_TEXT, epochs=20)
+
 LANGUAGE_RECIPES = MappingProxyType(
     {
         "quick-text": QUICK_TEXT,
+        "supernet-text": SUPERNET_TEXT,
         "modern-text": MODERN_TEXT,
         "zoph2016-ptb": ZOPH2016_PTB,
         "zoph2016-ptb-char": ZOPH2016_PTB_CHAR,

@@ -63,7 +63,7 @@ def test_the_large_network_alone_skips_the_input_of_reductions_and_drops_by_dept
     assert [large._drop(place) for place in (0, 10, cells - 1)] == pytest.approx(
         [0.5 * 0.3 / 22, 0.5 * 0.3 * 11 / 22, 0.5 * 0.3]
     )
-    assert [p for p in range(cells) if large._previous(p) != p] == [9, 16]
+    assert [p for p in range(cells) if large.previous(p) != p] == [9, 16]
     for other, side in (("nasnet-imagenet-mobile", 224), ("nasnet-cifar", 32)):
         network = built(other, NASNET_A, side, 10)
-        assert all(network._previous(p) == p for p in range(len(network.cells)))
+        assert all(network.previous(p) == p for p in range(len(network.cells)))

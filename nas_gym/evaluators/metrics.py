@@ -119,16 +119,18 @@ PARAMETERS = Metric("parameters", better="lower", digits=0, least=0)  # trainabl
 MULTIPLY_ADDS = Metric("multiply_adds", "multiply-adds", better="lower", digits=0, least=0)
 # Of a batch of one, where it was trained. A table's column of that name may be of anything.
 LATENCY = Metric("latency", "latency, s", better="lower", digits=5)
+# Of an untrained network, by ``nas_gym.evaluators.proxies``.
+ZERO_COST = Metric("zero_cost", "zero-cost score", least=0, most=1)
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
-        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES, LATENCY)
+        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES, LATENCY, ZERO_COST)
     }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.
-_LEADERS = (PERPLEXITY, ACCURACY)
+_LEADERS = (PERPLEXITY, ACCURACY, ZERO_COST)
 
 
 def metric_named(name: str | Metric) -> Metric:

@@ -126,7 +126,15 @@ SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trai
 METRICS: Mapping[str, Metric] = MappingProxyType(
     {
         metric.name: metric
-        for metric in (PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES, LATENCY, ZERO_COST)
+        for metric in (
+            PERPLEXITY,
+            BITS_PER_CHARACTER,
+            ACCURACY,
+            BALANCED_ACCURACY,
+            *SIZES,
+            LATENCY,
+            ZERO_COST,
+        )
     }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.

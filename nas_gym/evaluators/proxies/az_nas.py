@@ -120,7 +120,9 @@ def _pixels(gradient: Tensor, height: int, width: int) -> Tensor:
         height: Of the result, at most ``rows``.
         width: Of the result, at most ``columns``.
     """
-    rows, columns = (-(-int(n) // m) for n, m in zip(gradient.shape[2:], (height, width)))
+    rows, columns = (
+        -(-int(n) // m) for n, m in zip(gradient.shape[2:], (height, width), strict=True)
+    )
     missing = (height * rows - gradient.shape[2], width * columns - gradient.shape[3])
     if any(missing):
         gradient = nn.functional.pad(gradient, (0, missing[1], 0, missing[0]))

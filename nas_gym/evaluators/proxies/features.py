@@ -38,7 +38,7 @@ def features_of(network: nn.Module, images: Tensor) -> list[Tensor]:
     while True:
         features = _run(network, parts, images)
         opened = _opened(parts)
-        if len(features) >= LEAST or len(opened) == len(parts) and opened == parts:
+        if len(features) >= LEAST or opened == parts:
             return features
         parts = opened
 

@@ -78,9 +78,7 @@ def task_for(space: Any, given: Mapping[str, Any] | None = None, base: Task | No
     """
     usual = base or getattr(space, "proxy_task", None) or getattr(space, "usual_task", None)
     usual = usual if isinstance(usual, Task) else USUAL
-    plain = replace(
-        usual, auxiliary=False, drop_path=0.0, drop_path_by_depth=False, dropout=0.0
-    )
+    plain = replace(usual, auxiliary=False, drop_path=0.0, drop_path_by_depth=False, dropout=0.0)
     return replace(plain, **check_all(Task, given or {}, "task"))
 
 

@@ -63,7 +63,7 @@ class FrontLedger(Protocol):
 class Played(NamedTuple):
     """The answer of ``play`` to one token list."""
 
-    tokens: tuple[int, ...]  # folded, as an episode would have taken them
+    tokens: tuple[int, ...]  # folded, as an episode would have taken them; of ``evaluation``
     reward: float
     evaluation: Evaluation
 
@@ -220,9 +220,10 @@ class NASVectorEnv(
             )
         architectures = [self._architecture(tokens) for tokens in folded]
         answers = self.ledger.request(architectures, *([] if ends is None else [ends]))
+        # A front ledger may answer with other architectures than it was asked for.
         return [
-            Played(tokens, reward, evaluation)
-            for tokens, (evaluation, reward) in zip(folded, answers, strict=True)
+            Played(each.evaluation.architecture.tokens, each.reward, each.evaluation)
+            for each in answers
         ]
 
     def action_masks(self) -> npt.NDArray[np.bool_]:

@@ -7,6 +7,7 @@ with skip connections, trainability takes the latest earlier one that it reads, 
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -44,7 +45,7 @@ def az_nas_parts(network: nn.Module, images: Tensor) -> AZParts:
             return AZParts(IMPOSSIBLE, IMPOSSIBLE, IMPOSSIBLE)
         trainability = trainability_of(features, images)
     entropies = [entropy_of(feature.detach()) for feature in features]
-    growths = [later - earlier for earlier, later in zip(entropies, entropies[1:], strict=False)]
+    growths = [later - earlier for earlier, later in pairwise(entropies)]
     return AZParts(_number(sum(entropies)), _number(_least(growths)), _number(trainability))
 
 

@@ -13,12 +13,11 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.evaluators.metrics import ZERO_COST
 from nas_gym.evaluators.proxies.names import AZ_NAS, Proxies, ProxyName, values_for
+from nas_gym.evaluators.proxies.ranking import POOL, PoolSize, Ranking
 from nas_gym.evaluators.proxies.ranks import is_score
 from nas_gym.evaluators.proxies.scorer import (
     Draws,
     Images,
-    PoolSize,
-    Ranking,
     Scorer,
     ScorerSeed,
     check_builds_for_images,
@@ -87,8 +86,8 @@ class ZeroCost(Configured):
     task: Mapping[str, Any] | None = None
     proxies: Proxies = (AZ_NAS, "synflow", "parameters")
     score: ProxyName | Proxies = AZ_NAS
-    pool: PoolSize = 50
-    images: Images = 64
+    pool: PoolSize = POOL
+    images: Images = 32
     draws: Draws = 1
     seed: ScorerSeed = 0
     folder: str | Path | None = None

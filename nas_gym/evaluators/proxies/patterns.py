@@ -36,7 +36,7 @@ class Rectified(TorchDispatchMode):
     def __init__(self, batch: int) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.batch = batch
-        self.alike: Tensor | None = None  # (batch, batch)
+        self.alike: list[Tensor] = []  # (batch, batch) of each rectifier
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -45,8 +45,7 @@ class Rectified(TorchDispatchMode):
         if function._overloadpacket in RECTIFIERS and args[0].shape[0] == self.batch:
             on = (args[0].reshape(self.batch, -1) > 0).to(torch.float32)
             off = 1 - on
-            alike = on @ on.t() + off @ off.t()
-            self.alike = alike if self.alike is None else self.alike + alike
+            self.alike.append(on @ on.t() + off @ off.t())
         return function(*args, **(kwargs or {}))
 
 
@@ -60,11 +59,12 @@ def nwot_of(network: nn.Module, images: Tensor) -> float:
         images: (batch, channels, height, width), batch >= 2.
     """
     network.train()
-    with torch.no_grad(), Rectified(len(images)) as seen:
+    seen = Rectified(len(images))
+    with torch.no_grad(), seen:
         network(images)
-    if seen.alike is None:
+    if not seen.alike:
         return float("-inf")
-    return float(torch.linalg.slogdet(seen.alike.double()).logabsdet)
+    return float(torch.linalg.slogdet(torch.stack(seen.alike).sum(0).double()).logabsdet)
 
 
 def jacov_of(network: nn.Module, images: Tensor) -> float:

@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
@@ -20,7 +19,6 @@ from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.failures import ends_the_process, failure_of
 from nas_gym.evaluators.proxies.cache import ValueCache
 from nas_gym.evaluators.proxies.names import AZ_NAS, Proxies, values_for
-from nas_gym.evaluators.proxies.ranks import Reference, mean_fraction
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.options import check_all
 from nas_gym.options.counts import Threads
@@ -39,12 +37,9 @@ VERSION = 1  # of the definitions: what was kept under another one counts no mor
 COSTS = ("parameters", "multiply_adds")  # known of networks without a path to the output as well
 POOL_STREAM = 201  # of a seed: the reference pool is drawn apart from all else
 USUAL = Task(channels=3, height=32, width=32, classes=10)  # N = 1, F = 8
-# Of a network that costs a tenth of a benchmark's own: what agents score by default.
-SMALL: Mapping[str, int] = {"height": 16, "width": 16, "repeats": 1, "filters": 8}
 
 Images = Annotated[int, Interval(ge=2, le=4096)]
 Draws = Annotated[int, Interval(ge=1, le=1000)]
-PoolSize = Annotated[int, Interval(ge=1, le=10**6)]
 ScorerSeed = Annotated[int, Interval(ge=0, le=2**31 - 1 - 1000)]  # a draw adds its number
 
 
@@ -114,7 +109,7 @@ class Scorer(Configured):
     space: NetworkSpace[Any]
     proxies: Proxies = (AZ_NAS,)
     task: Mapping[str, Any] | None = None
-    images: Images = 64
+    images: Images = 32
     seed: ScorerSeed = 0
     draws: Draws = 1
     threads: Threads = 1
@@ -276,41 +271,3 @@ def _batches(data: Any, images: int, seed: int, device: "torch.device") -> Any:
         return feed.next(), feed.next()
     finally:
         feed.close()
-
-
-class Ranking:
-    """Scores of architectures by their ranks in a fixed pool of random ones.
-
-    Args:
-        scorer: Gives the values.
-        pool: Values of the pool's architectures, at least one.
-    """
-
-    def __init__(self, scorer: Scorer, pool: Sequence[Mapping[str, float]]) -> None:
-        self.scorer = scorer
-        self._references = {n: Reference([each[n] for each in pool]) for n in scorer.names}
-        self._whole = {
-            proxy: Reference([self.score(each, (proxy,)) for each in pool])
-            for proxy in scorer.proxies
-        }
-
-    def score(self, values: Mapping[str, float], proxies: Sequence[str]) -> float:
-        """Return the score of an architecture, in (0, 1]: the geometric mean of rank / n.
-
-        Over all parts of ``proxies``, each part weighing as much as another.
-
-        Args:
-            values: Of the architecture, as ``Scorer.values`` gives them.
-            proxies: Some of the scorer's.
-        """
-        return mean_fraction(self._references, values_for(proxies), values)
-
-    def normal_score(self, values: Mapping[str, float], proxy: str) -> float:
-        """Return a proxy on the scale of a normal variable: about N(0, 1) over the space.
-
-        Args:
-            values: As of ``score``.
-            proxy: One of the scorer's.
-        """
-        fraction = self._whole[proxy].fraction(self.score(values, (proxy,)))
-        return NormalDist().inv_cdf(fraction)

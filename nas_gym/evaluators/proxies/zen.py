@@ -65,7 +65,8 @@ def zen_of(network: nn.Module, images: Tensor, others: Tensor) -> float:
 
 @torch.no_grad()
 def _features(network: nn.Module, images: Tensor) -> Tensor | None:
-    with LastImages() as seen:
+    seen = LastImages()
+    with seen:
         network(images)
     return seen.last
 

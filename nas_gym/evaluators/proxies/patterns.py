@@ -82,10 +82,9 @@ def jacov_of(network: nn.Module, images: Tensor) -> float:
         total = logits_of(network(images)).sum()
         if not total.requires_grad:
             return float("nan")
-        (gradients,) = torch.autograd.grad(total, images, allow_unused=True)
-    if gradients is None:
-        return float("nan")
-    return jacov_of_gradients(gradients.flatten(1))
+        found: tuple[Tensor | None, ...] = torch.autograd.grad(total, images, allow_unused=True)
+    gradients = found[0]
+    return float("nan") if gradients is None else jacov_of_gradients(gradients.flatten(1))
 
 
 def jacov_of_gradients(gradients: Tensor) -> float:

@@ -3,13 +3,13 @@
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from nas_gym.envs.ledger import Ledger
 from nas_gym.envs.recorder import Answer
-from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.search_spaces.architecture import Architecture
 
 LATEST = 100  # proposals among which one has to be good
@@ -42,6 +42,7 @@ class ProxyFront:
         self._passed = 0  # proposals since one was evaluated
         self._scores: list[float] = []  # of what was evaluated, ascending
         self._answers: list[tuple[float, int, Answer]] = []  # the same, by reward
+        self._any: Answer  # one that was evaluated, whether it failed or not
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
@@ -55,6 +56,8 @@ class ProxyFront:
         """
         if epochs is not None:
             answers = self.ledger.request(architectures, epochs)
+        elif self.ledger.remaining <= 0:
+            answers = self.ledger.request(architectures)  # which says so
         else:
             answers = self._answered(list(architectures))
         self.requests += len(architectures)
@@ -95,6 +98,7 @@ class ProxyFront:
 
     def _note(self, score: float, answer: Answer) -> None:
         """Keep what was evaluated, unless it failed."""
+        self._any = answer
         if answer.evaluation.failure is None:
             insort(self._scores, score)
             insort(self._answers, (answer.reward, len(self._answers), answer))
@@ -103,13 +107,11 @@ class ProxyFront:
         """Return the answer to a proposal that is not evaluated.
 
         Reward and metrics are those of the evaluated one that has the place among the rewards that
-        the proposal has among the scores; a failure as long as nothing was evaluated.
+        the proposal has among the scores; a failure as long as all that was evaluated failed.
         """
-        if not self._answers:
-            failure = "error: passed over by its proxy, and nothing was evaluated yet"
-            return Answer(
-                Evaluation(proposal, source="proxy", failure=failure), self.ledger.failure_reward
-            )
         below = bisect_left(self._scores, score)
-        reward, _, like = self._answers[min(below, len(self._answers) - 1)]
-        return Answer(Evaluation(proposal, like.evaluation.metrics, 0.0, "proxy"), reward)
+        found = self._answers[min(below, len(self._answers) - 1)][2] if self._answers else self._any
+        like = found.evaluation
+        return Answer(
+            replace(like, architecture=proposal, seconds=0.0, source="proxy"), found.reward
+        )

@@ -1,6 +1,5 @@
 """Any of the proxies for one network: what each of them is given, and in which state."""
 
-import copy
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,10 +11,11 @@ from torch import Tensor, nn
 from nas_gym.evaluators.proxies.az_nas import az_nas_parts
 from nas_gym.evaluators.proxies.gradients import grad_norm_of, gradients_of, snip_of, zico_of
 from nas_gym.evaluators.proxies.patterns import jacov_of, nwot_of
+from nas_gym.evaluators.proxies.products import multiply_adds_of
 from nas_gym.evaluators.proxies.synflow import flows_of
-from nas_gym.evaluators.proxies.weights import weights_of
+from nas_gym.evaluators.proxies.weights import put_back, weights_of
 from nas_gym.evaluators.proxies.zen import zen_of
-from nas_gym.networks.cost import count_multiply_adds, count_parameters
+from nas_gym.networks.cost import count_parameters
 from nas_gym.training.loop import seeded
 
 Batch = tuple[Tensor, Tensor]  # images (batch, channels, height, width), labels (batch,) int64
@@ -83,8 +83,8 @@ def compute(
     for number, (own, family) in enumerate(FAMILIES.items()):
         wanted = [name for name in own if name in names]
         if wanted:
-            with seeded(inputs.seed + number, device):
-                found = family(copy.deepcopy(network), inputs, wanted)
+            with seeded(inputs.seed + number, device), put_back(network):
+                found = family(network, inputs, wanted)
             values |= {name: found[name] for name in wanted}
     return values
 
@@ -92,7 +92,8 @@ def compute(
 def _costs(network: nn.Module, inputs: Inputs, names: Collection[str]) -> dict[str, float]:
     costs = {"parameters": float(count_parameters(network))}
     if "multiply_adds" in names:
-        costs["multiply_adds"] = float(count_multiply_adds(network, inputs.shape))
+        device = inputs.noise[0].device
+        costs["multiply_adds"] = float(multiply_adds_of(network, inputs.shape, device))
     return costs
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 import torch
@@ -106,9 +107,7 @@ def test_nwot_adds_up_layers_and_is_lowest_for_images_that_look_the_same() -> No
     images = torch.tensor([[1.0, -1.0], [-1.0, -1.0]]).reshape(2, 1, 1, 2)
     twice = nn.Sequential(nn.Flatten(), nn.LeakyReLU(0.5), nn.ReLU())
     assert nwot_of(twice, images) == pytest.approx(math.log(4 * 4 - 2 * 2))
-    assert (
-        nwot_of(nn.Sequential(nn.Flatten(), nn.ReLU()), images[:1].repeat(2, 1, 1, 1)) == -math.inf
-    )
+    assert nwot_of(twice, images[:1].repeat(2, 1, 1, 1)) == -math.inf
     assert nwot_of(nn.Flatten(), images) == -math.inf
 
 
@@ -300,7 +299,7 @@ def published_az_nas(network: NASBench201Network, images: Tensor) -> tuple[float
         rows_in = g_in.permute(0, 2, 3, 1).reshape(bo * ho * wo, -1)
         s = torch.linalg.svdvals(rows_in.t() @ rows_out / (bo * ho * wo))
         scores.append(float(-s.max() - 1 / (s.max() + 1e-6) + 2))
-    growths = [b - a for a, b in zip(entropies[:-1], entropies[1:], strict=True)]
+    growths = [b - a for a, b in pairwise(entropies)]
     return sum(entropies), min(growths), sum(scores) / len(scores)
 
 
@@ -360,7 +359,7 @@ def test_a_value_does_not_depend_on_what_else_is_computed_and_the_network_stays(
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     inputs = gaussian_inputs((3, 8, 8), 4, 6, 0, CPU)
     together = compute(network, inputs, names, CPU)
-    assert list(together) and set(together) == set(names)
+    assert set(together) == set(names)
     assert all(math.isfinite(value) for value in together.values())
     for name in names:
         assert compute(network, inputs, [name], CPU) == {name: together[name]}
@@ -374,10 +373,15 @@ def test_a_value_does_not_depend_on_what_else_is_computed_and_the_network_stays(
 def test_what_was_changed_is_put_back_even_after_an_error() -> None:
     network = benchmark_network().eval()
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    with pytest.raises(RuntimeError, match="in the middle"), put_back(network):
+
+    @put_back(network)
+    def fail() -> None:
         gaussian(network)
         network.double().train()
         raise RuntimeError("in the middle")
+
+    with pytest.raises(RuntimeError, match="in the middle"):
+        fail()
     assert all(torch.equal(before[name], t) for name, t in network.state_dict().items())
     assert not any(module.training for module in network.modules())
 

@@ -45,8 +45,8 @@ def test_parts_that_do_not_fit_are_refused(parts: dict[str, list[float]]) -> Non
         az_nas_scores(parts)
 
 
-@given(POOLS, NUMBERS)
-def test_a_value_of_the_pool_has_its_middle_rank(values: list[float], _: float) -> None:
+@given(POOLS)
+def test_a_value_of_the_pool_has_its_middle_rank(values: list[float]) -> None:
     reference = Reference(values)
     for value in values:
         below = sum(each < value for each in values)

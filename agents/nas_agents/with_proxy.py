@@ -105,7 +105,8 @@ class WithProxy(Options):
             best = []
         if env.remaining > 0:
             given = [architecture_of_valid(env.space, tokens) for tokens in best]
-            agent.search(env.behind(ProxyFront(env.ledger, ranking.score_of, given, self.share)))
+            front = ProxyFront(env.ledger, ranking.score_of, given, self.share, ranking.pool_scores)
+            agent.search(env.behind(front))
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """Return what the agent itself would hand over, or the highest average reward."""

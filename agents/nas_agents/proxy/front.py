@@ -1,5 +1,6 @@
 """The ledger that an agent sees whose proposals a proxy looks at before they are evaluated."""
 
+import math
 from bisect import bisect_left, insort
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -8,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.ledger import Ledger
 from nas_gym.envs.recorder import Answer
 from nas_gym.search_spaces.architecture import Architecture
@@ -21,31 +23,56 @@ Score = Callable[[Architecture[Any]], float]
 class ProxyFront:
     """A front ledger that answers with other architectures, or with no evaluation at all.
 
-    All else that is asked of it, the ledger behind it answers.
+    Whether a proposal is evaluated depends on it and on those before it alone, and a budget cuts no
+    batch short as long as anything is left of it: so a run with a larger budget begins in the same
+    way. All else that is asked of it, the ledger behind it answers.
 
     Args:
         ledger: Answers.
         score: By a proxy; the higher the better.
         given: Architectures that are evaluated in place of the first that are asked for.
         share: Of the proposals after that, how many are evaluated, in (0, 1].
+        before: Scores of random architectures, with which the first proposals are compared.
     """
 
     def __init__(
-        self, ledger: Ledger, score: Score, given: Sequence[Architecture[Any]], share: float
+        self,
+        ledger: Ledger,
+        score: Score,
+        given: Sequence[Architecture[Any]],
+        share: float,
+        before: Sequence[float] = (),
     ) -> None:
         self.ledger = ledger
         self.requests = 0  # that were answered
         self._score = score
         self._given = deque(given)
         self._share = share
-        self._latest: deque[float] = deque(maxlen=LATEST)
+        self._latest: deque[float] = deque(before, maxlen=LATEST)
+        self._begun = False  # whether anything was evaluated, by which others are answered
         self._passed = 0  # proposals since one was evaluated
         self._scores: list[float] = []  # of what was evaluated, ascending
         self._answers: list[tuple[float, int, Answer]] = []  # the same, by reward
-        self._any: Answer  # one that was evaluated, whether it failed or not
+        self._any: Answer | None = None  # one that was evaluated, whether it failed or not
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.ledger, name)
+
+    @property
+    def remaining(self) -> float:
+        """Requests left; infinity while some are left and many of them take nothing of these."""
+        left = self.ledger.remaining
+        return left if self._share == 1 or left <= 0 else math.inf
+
+    @property
+    def failure_reward(self) -> float:
+        """Reward of a child that failed."""
+        return self.ledger.failure_reward
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Time that the evaluations so far would have taken."""
+        return self.ledger.clock
 
     def request(
         self, architectures: Sequence[Architecture[Any]], epochs: Sequence[int] | None = None
@@ -59,42 +86,49 @@ class ProxyFront:
         elif self.ledger.remaining <= 0:
             answers = self.ledger.request(architectures)  # which says so
         else:
-            answers = self._answered(list(architectures))
+            answers = self._answered(architectures)
         self.requests += len(architectures)
         return answers
 
-    def _answered(self, proposals: list[Architecture[Any]]) -> list[Answer]:
-        replaced = min(len(self._given), len(proposals))
-        asked = {i: self._given.popleft() for i in range(replaced)}
-        scores = {} if self._share == 1 else self._scored(proposals[replaced:], replaced)
-        chosen = self._chosen(scores) if scores else range(replaced, len(proposals))
-        asked |= {i: proposals[i] for i in chosen}
-        places = sorted(asked)
-        evaluated = self.ledger.request([asked[i] for i in places]) if places else []
+    def _answered(self, proposals: Sequence[Architecture[Any]]) -> list[Answer]:
+        asked: dict[int, Architecture[Any]] = {}  # by the proposal's place
+        scores: dict[int, float] = {}
+        for place, proposal in enumerate(proposals):
+            if self._given:
+                asked[place] = self._given.popleft()
+                self._begun = True
+            elif self._share == 1:
+                asked[place] = proposal
+            else:
+                scores[place] = self._score(proposal)
+                if self._is_good(scores[place]):
+                    asked[place] = proposal
+        places = list(asked)
+        if self._share < 1:
+            places = places[: int(min(len(places), self.ledger.remaining))]
+        evaluated = self.ledger.request([asked[place] for place in places]) if places else []
         answers = dict(zip(places, evaluated, strict=True))
         if self._share < 1:
-            for i, answer in answers.items():
-                self._note(scores[i] if i in scores else self._score(asked[i]), answer)
-        passed = {i: self._estimate(proposals[i], s) for i, s in scores.items() if i not in answers}
-        return [answers[i] if i in answers else passed[i] for i in range(len(proposals))]
+            for place, answer in answers.items():
+                known = scores.get(place)
+                self._note(self._score(asked[place]) if known is None else known, answer)
+        for place, proposal in enumerate(proposals):
+            if place not in answers:
+                known = scores.get(place)
+                score = self._score(proposal) if known is None else known
+                answers[place] = self._estimate(proposal, score)
+        return [answers[place] for place in range(len(proposals))]
 
-    def _scored(self, proposals: Sequence[Architecture[Any]], first: int) -> dict[int, float]:
-        return {i: self._score(each) for i, each in enumerate(proposals, first)}
-
-    def _chosen(self, scores: dict[int, float]) -> list[int]:
-        """Return the places of the proposals that are evaluated, the best of them first.
-
-        At least one if too many in a row would be passed over otherwise: a search must end.
-        """
-        self._latest.extend(scores.values())
+    def _is_good(self, score: float) -> bool:
+        """Return whether a proposal is evaluated: one at least, once many were passed over."""
+        self._latest.append(score)
         least = float(np.quantile(np.array(self._latest), 1 - self._share, method="higher"))
-        order = sorted(scores, key=lambda i: -scores[i])  # stable: of equals the first
-        chosen = [i for i in order if scores[i] >= least]
-        self._passed += len(scores) - len(chosen)
-        if chosen or self._passed >= PATIENCE / self._share:
-            self._passed = 0
-            chosen = chosen or order[:1]
-        return chosen[: int(min(len(chosen), self.ledger.remaining))]
+        self._passed += 1
+        late = self._passed >= PATIENCE / self._share
+        good = score >= least or late or not self._begun
+        if good:
+            self._passed, self._begun = 0, True
+        return good
 
     def _note(self, score: float, answer: Answer) -> None:
         """Keep what was evaluated, unless it failed."""
@@ -107,10 +141,11 @@ class ProxyFront:
         """Return the answer to a proposal that is not evaluated.
 
         Reward and metrics are those of the evaluated one that has the place among the rewards that
-        the proposal has among the scores; a failure as long as all that was evaluated failed.
+        the proposal has among the scores; a failure as long as nothing was evaluated with success.
         """
         below = bisect_left(self._scores, score)
         found = self._answers[min(below, len(self._answers) - 1)][2] if self._answers else self._any
+        assert found is not None  # of all proposals the first one is evaluated
         like = found.evaluation
         return Answer(
             replace(like, architecture=proposal, seconds=0.0, source="proxy"), found.reward

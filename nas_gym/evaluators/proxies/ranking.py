@@ -29,6 +29,7 @@ class Ranking:
     def __init__(self, scorer: Scorer, pool: Sequence[Mapping[str, float]]) -> None:
         self.scorer = scorer
         self._references = {n: Reference([each[n] for each in pool]) for n in scorer.names}
+        self.pool_scores = [self.score(each, scorer.proxies) for each in pool]
         self._whole = {
             proxy: Reference([self.score(each, (proxy,)) for each in pool])
             for proxy in scorer.proxies

@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import rank
+from nas_gym.evaluators.proxies.names import AnyProxies as AnyProxies  # of agents' options
+from nas_gym.evaluators.proxies.names import Proxies as Proxies
 from nas_gym.registry import foreign_modules, make
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 

@@ -19,8 +19,8 @@ from nas_agents.surrogate.features import ProxyFeatures
 from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
-from nas_gym.agent import Observed
-from nas_gym.options import EachOnce, Options
+from nas_gym.agent import AnyProxies, Observed
+from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class ModelBasedReinforce(Options):
     exploration_bonus: Annotated[float, Ge(0)] = 1.0
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.5
     points: Annotated[int, Ge(3)] = 300
-    proxies: Annotated[tuple[str, ...], EachOnce] = ()
+    proxies: AnyProxies = ()
     proxy_options: Mapping[str, Any] | None = None
 
     takes_others = True

@@ -23,8 +23,8 @@ from nas_agents.surrogate.proposals import (
     recommended,
     thompson_batch,
 )
-from nas_gym.agent import Observed
-from nas_gym.options import EachOnce, Options
+from nas_gym.agent import AnyProxies, Observed
+from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
@@ -63,7 +63,7 @@ class PredictorEvolution(Options):
     random_share: Annotated[float, Interval(ge=0, lt=1)] = 0.3
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3
     points: Annotated[int, Ge(3)] = 300
-    proxies: Annotated[tuple[str, ...], EachOnce] = ()
+    proxies: AnyProxies = ()
     proxy_options: Mapping[str, Any] | None = None
 
     takes_others = True

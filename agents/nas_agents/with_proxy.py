@@ -8,12 +8,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
-from annotated_types import Interval, MinLen
+from annotated_types import Interval
 
 from nas_agents.proxy.front import ProxyFront
 from nas_gym.agent import (
     Agent,
     Observed,
+    Proxies,
     agent_of,
     best_average,
     modules_of,
@@ -22,7 +23,7 @@ from nas_gym.agent import (
     without_copies,
 )
 from nas_gym.errors import InvalidOption
-from nas_gym.options import EachOnce, Options
+from nas_gym.options import Options
 from nas_gym.search_spaces.architecture import architecture_of_valid
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import random_tokens
@@ -60,7 +61,7 @@ class WithProxy(Options):
     """
 
     agent: str | Mapping[str, Any] = "regularized-evolution"
-    proxies: Annotated[tuple[str, ...], MinLen(1), EachOnce] = ("az-nas",)
+    proxies: Proxies = ("az-nas",)
     scored: Annotated[int, Interval(ge=0, le=10**6)] = 300
     first: Annotated[int, Interval(ge=0, le=10**6)] = 20
     share: Annotated[float, Interval(gt=0, le=1)] = 1.0
@@ -97,6 +98,9 @@ class WithProxy(Options):
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Score, then let the agent search."""
         agent = self.made_agent
+        if not self.first and self.share == 1:  # nothing is ever scored
+            agent.search(env)
+            return
         ranking = proxy_ranking(env.space, self.proxies, self.proxy_options)
         best = self._best(env, ranking)
         if not getattr(agent, "takes_others", False):

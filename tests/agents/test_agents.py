@@ -30,6 +30,7 @@ from nas_agents.sb3.dqn import SB3DQN
 from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
+from nas_agents.with_proxy import WithProxy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.conv_net.space import ConvNet
@@ -68,6 +69,8 @@ SMALL = {
     "priority-queue": PriorityQueue(
         batch_size=4, hidden_size=8, random_first=4, updates=2, repeats=1
     ),
+    # These spaces have no networks for images; ``test_with_proxy`` has the rest.
+    "with-proxy": WithProxy("genetic", scored=0, first=0),
 }
 
 

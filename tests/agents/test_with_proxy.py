@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 import nas_gym
-from nas_agents.predictor_evolution import PredictorEvolution
 from nas_agents.proxy.front import LATEST, PATIENCE, ProxyFront
 from nas_agents.with_proxy import WithProxy
 from nas_gym.agent import Observed
@@ -272,14 +271,10 @@ def test_spaces_without_networks_for_images_are_refused(space: Any) -> None:
         run_agent(WithProxy(), Landscape(space), space, budget=3)
 
 
-@pytest.mark.parametrize(
-    ("options", "words"),
-    [
-        ({"proxies": ("az",)}, "az"),
-        ({"proxy_options": {"size": 1}}, "option of the proxies 'size'"),
-    ],
-)
-def test_unknown_proxies_and_options_are_said(options: Any, words: str) -> None:
-    for agent in (WithProxy(**options), PredictorEvolution(**{"proxies": ("nwot",), **options})):
-        with pytest.raises(UnknownName, match=words):
+def test_unknown_proxies_and_options_are_said() -> None:
+    for name in ("with-proxy", "predictor-evolution", "model-based-reinforce"):
+        with pytest.raises(UnknownName, match="az"):
+            make("agent", {"name": name, "proxies": ["az"]})
+        agent = make("agent", {"name": name, "proxies": ["nwot"], "proxy_options": {"size": 1}})
+        with pytest.raises(UnknownName, match="option of the proxies 'size'"):
             run_agent(agent, TABLE, SPACE, budget=60)

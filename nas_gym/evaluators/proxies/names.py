@@ -17,6 +17,7 @@ PROXIES = (
 
 ProxyName = Annotated[str, OneOf(PROXIES)]
 Proxies = Annotated[tuple[ProxyName, ...], MinLen(1), EachOnce]
+AnyProxies = Annotated[tuple[ProxyName, ...], EachOnce]  # or none
 
 
 def values_for(proxies: Iterable[str]) -> tuple[str, ...]:

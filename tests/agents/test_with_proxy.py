@@ -225,7 +225,9 @@ def test_it_is_recorded_and_gone_on_with(tmp_path: Path, share: float) -> None:
         "name": "with-proxy", "agent": {"name": "genetic", "population_size": 4}, "scored": 4,
         "first": 2, "share": share, "proxies": ["parameters"], "proxy_options": CHEAP,
     }  # fmt: skip
-    options: Any = {"space": "nasbench201", "agent": agent, "seed": 3}
+    options: Any = {
+        "space": "nasbench201", "evaluator": "nasbench201", "agent": agent, "seed": 3,
+    }  # fmt: skip
     whole = nas_gym.search(**options, budget=12)
     store = tmp_path / "s.sqlite"
     nas_gym.search(**options, budget=7, run="it", store=store)

@@ -38,7 +38,6 @@ CELLS = 15_625
 GOOD = 0.85  # accuracy on CIFAR-10
 TOP = 0.1  # share of the cells that is a table's best
 BOOTSTRAPS = 200
-TIMED = 20  # cells by which the proxies are timed
 TOGETHER = ("nwot", "synflow", "parameters")  # whose ranks are put together as AZ-NAS's are
 Floats = npt.NDArray[np.float64]
 Correlation = Callable[[Floats, Floats], Any]
@@ -133,7 +132,8 @@ def page(cells: Sequence[Tokens], values: Sequence[Mapping[str, float]], given: 
     deviation = bootstrap_deviation(found["AZ-NAS"], truth["cifar10"])
     unscored = {n: sum(not np.isfinite(v[n]) for v in values) for n in values[0]}
     lost = ", ".join(f"{name} {count}" for name, count in unscored.items() if count)
-    seconds = seconds_per_cell(cells[: TIMED + 1], given.images)
+    timed = cells[: given.timed + 1]
+    seconds = seconds_per_cell(timed, given.images)
     times = numbers_table(
         ["proxy", "seconds per cell"], [[name, f"{value:.3f}"] for name, value in seconds.items()]
     )
@@ -160,7 +160,7 @@ samples of the cells is {deviation:.3f}. Cells that a value does not have (lowes
 
 ## What a cell costs
 
-CPU seconds on one thread, of {min(TIMED, len(cells) - 1)} cells, with the network's construction.
+CPU seconds on one thread, of {len(timed) - 1} cells, with the network's construction.
 
 {times}
 """
@@ -172,6 +172,7 @@ def main() -> None:
     parser.add_argument("--cells", type=int, default=1000)
     parser.add_argument("--images", type=int, default=32, help="of a batch")
     parser.add_argument("--seed", type=int, default=0, help="of the cells that are drawn")
+    parser.add_argument("--timed", type=int, default=20, help="cells by which they are timed")
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--keep", default="runs/benchmarks/proxies.jsonl", help="file of values")
     parser.add_argument("--write", action="store_true")

@@ -244,7 +244,7 @@ def test_a_ranking_is_the_same_for_all_who_make_it() -> None:
     ("options", "error", "words"),
     [
         ({"pool": 0}, InvalidOption, "pool of the proxies is 0"),
-        ({"sise": 1}, UnknownName, "option of the proxies 'sise'"),
+        ({"sizes": 1}, UnknownName, "option of the proxies 'sizes'"),
         ({"task": {"stem": "imagenet"}}, InvalidOption, "stem"),
     ],
 )

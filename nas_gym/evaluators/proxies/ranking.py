@@ -1,14 +1,13 @@
 """Scores of architectures by their ranks in a fixed pool of random ones."""
 
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Annotated, Any
 
 from annotated_types import Interval
 
 from nas_gym.evaluators.proxies.names import values_for
-from nas_gym.evaluators.proxies.ranks import Reference, mean_fraction
-from nas_gym.evaluators.proxies.scorer import Scorer
+from nas_gym.evaluators.proxies.ranks import Reference, is_score, mean_fraction
+from nas_gym.evaluators.proxies.scorer import COSTS, Scorer
 from nas_gym.options import check, check_all
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -38,13 +37,17 @@ class Ranking:
     def score(self, values: Mapping[str, float], proxies: Sequence[str]) -> float:
         """Return the geometric mean of rank / n over the parts of ``proxies``, in (0, 1].
 
-        Each part weighs as much as another; 1 / n where none of them could be scored.
+        Each part weighs as much as another; 1 / n where none of them could be scored, whatever a
+        network without any path to its output would cost.
 
         Args:
             values: Of the architecture, as ``Scorer.values`` gives them.
             proxies: Some of the scorer's.
         """
-        return mean_fraction(self._references, values_for(proxies), values)
+        names = values_for(proxies)
+        learnt = [name for name in names if name not in COSTS]
+        dead = bool(learnt) and not any(is_score(values[name]) for name in learnt)
+        return mean_fraction(self._references, names, {} if dead else values)
 
     def score_of(self, architecture: Architecture[Any]) -> float:
         """Return ``score`` of an architecture by all proxies; the lowest one if it cannot run."""
@@ -52,10 +55,9 @@ class Ranking:
 
     def normal_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
         """Return each proxy on the scale of a normal variable: about N(0, 1) over the space."""
-        values, normal = self.scorer.values_or_none(architecture), NormalDist()
+        values = self.scorer.values_or_none(architecture)
         return tuple(
-            normal.inv_cdf(self._whole[proxy].fraction(self.score(values, (proxy,))))
-            for proxy in self.scorer.proxies
+            self._whole[proxy].normal(self.score(values, (proxy,))) for proxy in self.scorer.proxies
         )
 
 

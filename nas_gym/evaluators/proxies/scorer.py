@@ -19,7 +19,7 @@ from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.failures import ends_the_process, failure_of
 from nas_gym.evaluators.proxies.cache import ValueCache
 from nas_gym.evaluators.proxies.names import AZ_NAS, Proxies, values_for
-from nas_gym.networks.task import Task, task_to_json
+from nas_gym.networks.task import LanguageTask, Task, task_to_json
 from nas_gym.options import check_all
 from nas_gym.options.counts import Threads
 from nas_gym.options.paths import user_path
@@ -51,7 +51,8 @@ def check_builds_for_images(space: Any) -> None:
             f"{name} has no networks to score: give it a method build(genotype, task) that returns "
             "one for images, or leave proxies out"
         )
-    if getattr(space, "usual_evaluator", None) == "language-model":
+    of_text = isinstance(getattr(space, "usual_task", None), LanguageTask)
+    if of_text or getattr(space, "usual_evaluator", None) == "language-model":
         raise InvalidSpace(
             f"{name} builds language models, and proxies score networks for images: choose another "
             "space, or leave proxies out"

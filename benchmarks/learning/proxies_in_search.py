@@ -81,7 +81,10 @@ def recommended(units: Sequence[Unit]) -> dict[tuple[str, str], Floats]:
 
 
 def table_of(
-    dataset: str, found: Mapping[tuple[str, str], Floats], pairs: Mapping[str, str]
+    suite: Suite,
+    dataset: str,
+    found: Mapping[tuple[str, str], Floats],
+    pairs: Mapping[str, str],
 ) -> str:
     """Tabulate means, and differences from the agent alone, paired by seed."""
     rows, tests = [], []
@@ -100,14 +103,14 @@ def table_of(
         rows.append([label, *cells])
     for (row, column, _), p in zip(tests, holm([p for *_, p in tests]), strict=True):
         rows[row][column] += " *" if p < 0.05 else ""
-    return numbers_table(["agent", *map(str, CHECKPOINTS)], rows)
+    return numbers_table(["agent", *map(str, suite.checkpoints)], rows)
 
 
 def page(suite: Suite, units: Sequence[Unit], pairs: Mapping[str, str], scored: int) -> str:
     """Return the page of results."""
     found = recommended(units)
     shown = "\n\n".join(
-        f"## {dataset.label}\n\n{table_of(dataset.label, found, pairs)}"
+        f"## {dataset.label}\n\n{table_of(suite, dataset.label, found, pairs)}"
         for dataset in suite.datasets
     )
     return f"""# Zero-cost proxies in a search
@@ -129,6 +132,7 @@ def main() -> None:
     """Search what is missing, then print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--budget", type=int, default=max(CHECKPOINTS), help="evaluations")
     parser.add_argument("--scored", type=int, default=1000, help="random cells of `first`")
     parser.add_argument("--agents", nargs="+", default=list(AGENTS))
     parser.add_argument("--datasets", nargs="+", default=["cifar10", "cifar100", "imagenet16-120"])
@@ -141,11 +145,12 @@ def main() -> None:
         given.seeds, given.scored, given.datasets = 4, 60, ["cifar10"]
         given.agents = ["regularized-evolution/tabular", "predictor-evolution"]
     Path(given.keep).parent.mkdir(parents=True, exist_ok=True)
+    checkpoints = (*(c for c in CHECKPOINTS if c < given.budget), given.budget)
     agents, pairs = entries(given.agents, given.scored, given.keep)
     suite = Suite(
         "proxies-in-search", "the same agent with proxies and without", tuple(agents),
-        tables(given.datasets), seeds=given.seeds, budget=max(CHECKPOINTS),
-        checkpoints=CHECKPOINTS, judged=CHECKPOINTS,
+        tables(given.datasets), seeds=given.seeds, budget=given.budget,
+        checkpoints=checkpoints, judged=checkpoints,
     )  # fmt: skip
     units = chunks.units(suite, FOLDER)
     for failure in run_units(units, given.workers):

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import StoreError
 from nas_gym.options.printable import printable
 
 Values = dict[str, float]
@@ -26,7 +26,7 @@ class ValueCache:
         scorer: Names all that values depend on besides the architecture.
 
     Raises:
-        InvalidOption: The file cannot be read.
+        StoreError: The file cannot be read.
     """
 
     def __init__(self, path: Path, scorer: str) -> None:
@@ -40,7 +40,7 @@ class ValueCache:
         """Add values of an architecture.
 
         Raises:
-            InvalidOption: The file cannot be written.
+            StoreError: The file cannot be written.
         """
         plain = {name: value if math.isfinite(value) else None for name, value in values.items()}
         line = json.dumps({"scorer": self.scorer, "key": key, "values": plain}) + "\n"
@@ -94,8 +94,8 @@ def _take(line: bytes, values: dict[tuple[str, str], Values]) -> None:
     values.setdefault(key, {}).update(found)
 
 
-def _unusable(path: Path, error: OSError) -> InvalidOption:
-    return InvalidOption(
+def _unusable(path: Path, error: OSError) -> StoreError:
+    return StoreError(
         f"the file of scores {printable(str(path))} cannot be used ({error.strerror or error}): "
         "give one that you may read and write"
     )

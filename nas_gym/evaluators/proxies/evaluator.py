@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
@@ -78,6 +78,7 @@ class ZeroCost(Configured):
         InvalidSpace: A space without networks for images.
         InvalidOption: A value that an option does not take.
         UnknownName: No such proxy, recipe, or field of a task.
+        StoreError: ``cache`` cannot be read or written, when it is used.
     """
 
     space: NetworkSpace[Any]
@@ -188,6 +189,8 @@ class ZeroCost(Configured):
             start = time.perf_counter()
             try:
                 metrics = self._metrics(architecture)
+            except StoreError:  # of the file of values: no fault of the child
+                raise
             except (Exception, SystemExit) as error:  # whatever a child does wrong is its result
                 if ends_the_process(error):
                     raise

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
-from nas_gym.errors import InvalidOption, InvalidSpace, NASGymError
+from nas_gym.errors import InvalidOption, InvalidSpace, StoreError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.failures import ends_the_process, failure_of
 from nas_gym.evaluators.proxies.cache import ValueCache
@@ -158,6 +158,7 @@ class Scorer(Configured):
         (``is_connected``), are NaN, except what it costs.
 
         Raises:
+            StoreError: The file of values cannot be used.
             Exception: Whatever the building or the running of the network raises.
         """
         key, names = architecture.key, self.names
@@ -177,7 +178,7 @@ class Scorer(Configured):
         """Return ``values``, none of them if the network cannot be built or run."""
         try:
             return self.values(architecture)
-        except NASGymError:
+        except StoreError:  # of the file of values: no fault of the network
             raise
         except (Exception, SystemExit) as error:
             if ends_the_process(error):

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import nn
 
-from nas_gym.errors import InvalidOption, InvalidSpace, UnknownName
+from nas_gym.errors import InvalidOption, InvalidSpace, StoreError, UnknownName
 from nas_gym.evaluators.proxies import scorer as module
 from nas_gym.evaluators.proxies.names import PROXIES
 from nas_gym.evaluators.proxies.ranking import Ranking, ranking_of
@@ -222,9 +222,9 @@ def test_a_line_that_was_cut_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_file_that_cannot_be_written_is_said(tmp_path: Path) -> None:
-    with pytest.raises(InvalidOption, match=r"the file of scores .* cannot be used"):
+    with pytest.raises(StoreError, match=r"the file of scores .* cannot be used"):
         scorer(proxies=("synflow",), cache=tmp_path / "missing" / "x").values(cell())
-    with pytest.raises(InvalidOption, match=r"the file of scores .* cannot be used"):
+    with pytest.raises(StoreError, match=r"the file of scores .* cannot be used"):
         scorer(proxies=("synflow",), cache=tmp_path).values(cell())
 
 

@@ -9,11 +9,14 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import rank
+from nas_gym.evaluators.proxies.names import AnyProxies as AnyProxies  # of agents' options
+from nas_gym.evaluators.proxies.names import Proxies as Proxies
 from nas_gym.registry import foreign_modules, make
-from nas_gym.search_spaces.grammar import Tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv, Played
+    from nas_gym.evaluators.proxies.ranking import Ranking
 
 
 class Observed(NamedTuple):
@@ -37,6 +40,10 @@ class Agent(Protocol):
     hand over after the requests ``observed`` (at least one ``Observed``, in order) if it may trust
     its own model more than the single best reward. It depends only on them, and answers with one
     of them.
+
+    With ``takes_others = True`` it says that it learns from the tokens of its answers
+    (``Played.tokens``) and not from those that it asked for: another agent that stands between it
+    and the environment may then answer a request with another architecture.
     """
 
     @property
@@ -134,6 +141,26 @@ def modules_of(part: Any) -> list[str]:
     """Return the modules of the user's that a recorded agent would import."""
     spec = {"name": part} if isinstance(part, str) else part
     return list(foreign_modules("agent", spec)) if isinstance(spec, Mapping) else []
+
+
+def proxy_ranking(
+    space: SearchSpace[Any], proxies: Sequence[str], options: Mapping[str, Any] | None = None
+) -> "Ranking":
+    """Return what scores architectures without an evaluation: zero-cost proxies.
+
+    Args:
+        space: Of the architectures; its networks are for images, whatever evaluates them.
+        proxies: Names, as ``nas_gym.evaluators.proxies.PROXIES`` has them.
+        options: See ``nas_gym.evaluators.proxies.ranking.ranking_of``.
+
+    Raises:
+        InvalidSpace: A space without networks for images.
+        InvalidOption: A value that an option does not take.
+        UnknownName: No such option or proxy.
+    """
+    from nas_gym.evaluators.proxies.ranking import ranking_of
+
+    return ranking_of(space, proxies, options)
 
 
 def play_in_batches(

@@ -48,14 +48,17 @@ def unwrapped(evaluator: Any) -> Any:
     return evaluator
 
 
-def usual_reward(space: Any, evaluator: Any) -> str:
-    """Return the name of the reward if the user names none: the space's with its usual evaluator.
+def usual_reward(space: Any, evaluator: Any) -> str | Mapping[str, Any]:
+    """Return the reward if the user names none: the space's with its usual evaluator.
 
-    Other evaluators need not give the metric that the space's reward asks for.
+    Other evaluators need not give the metric that the space's reward asks for; one may say in
+    ``usual_reward`` what is usual for it, as a name or as JSON data.
     """
     inner = unwrapped(evaluator)
+    own: str | Mapping[str, Any] | None = getattr(inner, "usual_reward", None)
+    if own is not None:
+        return own
     is_usual = spec_of("evaluator", inner)["name"] == usual("evaluator", space)
-    is_usual = is_usual or getattr(inner, "usual_rewards", False)
     return usual("reward", space) if is_usual else _USUAL["reward"]
 
 

@@ -27,9 +27,9 @@ from nas_gym.training.images.sources import load_dataset
 Pair = tuple[Any, tuple[int, ...], Any, Any]  # space, an architecture, two evaluators
 
 
-def training(folder: Path) -> Pair:
+def digits_and_wrong() -> list[Any]:
     """Digits, and digits whose test part is noise under wrong labels."""
-    space, digits = NASNetCell(blocks=1), load_dataset("digits")
+    digits = load_dataset("digits")
     assert digits.test_images is not None
     assert digits.test_labels is not None
     wrong = replace(
@@ -37,10 +37,23 @@ def training(folder: Path) -> Pair:
         test_images=digits.test_images.flip(0),
         test_labels=(digits.test_labels + 1) % digits.classes,
     )
-    recipe = {"name": "quick", "epochs": 1}
+    return [digits, wrong]
+
+
+def training(folder: Path) -> Pair:
+    space, recipe = NASNetCell(blocks=1), {"name": "quick", "epochs": 1}
     made = [
         make("evaluator", {"name": "training", "dataset": data, "recipe": recipe}, space=space)
-        for data in (digits, wrong)
+        for data in digits_and_wrong()
+    ]
+    return space, (0,) * space.max_length, *made
+
+
+def zero_cost(folder: Path) -> Pair:
+    space = NASNetCell(blocks=1)
+    options = {"name": "zero-cost", "proxies": ["nwot", "snip"], "images": 4, "pool": 3}
+    made = [
+        make("evaluator", {**options, "dataset": data}, space=space) for data in digits_and_wrong()
     ]
     return space, (0,) * space.max_length, *made
 
@@ -112,6 +125,7 @@ PAIRS: dict[str, Callable[[Path], Pair]] = {
     "nats-bench": nats_bench,
     "nasbench201": without(NASBench201(), "nasbench201"),
     "landscape": without(BitString(3), "landscape"),
+    "zero-cost": zero_cost,
 }
 
 
@@ -134,7 +148,7 @@ def episode(space: Any, evaluator: Any, tokens: tuple[int, ...]) -> str:
     shown: list[object] = [env.reset(seed=0)]
     for token in tokens:
         observation, reward, terminated, truncated, info = env.step(token)
-        if "evaluation" in info and info["evaluation"]["source"] == "trained":
+        if "evaluation" in info and info["evaluation"]["source"] in ("trained", "proxy"):
             del info["evaluation"]["seconds"]
         shown += [observation, reward, terminated, truncated, info]
     assert terminated

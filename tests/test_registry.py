@@ -43,6 +43,7 @@ class OwnReward:
 KINDS = ("space", "reward", "agent", "evaluator")
 NEEDED: dict[str, dict[str, object]] = {
     "accuracy-under-target": {"target": 1000},
+    "metric": {"metric": "latency"},
     "table": {"file": "table.csv", "unit": "percent", "missing": "failure"},
     "nats-bench": {"folder": "NATS-tss-v1_0-3ffb9-simple"},
 }

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nas_agents.sb3.ppo import SB3PPO
     from nas_agents.softmax_reinforce import SoftmaxReinforce
     from nas_agents.successive_halving import SuccessiveHalving
+    from nas_agents.with_proxy import WithProxy
 
 # name -> "module:class"
 AGENTS: dict[str, str] = {
@@ -48,6 +49,7 @@ AGENTS: dict[str, str] = {
     "asha": "nas_agents.asha:ASHA",
     "hyperband": "nas_agents.hyperband:Hyperband",
     "successive-halving": "nas_agents.successive_halving:SuccessiveHalving",
+    "with-proxy": "nas_agents.with_proxy:WithProxy",
 }
 
 # Named settings beside "default", in the PRESETS of the agent's module; names can so be listed
@@ -78,6 +80,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "nasnet2017",
     ),
     "priority-queue": ("plain",),
+    "with-proxy": ("filter",),
 }
 
 __all__ = [
@@ -103,6 +106,7 @@ __all__ = [
     "SB3MaskablePPO",
     "SoftmaxReinforce",
     "SuccessiveHalving",
+    "WithProxy",
 ]
 
 __getattr__, __dir__ = exports(
@@ -128,5 +132,6 @@ __getattr__, __dir__ = exports(
         "SB3PPO": "sb3.ppo",
         "SoftmaxReinforce": "softmax_reinforce",
         "SuccessiveHalving": "successive_halving",
+        "WithProxy": "with_proxy",
     },
 )

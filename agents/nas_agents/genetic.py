@@ -45,6 +45,8 @@ class Genetic(Options):
     elite_size: Annotated[int, Ge(0)] = 2
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
+    takes_others = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.elite_size >= self.population_size:

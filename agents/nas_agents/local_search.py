@@ -34,6 +34,8 @@ class LocalSearch(Options):
     first_improvement: bool = True
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 4
 
+    takes_others = True
+
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Climb from start after start until the budget is spent."""
         space, rng = env.space, env.np_random

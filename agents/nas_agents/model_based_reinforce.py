@@ -6,7 +6,7 @@ rewards instead. What is evaluated are samples of the policy, those that look be
 the predictor's posterior.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,10 +15,11 @@ from annotated_types import Ge, Gt, Interval
 
 from nas_agents.adam import GrowingAdam
 from nas_agents.arrays import Floats
+from nas_agents.surrogate.features import ProxyFeatures
 from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy, Rollout
 from nas_agents.surrogate.proposals import filled, recommended, thompson_batch
-from nas_gym.agent import Observed
+from nas_gym.agent import AnyProxies, Observed
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
@@ -43,6 +44,10 @@ class ModelBasedReinforce(Options):
             deviations, >= 0.
         repeat_share: At most this share of a batch may have been evaluated before, in [0, 1].
         points: Most architectures that the predictor is conditioned on, >= 3.
+        proxies: Zero-cost proxies that the predictor knows of architectures beside their choices,
+            as ``("az-nas", "synflow")``; see ``nas_gym.evaluators.proxies``. They are computed of
+            what is evaluated and of the most promising candidates, on small networks.
+        proxy_options: Options of their computation, see ``nas_gym.agent.proxy_ranking``.
     """
 
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 10
@@ -55,11 +60,15 @@ class ModelBasedReinforce(Options):
     exploration_bonus: Annotated[float, Ge(0)] = 1.0
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.5
     points: Annotated[int, Ge(3)] = 300
+    proxies: AnyProxies = ()
+    proxy_options: Mapping[str, Any] | None = None
+
+    takes_others = True
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample, evaluate and learn, in dreams and in earnest, until the budget is spent."""
         rng = env.np_random
-        predictor = Predictor(env.choices, self.points)
+        predictor = Predictor(env.choices, self.points, self._features(env.space))
         learner = PolicyLearner(self, LogLinearPolicy(predictor.encoder))
         spent = 0
         while env.remaining > 0:
@@ -81,6 +90,9 @@ class ModelBasedReinforce(Options):
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
+
+    def _features(self, space: SearchSpace[Any]) -> ProxyFeatures:
+        return ProxyFeatures(space, self.proxies, self.proxy_options)
 
     def _proposed(
         self, policy: LogLinearPolicy, predictor: Predictor, count: int, rng: np.random.Generator

@@ -43,6 +43,8 @@ class NSGA2(Options):
     mutations: Annotated[float, Ge(0)] = 1.0
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
+    takes_others = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.objectives is not None:

@@ -64,6 +64,8 @@ class PathConsistency(LSTMAgent):
     repeats_from: Annotated[int, Ge(0)] = 150
     most_repeats: Annotated[int, Interval(ge=1, le=10**6)] = 6
 
+    takes_others = True
+
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then fit the LSTM to all rewards and play what it writes."""
         from nas_agents.lstm import consistency_learner  # imports torch

@@ -6,13 +6,14 @@ made, and the model chooses those that are evaluated, by Thompson sampling. Here
 Gaussian process of ``surrogate``: an endless ensemble, whose members are its samples.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 from annotated_types import Ge, Interval
 
+from nas_agents.surrogate.features import ProxyFeatures
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
 from nas_agents.surrogate.proposals import (
     children,
@@ -22,7 +23,7 @@ from nas_agents.surrogate.proposals import (
     recommended,
     thompson_batch,
 )
-from nas_gym.agent import Observed
+from nas_gym.agent import AnyProxies, Observed
 from nas_gym.options import Options
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
@@ -47,6 +48,10 @@ class PredictorEvolution(Options):
         repeat_share: At most this share of a batch may have been evaluated before, in [0, 1]; if a
             repeat is another training, noise is averaged out like this.
         points: Most architectures that the predictor is conditioned on, >= 3.
+        proxies: Zero-cost proxies that the predictor knows of architectures beside their choices,
+            as ``("az-nas", "synflow")``; see ``nas_gym.evaluators.proxies``. They are computed of
+            what is evaluated and of the most promising candidates, on small networks.
+        proxy_options: Options of their computation, see ``nas_gym.agent.proxy_ranking``.
     """
 
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 10
@@ -58,10 +63,14 @@ class PredictorEvolution(Options):
     random_share: Annotated[float, Interval(ge=0, lt=1)] = 0.3
     repeat_share: Annotated[float, Interval(ge=0, le=1)] = 0.3
     points: Annotated[int, Ge(3)] = 300
+    proxies: AnyProxies = ()
+    proxy_options: Mapping[str, Any] | None = None
+
+    takes_others = True
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Start at random, then fit, propose and evaluate until the budget is spent."""
-        predictor = Predictor(env.choices, self.points)
+        predictor = Predictor(env.choices, self.points, self._features(env.space))
         spent = 0
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
@@ -77,6 +86,9 @@ class PredictorEvolution(Options):
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """Return the observed architecture of which the predictor is surest that it is good."""
         return recommended(space, observed, self.points)
+
+    def _features(self, space: SearchSpace[Any]) -> ProxyFeatures:
+        return ProxyFeatures(space, self.proxies, self.proxy_options)
 
     def _proposed(
         self, choices: ChoiceTable, predictor: Predictor, count: int, rng: np.random.Generator

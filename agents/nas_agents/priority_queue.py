@@ -53,6 +53,8 @@ class PriorityQueue(LSTMAgent):
     repeats: Annotated[int, Ge(0)] = 0
     most_repeats: Annotated[int, Interval(ge=1, le=10**6)] = 5
 
+    takes_others = True
+
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures, then train on the best and play what the LSTM writes."""
         from nas_agents.lstm import queue_learner  # imports torch

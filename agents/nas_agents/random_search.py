@@ -22,6 +22,8 @@ class RandomSearch(Options):
 
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
+    takes_others = True
+
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Play random architectures until the budget is spent."""
         while env.remaining > 0:

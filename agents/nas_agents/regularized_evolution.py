@@ -36,6 +36,8 @@ class RegularizedEvolution(Options):
     identity_probability: Annotated[float, Interval(ge=0, le=1)] = 0.05
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
+    takes_others = True
+
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Fill the population at random, then evolve it until the budget is spent."""
         rng = env.np_random

@@ -8,12 +8,13 @@ is refused before anything is evaluated if the evaluator says that it does not g
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Gt, Le
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.metrics import metric_named
 from nas_gym.options import Options
 from nas_gym.options.scalars import python_number, python_value
 from nas_gym.registry import unwrapped
@@ -119,6 +120,33 @@ class AccuracyUnderTarget(Options):
         """Return the reward of a child that did not fail."""
         excess = max(1.0, metric_of(evaluation, self.metric) / self.target)
         return metric_of(evaluation, "accuracy") * float(excess**self.exponent)
+
+
+@dataclass(frozen=True)
+class OfMetric(Options):
+    """A metric itself, or minus it where lower values are better.
+
+    A child that failed gets the environment's ``failure_reward``, 0 by default: give a lower one
+    where rewards may be negative.
+
+    Args:
+        metric: Name of a metric of the evaluator.
+        better: Which of its values are better; None: as ``nas_gym.evaluators.metrics`` says,
+            higher ones of metrics that it does not know.
+    """
+
+    metric: str
+    better: Literal["higher", "lower"] | None = None
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """The metrics that it asks for."""
+        return (self.metric,)
+
+    def __call__(self, evaluation: Evaluation) -> float:
+        """Return the reward of a child that did not fail."""
+        value = metric_of(evaluation, self.metric)
+        return value if (self.better or metric_named(self.metric).better) == "higher" else -value
 
 
 def metric_of(evaluation: Evaluation, name: str) -> float:

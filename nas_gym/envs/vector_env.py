@@ -220,10 +220,7 @@ class NASVectorEnv(
             )
         architectures = [self._architecture(tokens) for tokens in folded]
         answers = self.ledger.request(architectures, *([] if ends is None else [ends]))
-        return [
-            Played(tokens, reward, evaluation)
-            for tokens, (evaluation, reward) in zip(folded, answers, strict=True)
-        ]
+        return [_played(*each) for each in zip(architectures, answers, strict=True)]
 
     def action_masks(self) -> npt.NDArray[np.bool_]:
         """Return (num_envs, max_options) bool, True = open."""
@@ -311,3 +308,10 @@ class NASVectorEnv(
             "action_mask": self._round.masks(),
             "_action_mask": np.ones(self.num_envs, np.bool_),
         }
+
+
+def _played(asked: Architecture[Any], answer: Answer) -> Played:
+    """Return an answer with its tokens: those of another architecture if a front ledger says so."""
+    answered = answer.evaluation.architecture
+    tokens = asked.tokens if answered.key == asked.key else answered.tokens
+    return Played(tokens, answer.reward, answer.evaluation)

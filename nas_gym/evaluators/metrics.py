@@ -123,6 +123,8 @@ LATENCY = Metric("latency", "latency, s", better="lower", digits=5)
 PROCESSOR_SECONDS = Metric(
     "processor_seconds", "processor time, s", better="lower", digits=2, least=0
 )
+# Of an untrained network, by ``nas_gym.evaluators.proxies``.
+ZERO_COST = Metric("zero_cost", "zero-cost score", least=0, most=1)
 SIZES = (PARAMETERS, MULTIPLY_ADDS)  # what a network costs, whatever it is trained for
 
 METRICS: Mapping[str, Metric] = MappingProxyType(
@@ -130,12 +132,12 @@ METRICS: Mapping[str, Metric] = MappingProxyType(
         metric.name: metric
         for metric in (
             *(PERPLEXITY, BITS_PER_CHARACTER, ACCURACY, BALANCED_ACCURACY, *SIZES),
-            *(LATENCY, PROCESSOR_SECONDS),
+            *(LATENCY, PROCESSOR_SECONDS, ZERO_COST),
         )
     }
 )
 # Whose results are compared by accuracy unless they have a figure that says more.
-_LEADERS = (PERPLEXITY, ACCURACY)
+_LEADERS = (PERPLEXITY, ACCURACY, ZERO_COST)
 
 
 def metric_named(name: str | Metric) -> Metric:

@@ -33,6 +33,8 @@ class SearchSpace(Protocol[G_co]):
     ``tokens_of`` work), ``canonical_key(genotype)`` (equal for designs that compute the same
     function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one),
     ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default),
+    ``proxy_task`` (the same for zero-cost proxies; by default ``usual_task``),
+    ``is_connected(genotype)`` (whether any path leads from the input to the output),
     ``task_options`` (the fields of the task that its networks take; by default those of
     ``nas_gym.networks.task_kinds``), ``builds`` (what its networks are, in a few words),
     ``stems`` (the values of the task's ``stem`` that its networks can have; ``"cifar"`` otherwise),

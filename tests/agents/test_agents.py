@@ -33,6 +33,7 @@ from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_agents.softmax_reinforce import SoftmaxReinforce
 from nas_agents.successive_halving import SuccessiveHalving
+from nas_agents.with_proxy import WithProxy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.search_spaces.conv_net.space import ConvNet
@@ -74,6 +75,8 @@ SMALL = {
     "asha": ASHA(proposer="regularized-evolution"),
     "hyperband": Hyperband(reduction_factor=2),
     "successive-halving": SuccessiveHalving(trials=5),
+    # These spaces have no networks for images; ``test_with_proxy`` has the rest.
+    "with-proxy": WithProxy("genetic", scored=0, first=0),
 }
 
 

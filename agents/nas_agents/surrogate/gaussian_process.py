@@ -4,9 +4,10 @@ The kernel compares architectures choice by choice, by name, with one weight per
 "transformed overlap" kernel of Wan et al. 2021, arXiv 2102.07188, without its scale):
 ``amplitude * exp(-sum of the weights of the choices that differ)``. A product over choices lets any
 of them interact. Two independent parts come on top: what is peculiar to one architecture (a
-training run cannot average it away), and the noise of an evaluation (repeats can). Weights and
-variances maximise the posterior density given the rewards (type-II MAP; Rasmussen & Williams 2006,
-section 5.4), by Adam with the closed-form gradient.
+training run cannot average it away), and the noise of an evaluation (repeats can); and a linear
+trend in each zero-cost proxy, if there are any. Weights and variances maximise the posterior
+density given the rewards (type-II MAP; Rasmussen & Williams 2006, section 5.4), by Adam with the
+closed-form gradient.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ import numpy as np
 from nas_agents.adam import GrowingAdam
 from nas_agents.arrays import Floats, Ints
 from nas_agents.surrogate.encoder import Codes, Encoder
+from nas_agents.surrogate.features import ProxyFeatures
 from nas_agents.surrogate.warp import warp_of
 from nas_gym.agent import Observed
 from nas_gym.search_spaces.choice_table import ChoiceTable
@@ -31,7 +33,9 @@ CONSTANT = 1.0  # prior variance of the mean reward; rewards are standardised
 # of the first random architectures, which the weights cannot explain yet, would pass for noise.
 CENTRES, VARIANCES = (0.0, -4.0, -3.0), (1.0, 4.0, 1.0)
 JITTER = 1e-6  # added to variances, for Cholesky's sake
-AMPLITUDE, OWN, NOISE, WEIGHTS = 0, 1, 2, 3  # places in the logarithms of the hyperparameters
+TRENDS = 0.5  # prior: the median of the sum of the trends' variances, about
+# Places in the logarithms of the hyperparameters; the weights come after the trends.
+AMPLITUDE, OWN, NOISE, TREND = 0, 1, 2, 3
 
 
 class Posterior(NamedTuple):
@@ -41,11 +45,16 @@ class Posterior(NamedTuple):
     deviation: Floats  # (architectures,) standard deviation, without an evaluation's noise
     explained: Floats  # (points, architectures): its square is what the points explain
     hot: Floats  # (architectures, codes)
+    features: Floats  # (architectures, proxies)
 
     def take(self, places: Ints) -> "Posterior":
         """Return the prediction for only the architectures at ``places``."""
         return Posterior(
-            self.mean[places], self.deviation[places], self.explained[:, places], self.hot[places]
+            self.mean[places],
+            self.deviation[places],
+            self.explained[:, places],
+            self.hot[places],
+            self.features[places],
         )
 
     def joined(self, other: "Posterior") -> "Posterior":
@@ -55,6 +64,7 @@ class Posterior(NamedTuple):
             np.concatenate([self.deviation, other.deviation]),
             np.hstack([self.explained, other.explained]),
             np.vstack([self.hot, other.hot]),
+            np.vstack([self.features, other.features]),
         )
 
 
@@ -65,10 +75,14 @@ class Predictor:
         choices: The space's choices.
         points: Most architectures that it is conditioned on, >= 3: the best, and of the others the
             latest.
+        features: Proxies of architectures; none by default.
     """
 
-    def __init__(self, choices: ChoiceTable, points: int = 300) -> None:
+    def __init__(
+        self, choices: ChoiceTable, points: int = 300, features: ProxyFeatures | None = None
+    ) -> None:
         self.encoder = Encoder(choices)
+        self.features = ProxyFeatures(choices.space) if features is None else features
         self.points = points
         self.tokens: list[Tokens] = []  # each different architecture once
         self.means: list[float] = []  # its mean reward
@@ -77,7 +91,10 @@ class Predictor:
         self._within = 0.0  # sum of squared deviations of repeats from their means
         self._places: dict[Tokens, int] = {}
         self._codes: Codes = np.zeros((0, 0), np.int64)
-        self._logs: Floats = np.array([0.0, -3.0, -3.0])
+        self._features: Floats = np.zeros((0, self.features.count))
+        self._weights = TREND + self.features.count  # the place of the first weight
+        trends = np.full(self.features.count, np.log(TRENDS / max(1, self.features.count)))
+        self._logs: Floats = np.concatenate([[0.0, -3.0, -3.0], trends])
         self._adam = GrowingAdam(RATE, 0.8, 0.95)
 
     def __contains__(self, tokens: Tokens) -> bool:
@@ -119,23 +136,33 @@ class Predictor:
             self._move(_best_and_latest(order, FIT_POINTS), steps)
         self._condition()
 
-    def posterior(self, architectures: Sequence[Tokens]) -> Posterior:
-        """Return what is known of ``architectures``, observed ones or not, after ``fit``."""
+    def posterior(self, architectures: Sequence[Tokens], fresh: bool = False) -> Posterior:
+        """Return what is known of ``architectures``, observed ones or not, after ``fit``.
+
+        Args:
+            architectures: Any.
+            fresh: Whether proxies are computed of those that have none yet; else these count as
+                average.
+        """
         hot = self._hot(self.encoder.encode(architectures))
+        features = self.features.of(architectures, fresh)
         cross = self._kernel(self._points_hot, hot) + CONSTANT
+        cross += self._trend(self._features[self.chosen], features)
         amplitude, own = np.exp(self._logs[:NOISE])
         for j, tokens in enumerate(architectures):
             i = self._rows.get(tokens)
             if i is not None:
                 cross[i, j] += own
         explained = self._root @ cross
-        variance = amplitude + CONSTANT + own - np.sum(explained**2, axis=0)
+        trends = features**2 @ np.exp(self._logs[TREND : self._weights])
+        variance = amplitude + CONSTANT + own + trends - np.sum(explained**2, axis=0)
         deviation = np.sqrt(np.maximum(variance, JITTER))
-        return Posterior(self._half @ explained, deviation, explained, hot)
+        return Posterior(self._half @ explained, deviation, explained, hot, features)
 
     def samples(self, posterior: Posterior, count: int, rng: np.random.Generator) -> Floats:
         """Draw all warped rewards together, ``count`` times: (count, architectures)."""
         covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
+        covariance += self._trend(posterior.features, posterior.features)
         covariance -= posterior.explained.T @ posterior.explained
         np.fill_diagonal(covariance, posterior.deviation**2)
         normal = rng.standard_normal((count, len(covariance)))
@@ -143,9 +170,11 @@ class Predictor:
 
     def gradient(self, hot: Floats, subset: Ints) -> Floats:
         """Return the gradient of ``loss`` by the logarithms of the hyperparameters."""
-        own, noise = np.exp(self._logs[OWN:WEIGHTS])
+        own, noise = np.exp(self._logs[OWN:TREND])
         kernel, slope, counts, warped = self._parts(hot, subset)
-        inverse = np.linalg.inv(self._covariance(kernel, slope, counts))
+        features = self._features[subset]
+        trend = self._trend(features, features)
+        inverse = np.linalg.inv(self._covariance(kernel + trend, slope, counts))
         pull = inverse @ warped
         by_covariance = 0.5 * (inverse - np.outer(pull, pull))
         by_kernel = by_covariance * kernel
@@ -158,9 +187,13 @@ class Predictor:
         gradient[NOISE] = np.sum(by_mean * slope**2 * noise / counts) + 0.5 * (
             repeats - within / noise
         )
+        by_trend = np.sum((by_covariance @ features) * features, axis=0)
+        trends = np.exp(self._logs[TREND : self._weights])
+        gradient[TREND : self._weights] = trends * by_trend
         matches = np.sum((by_kernel @ hot) * hot, axis=0)  # by code
         matches = np.add.reduceat(matches, np.cumsum(self._sizes) - self._sizes)
-        gradient[WEIGHTS:] = np.exp(self._logs[WEIGHTS:]) * (matches - gradient[AMPLITUDE])
+        weights = np.exp(self._logs[self._weights :])
+        gradient[self._weights :] = weights * (matches - gradient[AMPLITUDE])
         centre, variance = self._prior()
         return gradient + (self._logs - centre) / variance
 
@@ -168,7 +201,8 @@ class Predictor:
         """Return minus the log posterior density of the hyperparameters, up to a constant."""
         noise = np.exp(self._logs[NOISE])
         kernel, slope, counts, warped = self._parts(hot, subset)
-        covariance = self._covariance(kernel, slope, counts)
+        trend = self._trend(self._features[subset], self._features[subset])
+        covariance = self._covariance(kernel + trend, slope, counts)
         fit = warped @ np.linalg.solve(covariance, warped) + np.linalg.slogdet(covariance)[1]
         repeats = sum(self.counts) - len(self.counts)
         spread = repeats * np.log(noise) + self._within * self.warp.unit**2 / noise
@@ -185,11 +219,12 @@ class Predictor:
 
     def _prior(self) -> tuple[Floats, Floats]:
         """Return mean and variance of the normal prior on the logarithms."""
-        names = len(self._logs) - WEIGHTS
+        names = len(self._logs) - self._weights
         centre = np.full(len(self._logs), np.log(TOTAL_WEIGHT / max(1, names)))
-        centre[:WEIGHTS] = CENTRES
+        centre[:TREND] = CENTRES
+        centre[TREND : self._weights] = np.log(TRENDS / max(1, self.features.count))
         variance = np.ones(len(self._logs))
-        variance[:WEIGHTS] = VARIANCES
+        variance[:TREND] = VARIANCES
         return centre, variance
 
     def _parts(self, hot: Floats, subset: Ints) -> tuple[Floats, Floats, Floats, Floats]:
@@ -199,25 +234,33 @@ class Predictor:
 
     def _covariance(self, kernel: Floats, slope: Floats, counts: Floats) -> Floats:
         """Return that of the means of rewards; noise equal in rewards is unequal in warped ones."""
-        own, noise = np.exp(self._logs[OWN:WEIGHTS])
+        own, noise = np.exp(self._logs[OWN:TREND])
         covariance = kernel + CONSTANT
         covariance.flat[:: len(covariance) + 1] += own + slope**2 * noise / counts + JITTER
         return covariance
 
     def _kernel(self, one: Floats, other: Floats) -> Floats:
-        weights = np.exp(self._logs[WEIGHTS:])
+        weights = np.exp(self._logs[self._weights :])
         alike = (one * np.repeat(weights, self._sizes)) @ other.T
         return np.asarray(np.exp(self._logs[AMPLITUDE] + alike - weights.sum()))
+
+    def _trend(self, one: Floats, other: Floats) -> Floats:
+        """Return the covariance of a linear trend in each of the proxies."""
+        return np.asarray((one * np.exp(self._logs[TREND : self._weights])) @ other.T)
 
     def _condition(self) -> None:
         self._points_hot = self._hot(self._codes[self.chosen])
         kernel, slope, counts, warped = self._parts(self._points_hot, self.chosen)
-        self._root = np.linalg.inv(_cholesky(self._covariance(kernel, slope, counts)))
+        features = self._features[self.chosen]
+        covariance = self._covariance(kernel + self._trend(features, features), slope, counts)
+        self._root = np.linalg.inv(_cholesky(covariance))
         self._half = self._root @ warped
         self._rows = {self.tokens[j]: i for i, j in enumerate(self.chosen)}
 
     def _encode_new(self) -> None:
-        codes = self.encoder.encode(self.tokens[len(self._codes) :])
+        new = self.tokens[len(self._codes) :]
+        self._features = np.vstack([self._features, self.features.of(new, fresh=True)])
+        codes = self.encoder.encode(new)
         names = len(self.encoder.sizes)
         known = np.pad(self._codes, ((0, 0), (0, names - self._codes.shape[1])))
         self._codes = np.vstack([known, codes])
@@ -225,7 +268,7 @@ class Predictor:
     def _widen(self) -> None:
         """Make room for choices seen since the last fit."""
         self._sizes = self.encoder.sizes
-        more = WEIGHTS + len(self._sizes) - len(self._logs)
+        more = self._weights + len(self._sizes) - len(self._logs)
         start = np.full(more, np.log(TOTAL_WEIGHT / max(1, len(self._sizes))))
         self._logs = np.concatenate([self._logs, start])
         # Codes are as many as names when ``observe`` ended, but a proposal may have named more.

@@ -14,6 +14,7 @@ from nas_gym.search_spaces.moves import crossover, mutate, random_tokens
 
 OPTIMISM = 4.0  # standard deviations above the mean: who is kept before samples are drawn
 KEPT = 200  # candidates among which samples of the posterior choose
+SCORED = 60  # the same, where proxies of each are computed
 MUTATE_AGAIN, MOST_MUTATIONS = 0.3, 4  # probability of one more mutation; most of a child
 RECOMMENDATION_STEPS = 40  # of Adam, for a predictor that is fitted once
 
@@ -43,8 +44,12 @@ def thompson_batch(
         posterior: What is known of the candidates, if it was asked for already.
     """
     posterior = posterior or predictor.posterior(candidates)
-    kept = most_promising(posterior, KEPT)
-    draws = predictor.samples(posterior.take(kept), count, rng)
+    scored = predictor.features.count > 0
+    kept = most_promising(posterior, SCORED if scored else KEPT)
+    posterior = posterior.take(kept)
+    if scored:  # of fewer, because that costs time
+        posterior = predictor.posterior([candidates[place] for place in kept], fresh=True)
+    draws = predictor.samples(posterior, count, rng)
     seen = np.array([candidates[place] in predictor for place in kept])
     batch: list[Tokens] = []
     for draw in draws:

@@ -114,7 +114,6 @@ class WeightSharing(Configured):
 
     name = "weight-sharing"
     in_this_process = True  # and no other one: see ``nas_gym.evaluators.workers.spread``
-    usual_rewards = True  # those of the space's usual evaluator do for it
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -142,6 +141,11 @@ class WeightSharing(Configured):
                 "turn is 0, and sampling 'in-turn' trains in turn with the agent: give 1 or more"
             )
         check_recipe(self._given_recipe, self._kind)
+
+    @property
+    def usual_reward(self) -> str:
+        """The name of the reward: the space's own, whose metrics it gives."""
+        return usual("reward", self.space)
 
     @property
     def stateful(self) -> bool:

@@ -53,6 +53,15 @@ def genotype_of_string(text: object) -> NASBench201Genotype:
     return NASBench201Genotype(found.groups())
 
 
+def is_connected(genotype: NASBench201Genotype) -> bool:
+    """Return whether any path of operations other than ``none`` leads from node 0 to node 3."""
+    reached = {0}
+    for (source, node), name in zip(EDGES, genotype.operations, strict=True):  # nodes in order
+        if name != "none" and source in reached:
+            reached.add(node)
+    return 3 in reached
+
+
 @dataclass(frozen=True, slots=True)
 class NATSSizeGenotype:
     """Channels of the five layers; as text they are the benchmark's own string."""

@@ -14,6 +14,7 @@ from nas_gym.search_spaces.nasbench201.genotype import (
     STEMS,
     NASBench201Genotype,
     genotype_of_string,
+    is_connected,
 )
 
 if TYPE_CHECKING:
@@ -57,6 +58,10 @@ class NASBench201(Options):
     def answers(self, genotype: NASBench201Genotype) -> dict[str, object]:
         """Return the option picked for each choice, which ``tokens_of`` reads."""
         return dict(zip(_NAMES, genotype.operations, strict=True))
+
+    def is_connected(self, genotype: NASBench201Genotype) -> bool:
+        """Return whether any path of operations leads from the cell's input to its output."""
+        return is_connected(genotype)
 
     def genotype_from_json(self, data: object) -> NASBench201Genotype:
         """Return the genotype in JSON data (the string), checked; raises InvalidGenotype."""

@@ -1,0 +1,1 @@
+"""What stands between an agent with proxies and its environment."""

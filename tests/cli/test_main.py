@@ -74,6 +74,11 @@ def test_the_list_of_commands_says_what_their_classes_say(name: str) -> None:
         ("describe nope", 2),
         ("describe nasnet-a --hidden 8", 2),
         ("benchmark nope", 2),
+        ("tabulate --to t.npz", 2),
+        ("tabulate nope --to t.npz", 2),
+        ("tabulate nasbench201 --to t.npz --sample 0", 2),
+        ("tabulate nasbench201 --to t.npz --time soon", 2),
+        ("tabulate nasbench201 --to t.npz --recipe nope", 2),
     ],
 )
 def test_help_lists_and_refusals_import_nothing_heavy(

@@ -2,14 +2,13 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.errors import InvalidTable
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.metrics import ACCURACY, PROCESSOR_SECONDS
@@ -23,7 +22,7 @@ SAVED_EVERY = 300.0  # seconds
 METRICS = ("parameters", "multiply_adds")  # that an architecture has whatever its seed
 
 
-class Trained(NamedTuple):
+class SeedResult(NamedTuple):
     """One training of an architecture."""
 
     accuracy: float  # NaN after a failure
@@ -33,11 +32,11 @@ class Trained(NamedTuple):
 
 
 @dataclass
-class Line:
+class SheetRow:
     """A row: an architecture and its trainings, by the number of the seed."""
 
     metrics: dict[str, float] = field(default_factory=dict)
-    trained: dict[int, Trained] = field(default_factory=dict)
+    trained: dict[int, SeedResult] = field(default_factory=dict)
 
 
 class Sheet:
@@ -63,7 +62,7 @@ class Sheet:
     ) -> None:
         self.path, self.space, self.architectures = path, space, list(architectures)
         self.seeds, self.making, self.said = seeds, dict(making), dict(said)
-        self.lines: dict[str, Line] = {}
+        self.lines: dict[str, SheetRow] = {}
         self._keys = {architecture.key for architecture in architectures}
         self._form, self._texts = _texts(space, architectures)
         self.trained = self.failed = 0  # trainings that it has, and those of them that failed
@@ -88,12 +87,12 @@ class Sheet:
         key = evaluation.architecture.key
         if self.has(key, number):
             return
-        line = self.lines.setdefault(key, Line())
+        line = self.lines.setdefault(key, SheetRow())
         metrics, failure = evaluation.metrics, evaluation.failure or ""
         line.metrics |= {n: float(metrics[n]) for n in METRICS if n in metrics}
         accuracy = math.nan if failure else float(metrics[ACCURACY.name])
         seconds = float(metrics.get(PROCESSOR_SECONDS.name, evaluation.seconds))
-        self._keep(line, number, Trained(accuracy, seconds, evaluation.curve, failure))
+        self._keep(line, number, SeedResult(accuracy, seconds, evaluation.curve, failure))
         self._changed = True
 
     def save(self) -> None:
@@ -148,7 +147,7 @@ class Sheet:
         known = dict(zip(self._texts, self.architectures, strict=True))
         for row, text in enumerate(columns["architecture"]):
             architecture = known.get(text) or self._architecture(text)
-            line = self.lines.setdefault(architecture.key, Line())
+            line = self.lines.setdefault(architecture.key, SheetRow())
             if architecture.key not in self._keys:  # of a larger sample
                 self._append(architecture, text)
             for name in layout["metrics"]:
@@ -160,12 +159,12 @@ class Sheet:
                 if trained is not None:
                     self._keep(line, number, trained)
 
-    def _keep(self, line: Line, number: int, trained: Trained) -> None:
+    def _keep(self, line: SheetRow, number: int, trained: SeedResult) -> None:
         line.trained[number] = trained
         self.trained += 1
         self.failed += bool(trained.failure)
 
-    def _training(self, accuracy: Any, seconds: Any, curve: Any, failure: Any) -> Trained | None:
+    def _training(self, accuracy: Any, seconds: Any, curve: Any, failure: Any) -> SeedResult | None:
         """Return one training of a row; None if it was not trained with this seed."""
         value = math.nan if accuracy in (None, "") else float(accuracy)
         failure = str(failure or "")
@@ -173,7 +172,7 @@ class Sheet:
             return None
         values = curve.split() if isinstance(curve, str) else curve or ()
         numbers = tuple(float(number) for number in values)
-        return Trained(
+        return SeedResult(
             value,
             float(seconds),
             () if failure else tuple(n for n in numbers if not math.isnan(n)),
@@ -199,7 +198,7 @@ class Sheet:
             for text, architecture in zip(self._texts, self.architectures, strict=True)
             if architecture.key in self.lines
         ]
-        none = Trained(math.nan, math.nan, (), "")
+        none = SeedResult(math.nan, math.nan, (), "")
         trained = [[line.trained.get(n, none) for n in range(self.seeds)] for _, line in rows]
         columns: dict[str, np.ndarray[Any, Any]] = {
             "architecture": np.array([text for text, _ in rows]),
@@ -249,40 +248,6 @@ class Sheet:
             "complete": self.complete,
             "failed": self.failed,
         }
-
-
-class SheetWatcher(Recorder):
-    """Puts what a run evaluates into a sheet.
-
-    Args:
-        sheet: Where to.
-        number: Of the seed.
-        progress: Called after that.
-    """
-
-    def __init__(self, sheet: Sheet, number: int, progress: Callable[[], None]) -> None:
-        self.sheet, self.number, self.progress = sheet, number, progress
-
-    def started(self) -> None:
-        """Do nothing: nothing is trained yet."""
-
-    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """Keep what the run's record has."""
-        self._keep(answers)
-
-    def evaluated(self, answer: Answer, seed: int) -> None:
-        """Keep a new evaluation."""
-        self._keep([answer])
-
-    def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """Keep what another run of the store has trained."""
-        self._keep(answers)
-
-    def _keep(self, answers: Sequence[Answer]) -> None:
-        for answer in answers:
-            self.sheet.add(self.number, answer.evaluation)
-        self.sheet.save_sometimes()
-        self.progress()
 
 
 _FIELDS = ("accuracy", "seconds", "curves", "failure")

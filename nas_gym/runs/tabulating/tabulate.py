@@ -25,10 +25,11 @@ from nas_gym.runs.options import checked_options
 from nas_gym.runs.provenance import session
 from nas_gym.runs.search import search
 from nas_gym.runs.tabulating.architectures import BATCH, InOrder, architectures_of
-from nas_gym.runs.tabulating.sheet import Sheet, SheetWatcher
+from nas_gym.runs.tabulating.sheet import Sheet
+from nas_gym.runs.tabulating.watching import SheetWatcher
 from nas_gym.search_spaces.architecture import up_to_isomorphism
 from nas_gym.search_spaces.grammar import Tokens
-from nas_gym.store import DEFAULT_STORE, load_run
+from nas_gym.store import DEFAULT_STORE
 from nas_gym.store.location import check_store, checked_run_name, file_of
 
 Seeds = Annotated[int, Interval(ge=1, le=1000)]
@@ -210,10 +211,10 @@ def _asked(run: str, store: str | Path) -> list[Tokens]:
     file = file_of(store)
     if file is not None and not file.exists():
         return []
-    with Store(store, read_only=True) as opened:
+    with Store(store) as opened:  # an empty file, too: the one who made it was killed
         if not opened.has_run(run):
             return []
-    return [row.tokens for row in load_run(run, store).rows]
+        return [row.tokens for row in opened.load_run(run).rows]
 
 
 def _keeping_curves(evaluator: Any) -> Any:

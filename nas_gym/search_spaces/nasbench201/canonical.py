@@ -22,7 +22,7 @@ Value = tuple[tuple[int, int], ...]  # (convolution, poolings) of each term, sor
 _INPUT = -1
 
 
-class Convolution(NamedTuple):
+class ConvolutionTerm(NamedTuple):
     """An operation with weights, and the value that it computes on."""
 
     name: str
@@ -41,9 +41,9 @@ def canonical_key(operations: tuple[str, ...]) -> str:
     return min(_text(convolutions, output, order) for order in _orders(convolutions, used))
 
 
-def _read(operations: Sequence[str]) -> tuple[list[Convolution], Value]:
+def _read(operations: Sequence[str]) -> tuple[list[ConvolutionTerm], Value]:
     """Return the convolutions of a cell, each after those it depends on, and the output's value."""
-    convolutions: list[Convolution] = []
+    convolutions: list[ConvolutionTerm] = []
     nodes: list[Value] = [((_INPUT, 0),)]
     for node in range(1, 4):
         terms: list[tuple[int, int]] = []
@@ -57,12 +57,12 @@ def _read(operations: Sequence[str]) -> tuple[list[Convolution], Value]:
                 terms += [(term, pooled + 1) for term, pooled in value]
             else:
                 terms.append((len(convolutions), 0))
-                convolutions.append(Convolution(name if value else "bias", value))
+                convolutions.append(ConvolutionTerm(name if value else "bias", value))
         nodes.append(tuple(sorted(terms)))
     return convolutions, nodes[-1]
 
 
-def _used(convolutions: Sequence[Convolution], output: Value) -> list[int]:
+def _used(convolutions: Sequence[ConvolutionTerm], output: Value) -> list[int]:
     """Return the convolutions that the output depends on, in their order."""
     used = {term for term, _ in output}
     for number in reversed(range(len(convolutions))):
@@ -71,7 +71,7 @@ def _used(convolutions: Sequence[Convolution], output: Value) -> list[int]:
     return sorted(used - {_INPUT})
 
 
-def _orders(convolutions: Sequence[Convolution], used: Sequence[int]) -> Iterator[list[int]]:
+def _orders(convolutions: Sequence[ConvolutionTerm], used: Sequence[int]) -> Iterator[list[int]]:
     """Yield the orders of the used convolutions in which those that look alike change places."""
     looks: dict[int, str] = {_INPUT: "x"}
     for number in used:
@@ -87,7 +87,7 @@ def _orders(convolutions: Sequence[Convolution], used: Sequence[int]) -> Iterato
         yield [number for group in order for number in group]
 
 
-def _text(convolutions: Sequence[Convolution], output: Value, order: Sequence[int]) -> str:
+def _text(convolutions: Sequence[ConvolutionTerm], output: Value, order: Sequence[int]) -> str:
     """Write a cell with its convolutions numbered in an order."""
     numbers = {_INPUT: "x", **{number: str(place) for place, number in enumerate(order)}}
 

@@ -8,10 +8,9 @@ top decile by the truth, beside the number of parameters, multiply-adds, a rando
 of the ranks by parameters and by shared weights. Two sets of cells:
 
 - ``nasnet-cell``: the 60 cells of ``recipes/recipe_signal.py``, each trained with three seeds.
-- ``nasbench201``: cells of a table that was trained on digits: ``--table``, an ``.npz`` file with
-  an array ``architecture`` (the benchmark's strings) and arrays of accuracies whose names begin
-  with ``accuracy``, (cells,) or (cells, …, epochs); without one, the evaluator ``nasbench201`` with
-  the data set ``digits`` if it has it.
+- ``nasbench201``: cells of a table that was trained on digits: ``--table``, an ``.npz`` file as
+  ``nas-gym tabulate`` makes it (arrays ``architecture`` and ``accuracy``, (cells,) or (cells,
+  seeds)); without one, the evaluator ``nasbench201`` with the data set ``digits``.
 
 Every answer is kept in ``results/weight_sharing.csv``, and supernets under way in the folder
 ``runs/weight-sharing``; a run that was cut goes on by the same command. ``--write`` also writes
@@ -40,7 +39,11 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
 from nas_gym.registry import make
 from nas_gym.runs import markdown
-from nas_gym.search_spaces.architecture import Architecture, architecture_of
+from nas_gym.search_spaces.architecture import (
+    Architecture,
+    architecture_of,
+    up_to_isomorphism,
+)
 from nas_gym.search_spaces.grammar import NetworkSpace, tokens_of
 from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
@@ -137,15 +140,27 @@ def truth_of(
         return _trained_now(space, [random_tokens(space, rng) for _ in range(setting.cells)])
     else:
         try:
-            evaluator = make("evaluator", {"name": name, "dataset": "digits"}, space=space)
-        except NASGymError:
+            return _drawn(space, setting.cells, rng)
+        except NASGymError as error:
+            print(error, file=sys.stderr)
             return None
-        assert isinstance(evaluator, TabularEvaluator)
-        drawn = (random_tokens(space, rng) for _ in range(setting.cells))
-        return {tokens: evaluator.mean_accuracy(tokens) for tokens in drawn}
     chosen = rng.permutation(len(known))[: setting.cells]
     every = list(known.items())
     return dict(every[i] for i in sorted(chosen))
+
+
+def _drawn(space: NetworkSpace[Any], count: int, rng: np.random.Generator) -> Truth:
+    """Return random cells of the table of digits, one of each function."""
+    evaluator = make("evaluator", {"name": "nasbench201", "dataset": "digits"}, space=space)
+    assert isinstance(evaluator, TabularEvaluator)
+    of_function = up_to_isomorphism(space)
+    drawn: dict[str, tuple[int, ...]] = {}
+    for _ in range(10 * count):
+        architecture = architecture_of(of_function, random_tokens(space, rng))
+        drawn.setdefault(architecture.key, architecture.tokens)
+        if len(drawn) == count:
+            break
+    return {tokens: evaluator.mean_accuracy(tokens) for tokens in drawn.values()}
 
 
 def _recipe_signal(space: NetworkSpace[Any]) -> Truth:
@@ -162,14 +177,15 @@ def _recipe_signal(space: NetworkSpace[Any]) -> Truth:
 
 
 def read_table(file: Path, space: NetworkSpace[Any]) -> Truth:
-    """Return the mean accuracies, at the end of the trainings, of a table's cells."""
+    """Return the mean accuracies of a table's cells, over the seeds that have one."""
     with np.load(file, allow_pickle=False) as arrays:
         texts = [str(text) for text in arrays["architecture"]]
-        columns = [arrays[name] for name in arrays.files if name.startswith("accuracy")]
-    ends = [column if column.ndim == 1 else column[..., -1] for column in columns]
-    means = np.mean([end.reshape(len(texts), -1).mean(axis=1) for end in ends], axis=0)
-    cells = (tokens_of(space, genotype_of_string(text)) for text in texts)
-    return dict(zip(cells, means.tolist(), strict=True))
+        accuracies = arrays["accuracy"].reshape(len(texts), -1)
+    return {
+        tokens_of(space, genotype_of_string(text)): float(np.nanmean(row))
+        for text, row in zip(texts, accuracies, strict=True)
+        if not np.isnan(row).all()
+    }
 
 
 def _trained_now(space: NetworkSpace[Any], cells: Sequence[tuple[int, ...]]) -> Truth:

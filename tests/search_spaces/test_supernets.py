@@ -1,6 +1,5 @@
 """Shared weights: a path is the stand-alone network, and nothing else has a gradient."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -21,7 +20,6 @@ from nas_gym.search_spaces.enas_rnn_cell.space import ENASRNNCell
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.moves import enumerate_tokens, random_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
-from nas_gym.search_spaces.nasbench201.supernet import function
 from nas_gym.search_spaces.nasnet_cell.space import AMOEBANET_CELL, ENAS_MICRO_CELL, NASNetCell
 
 IMAGES = Task(channels=1, height=8, width=8, classes=5, filters=4)
@@ -69,7 +67,7 @@ CASES = {
     ),
     "nasbench201": Case(NASBench201(), IMAGES),
     "nasbench201, pooled": Case(
-        NASBench201(),
+        NASBench201(isomorphic=True),
         Task(channels=1, height=16, width=16, classes=5, repeats=2, filters=4, stem="pooled"),
     ),
     "enas-rnn": Case(ENASRNNCell(nodes=5), TEXT),
@@ -192,61 +190,26 @@ def test_isomorphic_cells_of_enas_have_one_canonical_genotype() -> None:
     assert len({g for genotypes in by_key.values() for g in genotypes}) == len(by_key)
 
 
-def numbers(operations: tuple[str, ...]) -> float:
-    """What a cell computes of a number, with operations that keep zero."""
-    apply: dict[str, Callable[[float], float]] = {
-        "none": lambda x: 0.0, "skip_connect": lambda x: x,
-        "nor_conv_1x1": lambda x: math.sin(1.3 * x) + 0.7 * x,
-        "nor_conv_3x3": lambda x: math.sinh(0.4 * x), "avg_pool_3x3": lambda x: math.atan(1.9 * x),
-    }  # fmt: skip
-    nodes = [0.83]
-    edges = iter(operations)
-    for node in range(1, 4):
-        nodes.append(sum(apply[next(edges)](nodes[source]) for source in range(node)))
-    return nodes[-1]
-
-
-def published(operations: tuple[str, ...]) -> str:
-    """The benchmark's own name of a cell's function (its ``to_unique_str``, zeros considered)."""
-    nodes = ["0"]
-    edges = iter(operations)
-    for node in range(1, 4):
-        terms = []
-        for source in range(node):
-            name = next(edges)
-            zero = name == "none" or nodes[source] == "#"
-            skipped = nodes[source] if name == "skip_connect" else f"({nodes[source]})@{name}"
-            terms.append("#" if zero else skipped)
-        nodes.append("+".join(sorted(terms)))
-    return nodes[-1]
-
-
-def test_cells_of_nasbench201_have_one_name_per_function() -> None:
-    """Against numbers, and against the published rule and its count (Dong & Yang 2020, 2.1)."""
-    space = NASBench201()
-    cells = [decode(space, tokens) for tokens in enumerate_tokens(space)]
-    names = [function(cell) for cell in cells]
-    values = [round(numbers(cell.operations), 9) for cell in cells]
-    pairs = set(zip(names, values, strict=True))
-    assert len(pairs) == len(set(names)) == len(set(values))
-    rule = [published(cell.operations) for cell in cells]
-    assert len(set(rule)) == 6466
-    assert len(set(zip(rule, names, strict=True))) == 6466  # ours only joins what it tells apart
-
-
-def test_cells_of_one_function_compute_the_same() -> None:
-    space = NASBench201()
-    supernet = supernet_of(CASES["nasbench201"])
+def test_cells_of_nasbench201_with_one_function_are_one_path_where_they_have_one_key() -> None:
+    space = NASBench201().up_to_isomorphism()
+    supernet = space.supernet(IMAGES)
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        one = decode(space, random_tokens(space, rng))
+        same = supernet.canonical(one)
+        assert key_of(space, same, ()) == key_of(space, one, ()) == supernet.distinct(one)
+        assert supernet.canonical(same) == same
     skip, conv, none = "skip_connect", "nor_conv_3x3", "none"
     texts = [
-        f"|{none}~0|+|{skip}~0|{conv}~1|+|{none}~0|{none}~1|{conv}~2|",
+        f"|{none}~0|+|{skip}~0|{none}~1|+|{none}~0|{none}~1|{conv}~2|",
         f"|{conv}~0|+|{skip}~0|{none}~1|+|{none}~0|{none}~1|{conv}~2|",
     ]
     one, other = map(space.genotype_from_json, texts)
-    assert function(one) == function(other) == "nor_conv_3x3(x)"
+    assert supernet.distinct(one) == supernet.distinct(other)
+    assert supernet.canonical(one) == supernet.canonical(other)
     supernet.train()
     found = []
-    for each in (one, other):
+    for each in (one, other):  # the paths differ, and what they compute does not
         supernet.choose(each)
         found.append(output(supernet, CASES["nasbench201"].inputs))
     torch.testing.assert_close(*found)

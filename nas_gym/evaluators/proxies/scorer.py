@@ -200,7 +200,7 @@ class Scorer(Configured):
             self.values_or_none(architecture_of(self.space, random_tokens(self.space, rng)))
             for _ in range(count)
         ]
-        if len(self._failures) == count:
+        if self._failures and not any(math.isfinite(v) for each in pool for v in each.values()):
             raise InvalidOption(
                 f"none of {count} random networks of {type(self.space).__name__} can be scored, "
                 f"the first one for this reason: {self._failures[0]}"

@@ -33,7 +33,11 @@ class ValueCache:
         self.path, self.scorer = path, scorer
 
     def known(self, key: str) -> Mapping[str, float]:
-        """Return the values of an architecture, by name."""
+        """Return the values of an architecture, by name.
+
+        Args:
+            key: Tells it from the others of its space.
+        """
         return _read(self.path).get((self.scorer, key), {})
 
     def add(self, key: str, values: Mapping[str, float]) -> None:

@@ -161,7 +161,9 @@ class Scorer(Configured):
             StoreError: The file of values cannot be used.
             Exception: Whatever the building or the running of the network raises.
         """
-        key, names = architecture.key, self.names
+        # Not its canonical key: networks that compute the same may be initialised otherwise, and
+        # values must not depend on which of them came first.
+        key, names = ",".join(map(str, architecture.tokens)), self.names
         known = self._known.setdefault(key, {})
         missing = [name for name in names if name not in known]
         if missing and self._file is not None:
@@ -213,7 +215,7 @@ class Scorer(Configured):
 
     @cached_property
     def _known(self) -> dict[str, dict[str, float]]:
-        """Values by canonical key: architectures that compute the same are scored once."""
+        """Values by tokens."""
         return {}
 
     @cached_property

@@ -21,7 +21,7 @@ from nas_gym.networks.task import Task
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import make
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
-from nas_gym.search_spaces.grammar import Pick
+from nas_gym.search_spaces.grammar import Pick, tokens_of
 from nas_gym.search_spaces.moves import enumerate_tokens, random_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString
@@ -32,8 +32,7 @@ CELL = "|nor_conv_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|avg_pool_3x3~0|nor_con
 
 
 def cell(text: str = CELL) -> Architecture[Any]:
-    genotype = SPACE.genotype_from_json(text)
-    return Architecture((0,), genotype, text)
+    return architecture_of(SPACE, tokens_of(SPACE, SPACE.genotype_from_json(text)))
 
 
 def scorer(**options: Any) -> Scorer:
@@ -91,6 +90,23 @@ def test_the_same_options_give_the_same_values_whatever_came_before() -> None:
     with torch.no_grad():
         assert other.values(cell()) == everything
     assert scorer(proxies=PROXIES, seed=1).values(cell()) != everything
+
+
+def test_values_do_not_depend_on_which_of_two_isomorphic_cells_came_first() -> None:
+    space = NASBench201().up_to_isomorphism()
+    twins = [
+        architecture_of(space, tokens_of(space, space.genotype_from_json(text)))
+        for text in (
+            "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
+            "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
+        )
+    ]
+    assert twins[0].key == twins[1].key
+    found = []
+    for order in (twins, twins[::-1]):
+        judge = scorer(space=space, proxies=("zen", "parameters"))
+        found.append({twin.tokens: dict(judge.values(twin)) for twin in order})
+    assert found[0] == found[1]
 
 
 def test_nothing_of_the_caller_is_touched() -> None:

@@ -35,6 +35,7 @@ AGENTS = (
 )  # fmt: skip
 PREDICTORS = ("predictor-evolution", "model-based-reinforce")
 FEATURES = ["az-nas", "synflow", "nwot"]
+FIRST = 20  # cells, the best of those that are scored
 CHECKPOINTS = (20, 50, 100, 150)
 Floats = npt.NDArray[np.float64]
 
@@ -45,7 +46,7 @@ def entries(agents: Sequence[str], scored: int, keep: str) -> tuple[list[Entrant
     found, pairs = [], {}
     for agent in agents:
         kinds: dict[str, dict[str, Any]] = {
-            "first": {"name": "with-proxy", "agent": agent, "scored": scored, "first": 20},
+            "first": {"name": "with-proxy", "agent": agent, "scored": scored, "first": FIRST},
             "filter": {"name": "with-proxy/filter", "agent": agent},
         }
         kinds = {kind: {**spec, "proxy_options": options} for kind, spec in kinds.items()}
@@ -118,8 +119,8 @@ def page(suite: Suite, units: Sequence[Unit], pairs: Mapping[str, str], scored: 
 Mean accuracy, in percent, of the cell that is recommended after so many evaluations;
 {suite.seeds} seeds, in brackets the difference from the same agent alone, paired by seed, ± its
 standard error; * marks those of Wilcoxon's test with p < 0.05 after Holm's correction for the
-table. *first*: the best 20 of {scored:,} random cells by AZ-NAS are evaluated first. *filter*: a
-quarter of the proposals is evaluated, by AZ-NAS. *features*: the predictor knows
+table. *first*: the best {FIRST} of {scored:,} random cells by AZ-NAS are evaluated first. *filter*:
+a quarter of the proposals is evaluated, by AZ-NAS. *features*: the predictor knows
 {", ".join(FEATURES)}. Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16
 pixels, Gaussian images). {machine()}; written by
 `python benchmarks/learning/proxies_in_search.py --write`.

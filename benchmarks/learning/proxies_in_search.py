@@ -34,6 +34,7 @@ AGENTS = (
     "predictor-evolution", "model-based-reinforce",
 )  # fmt: skip
 PREDICTORS = ("predictor-evolution", "model-based-reinforce")
+EARLY = 10  # random architectures before the first fit, instead of 40
 FEATURES = ["az-nas", "synflow", "nwot"]
 FIRST = 20  # cells, the best of those that are scored
 CHECKPOINTS = (20, 50, 100, 150)
@@ -51,7 +52,9 @@ def entries(agents: Sequence[str], scored: int, keep: str) -> tuple[list[Entrant
         }
         kinds = {kind: {**spec, "proxy_options": options} for kind, spec in kinds.items()}
         if agent in PREDICTORS:
-            kinds["features"] = {"name": agent, "proxies": FEATURES, "proxy_options": options}
+            features = {"name": agent, "proxies": FEATURES, "proxy_options": options}
+            kinds["features"] = features
+            kinds["features, early"] = {**features, "initial": EARLY}
         found.append(Entrant(agent, {"name": agent}, "other"))
         for kind, spec in kinds.items():
             label = f"{agent}, {kind}"
@@ -121,7 +124,7 @@ Mean accuracy, in percent, of the cell that is recommended after so many evaluat
 standard error; * marks those of Wilcoxon's test with p < 0.05 after Holm's correction for the
 table. *first*: the best {FIRST} of {scored:,} random cells by AZ-NAS are evaluated first. *filter*:
 a quarter of the proposals is evaluated, by AZ-NAS. *features*: the predictor knows
-{", ".join(FEATURES)}. Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16
+{", ".join(FEATURES)}; *early*: it is fitted after {EARLY} random cells instead of 40. Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16
 pixels, Gaussian images). {machine()}; written by
 `python benchmarks/learning/proxies_in_search.py --write`.
 

@@ -44,7 +44,7 @@ def test_agents_are_compared_with_themselves_alone(tmp_path: Path) -> None:
     assert [entry.label for entry in entries] == [
         "genetic", "genetic, first", "genetic, filter", "predictor-evolution",
         "predictor-evolution, first", "predictor-evolution, filter",
-        "predictor-evolution, features",
+        "predictor-evolution, features", "predictor-evolution, features, early",
     ]  # fmt: skip
     assert set(pairs.values()) == {"genetic", "predictor-evolution"}
     for entry in entries:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class ProxyFeatures:
-    """Numbers about N(0, 1) over the space, one per proxy, each architecture scored once.
+    """Ranks by proxies, with mean 0 and deviation 1 over the space; each is computed once.
+
+    Ranks, and not their normal scores: at the top, where the best are to be told apart, proxies say
+    little, and a trend that goes on there would drown what the rewards say.
 
     Args:
         space: Of the architectures.
@@ -54,7 +57,7 @@ class ProxyFeatures:
             for tokens in architectures:
                 if tokens not in self._known:
                     architecture = architecture_of(self.space, tokens)
-                    self._known[tokens] = self._ranking.normal_scores(architecture)
+                    self._known[tokens] = self._ranking.standard_scores(architecture)
         unknown = (0.0,) * self.count
         rows = [self._known.get(tokens, unknown) for tokens in architectures]
         return np.array(rows, np.float64).reshape(len(rows), self.count)

@@ -53,11 +53,12 @@ class Ranking:
         """Return ``score`` of an architecture by all proxies; the lowest one if it cannot run."""
         return self.score(self.scorer.values_or_none(architecture), self.scorer.proxies)
 
-    def normal_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
-        """Return each proxy on the scale of a normal variable: about N(0, 1) over the space."""
+    def standard_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
+        """Return the rank by each proxy, with mean 0 and deviation 1 over the space."""
         values = self.scorer.values_or_none(architecture)
         return tuple(
-            self._whole[proxy].normal(self.score(values, (proxy,))) for proxy in self.scorer.proxies
+            self._whole[proxy].standard(self.score(values, (proxy,)))
+            for proxy in self.scorer.proxies
         )
 
 

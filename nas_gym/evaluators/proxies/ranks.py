@@ -7,7 +7,6 @@ could not be scored, and has the lowest rank.
 
 import math
 from collections.abc import Mapping, Sequence
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -89,10 +88,9 @@ class Reference:
             return 1 / self.count
         return (1 + self._unscored + self._below(value)) / self.count
 
-    def normal(self, value: float) -> float:
-        """Return the fraction as a number about N(0, 1), at most that of 1 - 1 / (10 n)."""
-        most = 1 - 0.1 / self.count  # how far beyond the pool a value lies says little
-        return NormalDist().inv_cdf(min(self.fraction(value), most))
+    def standard(self, value: float) -> float:
+        """Return the fraction with mean 0 and deviation 1 over the space: in -1.73 to 1.73."""
+        return (self.fraction(value) - 0.5) * math.sqrt(12)
 
     def _below(self, value: float) -> float:
         """Return how many of the pool's scored ones lie below, a fraction between two of them."""

@@ -31,7 +31,7 @@ class Counting:
     def __init__(self) -> None:
         self.asked: list[tuple[int, ...]] = []
 
-    def normal_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
+    def standard_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
         self.asked.append(architecture.tokens)
         rng = np.random.default_rng(architecture.tokens)
         return architecture.tokens.count(3) - 1.2, float(rng.standard_normal())

@@ -251,9 +251,9 @@ def test_a_ranking_is_the_same_for_all_who_make_it() -> None:
     options = {"task": SMALL, "images": 4, "pool": 6}
     one, other = (ranking_of(SPACE, ("az-nas", "synflow"), options) for _ in range(2))
     assert one.score_of(cell()) == other.score_of(cell())
-    assert one.normal_scores(cell()) == other.normal_scores(cell())
+    assert one.standard_scores(cell()) == other.standard_scores(cell())
     assert one.score_of(cell(DEAD[0])) < one.score_of(cell())
-    assert len(one.normal_scores(cell())) == 2
+    assert len(one.standard_scores(cell())) == 2
 
 
 @pytest.mark.parametrize(

@@ -124,8 +124,9 @@ Mean accuracy, in percent, of the cell that is recommended after so many evaluat
 standard error; * marks those of Wilcoxon's test with p < 0.05 after Holm's correction for the
 table. *first*: the best {FIRST} of {scored:,} random cells by AZ-NAS are evaluated first. *filter*:
 a quarter of the proposals is evaluated, by AZ-NAS. *features*: the predictor knows
-{", ".join(FEATURES)}; *early*: it is fitted after {EARLY} random cells instead of 40. Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16
-pixels, Gaussian images). {machine()}; written by
+{", ".join(FEATURES)}; *early*: it is fitted after {EARLY} random cells instead of 40.
+Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16 pixels, Gaussian
+images). {machine()}; written by
 `python benchmarks/learning/proxies_in_search.py --write`.
 
 {shown}

@@ -19,7 +19,7 @@ PAPERS: Mapping[str, float] = {
 
 
 @dataclass(frozen=True)
-class Cost:
+class RunCost:
     """What a run paid for, and what it was spared."""
 
     evaluations: int  # evaluated anew
@@ -31,7 +31,7 @@ class Cost:
     device: str | None  # kind of device that trained: "cpu", "cuda"; None: nothing was trained
 
     @classmethod
-    def of(cls, paid: Sequence[Row], memo: Sequence[Row], protocol: Mapping[str, Any]) -> "Cost":
+    def of(cls, paid: Sequence[Row], memo: Sequence[Row], protocol: Mapping[str, Any]) -> "RunCost":
         """Add up what was evaluated anew, and what was not.
 
         Of a child that went on, the new epochs count.

@@ -14,7 +14,7 @@ from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
-from nas_gym.runs.cost import Cost
+from nas_gym.runs.cost import RunCost
 from nas_gym.runs.failure_groups import FailureGroup, failure_groups
 from nas_gym.runs.ranked import Ranked
 from nas_gym.runs.spread import deviation_of, mean_of
@@ -228,9 +228,9 @@ class Findings:
         return Certainty.of(self.config.get("data"), figures, tested)
 
     @cached_property
-    def cost(self) -> Cost:
+    def cost(self) -> RunCost:
         """What the run paid for, and what it was spared."""
-        return Cost.of(self.paid, self.memo, self.protocol)
+        return RunCost.of(self.paid, self.memo, self.protocol)
 
     @property
     def shown(self) -> tuple[Metric, ...]:

@@ -252,7 +252,8 @@ def _final_part(setting: Setting, finals: Sequence[Record], found: Accuracies, c
         f"{recipe.warmup_epochs} epochs of warm-up, flips, crops of images padded by "
         f"{recipe.crop_padding} pixels, gradients clipped at {recipe.gradient_clip:g}. "
         "The test part is measured once per training, when it is over. Random cells have uniform "
-        f"tokens. Seconds are of wall-clock time with one core per training.\n\n"
+        "tokens. Seconds are of wall-clock time with one core per training, beside whatever else "
+        "the machine did: no measure of speed.\n\n"
         f"{numbers_table(headings, rows)}"
     )
 

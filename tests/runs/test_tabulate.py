@@ -159,6 +159,23 @@ def test_a_table_of_another_making_is_refused() -> None:
     assert Path("t.npz").read_bytes() == before
 
 
+def test_a_damaged_file_is_refused_and_left_as_it_is() -> None:
+    space = BitString(2)
+    tabulate(space, "t.csv", landscape(space))
+    whole = Path("t.csv").read_text()
+    for damage in (
+        whole.replace('""seeds"": 2', '""seeds"": ""two""'),
+        whole.replace('""metrics"": []', '""other"": []'),
+        whole.replace("\n0,", "\nx,").replace('\n"0,', '\n"x,'),
+        whole[: len(whole) // 2],
+    ):
+        assert damage != whole
+        Path("t.csv").write_text(damage)
+        with pytest.raises(InvalidTable):
+            tabulate(space, "t.csv", landscape(space))
+        assert Path("t.csv").read_text() == damage
+
+
 def test_failures_are_rows_with_gaps() -> None:
     space = BitString(4)
     failing = FailingEvaluator(landscape(space), rate=0.5, reason="diverged")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from nas_gym.errors import InvalidTable
+from nas_gym.errors import InvalidTable, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.metrics import ACCURACY, PROCESSOR_SECONDS
 from nas_gym.evaluators.tables.columns import read_columns, read_file
@@ -133,7 +133,15 @@ class Sheet:
                 "file, or give the options that it was made with"
             )
         self.said["versions"] = _joined(note.get("versions"), self.said.get("versions"))
-        self._take(data, note["layout"])
+        try:
+            self._take(data, note["layout"])
+        except NASGymError:
+            raise
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise InvalidTable(
+                f"{self.path} is damaged ({type(error).__name__}: {error}): restore it, or name "
+                "another file"
+            ) from error
         self._changed = False
 
     def _take(self, data: bytes, layout: Mapping[str, Any]) -> None:

@@ -26,6 +26,9 @@ SEARCHED: dict[str, tuple[Any, Any]] = {
     # Long: 22 choices, and none depends on an earlier one.
     "rnn-cell": ({"name": "rnn-cell", "base": 4}, LANDSCAPE),
 }
+IN_PART = ("asha", "hyperband", "successive-halving")  # they need learning curves
+CURVES = {**LANDSCAPE, "epochs": 9}
+PROXIES = "with-proxy"  # its scores are those of networks, which differ by processor
 SPACES = [
     pytest.param(name, marks=pytest.mark.slow if name == "rnn-cell" else ()) for name in SEARCHED
 ]
@@ -35,7 +38,10 @@ SPACES = [
 def test_an_agent_asks_for_the_same_architectures(
     agent_name: str, searched: str, golden: Any
 ) -> None:
+    if agent_name.startswith(PROXIES):
+        pytest.skip("scores of networks differ by processor")
     space, evaluator = SEARCHED[searched]
+    evaluator = CURVES if agent_name in IN_PART else evaluator
     result = nas_gym.search(space, evaluator, agent_name, budget=BUDGET, seed=SEED)
     tokens = [list(answer.evaluation.architecture.tokens) for answer in result.answers]
     rewards = [round(answer.reward, 6) for answer in result.answers]
@@ -54,7 +60,8 @@ def test_an_agent_asks_for_the_same_architectures(
 def test_a_history_is_recorded_of_every_agent_that_is_listed(
     searched: str, golden: Any, listed: dict[str, list[str]]
 ) -> None:
-    assert set(golden.recorded(f"histories-{searched}")) == set(listed["agents"])
+    agents = {agent for agent in listed["agents"] if not agent.startswith(PROXIES)}
+    assert set(golden.recorded(f"histories-{searched}")) == agents
 
 
 def fingerprint(data: Any) -> str:

@@ -41,6 +41,38 @@ def run(*arguments: str) -> int:
 
 
 @pytest.mark.slow
+def test_a_killed_search_in_parts_is_resumed_with_the_identical_history() -> None:
+    """Three times killed among children that go on; what is kept of them is found again."""
+    search = (
+        *("search", "--budget", "24", "--num-envs", "3", "--agent", "asha", "--workers", "2"),
+        *("--run", "killed", "--resume", "--set", "space.blocks=1", "recipe.epochs=4"),
+        *("recipe.filters=2", "agent.reduction_factor=2", "evaluator.checkpoints=kept"),
+    )
+    for paid in (5, 11, 17):
+        process = start(*search)
+        deadline = time.monotonic() + 200
+        while not (Path("runs/store.sqlite").exists() and _paid("killed") >= paid):
+            assert process.poll() is None, process.communicate()[1]
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+    assert list(Path("kept").glob("*/*.child"))
+    resumed = start("resume", "killed", "--workers", "1", "--json")
+    out, err = resumed.communicate(timeout=300)
+    assert resumed.returncode == 0, err
+    config = json.loads(out)["config"]
+    whole = nas_gym.search(
+        config["space"], config["evaluator"], config["agent"], budget=24, num_envs=3
+    ).answers
+    assert len({answer.evaluation.epochs for answer in whole}) == 3
+    assert [
+        (row.tokens, row.epochs, row.metrics, row.reward) for row in load_run("killed").rows
+    ] == [(e.architecture.tokens, e.epochs, e.metrics, reward) for e, reward in whole]
+    assert not list(Path("kept").glob("*/*"))  # the search is finished
+
+
+@pytest.mark.slow
 def test_a_killed_search_is_resumed_with_the_identical_history(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

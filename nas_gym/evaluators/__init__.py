@@ -3,6 +3,7 @@
 - ``evaluation`` is the contract: ``Evaluator``, and the ``Evaluation`` that it gives.
 - ``trained`` really trains children, on images or on text; ``final`` there opens the test part.
 - ``tables`` looks up what was trained before: NAS-Bench-201, NATS-Bench, the user's own file.
+- ``weight_sharing`` trains weights that all architectures share, and measures paths in them.
 - ``landscapes`` are synthetic accuracies that cost nothing.
 - ``workers`` says where children run: ``parallel`` in processes that may die, ``executor`` in any
   ``concurrent.futures.Executor``; ``spread`` chooses.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nas_gym.evaluators.tables.tabular import TabularEvaluator
     from nas_gym.evaluators.trained.images import TrainingEvaluator
     from nas_gym.evaluators.trained.text import LanguageModelEvaluator
+    from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
     from nas_gym.evaluators.workers.executor import ExecutorEvaluator
     from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 
@@ -42,6 +44,7 @@ __all__ = [
     "TabularEvaluator",
     "TrainingEvaluator",
     "Validation",
+    "WeightSharing",
 ]
 
 __getattr__, __dir__ = exports(
@@ -60,5 +63,6 @@ __getattr__, __dir__ = exports(
         "TabularEvaluator": "tables.tabular",
         "TrainingEvaluator": "trained.images",
         "Validation": "evaluation",
+        "WeightSharing": "weight_sharing.evaluator",
     },
 )

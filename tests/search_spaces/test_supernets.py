@@ -51,10 +51,13 @@ def supernet_of(case: Case) -> Supernet:
 
 
 CASES = {
-    "nasnet": Case(NASNetCell(blocks=3), IMAGES),
-    "nasnet by input": Case(NASNetCell(blocks=3), IMAGES, (("by_input", True),)),
+    "nasnet": Case(NASNetCell(blocks=2), IMAGES),
+    "nasnet by input": Case(
+        NASNetCell(3, ("identity", "conv_1x3_3x1", "max_pool_7x7", "sep_conv_3x3")), IMAGES,
+        (("by_input", True),),
+    ),
     "amoebanet, all": Case(
-        NASNetCell(3, AMOEBANET_CELL.operations, ("add",), concat="all"), IMAGES
+        NASNetCell(2, AMOEBANET_CELL.operations, ("add",), concat="all"), IMAGES
     ),
     "enas, imagenet": Case(
         NASNetCell(2, ENAS_MICRO_CELL.operations, ("add",)),

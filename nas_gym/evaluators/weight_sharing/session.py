@@ -141,10 +141,15 @@ class Session:
         if not self._looked:
             self._restore(lambda facts: float(facts["done"]))
         begun = training.done
-        while training.done < training.length:
-            self._check_time()
-            training.take(min(STEPS, training.length - training.done))
-            self._save_sometimes()
+        try:
+            while training.done < training.length:
+                self._check_time()
+                training.take(min(STEPS, training.length - training.done))
+                self._save_sometimes()
+        except TimeUp:
+            if training.done > begun:
+                self._save()
+            raise
         if training.done > begun:
             self._save()
 

@@ -1,6 +1,8 @@
 """The evaluator by shared weights, on digits and on a small text."""
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -113,6 +115,7 @@ def test_answers_depend_on_the_options_alone(sampling: Any, norms: Any) -> None:
     assert ask(asked) != ask(asked, seed=1)
 
 
+@pytest.mark.slow
 def test_training_makes_paths_better() -> None:
     """Far from chance, which is 0.1, after a hundred steps: weights really are shared."""
     asked = some(CELLS, 12, seed=3)
@@ -303,6 +306,7 @@ def test_two_searches_of_one_protocol_do_not_take_each_others_files() -> None:
         each.discard()
 
 
+@pytest.mark.slow
 def test_old_weights_make_room(tmp_path: Path) -> None:
     for seed in range(11):
         evaluator = WeightSharing(CELLS, recipe={"steps": 1}, seed=seed)
@@ -353,6 +357,41 @@ def test_a_folder_in_use_or_that_cannot_be_is_one_sentence(tmp_path: Path) -> No
     broken = WeightSharing(CELLS, recipe=FEW, checkpoints=tmp_path / "file" / "below")
     with pytest.raises(InvalidOption, match=r"cannot be kept in .*name another folder"):
         answers(broken, some(CELLS, 1))
+
+
+FULL_DISK = """
+import resource, signal
+from nas_gym.evaluators.weight_sharing import session
+from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+space = NASBench201()
+evaluator = WeightSharing(space, recipe={"steps": 2}, checkpoints="kept")
+asked = [architecture_of(space, (3,) * 6)]
+before = list(evaluator.evaluate(asked, [0]))[0].metrics
+evaluator.close()
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+again = WeightSharing(space, recipe={"steps": 2}, checkpoints="kept")
+assert list(again.evaluate(asked, [0]))[0].metrics == before  # what was kept is read
+again.close()
+other = WeightSharing(space, recipe={"steps": 2}, checkpoints="other")
+try:
+    list(other.evaluate(asked, [0]))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK], cwd=tmp_path, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("InvalidOption the shared weights cannot be kept in ")
+    assert "make room, then go on with `nas-gym resume`" in done.stdout
+    assert [file.name for file in (tmp_path / "other").iterdir()] == ["lock"]
 
 
 # ------------------------------------------------------------------ in a search

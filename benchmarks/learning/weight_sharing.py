@@ -12,19 +12,23 @@ of the ranks by parameters and by shared weights. Two sets of cells:
   ``nas-gym tabulate`` makes it (arrays ``architecture`` and ``accuracy``, (cells,) or (cells,
   seeds)); without one, the evaluator ``nasbench201`` with the data set ``digits``.
 
-Every answer is kept in ``results/weight_sharing.csv``, and supernets under way in the folder
-``runs/weight-sharing``; a run that was cut goes on by the same command. ``--write`` also writes
+``--recipe '{"steps": 10000}'`` changes values of the supernets' recipe; answers of other recipes
+are kept apart, and the page is of one. Every answer is kept in ``results/weight_sharing.csv``, and
+supernets under way in the folder ``runs/weight-sharing``; a run that was cut goes on by the same
+command. ``--write`` also writes
 ``results/weight_sharing.md``. ``--quick`` goes through all of it in minutes, with supernets of a
 few steps and cells trained on the spot, and keeps its files in ``runs/weight-sharing-quick``.
 """
 
 import argparse
 import csv
+import hashlib
+import json
 import statistics
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -49,7 +53,7 @@ from nas_gym.search_spaces.moves import random_tokens
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
 
 FIELDS = (
-    "space", "sampling", "norms", "seed", "steps", "tokens", "shared", "parameters",
+    "space", "sampling", "norms", "seed", "recipe", "tokens", "shared", "parameters",
     "multiply_adds", "seconds",
 )  # fmt: skip
 GATE = 0.5  # Spearman's correlation, overall
@@ -65,13 +69,16 @@ class Setting:
 
     seeds: int  # supernets of each kind
     cells: int  # of the table
-    steps: int | None  # of a supernet; None: as the recipe says
+    recipe: dict[str, Any]  # values that are changed in the supernets' recipe
     folder: Path  # of the answers
     work: Path  # of supernets under way
 
 
-FULL = Setting(2, 1000, None, RESULTS, Path("runs/weight-sharing"))
-QUICK = Setting(1, 8, 10, Path("runs/weight-sharing-quick"), Path("runs/weight-sharing-quick"))
+FULL = Setting(2, 1000, {}, RESULTS, Path("runs/weight-sharing"))
+_QUICK = Path("runs/weight-sharing-quick")
+QUICK = Setting(1, 8, {"steps": 10}, _QUICK, _QUICK)
+    1, 8, {"steps": 10}, Path("runs/weight-sharing-quick"), Path("runs/weight-sharing-quick")
+)
 KINDS = tuple(product(("uniform", "fair"), ("batch", "recalibrated")))  # sampling, norms
 
 
@@ -80,10 +87,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path, help="NAS-Bench-201's cells trained on digits")
     parser.add_argument("--spaces", nargs="+", default=["nasbench201", "nasnet-cell"])
+    parser.add_argument("--recipe", type=json.loads, default={}, metavar="JSON")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--write", action="store_true")
     options = parser.parse_args()
     setting = QUICK if options.quick else FULL
+    setting = replace(setting, recipe={**setting.recipe, **options.recipe})
     setting.folder.mkdir(parents=True, exist_ok=True)
     answers = Answers(setting.folder / "weight_sharing.csv")
     page = [*_heading(setting)]
@@ -98,7 +107,7 @@ def main() -> int:
                 continue
             for (sampling, norms), seed in product(KINDS, range(setting.seeds)):
                 ask(space, name, (sampling, norms), seed, truth, setting, answers)
-            page += section(name, truth, answers.rows)
+            page += section(name, truth, answers.of(setting.recipe))
     except NASGymError as error:
         print(error, file=sys.stderr)
         return 2
@@ -114,6 +123,10 @@ class Answers:
     def __init__(self, file: Path) -> None:
         self.file = file
         self.rows: list[dict[str, str]] = read(file)
+
+    def of(self, recipe: dict[str, Any]) -> list[dict[str, str]]:
+        """Return the answers of supernets of one recipe."""
+        return [row for row in self.rows if row["recipe"] == json.dumps(recipe, sort_keys=True)]
 
     def add(self, row: dict[str, object]) -> None:
         """Keep an answer."""
@@ -202,10 +215,9 @@ def ask(
 ) -> None:  # fmt: skip
     """Ask a supernet for the cells that it was not asked for yet."""
     sampling, norms = kind
-    steps = {} if setting.steps is None else {"steps": setting.steps}
+    recipe = json.dumps(setting.recipe, sort_keys=True)
     group = {
-        "space": name, "sampling": sampling, "norms": norms, "seed": seed,
-        "steps": setting.steps or "",
+        "space": name, "sampling": sampling, "norms": norms, "seed": seed, "recipe": recipe,
     }  # fmt: skip
     same = {key: str(value) for key, value in group.items()}
     done = {row["tokens"] for row in answers.rows if same.items() <= row.items()}
@@ -214,9 +226,9 @@ def ask(
         return
     print(f"{name}, {sampling}, {norms}, seed {seed}: {len(left)} cells", file=sys.stderr)
     evaluator = WeightSharing(
-        space, dataset="digits", recipe=steps or None, sampling=sampling,  # type: ignore[arg-type]
+        space, dataset="digits", recipe=setting.recipe or None, sampling=sampling,  # type: ignore[arg-type]
         norms=norms, seed=seed,  # type: ignore[arg-type]
-        checkpoints=setting.work / f"{name}-{sampling}-{seed}",
+        checkpoints=setting.work / _folder(name, sampling, seed, recipe),
     )  # fmt: skip
     architectures: list[Architecture[Any]] = [architecture_of(space, tokens) for tokens in left]
     try:
@@ -236,6 +248,11 @@ def ask(
         evaluator.close()
 
 
+def _folder(*group: object) -> str:
+    """Return the name of the folder of a supernet."""
+    return hashlib.blake2b(repr(group).encode(), digest_size=8).hexdigest()
+
+
 def _text(tokens: Sequence[int]) -> str:
     return " ".join(map(str, tokens))
 
@@ -245,13 +262,14 @@ def _text(tokens: Sequence[int]) -> str:
 
 def _heading(setting: Setting) -> Iterator[str]:
     yield "# Do shared weights order architectures as their own trainings do?\n"
+    changes = f", {json.dumps(setting.recipe)}" if setting.recipe else ""
     yield (
         "Written by `python benchmarks/learning/weight_sharing.py`: cells on digits, of which the "
         "truth is the mean validation accuracy of their own trainings. Correlations of each signal "
         "with it, Spearman's | Kendall's, mean over "
-        f"{setting.seeds} supernet{'s'[: setting.seeds == 1]} of a kind: of all cells, of the best "
-        "third, and of the top decile by the truth. Of a random order, what 95 % of them do not "
-        "exceed.\n"
+        f"{setting.seeds} supernet{'s'[: setting.seeds == 1]} of a kind (recipe "
+        f"`supernet`{changes}): of all cells, of the best third, "
+        "and of the top decile by the truth. Of a random order, what 95 % of them do not exceed.\n"
     )
 
 

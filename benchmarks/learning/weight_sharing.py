@@ -77,8 +77,6 @@ class Setting:
 FULL = Setting(2, 1000, {}, RESULTS, Path("runs/weight-sharing"))
 _QUICK = Path("runs/weight-sharing-quick")
 QUICK = Setting(1, 8, {"steps": 10}, _QUICK, _QUICK)
-    1, 8, {"steps": 10}, Path("runs/weight-sharing-quick"), Path("runs/weight-sharing-quick")
-)
 KINDS = tuple(product(("uniform", "fair"), ("batch", "recalibrated")))  # sampling, norms
 
 

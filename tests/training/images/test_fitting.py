@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from nas_gym.errors import InvalidOption, UnknownName
-from nas_gym.training.images.fitting import STEPS, fitted_recipe
+from nas_gym.training.images.fitting import STEPS, SUPERNET_STEPS, fitted_recipe
 from nas_gym.training.images.presets import RECIPES, UNFITTED
 from nas_gym.training.images.recipe import Recipe
 
@@ -21,9 +21,19 @@ def fitted(given="fitted", usual="fitted", stems=STEMS, *, counts, shape):
 BY_STEPS = [name for name in UNFITTED if name != "modern"]
 
 
-@pytest.mark.parametrize("name", BY_STEPS)
+@pytest.mark.parametrize("name", [name for name in BY_STEPS if name != "supernet"])
 def test_digits_are_trained_as_they_always_were(name):
     assert fitted(name, **DIGITS) == RECIPES[name.replace("fitted", "quick")]
+
+
+@pytest.mark.parametrize("data", [DIGITS, PHOTOS, CIFAR10])
+def test_supernets_have_the_size_of_the_usual_children(data):
+    shared, child = fitted("supernet", **data), fitted(**data)
+    size = ("stem", "filters", "repeats", "crop_padding", "flip")
+    assert [getattr(shared, n) for n in size] == [getattr(child, n) for n in size]
+    assert shared.steps == SUPERNET_STEPS
+    assert fitted({"name": "supernet", "epochs": 3}, **data).steps is None
+    assert fitted({"name": "supernet", "steps": 7}, **data).steps == 7
 
 
 @pytest.mark.parametrize("name", RECIPES)

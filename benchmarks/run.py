@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.readme import update_readme
 from benchmarks.reference import POINTS, write_reference
-from nas_gym.benchmark.suite import SUITES
+from nas_gym.benchmark.suite import BENCHMARKS
 from nas_gym.errors import NASGymError, unknown_name
 
 HERE = Path(__file__).parent
@@ -31,10 +31,10 @@ def experiments() -> dict[str, tuple[str, list[str]]]:
         page = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
         line = " ".join(page.partition("\n\n")[0].split())
         found[name.replace("_", "-")] = (line, [sys.executable, str(script)])
-    for name, suite in SUITES.items():
+    for name, summary in BENCHMARKS.items():
         out = str(HERE / "results" / name)
         command = [sys.executable, "-m", "nas_gym", "benchmark", name, "--out", out]
-        found[name] = (f"{suite.summary} (nas-gym benchmark {name})", command)
+        found[name] = (f"{summary} (nas-gym benchmark {name})", command)
     return found
 
 

@@ -1,13 +1,9 @@
 """Run what is missing of a suite, in processes, with a progress bar on stderr."""
 
-import multiprocessing
-import os
-import signal
 import traceback
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +12,9 @@ from rich.console import Console
 
 from nas_gym.benchmark import chunks
 from nas_gym.benchmark.chunks import Unit
+from nas_gym.benchmark.processes import KILLED, ctrl_c_held, fresh_processes
 from nas_gym.benchmark.trials import Chunk, run_chunk
 from nas_gym.errors import NASGymError, StoreError
-from nas_gym.evaluators.workers.worker import prepare_process
 from nas_gym.options import check
 from nas_gym.runs.progress import ChunkProgress
 
@@ -46,8 +42,8 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
     failures: dict[str, str] = {}
     with ChunkProgress(len(units), len(units) - len(missing), console) as progress:
         if missing:
-            with _pool(min(workers, len(missing))) as pool:
-                with _ctrl_c_held():  # the first one starts the processes
+            with fresh_processes(min(workers, len(missing))) as pool:
+                with ctrl_c_held():  # the first one starts the processes
                     waiting = {pool.submit(_work, u.chunk, u.file): u for u in missing}
                 for future in as_completed(waiting):
                     unit = waiting[future]
@@ -56,48 +52,6 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
                         failures.setdefault(unit.entry.label, _sentence(unit, error))
                     progress.advance(unit.entry.label)
     return list(failures.values())
-
-
-@contextmanager
-def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Start fresh processes of one thread each, and leave none behind."""
-    before = set(multiprocessing.active_children())
-    threads = os.environ.get("OMP_NUM_THREADS")
-    os.environ["OMP_NUM_THREADS"] = "1"  # read when a library is loaded
-    pool = ProcessPoolExecutor(
-        workers, multiprocessing.get_context("spawn"), prepare_process, (None,)
-    )
-    try:
-        yield pool
-    except BaseException:  # Ctrl-C as well: what they are at is lost, what is written is not
-        pool.shutdown(wait=False, cancel_futures=True)
-        for process in set(multiprocessing.active_children()) - before:
-            process.kill()
-            process.join()
-        raise
-    finally:
-        if threads is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = threads
-        pool.shutdown()
-
-
-@contextmanager
-def _ctrl_c_held() -> Iterator[None]:
-    """Hold Ctrl-C back until the end; processes started meanwhile never get it.
-
-    Ctrl-C reaches every process of a terminal, and one that is still importing would print a
-    traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Failed(Exception):
@@ -121,10 +75,7 @@ def _error_of(future: "Future[None]") -> Exception | None:
     try:
         future.result()
     except BrokenProcessPool as error:
-        raise StoreError(
-            "a worker process was killed, perhaps for want of memory: what was done is kept, run "
-            "the same command again, with fewer --workers"
-        ) from error
+        raise StoreError(KILLED) from error
     except StoreError:
         raise
     except (NASGymError, _Failed) as error:

@@ -132,11 +132,19 @@ SUITES: dict[str, Suite] = {
     )
 }
 
+SIGNALS = "proxies"  # the benchmark that has no agents: ``nas_gym.benchmark.study``
+CELLS = 1_000  # of it
+# By name, what each benchmark is about.
+BENCHMARKS: dict[str, str] = {
+    **{name: suite.summary for name, suite in SUITES.items()},
+    SIGNALS: "cheap signals of how good a cell is against trained cells' accuracies",
+}
+
 
 def suite_named(name: str) -> Suite:
     """Return the suite of that name; raise UnknownName if there is none."""
     if name not in SUITES:
-        raise unknown_name("benchmark", name, SUITES)
+        raise unknown_name("benchmark", name, BENCHMARKS)
     return SUITES[name]
 
 

@@ -1,7 +1,7 @@
 """``nas-gym benchmark``."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +17,26 @@ from nas_gym.cli.shared import (
     Words,
     Workers,
     at_least_one,
+    dashed,
     optional_path,
     print_json,
 )
-from nas_gym.errors import Interrupted
+from nas_gym.errors import Interrupted, InvalidOption
 from nas_gym.training.machine import cores
 
 RESULTS = Path("runs") / "benchmarks"
+# Options that only some benchmarks have.
+OF_SUITES = ("agents", "seeds", "budget")
+OF_SIGNALS = ("cells", "proxies", "shared_weights")
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Compare agents on tabular benchmarks: tables, figures, and a verdict with its statistics."""
+    """Compare agents, or cheap signals, on tabular benchmarks: tables, figures, and a verdict."""
 
     name: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="NAME")]
-    """Benchmark to run, for example rl-vs-evolution (`nas-gym list`)."""
+    """Benchmark to run (`nas-gym list`): rl-vs-evolution and others compare agents; proxies
+    compares what is cheaper than a training with the truth of tables."""
     agents: Words = ()
     """Only these agents, and your own: labels, names (`nas-gym list`), module:Class, or JSON such
     as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or, except JSON, commas."""
@@ -42,6 +47,13 @@ class Benchmark:
     """Searches per agent and data set."""
     budget: OptionalCount = None
     """Evaluations per search."""
+    cells: OptionalCount = None
+    """Of the benchmark proxies: random cells; 1000 by default."""
+    proxies: Words = ()
+    """Of the benchmark proxies: only these, separated by blanks or commas, beside the size of the
+    network."""
+    shared_weights: bool = False
+    """Of the benchmark proxies: train a supernet on digits, some minutes, and ask it as well."""
     workers: Workers = None
     out: OptionalPath = None
     """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What
@@ -53,6 +65,23 @@ class Benchmark:
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
         given = optional_path("--out", self.out)
+        from nas_gym.benchmark.suite import SIGNALS
+
+        signals = self.name == SIGNALS
+        self._check_options(signals)
+        return self._compare_signals(given, workers) if signals else self._suite(given, workers)
+
+    def _check_options(self, signals: bool) -> None:
+        """Raise InvalidOption for an option that the benchmark does not have."""
+        for option in OF_SUITES if signals else OF_SIGNALS:
+            value = getattr(self, option)
+            if value not in (None, ()) and value is not False:
+                raise InvalidOption(
+                    f"the benchmark {self.name!r} has no --{dashed(option)}: leave it out"
+                )
+
+    def _suite(self, given: Path | None, workers: int) -> int:
+        """Compare agents."""
         from nas_gym.benchmark.suite import narrowed, suite_named
 
         suite = narrowed(
@@ -62,9 +91,7 @@ class Benchmark:
             seeds=self.seeds,
             budget=self.budget,
         )
-        whole = suite == suite_named(self.name)
-        out = RESULTS / (suite.name if whole else f"{suite.name}-part")
-        out = out if given is None else given
+        out = _folder(suite.name, suite == suite_named(self.name), given)
         from nas_gym.benchmark.chunks import units
         from nas_gym.benchmark.outcomes import write_outcomes
         from nas_gym.benchmark.report import pages, report_data, write_report
@@ -86,12 +113,48 @@ class Benchmark:
         write_outcomes(suite, parts, out)
         results = read_results(out)
         files = write_report(results, out)
-        if self.json:
-            print_json(report_data(results))
-        else:
-            print("\n".join(pages(results).values()), end="")
-        print(f"written to {out}: {', '.join(file.name for file in files)}", file=sys.stderr)
+        self._present(pages(results), report_data(results), files, out)
         return 1 if failures else 0
+
+    def _compare_signals(self, given: Path | None, workers: int) -> int:
+        """Compare cheap signals with the truth."""
+        from nas_gym.benchmark.study import Study, run_study
+
+        options = {
+            "cells": self.cells,
+            "proxies": tuple(_separated(self.proxies)) or None,
+            "datasets": tuple(_separated(self.datasets)) or None,
+        }
+        chosen = {name: value for name, value in options.items() if value is not None}
+        study = Study(shared_weights=self.shared_weights, **chosen)  # type: ignore[arg-type]
+        out = _folder(self.name, not chosen, given)
+        print(
+            f"{self.name}: {study.cells:,} cells, {len(study.computed)} proxies"
+            f"{', shared weights' if study.shared_weights else ''}; kept in {out}",
+            file=sys.stderr,
+        )
+        with _resumable():
+            worth = run_study(study, out / "raw", workers)
+        from nas_gym.benchmark.signal_pages import worth_pages, write_worth
+
+        files = write_worth(worth, out)
+        self._present(worth_pages(worth), worth.to_json(), files, out)
+        return 0
+
+    def _present(
+        self, texts: Mapping[str, str], data: object, files: Sequence[Path], out: Path
+    ) -> None:
+        """Print the pages or the data, and where the files are."""
+        if self.json:
+            print_json(data)
+        else:
+            print("\n".join(texts.values()), end="")
+        print(f"written to {out}: {', '.join(file.name for file in files)}", file=sys.stderr)
+
+
+def _folder(name: str, whole: bool, given: Path | None) -> Path:
+    """Return the folder of the results."""
+    return given or RESULTS / (name if whole else f"{name}-part")
 
 
 def _separated(given: Words) -> list[str]:

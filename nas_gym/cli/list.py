@@ -48,7 +48,7 @@ def _runs(store: str) -> list[dict[str, Any]]:
 
 
 def _listing(store: str) -> dict[str, Any]:
-    from nas_gym.benchmark.suite import SUITES
+    from nas_gym.benchmark.suite import BENCHMARKS
     from nas_gym.envs.ids import IDS
     from nas_gym.plugins import names
     from nas_gym.search_spaces.published import PUBLISHED
@@ -68,6 +68,6 @@ def _listing(store: str) -> dict[str, Any]:
         ],
         "recipes": sorted(NAMED_RECIPES),
         "architectures": sorted(PUBLISHED),
-        "benchmarks": sorted(SUITES),
+        "benchmarks": sorted(BENCHMARKS),
         "runs": _runs(store),
     }

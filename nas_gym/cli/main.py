@@ -45,8 +45,8 @@ COMMANDS = {
     "runs.",
     "describe": "Describe an architecture (parameters, multiply-adds, its parts), or a data set of "
     "images.",
-    "benchmark": "Compare agents on tabular benchmarks: tables, figures, and a verdict with its "
-    "statistics.",
+    "benchmark": "Compare agents, or cheap signals, on tabular benchmarks: tables, figures, and a "
+    "verdict.",
 }
 _LONGEST = 4_000  # characters of a sentence: what it quotes from a file may be megabytes
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more

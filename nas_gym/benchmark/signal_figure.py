@@ -37,7 +37,7 @@ def draw_signals(worth: Worth, file: Path) -> Path:
         _draw(axes, worth, dataset)
     figure.suptitle(
         f"Spearman with the accuracy of {worth.study.cells:,} cells: filled, of all; open, of the "
-        "top decile; seconds per cell beside the name",
+        "top decile; lines, of the number of parameters; seconds per cell beside the names",
         fontsize=9,
     )
     return save_small(figure, file)

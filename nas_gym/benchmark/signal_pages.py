@@ -13,7 +13,7 @@ from nas_gym.benchmark.study import ALL, Finding, Worth, in_words, seconds_in_wo
 from nas_gym.errors import StoreError
 from nas_gym.runs.markdown import numbers_table
 
-CHEAP = ("proxy", "shared", "epochs", "dataset")  # kinds that are weighed against parameters
+CHEAP = ("size", "proxy", "shared", "epochs", "dataset")  # kinds weighed against parameters
 NAMED_AT_MOST = 3  # signals in a sentence
 HEADINGS = (
     "signal", "Spearman", "Kendall", "top decile", "regret, best pick", "regret, best of 10",
@@ -82,23 +82,22 @@ accuracy: the best of these cells less the signal's best pick, and less the best
 among equals picks are random, and the figure is their expected value. *Than parameters* is \
 "better" or "worse" where the 95 % bootstrap interval ({BOOTSTRAPS} samples of the cells, not \
 corrected for the number of signals) of the difference in Spearman to the number of parameters, of \
-the same cells and truth, leaves out 0 (of fewer than {FEWEST_SAMPLED} cells there is none). Of a random order the correlations are 0 by expectation.
+the same cells and truth, leaves out 0 (of fewer than {FEWEST_SAMPLED} cells there is none). \
+Of a random order the correlations are 0 by expectation.
 
 Seconds per cell are medians: of proxies processor time on one thread, with the network's \
 construction; of trainings those that the table says, on its makers' GPUs; on digits processor \
 time."""
 
 
-def _row(finding: Finding) -> Iterator[str]:
-    figures = finding.figures
-    yield finding.signal
-    for value in (figures.spearman, figures.kendall, figures.top_spearman):
-        yield in_words(value, ".2f")
-    for value in (figures.regret, figures.regret_of_10):
-        yield in_words(value, ".2f")
-    yield finding.ahead.word
-    yield finding.top_ahead.word
-    yield seconds_in_words(finding.seconds)
+def _row(finding: Finding) -> list[str]:
+    return [
+        finding.signal,
+        *(in_words(value, ".2f") for value in vars(finding.figures).values()),
+        finding.ahead.word,
+        finding.top_ahead.word,
+        seconds_in_words(finding.seconds),
+    ]
 
 
 def _csv(worth: Worth) -> str:
@@ -125,7 +124,7 @@ def sentences(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the sentences about one truth."""
     by_name = {finding.signal: finding for finding in findings}
     size, random = by_name[SIZES[0]], by_name["random"]
-    cheap = [finding for finding in findings if finding.kind in CHEAP]
+    cheap = [f for f in findings if f.kind in CHEAP and f.signal != SIZES[0]]
     beyond = stray(size.cells)
     yield (
         f"Counting parameters orders the {size.cells:,} cells with a Spearman of "

@@ -1,10 +1,14 @@
-"""Agents side by side on tabular benchmarks, with honest statistics: ``nas-gym benchmark``.
+"""Agents, or cheap signals, side by side on tabular benchmarks: ``nas-gym benchmark``.
 
 Read in this order: ``suite`` (who searches what, how often), ``trials`` (one search and what is
 noted of it), ``chunks`` (finished work: one file per chunk of seeds), ``runner`` (chunks in
 processes, resumable), ``outcomes`` (those files to CSV), ``results`` (CSV read back),
 ``statistics``, and the pages made only from the CSV files: ``tables``, ``verdict``, ``figures``,
 ``report``.
+
+The benchmark ``proxies`` is about cheap signals instead: ``study`` (what is computed), ``scoring``
+(how it is computed, timed and kept), ``signals`` (what is compared with which truth),
+``correlation`` (the figures), ``signal_pages`` and ``signal_figure``. ``processes`` serves both.
 """
 
 from typing import TYPE_CHECKING

@@ -134,6 +134,13 @@ def test_the_verdict_says_which_beat_parameters(pairs: list[Pair]) -> None:
     assert "## plain" in verdict_page(worth)
 
 
+def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:
+    cells = Study(cells=200).drawn
+    assert len(set(cells)) == 200
+    assert Study(cells=50).drawn == cells[:50]
+    assert Study(proxies=("nwot",)).computed == ("parameters", "multiply_adds", "nwot")
+
+
 def test_digits_are_left_out_where_there_is_no_table(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

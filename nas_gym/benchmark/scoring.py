@@ -41,7 +41,7 @@ SHARED = "shared-weights"
 SPACE = NASBench201()
 
 
-class Job(NamedTuple):
+class ScoringJob(NamedTuple):
     """Cells for one process to score."""
 
     folder: Path
@@ -78,9 +78,9 @@ def measure(
         raise StoreError(
             f"cannot write {folder}: {error.strerror or error}; give a folder that you may write to"
         ) from error
-    jobs = [Job(folder, (SHARED,), tuple(cells))] if shared else []  # it takes longest
+    jobs = [ScoringJob(folder, (SHARED,), tuple(cells))] if shared else []  # it takes longest
     jobs += [
-        Job(folder, tuple(proxies), tuple(cells[i : i + CELLS]))
+        ScoringJob(folder, tuple(proxies), tuple(cells[i : i + CELLS]))
         for i in range(0, len(cells), CELLS)
     ]
     missing = [job for job in jobs if any(_lacking(job).values())]
@@ -96,7 +96,7 @@ def measure(
     return Measured(values, seconds)
 
 
-def _run(jobs: Sequence[Job], total: int, workers: int) -> None:
+def _run(jobs: Sequence[ScoringJob], total: int, workers: int) -> None:
     with ChunkProgress(total, total - len(jobs)) as progress:
         if not jobs:
             return
@@ -112,7 +112,7 @@ def _run(jobs: Sequence[Job], total: int, workers: int) -> None:
                 progress.advance("shared weights" if shared else "proxies")
 
 
-def work(job: Job) -> None:
+def work(job: ScoringJob) -> None:
     """Compute, time and keep what is missing of a job."""
     if job.signals == (SHARED,):
         _ask_shared_weights(job)
@@ -130,7 +130,7 @@ def work(job: Job) -> None:
             kept.add(_key(cell), found)
 
 
-def _ask_shared_weights(job: Job) -> None:
+def _ask_shared_weights(job: ScoringJob) -> None:
     """Train the supernet, from its last snapshot on, and measure cells by it.
 
     The first answer's seconds are those of the training as well; of one that was cut, those since
@@ -172,7 +172,7 @@ def _shared_weights(folder: Path) -> WeightSharing:
     return WeightSharing(SPACE, dataset="digits", checkpoints=folder / SHARED_FOLDER)
 
 
-def _lacking(job: Job) -> dict[Tokens, list[str]]:
+def _lacking(job: ScoringJob) -> dict[Tokens, list[str]]:
     """Return the signals that are not kept yet, by cell."""
     kept = _cache(job.folder, job.signals)
     return {

@@ -122,16 +122,19 @@ def test_a_proxy_that_has_no_value_has_the_lowest_rank(pairs: list[Pair]) -> Non
 
 
 def test_the_verdict_says_which_beat_parameters(pairs: list[Pair]) -> None:
-    findings = tuple(found(pair) for pair in pairs)
-    text = " ".join(sentences([f for f in findings if f.dataset == "curved"]))
+    findings = tuple(found(pair) for pair in pairs if pair.dataset == "curved")
+    text = " ".join(sentences(findings))
     assert "Of all cells, 6 of 13 signals are clearly better than that: az-nas: expr" in text
     assert "and 3 more; 3 are clearly worse." in text
     assert "None is clearly better in both." in text  # there is no interval of four cells
     assert "another training, which orders all with 1.00" in text
+    assert "the ten best by az-nas loses 0.00 points of accuracy to the best of all" in text
+    few = [f for f in findings if f.signal in ("parameters", "random", "nwot")]
+    assert "by no other signal less" in " ".join(sentences(few))
     worth = Worth(Study(cells=40), findings, ("digits is left out.",))
     assert "- digits is left out." in table_page(worth)
     assert "| random | 0.00 | 0.00 | 0.00 |" in table_page(worth)
-    assert "## plain" in verdict_page(worth)
+    assert verdict_page(worth) == f"# proxies: verdict\n\n## curved\n\n{text}\n"
 
 
 def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nas_gym.benchmark import scoring
-from nas_gym.benchmark.scoring import FILE, SECONDS, Job, work
+from nas_gym.benchmark.scoring import FILE, SECONDS, ScoringJob, work
 from nas_gym.benchmark.study import Study
 from nas_gym.cli.main import main
 from nas_gym.evaluators.tables import digits
@@ -45,7 +45,7 @@ def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()
     cells = tuple(Study(cells=20).drawn[:3])
-    job = Job(folder, ("parameters",), cells)
+    job = ScoringJob(folder, ("parameters",), cells)
     work(job)
     table = NASBench201Table()
     lines = (folder / FILE).read_bytes().splitlines(keepends=True)
@@ -58,7 +58,7 @@ def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
     assert [bool(missing) for missing in scoring._lacking(job).values()] == [False, False, True]
     work(job)
     work(job)
-    work(Job(folder, ("parameters", "multiply_adds"), cells[:1]))
+    work(ScoringJob(folder, ("parameters", "multiply_adds"), cells[:1]))
     after = (folder / FILE).read_bytes()
     assert after.startswith(b"".join(lines[:2]))
     last = json.loads(after.splitlines()[-1])["values"]

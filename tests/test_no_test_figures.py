@@ -58,6 +58,23 @@ def zero_cost(folder: Path) -> Pair:
     return space, (0,) * space.max_length, *made
 
 
+def weight_sharing(folder: Path) -> Pair:
+    space = NASNetCell(blocks=1)
+    recipe = {"name": "supernet", "steps": 4, "filters": 2, "batch_size": 32}
+    made = [
+        make(
+            "evaluator",
+            {
+                **{"name": "weight-sharing", "dataset": data, "recipe": recipe},
+                "checkpoints": str(folder / str(number)),
+            },
+            space=space,
+        )
+        for number, data in enumerate(digits_and_wrong())
+    ]
+    return space, (0,) * space.max_length, *made
+
+
 def table(folder: Path) -> Pair:
     space = BitString(3)
     made = []
@@ -118,6 +135,7 @@ def language_model(folder: Path) -> Pair:
     return space, (0,) * space.max_length, *made
 
 
+MEASURED = ("trained", "proxy", "shared weights")  # sources whose seconds are of the clock
 PAIRS: dict[str, Callable[[Path], Pair]] = {
     "training": training,
     "language-model": language_model,
@@ -126,6 +144,7 @@ PAIRS: dict[str, Callable[[Path], Pair]] = {
     "nasbench201": without(NASBench201(), "nasbench201"),
     "landscape": without(BitString(3), "landscape"),
     "zero-cost": zero_cost,
+    "weight-sharing": weight_sharing,
 }
 
 
@@ -148,7 +167,7 @@ def episode(space: Any, evaluator: Any, tokens: tuple[int, ...]) -> str:
     shown: list[object] = [env.reset(seed=0)]
     for token in tokens:
         observation, reward, terminated, truncated, info = env.step(token)
-        if "evaluation" in info and info["evaluation"]["source"] in ("trained", "proxy"):
+        if "evaluation" in info and info["evaluation"]["source"] in MEASURED:
             del info["evaluation"]["seconds"]
         shown += [observation, reward, terminated, truncated, info]
     assert terminated

@@ -137,6 +137,7 @@ NAMING = {  # these may name it, for the reason given
     "runs/certainty.py": "compares with guessing by frequency, if that is recorded",
     "cli/main.py": "what `predict` says of a text",
     "cli/predict.py": "what it says of a text",
+    "cli/tabulate.py": "names the evaluator in its help, as search does",
     "search_spaces/rnn_cell/source.py": "writes the text of its networks",
     "search_spaces/enas_rnn_cell/source.py": "writes the text of its networks",
     "search_spaces/rnn_cell/space.py": "names its task and what is usual for it",

@@ -26,6 +26,21 @@ OTHERS = [
     and (not name.startswith("sb3") or name == "sb3-maskable-ppo")
 ]
 AGENTS = [*PAPERS, *OTHERS]
+# A proxy of small networks, quick to compute.
+SMALL = {"height": 8, "width": 8, "repeats": 1, "filters": 2}
+OPTIONS: dict[str, Any] = {
+    "with-proxy": {
+        **{
+            "name": "with-proxy",
+            "agent": "genetic",
+            "proxies": ["synflow"],
+            "scored": 6,
+            "first": 2,
+            "share": 0.5,
+        },
+        "proxy_options": {"images": 2, "pool": 3, "task": SMALL},
+    }
+}
 TORCH = ("ppo", "priority-queue", "path-consistency", "sb3-maskable-ppo")
 CASES = [
     # Of the others the default tier has one space each, and none of those that import torch.
@@ -33,12 +48,13 @@ CASES = [
         agent,
         space,
         marks=[pytest.mark.slow]
-        if (agent in OTHERS and ((i + j) % 2 or agent in TORCH))
+        if (agent in OTHERS and ((i + j) % 2 or agent in (*TORCH, "with-proxy")))
         or (agent, space) == ("reinforce", "conditional")
         else [],
     )
     for i, agent in enumerate(AGENTS)
     for j, space in enumerate(SPACES)
+    if (agent, space) != ("with-proxy", "conditional")  # which has no networks
 ]
 
 
@@ -74,7 +90,8 @@ def test_killed_runs_have_the_history_of_a_whole_one(
 ) -> None:
     """Between batches, within a batch, within a write; every evaluation in a commit of its own."""
     told = killed(
-        tmp_path, agent=agent, space=SPACES[space], evaluator=LANDSCAPE, commit_seconds=0.0,
+        tmp_path, agent=OPTIONS.get(agent, agent), space=SPACES[space], evaluator=LANDSCAPE,
+        commit_seconds=0.0,
         seed=1, runs=4, num_envs=4,
     )  # fmt: skip
     check(told, 4)
@@ -128,9 +145,12 @@ def test_ctrl_c_at_any_moment_finishes_the_record(tmp_path: Path) -> None:
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("agent", AGENTS)
 def test_many_kills(agent: str, space: str, num_envs: int, tmp_path: Path) -> None:
+    if (agent, space) == ("with-proxy", "conditional"):
+        pytest.skip("this space has no networks")
     runs = 40 if agent in PAPERS else 8
     told = killed(
-        tmp_path, agent=agent, space=SPACES[space], evaluator=LANDSCAPE, commit_seconds=0.0,
+        tmp_path, agent=OPTIONS.get(agent, agent), space=SPACES[space], evaluator=LANDSCAPE,
+        commit_seconds=0.0,
         seed=num_envs, runs=runs, num_envs=num_envs,
     )  # fmt: skip
     check(told, runs)

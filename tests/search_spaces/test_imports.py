@@ -13,6 +13,7 @@ HEAVY = {
     "layout",
     "plain",
     "source",
+    "supernet",
 }  # imported by those who build and draw
 PROGRAM = """
 import importlib, sys

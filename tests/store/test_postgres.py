@@ -22,7 +22,7 @@ from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, Store, database, load_run
 from nas_gym.store.begin import begin_run, continue_run
-from nas_gym.store.schema import EVALUATIONS, REQUESTS
+from nas_gym.store.schema import EVALUATIONS, REQUESTS, SCHEMA_VERSION
 
 pytest.importorskip("psycopg")
 
@@ -160,11 +160,14 @@ def test_a_newer_version_and_tables_of_something_else(
     with Store(server_place) as store:
         begin_run(store, "mine", CONFIG).finish("finished")
         change = store.database.write
-        change(lambda c: c.execute(sa.text("UPDATE nas_gym_store SET version = 3")))
+        newer = sa.text(f"UPDATE nas_gym_store SET version = {SCHEMA_VERSION + 1}")
+        ours = sa.text(f"UPDATE nas_gym_store SET version = {SCHEMA_VERSION}")
+        change(lambda c: c.execute(newer))
         for command in (["report", "mine"], ["resume", "mine"], ["search", *CHEAP], ["list"]):
             sentence = shown_by(capsys, *command, "--store", server_place)
-            assert "written by another version of nas-gym (schema 3, this one reads 2)" in sentence
-        change(lambda c: c.execute(sa.text("UPDATE nas_gym_store SET version = 2")))
+            versions = f"(schema {SCHEMA_VERSION + 1}, this one reads {SCHEMA_VERSION})"
+            assert f"written by another version of nas-gym {versions}" in sentence
+        change(lambda c: c.execute(ours))
         assert load_run("mine", server_place).status == "finished"
         change(lambda c: c.execute(sa.text("DROP TABLE nas_gym_store")))
         for command in (["report", "mine"], ["search", *CHEAP]):

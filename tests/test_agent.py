@@ -12,7 +12,10 @@ from nas_gym.testing.agent_suite import run_agent
 
 observations = st.lists(
     st.builds(
-        Observed, st.tuples(st.integers(0, 9)), st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.7, 0.71])
+        Observed,
+        st.tuples(st.integers(0, 9)),
+        st.sampled_from([0.0, 0.1, 0.25, 0.3, 0.7, 0.71]),
+        st.just(0),
     ),
     min_size=1,
     max_size=60,
@@ -38,6 +41,13 @@ def test_a_lucky_reward_loses_to_a_good_average():
 def test_by_far_the_best_wins_with_a_single_reward():
     steady = [(1, reward) for reward in (0.90, 0.901, 0.902)]
     assert best_average(observe([*steady, (3, 0.89), (2, 0.95)])) == (2,)
+
+
+def test_only_what_was_trained_furthest_is_compared() -> None:
+    early, late, whole = Observed((0,), 0.9, 1), Observed((1,), 0.5, 3), Observed((2,), 0.4)
+    for recommend in (best_observed, best_average):
+        assert recommend([early, late]) == (1,)
+        assert recommend([late, whole, early]) == (2,)
 
 
 @given(observations)

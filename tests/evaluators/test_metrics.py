@@ -140,6 +140,7 @@ NAMING = {  # these may name it, for the reason given
     "cli/tabulate.py": "names the evaluator in its help, as search does",
     "search_spaces/rnn_cell/source.py": "writes the text of its networks",
     "search_spaces/enas_rnn_cell/source.py": "writes the text of its networks",
+    "search_spaces/enas_rnn_cell/supernet.py": "builds its networks with shared weights",
     "search_spaces/rnn_cell/space.py": "names its task and what is usual for it",
     "search_spaces/enas_rnn_cell/space.py": "names its task and what is usual for it",
 }

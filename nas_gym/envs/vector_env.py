@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from copy import copy
 from math import prod
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,7 @@ from nas_gym.envs.env import (
     spaces_of,
 )
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
+from nas_gym.envs.front import FrontLedger
 from nas_gym.envs.ledger import Ledger, LedgerOptions
 from nas_gym.envs.recorder import Answer
 from nas_gym.envs.rewards import Accuracy, Reward
@@ -35,29 +36,6 @@ from nas_gym.search_spaces.grammar import SearchSpace
 
 G = TypeVar("G")
 REMEMBERED = 50_000  # architectures that a space may have for those played to be remembered
-
-
-class FrontLedger(Protocol):
-    """The part of a ledger that an environment needs."""
-
-    @property
-    def remaining(self) -> float:
-        """Requests left."""
-
-    @property
-    def requests(self) -> int:
-        """Requests that were answered."""
-
-    @property
-    def failure_reward(self) -> float:
-        """Reward of a child that failed; NaN if it is none of its own."""
-
-    @property
-    def clock(self) -> SimulatedClock:
-        """Time that the evaluations so far would have taken."""
-
-    def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
-        """Answer a batch, in the order given."""
 
 
 class Played(NamedTuple):
@@ -133,6 +111,11 @@ class NASVectorEnv(
     @property
     def most_epochs(self) -> int:
         """Epochs of a whole training; raises InvalidOption if the evaluator has no parts."""
+        if not hasattr(type(self.ledger), "most_epochs"):
+            raise InvalidOption(
+                "an agent that trains in part was asked by another one, which answers for itself: "
+                "give that one as the proposer, as agent='asha' with proposer='with-proxy'"
+            )
         return self.ledger.most_epochs
 
     @property

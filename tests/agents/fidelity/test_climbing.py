@@ -18,6 +18,12 @@ from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 SPACE = NASBench201()
 EPOCHS = 27
+SMALL = {
+    "proxy_options": {
+        **{"images": 2, "pool": 3},
+        "task": {"height": 8, "width": 8, "repeats": 1, "filters": 2},
+    }
+}
 LANDSCAPE = Landscape(SPACE, seed=3, noise=0.001, epochs=EPOCHS, curve_noise=0.01)
 
 
@@ -196,3 +202,13 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
 def test_epochs_beyond_a_training(options: dict[str, int]) -> None:
     with pytest.raises(InvalidOption, match="a whole training has 27: give epochs from 1 to that"):
         search(SPACE, LANDSCAPE, ASHA(**options), budget=10)
+
+
+def test_who_trains_in_part_decides_last() -> None:
+    inside = {"name": "with-proxy", "agent": "asha", "proxies": ["synflow"], "scored": 0}
+    with pytest.raises(InvalidOption, match="give that one as the proposer"):
+        search(SPACE, LANDSCAPE, {**inside, "first": 0, "share": 0.5, **SMALL}, budget=10)
+    outside = {**inside, "agent": "genetic", "first": 0, "share": 0.5, **SMALL}
+    result = search(SPACE, LANDSCAPE, ASHA(proposer=outside), budget=30, seed=0)
+    assert len(result.answers) == 30
+    assert set(epochs_of(result)) >= {1, 3}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_gym.errors import InvalidOption
 from nas_gym.options.files import read_bytes, write_file
-from nas_gym.options.json_text import read_json
 from nas_gym.options.printable import printable
+from nas_gym.training.packed import pack, unpack
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,24 +52,13 @@ class ChildCheckpoints:
 
     def load(self, key: str, seed: int) -> HalfTrained | None:
         """Return a child as it was kept; None if it was not, or its file is not as written."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         path = self._path(key, seed)
         try:
             content = read_bytes(path)
             os.utime(path)  # the youngest now
+            return HalfTrained(*unpack("figures", content, _whose(path)))
         except (OSError, ValueError):
             return None
-        digest, data = content[:32], content[32:]
-        if _checksum(path, data) != digest:
-            return None
-        try:
-            tensors = load(data)
-            figures = read_json(bytes(tensors.pop("figures").tolist()).decode())
-        except (SafetensorError, LookupError, ValueError):
-            return None
-        return HalfTrained(tensors, figures)
 
     def keep(self, key: str, seed: int, child: HalfTrained) -> None:
         """Write a child, in place of what was kept of it before.
@@ -77,17 +66,11 @@ class ChildCheckpoints:
         Raises:
             InvalidOption: It cannot be written.
         """
-        import torch
-        from safetensors.torch import save
-
-        text = json.dumps(child.figures).encode()
-        # Of a tied pair each is written, and a tensor in another order of its axes as it is read.
-        plain = {n: t.detach().cpu().contiguous().clone() for n, t in child.tensors.items()}
-        data = save({**plain, "figures": torch.tensor(list(text), dtype=torch.uint8)})
+        path = self._path(key, seed)
+        content = pack("figures", child.tensors, child.figures, _whose(path))
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            path = self._path(key, seed)
-            write_file(path, _checksum(path, data) + data, durable=False)
+            write_file(path, content, durable=False)
         except OSError as error:
             raise InvalidOption(
                 f"children that are trained in part cannot be kept in {printable(self.base)} "
@@ -133,9 +116,9 @@ class ChildCheckpoints:
             total -= size
 
 
-def _checksum(path: Path, data: bytes) -> bytes:
-    """Return a checksum that also says whose child it is."""
-    return hashlib.sha256(f"{path.parent.name}/{path.name}".encode() + data).digest()
+def _whose(path: Path) -> str:
+    """Return whose child a file is of: a copy under another name is no child."""
+    return f"{path.parent.name}/{path.name}"
 
 
 def _remove(path: Path) -> None:

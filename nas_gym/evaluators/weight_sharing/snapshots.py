@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.trained.checkpoints import default_folder
 from nas_gym.options.files import read_bytes, write_file
-from nas_gym.options.json_text import read_json
 from nas_gym.options.printable import printable
+from nas_gym.training.packed import pack, unpack
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -25,7 +25,6 @@ NAMES = ("first.weights", "second.weights")
 LOCK = "lock"
 KEPT = 8  # folders of other searches in the default place
 SIDE_BY_SIDE = 16  # searches of one protocol at the same time
-_SUM = hashlib.sha256
 
 
 class Snapshot(NamedTuple):
@@ -81,16 +80,10 @@ class Snapshots:
         Raises:
             InvalidOption: It cannot be written; what was written before is kept.
         """
-        import torch
-        from safetensors.torch import save
-
-        text = json.dumps({**facts, "protocol": self.protocol}).encode()
-        # A tensor in another order of its axes is written as it is read.
-        plain = {n: t.detach().cpu().contiguous().clone() for n, t in tensors.items()}
-        data = save({**plain, "facts": torch.tensor(list(text), dtype=torch.uint8)})
+        content = pack("facts", tensors, {**facts, "protocol": self.protocol})
         path = self.folder / NAMES[self._next]
         try:
-            write_file(path, _SUM(data).digest() + data)
+            write_file(path, content)
         except OSError as error:
             raise InvalidOption(
                 f"the shared weights cannot be kept in {printable(self.folder)} "
@@ -118,9 +111,6 @@ class Snapshots:
         return best
 
     def _read(self, path: Path) -> Snapshot:
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
         try:
             content = read_bytes(path)
         except (OSError, ValueError) as error:
@@ -128,13 +118,9 @@ class Snapshots:
                 f"{printable(path)} cannot be read ({getattr(error, 'strerror', None) or error}): "
                 "mend that, or remove it, and the shared weights are trained anew"
             ) from error
-        digest, data = content[:32], content[32:]
         try:
-            if _SUM(data).digest() != digest:
-                raise ValueError
-            tensors = load(data)
-            facts = read_json(bytes(tensors.pop("facts").tolist()).decode())
-        except (SafetensorError, LookupError, ValueError) as error:
+            tensors, facts = unpack("facts", content)
+        except ValueError as error:
             raise InvalidOption(
                 f"{printable(path)} is cut off, or was changed after it was written: remove it, "
                 "and the shared weights are trained anew"

@@ -55,7 +55,32 @@ class _Bar:
         return "ETA -" if seconds is None else f"ETA {int(seconds) // 60}:{int(seconds) % 60:02d}"
 
 
-class SearchProgress(_Bar, Recorder):
+class _LaterBar(_Bar):
+    """A bar that draws nothing before it is told that the work has begun."""
+
+    running = False
+
+    def __enter__(self) -> Self:
+        """Wait until it is told."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Stop drawing; leave one last line."""
+        if self.running:
+            self._bar.stop()
+            self.console.print(self._line(), markup=False)
+
+    def _line(self) -> str:
+        """Return the state in a line."""
+        raise NotImplementedError
+
+
+class SearchProgress(_LaterBar, Recorder):
     """Best so far, evaluations per minute, time left, failures and memo hits of a search.
 
     A ``nas_gym.envs.recorder.Recorder`` that shows what it is told.
@@ -84,28 +109,11 @@ class SearchProgress(_Bar, Recorder):
         self.announcement = announcement
         self.leading = leading
         self._time_limit, self._ends = time_limit, math.inf
-        self.running = False
         self.best: float | None = None  # value of the leading metric
         self.trained = self.failed = self.memo = self.requests = self.recorded = 0
         self._failed_keys: set[str] = set()  # of recorded failures
         self._waiting = 0  # evaluated, but not yet handed to the agent
         self._bar.update(self._task, status=self.status())
-
-    def __enter__(self) -> Self:
-        """Wait for ``started``."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop drawing; leave one last line."""
-        if not self.running:
-            return
-        self._bar.stop()
-        self.console.print(self._line(), markup=False)
 
     @property
     def done(self) -> int:
@@ -191,7 +199,7 @@ class SearchProgress(_Bar, Recorder):
         self._show(self.done, self.status(), self._line())
 
 
-class TableProgress(_Bar):
+class TableProgress(_LaterBar):
     """Trainings of a table that are done, and the time left.
 
     Args:
@@ -208,23 +216,7 @@ class TableProgress(_Bar):
     ) -> None:
         super().__init__("table", None, console)
         self.announcement, self._time_limit = announcement, time_limit
-        self.running = False
         self.before = self.done = self.failed = 0
-
-    def __enter__(self) -> Self:
-        """Wait for the first report."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop drawing; leave one last line."""
-        if self.running:
-            self._bar.stop()
-            self.console.print(self._line(), markup=False)
 
     def show(self, done: int, total: int, failed: int) -> None:
         """Show how many trainings of how many are done, and how many of them failed."""

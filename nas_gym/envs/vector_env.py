@@ -139,7 +139,17 @@ class NASVectorEnv(
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
     ) -> tuple[Observations, dict[str, Any]]:
-        """Start a new round; unfinished episodes are dropped without an evaluation."""
+        """Start a new round; unfinished episodes are dropped without an evaluation.
+
+        Raises:
+            InvalidOption: A wrong number of seeds, or ``epochs`` as an option: rounds follow each
+                other without a reset, so only ``play`` trains in part here.
+        """
+        if options is not None and "epochs" in options:
+            raise InvalidOption(
+                "options has epochs, which a vector environment does not take: give them to "
+                "play(…, epochs=…), or reset one NASEnv with them"
+            )
         if isinstance(seed, list | tuple) and len(seed) != self.num_envs:
             raise InvalidOption(f"{len(seed)} seeds were given: give one, or {self.num_envs}")
         super().reset(seed=python_seed(seed[0] if isinstance(seed, list | tuple) else seed))

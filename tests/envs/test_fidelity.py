@@ -197,6 +197,12 @@ def test_epochs_that_a_training_does_not_have(epochs: Any) -> None:
     assert env.ledger.requests == 0
 
 
+def test_a_vector_environment_takes_epochs_in_play_alone() -> None:
+    env = NASVectorEnv(SPACE, LANDSCAPE, num_envs=2)
+    with pytest.raises(InvalidOption, match="give them to play"):
+        env.reset(seed=0, options={"epochs": 3})
+
+
 def test_as_many_epochs_as_architectures() -> None:
     with pytest.raises(InvalidOption, match="2 numbers of epochs were given for 1 arch"):
         NASVectorEnv(SPACE, LANDSCAPE).play([cells(1)[0].tokens], [1, 3])

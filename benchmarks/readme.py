@@ -2,14 +2,17 @@
 
     python -m benchmarks.run --update-readme
 
-writes those of ``README.md`` and ``agents/README.md``.
+writes those of ``README.md`` and of three pages in ``docs/benchmarks``; the leaderboard's is filled
+from its entries.
 """
 
+from collections import Counter
 from pathlib import Path
 
+from nas_gym.benchmark.entries import joined, read_entry
 from nas_gym.benchmark.results import PROTOCOLS, Results, read_results
 from nas_gym.benchmark.statistics import standard_error
-from nas_gym.benchmark.suite import FAMILIES
+from nas_gym.benchmark.suite import FAMILIES, SUITES, Suite
 from nas_gym.benchmark.tables import NAMES, all_ranks, dataset_table, overhead
 from nas_gym.benchmark.verdict import (
     answer,
@@ -17,12 +20,14 @@ from nas_gym.benchmark.verdict import (
     best_rl_against_yardstick,
     yardstick_of,
 )
+from nas_gym.drawing.figures import listed
 from nas_gym.errors import StoreError
 from nas_gym.runs.markdown import numbers_table
 
 MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
 SHOWN = "rl-vs-evolution"
 ROOT = Path(__file__).parents[1]
+ENTRIES = ROOT / "benchmarks" / "leaderboard"
 
 
 def update_readme() -> None:
@@ -34,20 +39,36 @@ def update_readme() -> None:
 def shown_sections() -> dict[Path, str]:
     """Return what the sections have to be, by page."""
     results = read_results(ROOT / "benchmarks" / "results" / SHOWN)
-    folder = f"benchmarks/results/{SHOWN}"
+    folder, pages = f"benchmarks/results/{SHOWN}", ROOT / "docs" / "benchmarks"
     return {
         ROOT / "README.md": readme_section(results, folder),
-        ROOT / "agents" / "README.md": agents_section(results, f"../{folder}"),
+        pages / "rl_vs_evolution.md": families_section(results, f"../../{folder}"),
+        pages / "agents.md": agents_section(results, f"../../{folder}"),
+        pages / "leaderboard.md": leaderboard_section(SUITES[SHOWN], ENTRIES),
     }
 
 
 def readme_section(results: Results, folder: str) -> str:
-    """Return what stands between ``MARKS`` in the README.
+    """Return what stands between ``MARKS`` in the README: the figure and one sentence.
 
     Args:
         results: The benchmark.
         folder: Its folder, as the README links to it.
     """
+    found = best_of_families(results, "recommended")
+    counts = Counter(comparison.verdict for comparison in found)
+    return (
+        f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)\n\n"
+        f"`nas-gym benchmark {results.suite['name']}`, {results.seeds} seeds: by the cell that it "
+        f"recommends, the best RL agent is better than the best evolution in {counts['better']} of "
+        f"{len(found)} comparisons ({len(results.datasets)} data sets of NAS-Bench-201, "
+        f"{listed(results.judged)} evaluations), worse in {counts['worse']}; in the others no "
+        "difference is found ([all of it](docs/benchmarks/rl_vs_evolution.md))."
+    )
+
+
+def families_section(results: Results, folder: str) -> str:
+    """Return what stands between ``MARKS`` in the page on RL against evolution."""
     dataset, suite = results.datasets[0], results.suite
     yardstick = yardstick_of(results)
     sentences = [
@@ -125,8 +146,49 @@ def agents_section(results: Results, folder: str) -> str:
     ]
     for dataset in results.datasets:
         optimum = results.optimum(dataset)
-        parts += [f"#### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
+        parts += [f"### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
     return "\n\n".join(parts)
+
+
+def leaderboard_section(suite: Suite, folder: Path) -> str:
+    """Return what stands between ``MARKS`` in the leaderboard's page, the best mean rank first.
+
+    Args:
+        suite: The benchmark that the entries are of.
+        folder: The entries are in a folder of it that has the suite's name.
+
+    Raises:
+        StoreError: An entry cannot be read.
+        InvalidOption: One is not of the whole suite.
+    """
+    files = sorted((folder / suite.name).glob("*.json"))
+    entries = [read_entry(file) for file in files]
+    results = joined(entries, suite)
+    ranks, last = all_ranks(results, "recommended"), results.judged[-1]
+    rows = []
+    for a in ranks[:, -1].argsort(kind="stable"):
+        agent, link = results.agents[a], f"../../benchmarks/leaderboard/{suite.name}"
+        found = results.found["recommended"][a, :, :, -1]  # (datasets, seeds)
+        rows.append(
+            [
+                f"[`{agent}`]({link}/{files[a].name})",
+                FAMILIES[results.family(agent)],
+                *(f"{rank:.2f}" for rank in ranks[a]),
+                *(f"{each.mean():.2f} ± {standard_error(each):.2f}" for each in found),
+            ]
+        )
+    headings = ["agent", "kind", *(f"mean rank, {count}" for count in results.judged)]
+    headings += [f"{dataset}, {last}" for dataset in results.datasets]
+    return "\n\n".join(
+        [
+            f"## {suite.name}",
+            f"{len(entries)} entries, {results.seeds} searches of {suite.budget} evaluations on "
+            "each data set. Mean rank of the recommended architecture among them, over all seeds "
+            f"and data sets, after {listed(results.judged)} evaluations (1 is best); mean "
+            f"validation accuracy of the recommended architecture after {last}, ± standard error.",
+            numbers_table(headings, rows),
+        ]
+    )
 
 
 def with_section(page: str, section: str) -> str:

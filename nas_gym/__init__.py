@@ -36,15 +36,19 @@ from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
     from nas_gym.agent import Agent
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.env import NASEnv
     from nas_gym.envs.vector_env import NASVectorEnv
     from nas_gym.errors import NASGymError
     from nas_gym.evaluators.evaluation import Evaluation, Evaluator
     from nas_gym.models.loading import load_model
     from nas_gym.models.training.train import train
+    from nas_gym.runs.ask_tell import AskTell
+    from nas_gym.runs.check import check
     from nas_gym.runs.resume import resume
     from nas_gym.runs.search import search
     from nas_gym.runs.tabulating.tabulate import tabulate
+    from nas_gym.runs.trajectories import trajectories
     from nas_gym.runs.validate import validate
     from nas_gym.search_spaces.architecture import Architecture
     from nas_gym.search_spaces.conv_net.space import ConvNet
@@ -58,9 +62,11 @@ __version__ = "0.1.0"
 __all__ = [
     "Agent",
     "Architecture",
+    "AskTell",
     "ConvNet",
     "Evaluation",
     "Evaluator",
+    "NASAsyncVectorEnv",
     "NASEnv",
     "NASGymError",
     "NASNetCell",
@@ -68,12 +74,14 @@ __all__ = [
     "Pick",
     "RNNCell",
     "SearchSpace",
+    "check",
     "load_model",
     "load_run",
     "resume",
     "search",
     "tabulate",
     "train",
+    "trajectories",
     "validate",
 ]
 
@@ -82,9 +90,11 @@ __getattr__, __dir__ = exports(
     {
         "Agent": "agent",
         "Architecture": "search_spaces.architecture",
+        "AskTell": "runs.ask_tell",
         "ConvNet": "search_spaces.conv_net",
         "Evaluation": "evaluators.evaluation",
         "Evaluator": "evaluators.evaluation",
+        "NASAsyncVectorEnv": "envs.async_env",
         "NASEnv": "envs.env",
         "NASGymError": "errors",
         "NASNetCell": "search_spaces.nasnet_cell",
@@ -92,12 +102,14 @@ __getattr__, __dir__ = exports(
         "Pick": "search_spaces.grammar",
         "RNNCell": "search_spaces.rnn_cell",
         "SearchSpace": "search_spaces.grammar",
+        "check": "runs.check",
         "load_model": "models.loading",
         "load_run": "store",
         "resume": "runs.resume",
         "search": "runs.search",
         "tabulate": "runs.tabulating.tabulate",
         "train": "models.training.train",
+        "trajectories": "runs.trajectories",
         "validate": "runs.validate",
     },
 )

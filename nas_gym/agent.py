@@ -15,6 +15,7 @@ from nas_gym.registry import foreign_modules, make
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv, Played
     from nas_gym.evaluators.proxies.ranking import Ranking
 
@@ -25,6 +26,10 @@ class Observed(NamedTuple):
     tokens: Tokens
     reward: float
     epochs: int = 0  # that the child was trained; 0: all
+    # Whether another evaluation would have the same reward, as ``env.noise_free`` says; None: not
+    # known, but for repeats. That repeats are equal proves nothing where a memo answers them, or a
+    # table of single trainings does.
+    noise_free: bool | None = None
 
 
 @runtime_checkable
@@ -40,6 +45,17 @@ class Agent(Protocol):
     hand over after the requests ``observed`` (at least one ``Observed``, in order) if it may trust
     its own model more than the single best reward. It depends only on them, and answers with one
     of them.
+
+    An agent that need not wait for a whole batch has ``search_async(env)`` beside ``search``: it
+    asks a ``NASAsyncVectorEnv`` for as many architectures as there is room for, and learns from
+    each answer as it comes. (One that has it in some configurations has a property
+    ``searches_async`` that says whether this is one.)
+
+    With ``trains_in_part = True`` it says that it asks for parts of trainings: a search with an
+    evaluator that has none is refused before it begins.
+
+    ``family`` (``"rl"``, ``"evolution"`` or ``"other"``) and ``name`` of its class are how
+    ``nas-gym benchmark`` shows an agent of the user's own.
 
     With ``takes_others = True`` it says that it learns from the tokens of its answers
     (``Played.tokens``) and not from those that it asked for: another agent that stands between it
@@ -65,7 +81,7 @@ def best_observed(observed: Sequence[Observed]) -> Tokens:
     Raises:
         InvalidOption: Nothing was observed.
     """
-    return max(_some(observed), key=lambda each: each.reward).tokens
+    return max(furthest(observed), key=lambda each: each.reward).tokens
 
 
 def best_average(observed: Sequence[Observed]) -> Tokens:
@@ -80,7 +96,7 @@ def best_average(observed: Sequence[Observed]) -> Tokens:
         InvalidOption: Nothing was observed.
     """
     rewards: dict[Tokens, list[float]] = {}
-    for tokens, reward, _ in _some(observed):
+    for tokens, reward, *_ in furthest(observed):
         rewards.setdefault(tokens, []).append(reward)
     # Sorting is stable: of equals the first observed stays first.
     top = sorted(rewards, key=lambda tokens: -_average(rewards[tokens]))[:TOP]
@@ -118,8 +134,12 @@ def _average(rewards: Sequence[float]) -> float:
     return first + sum(reward - first for reward in rewards) / len(rewards)
 
 
-def _some(observed: Sequence[Observed]) -> Sequence[Observed]:
-    """Return what was trained furthest: rewards of different epochs do not compare."""
+def furthest(observed: Sequence[Observed]) -> Sequence[Observed]:
+    """Return what was trained furthest: rewards of different epochs do not compare.
+
+    Raises:
+        InvalidOption: Nothing was observed.
+    """
     if not observed:
         raise InvalidOption("nothing was observed: recommend after one request or more")
     furthest = min(rank(each.epochs, 0.0) for each in observed)
@@ -160,7 +180,32 @@ def proxy_ranking(
     """
     from nas_gym.evaluators.proxies.ranking import ranking_of
 
-    return ranking_of(space, proxies, options)
+    unlimited = getattr(space, "unlimited", space)  # limits change no network
+    return ranking_of(unlimited, proxies, options)
+
+
+def searches_async(agent: Any) -> bool:
+    """Return whether an agent can search without waiting for batches."""
+    return hasattr(agent, "search_async") and bool(getattr(agent, "searches_async", True))
+
+
+def play_as_they_come(
+    env: "NASAsyncVectorEnv[Any]",
+    propose: Callable[[], Tokens],
+    learn: "Callable[[Played], object]",
+) -> None:
+    """Keep as many architectures in flight as there is room for, until the budget is spent.
+
+    Args:
+        env: Answers.
+        propose: Returns what to ask for next.
+        learn: Is told each answer, as it comes.
+    """
+    while env.remaining > 0 or env.waiting:
+        while env.free and env.remaining > 0:
+            env.submit(propose())
+        for _, played in env.collect():
+            learn(played)
 
 
 def play_in_batches(

@@ -21,7 +21,7 @@ class InvalidOption(NASGymError, ValueError):
 
 
 class InvalidSpace(NASGymError, TypeError):
-    """A search space that breaks its contract (see ``nas_gym/search_spaces/README.md``)."""
+    """A search space that breaks its contract (see ``docs/guide/own_space.md``)."""
 
 
 class InvalidTokens(NASGymError, ValueError):
@@ -124,7 +124,12 @@ def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
         known: All names that would have been understood.
     """
     names = sorted(known)
-    close = get_close_matches(str(given), names, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
     listing = ", ".join(names) if names else "none"
+    hint = did_you_mean(given, names)
     return UnknownName(f"unknown {kind} {str(given)!r}: {hint}known: {listing}")
+
+
+def did_you_mean(given: object, known: Iterable[str]) -> str:
+    """Return ``"did you mean 'x'? "`` with the nearest known names, ``""`` if none is near."""
+    close = get_close_matches(str(given), sorted(known), n=2, cutoff=0.5)
+    return f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""

@@ -6,8 +6,9 @@ from collections.abc import Collection, Mapping
 from types import ModuleType
 from typing import Any
 
-from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.errors import InvalidOption, UnknownName, did_you_mean, unknown_name
 
+_ENGINES = "nas_gym.evaluators.workers.engines"
 _CELL = "nas_gym.search_spaces.nasnet_cell.space"
 _IMAGES = "nas_gym.training.images.sources"
 
@@ -50,11 +51,20 @@ PLUGINS: dict[str, dict[str, str]] = {
         "digits": f"{_IMAGES}:digits",
         "fashion-mnist": f"{_IMAGES}:fashion_mnist",
     },
+    "executor": {
+        "dask": f"{_ENGINES}.dask:Dask",
+        "mpi": f"{_ENGINES}.mpi:MPI",
+        "ray": f"{_ENGINES}.ray:Ray",
+        "slurm": f"{_ENGINES}.slurm:Slurm",
+    },
     "text": {
         "python-docs": "nas_gym.training.text.dataset:PYTHON_DOCS",
     },
 }
 
+
+# Agents that records name and nobody chooses: the proposals of such a run came from outside.
+_RECORDED = {"ask-tell": "nas_gym.runs.ask_tell:Outside"}
 
 # Named settings beside "default", in the PRESETS of the part's module, as ``nas_agents.PRESETS``.
 PRESETS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -65,7 +75,7 @@ PRESETS: dict[str, dict[str, tuple[str, ...]]] = {
 def table(kind: str) -> dict[str, str]:
     """Return where the parts of a kind live, by name: ``"module:attribute"``."""
     if kind == "agent":
-        return dict(_attribute("nas_agents:AGENTS"))
+        return _RECORDED | dict(_attribute("nas_agents:AGENTS"))
     return PLUGINS[kind]
 
 
@@ -73,11 +83,12 @@ def names(kind: str) -> list[str]:
     """Return the names that ``make(kind, …)`` knows, without an import of what they stand for.
 
     Args:
-        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"``, ``"dataset"`` or ``"text"``.
+        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"``, ``"executor"``,
+            ``"dataset"`` or ``"text"``.
     """
     presets = _attribute("nas_agents:PRESETS") if kind == "agent" else PRESETS.get(kind, {})
     with_presets = [f"{name}/{preset}" for name in presets for preset in presets[name]]
-    return sorted([*table(kind), *with_presets])
+    return sorted([*(name for name in table(kind) if name not in _RECORDED), *with_presets])
 
 
 def load(kind: str, name: str) -> Any:
@@ -123,10 +134,14 @@ def _attribute(path: str) -> Any:
     module, _, attribute = path.partition(":")
     if not module or not attribute:
         raise UnknownName(f"{path!r} is not module:attribute: write it as my_module:MyClass")
+    found = _module(path)
     try:
-        return getattr(_module(path), attribute)
+        return getattr(found, attribute)
     except AttributeError as error:
-        raise UnknownName(f"{path!r}: module {module!r} has no {attribute!r}") from error
+        hint = did_you_mean(attribute, (name for name in dir(found) if name[0] != "_")).rstrip()
+        raise UnknownName(
+            f"{path!r}: module {module!r} has no {attribute!r}{f': {hint}' if hint else ''}"
+        ) from error
 
 
 def _module(path: str) -> ModuleType:
@@ -136,6 +151,11 @@ def _module(path: str) -> ModuleType:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name is not None and module.startswith(error.name):
+            if module.endswith(".py"):
+                raise UnknownName(
+                    f"{path!r} begins with a file: name the module, without .py: "
+                    f"{path.replace('.py:', ':')!r}"
+                ) from error
             raise UnknownName(
                 f"{path!r}: there is no module {error.name!r} to import, in this folder or where "
                 "Python looks (PYTHONPATH)"

@@ -24,11 +24,13 @@ _CONTRACTS = {
     "evaluator": ("evaluate", "stateful", "close"),
     "reward": ("__call__",),
     "agent": ("search", "batch_size"),
+    "executor": ("submit", "shutdown"),
     "watcher": ("started", "replayed", "evaluated", "requested"),
 }
 
 # What a class must define before it is made: a name may come from somebody else's record.
-_METHODS = {"space": "choose", "evaluator": "evaluate", "reward": "__call__", "agent": "search"}
+_METHODS = {"space": "choose", "evaluator": "evaluate", "reward": "__call__", "agent": "search",
+            "executor": "submit"}  # fmt: skip
 
 Part = str | Mapping[str, Any] | object
 
@@ -66,7 +68,7 @@ def make(kind: str, part: Part, **context: Any) -> Any:
     """Make the live object that ``part`` names.
 
     Args:
-        kind: ``"space"``, ``"evaluator"``, ``"reward"`` or ``"agent"``.
+        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"`` or ``"executor"``.
         part: A name, ``{"name": …, option: value, …}``, ``"module:attribute"`` or a live object.
         context: Options filled in if the class takes them and ``part`` does not give them,
             e.g. ``space`` for an evaluator.
@@ -86,7 +88,8 @@ def check_part(kind: str, made: Any, names: Sequence[str] = (), shown: str = "")
     """Raise InvalidOption unless ``made`` has what a part of this kind has.
 
     Args:
-        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"`` or ``"watcher"``.
+        kind: ``"space"``, ``"evaluator"``, ``"reward"``, ``"agent"``, ``"executor"`` or
+            ``"watcher"``.
         made: The live object.
         names: What it must have; by default all that its contract says.
         shown: How messages name it.

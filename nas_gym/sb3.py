@@ -13,6 +13,7 @@ from gymnasium.spaces import Box
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
+from nas_gym.envs.edit_vector_env import NASEditVectorEnv
 from nas_gym.envs.vector_env import NASVectorEnv
 
 Indices = int | Iterable[int] | None
@@ -20,7 +21,7 @@ CLIP = 3.0  # standard deviations
 
 
 class SB3VecEnv(VecEnv):
-    """An SB3 ``VecEnv`` over a ``NASVectorEnv``; works with MaskablePPO.
+    """An SB3 ``VecEnv`` over a ``NASVectorEnv`` or ``NASEditVectorEnv``; works with MaskablePPO.
 
     Pass ``StopAtBudget()`` to ``learn`` if the environment has a budget.
 
@@ -28,7 +29,7 @@ class SB3VecEnv(VecEnv):
         env: The vector environment; closed with this one.
     """
 
-    def __init__(self, env: NASVectorEnv[Any]) -> None:
+    def __init__(self, env: NASVectorEnv[Any] | NASEditVectorEnv[Any]) -> None:
         self.env = env
         self._actions = np.zeros(env.num_envs, np.int64)
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
@@ -50,7 +51,8 @@ class SB3VecEnv(VecEnv):
         rows: list[dict[str, Any]] = [{"action_mask": mask} for mask in infos["action_mask"]]
         if "final_info" in infos:
             final = infos["final_info"]
-            for i, row in enumerate(rows):
+            for i in np.flatnonzero(terminated | truncated):
+                row = rows[i]
                 row["terminal_observation"] = infos["final_obs"][i]
                 row["TimeLimit.truncated"] = bool(truncated[i])
                 if terminated[i]:

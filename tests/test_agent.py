@@ -54,7 +54,7 @@ def test_only_what_was_trained_furthest_is_compared() -> None:
 def test_without_noise_the_best_average_is_the_best_observed(observed):
     """No repeats, or repeats that agree (a memo's)."""
     first = {}
-    for tokens, reward, _ in observed:
+    for tokens, reward, *_ in observed:
         first.setdefault(tokens, reward)
     single = [Observed(tokens, reward) for tokens, reward in first.items()]
     agreeing = [Observed(tokens, first[tokens]) for tokens, *_ in observed]
@@ -66,7 +66,7 @@ def test_it_depends_on_differences_and_order_alone(observed):
     """What is recommended was observed; a better mean of no fewer rewards is never passed over."""
     chosen = best_average(observed)
     rewards = {}
-    for tokens, reward, _ in observed:
+    for tokens, reward, *_ in observed:
         rewards.setdefault(tokens, []).append(reward)
     mean = {tokens: np.mean(each) for tokens, each in rewards.items()}
     for other, each in rewards.items():

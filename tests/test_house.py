@@ -135,6 +135,7 @@ def test_a_newcomers_parts_are_listed(house: Path) -> None:
         assert name in listed[kind]  # type: ignore[operator]
 
 
+@pytest.mark.slow
 def test_a_newcomers_space_agent_and_data_set_search_for_real(house: Path) -> None:
     found = run(
         house, "search", "--space", "two-layers", "--agent", "first-best", "--dataset", "stripes",
@@ -144,6 +145,7 @@ def test_a_newcomers_space_agent_and_data_set_search_for_real(house: Path) -> No
     assert found["best"][0]["accuracy"] > 0.8  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_a_newcomers_evaluator_judges(house: Path) -> None:
     found = run(
         house, "search", "--space", "two-layers", "--agent", "first-best",

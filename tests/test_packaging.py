@@ -1,8 +1,12 @@
 """What is installed, and what importing it costs."""
 
+import os
 import subprocess
 import sys
 from importlib.metadata import metadata
+from pathlib import Path
+
+import pytest
 
 import nas_gym
 
@@ -46,3 +50,28 @@ def test_the_distribution_is_as_documented() -> None:
     assert data["Version"] == nas_gym.__version__
     assert data["License-Expression"] == "MIT AND Apache-2.0"
     assert data["Requires-Python"] == ">=3.11"
+
+
+@pytest.mark.slow
+def test_the_wheel_searches_where_nothing_else_of_ours_is(tmp_path: Path) -> None:
+    root = Path(__file__).parent.parent
+    pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check"]
+
+    def run(*command: object, **options: object) -> str:
+        done = subprocess.run(
+            list(map(str, command)), capture_output=True, text=True, timeout=300, check=False,
+            **options,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", root)
+    (wheel,) = (tmp_path / "dist").glob("*.whl")
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel)
+    installed = tmp_path / "installed"
+    run(*pip, "install", "--no-deps", "--target", installed, wheel)
+    there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(installed)}}
+    code = "import nas_gym, nas_agents; print(nas_gym.__file__, nas_agents.__file__)"
+    assert all(str(installed) in file for file in run(sys.executable, "-c", code, **there).split())
+    table = ("--space", "nasbench201", "--evaluator", "nasbench201", "--budget", "20")
+    assert "best" in run(sys.executable, "-m", "nas_gym", "search", *table, **there)

@@ -23,6 +23,7 @@ def test_maskable_ppo_spends_the_budget_exactly(space: object) -> None:
     assert len(model.ep_info_buffer or []) == 0  # no Monitor: infos are ours
 
 
+@pytest.mark.slow
 def test_ppo_learns_through_the_adapter() -> None:
     space = BitString(12)
     env = SB3VecEnv(NASVectorEnv(space, BitCount(noise=0.0), num_envs=8))

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from nas_agents.genetic import Genetic
     from nas_agents.hyperband import Hyperband
     from nas_agents.local_search import LocalSearch
+    from nas_agents.mo_evolution import MOEvolution
     from nas_agents.model_based_reinforce import ModelBasedReinforce
     from nas_agents.nsga2 import NSGA2
     from nas_agents.path_consistency import PathConsistency
@@ -33,6 +34,7 @@ AGENTS: dict[str, str] = {
     "regularized-evolution": "nas_agents.regularized_evolution:RegularizedEvolution",
     "genetic": "nas_agents.genetic:Genetic",
     "nsga2": "nas_agents.nsga2:NSGA2",
+    "mo-evolution": "nas_agents.mo_evolution:MOEvolution",
     "local-search": "nas_agents.local_search:LocalSearch",
     "softmax-reinforce": "nas_agents.softmax_reinforce:SoftmaxReinforce",
     "reinforce": "nas_agents.reinforce:Reinforce",
@@ -62,6 +64,7 @@ PRESETS: dict[str, tuple[str, ...]] = {
         "tabular",
     ),
     "nsga2": ("deb2002",),
+    "mo-evolution": ("tabular",),
     "local-search": ("white2020",),
     "softmax-reinforce": (
         "nasbench101",
@@ -96,6 +99,7 @@ __all__ = [
     "Genetic",
     "Hyperband",
     "LocalSearch",
+    "MOEvolution",
     "ModelBasedReinforce",
     "PathConsistency",
     "PredictorEvolution",
@@ -116,6 +120,7 @@ __getattr__, __dir__ = exports(
         "Genetic": "genetic",
         "Hyperband": "hyperband",
         "LocalSearch": "local_search",
+        "MOEvolution": "mo_evolution",
         "ModelBasedReinforce": "model_based_reinforce",
         "NSGA2": "nsga2",
         "PPO": "ppo",

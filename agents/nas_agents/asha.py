@@ -6,9 +6,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from nas_agents.fidelity.asynchronous import PromotionLadder, StoppingLadder
 from nas_agents.fidelity.climbing import Climbing
-from nas_agents.fidelity.ladder import Ladder
+from nas_agents.fidelity.in_flight import FlyingPromotion, FlyingStopping
+from nas_agents.fidelity.ladder import Ladder, LadderOver
+from nas_gym.agent import searches_async
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv
 
 
@@ -23,6 +26,20 @@ class ASHA(Climbing):
     """
 
     mode: Literal["promotion", "stopping"] = "promotion"
+
+    @property
+    def searches_async(self) -> bool:
+        """Whether the proposer can search without waiting for batches."""
+        return searches_async(self.made_proposer)
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Give each free worker what is to be trained further, or a new proposal."""
+        kind = FlyingPromotion if self.mode == "promotion" else FlyingStopping
+        ladder = kind(env.ledger, self.rungs(env), self.reduction_factor)
+        try:
+            self.made_proposer.search_async(env.behind(ladder))  # type: ignore[attr-defined]
+        except LadderOver:
+            return
 
     def ladder(self, env: "NASVectorEnv[Any]", rungs: Sequence[int]) -> Ladder:
         """Return the ledger that the proposer sees."""

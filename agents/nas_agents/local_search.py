@@ -1,6 +1,6 @@
 """Local search: White, Nolen & Savani 2020, arXiv 2005.02960, algorithm 1."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,6 +12,7 @@ from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.search_spaces.moves import neighbours, random_tokens
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
@@ -38,16 +39,29 @@ class LocalSearch(Options):
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Climb from start after start until the budget is spent."""
+        self._climb(env, self._best)
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Climb, with as many neighbours in flight as there is room for.
+
+        With ``first_improvement`` a move is made as soon as one of them is better; what is in
+        flight then counts at the next place.
+        """
+        self._climb(env, self._best_in_flight)
+        while env.waiting:
+            env.collect()
+
+    def _climb(self, env: Any, best_of: "Callable[..., Played | None]") -> None:
         space, rng = env.space, env.np_random
         known: set[Tokens] = set()
         while env.remaining > 0:
             starts = without_copies(lambda: random_tokens(space, rng), self.starts, known)
-            here = self._best(env, starts, known)
+            here = best_of(env, starts, known)
             better = here
             while better is not None and env.remaining > 0:
                 here = better
                 around = (t for t in neighbours(space, here.tokens, rng) if t not in known)
-                better = self._best(env, around, known, above=here.reward)
+                better = best_of(env, around, known, above=here.reward)
 
     def _best(
         self,
@@ -68,6 +82,30 @@ class LocalSearch(Options):
             if self.first_improvement and above is not None and best is not None:
                 break
         return best
+
+    def _best_in_flight(
+        self,
+        env: "NASAsyncVectorEnv[Any]",
+        candidates: Iterable[Tokens],
+        known: set[Tokens],
+        above: float | None = None,
+    ) -> "Played | None":
+        """Return what ``_best`` does; what was in flight before counts as well."""
+        source = iter(candidates)
+        best: Played | None = None
+        while True:
+            while env.free and env.remaining > 0 and (tokens := next(source, None)) is not None:
+                known.add(tokens)
+                env.submit(tokens)
+            if not env.waiting:
+                return best
+            for _, played in env.collect():
+                if (above is None or played.reward > above) and (
+                    best is None or played.reward > best.reward
+                ):
+                    best = played
+            if self.first_improvement and above is not None and best is not None:
+                return best
 
 
 PRESETS: dict[str, LocalSearch] = {

@@ -2,24 +2,28 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from annotated_types import Ge, Interval
 
 from nas_agents.arrays import Floats, Ints
 from nas_agents.genetic import breed
-from nas_gym.agent import play_in_batches, without_copies
-from nas_gym.envs.objectives import pareto_front
-from nas_gym.errors import InvalidOption
+from nas_gym.agent import play_as_they_come, play_in_batches, without_copies
+from nas_gym.envs.objectives import (
+    Objectives,
+    objectives_of,
+    pareto_front,
+    usual_objectives,
+    values_of,
+)
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import random_tokens
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv, Played
-
-SIGNS = {"max": 1.0, "min": -1.0}
 
 
 @dataclass(frozen=True)
@@ -27,9 +31,9 @@ class NSGA2(Options):
     """A genetic algorithm that keeps a front: what nothing else beats in every objective.
 
     Args:
-        objectives: Each ``"name:max"`` or ``"name:min"``; the name is ``reward`` or a metric of the
-            evaluation, e.g. ``("reward:max", "parameters:min")``. None is that pair if the
-            evaluator gives ``parameters``, and only the reward if not; NSGA-II is an elitist
+        objectives: ``reward`` or names of metrics, a minus before those that should be small, e.g.
+            ``("reward", "-parameters")``; ``"parameters:min"`` is the same. None is that pair if
+            the evaluator gives ``parameters``, and only the reward if not; NSGA-II is an elitist
             genetic algorithm then.
         population_size: N, parents kept after each generation, and children of each; >= 2.
         crossover_probability: How often a child has two parents, in [0, 1]; else it has one.
@@ -44,11 +48,15 @@ class NSGA2(Options):
     batch_size: Annotated[int, Interval(ge=1, le=10**5)] = 8
 
     takes_others = True
+    several_by_default: ClassVar[bool] = True  # objectives, if none are given
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.objectives is not None:
-            object.__setattr__(self, "objectives", checked_objectives(self.objectives))
+        object.__setattr__(self, "objectives", checked_objectives(self.objectives))
+
+    @property
+    def _wanted(self) -> Objectives | None:
+        return None if self.objectives is None else objectives_of(self.objectives)
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Breed generations until the budget is spent.
@@ -62,10 +70,43 @@ class NSGA2(Options):
         while env.remaining > 0:
             for batch in play_in_batches(env, children, self.batch_size):
                 population += batch
-            ranks, crowding = ranked(population, self.objectives, size)
+            ranks, crowding = ranked(population, self._wanted, size)
             survivors = crowded_order(ranks, crowding)[:size]
             population = [population[i] for i in survivors]
-            children = self._children(space, population, ranks[survivors], crowding[survivors], rng)
+            children = self._children(
+                space, population, ranks[survivors], crowding[survivors], rng, size
+            )
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Breed a child for every free worker, from those that are the best by then.
+
+        Each child that is done takes the place of the worst, if it is not the worst itself: the
+        steady state of generations of one (Durillo et al. 2009).
+
+        Raises:
+            InvalidOption: The evaluations do not have one of the objectives.
+        """
+        space, rng, size = env.space, env.np_random, self.population_size
+        population: list[Played] = []
+        standing: tuple[Ints, Floats] = ranked((), self._wanted, size)
+        asked = 0
+
+        def propose() -> Tokens:
+            nonlocal asked
+            asked += 1
+            if asked <= size or not population:
+                return random_tokens(space, rng)
+            return self._children(space, population, *standing, rng, 1)[0]
+
+        def insert(child: "Played") -> None:
+            nonlocal population, standing
+            population.append(child)
+            ranks, crowding = ranked(population, self._wanted, size)
+            survivors = crowded_order(ranks, crowding)[:size]
+            population = [population[i] for i in survivors]
+            standing = ranks[survivors], crowding[survivors]
+
+        play_as_they_come(env, propose, insert)
 
     def _children(
         self,
@@ -74,6 +115,7 @@ class NSGA2(Options):
         ranks: Ints,
         crowding: Floats,
         rng: np.random.Generator,
+        count: int,
     ) -> list[Tokens]:
         places = np.argsort(crowded_order(ranks, crowding)).tolist()
 
@@ -86,61 +128,37 @@ class NSGA2(Options):
             return breed(space, parent(), parent(), rng, self.crossover_probability, self.mutations)
 
         known = [member.tokens for member in population]
-        return without_copies(child, self.population_size, known)
+        return without_copies(child, count, known)
 
 
 # ---------------------------------------------------------------- objectives
 
 
-def checked_objectives(objectives: Sequence[str]) -> tuple[str, ...]:
-    """Return the objectives as a tuple, or raise InvalidOption."""
-    given = (objectives,) if isinstance(objectives, str) else tuple(objectives)
-    for objective in given:
-        name, _, direction = objective.rpartition(":")
-        if not name or direction not in SIGNS:
-            raise InvalidOption(
-                f"objectives is {given}: give each as name:max or name:min, e.g. 'reward:max' or "
-                "'parameters:min'"
-            )
-    if not given or len({objective.rpartition(":")[0] for objective in given}) < len(given):
-        raise InvalidOption(f"objectives is {given}: give one or more, each of another name")
-    return given
+def checked_objectives(given: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the objectives of an agent as a tuple, or raise InvalidOption."""
+    if given is None:
+        return None
+    objectives_of(given)
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
-def objective_values(children: Sequence["Played"], objectives: Sequence[str] | None) -> Floats:
+def objective_values(children: Sequence["Played"], objectives: Objectives | None) -> Floats:
     """Return (children, objectives), of ``children`` that did not fail; larger is better.
 
     Raises:
         InvalidOption: An evaluation does not have one of the objectives.
     """
     if objectives is None:
-        counted = all("parameters" in child.evaluation.metrics for child in children)
-        objectives = ("reward:max", "parameters:min") if counted else ("reward:max",)
-    columns = []
-    for objective in objectives:
-        name, _, direction = objective.rpartition(":")
-        columns.append([SIGNS[direction] * value_of(child, name) for child in children])
-    return np.array(columns, np.float64).T
-
-
-def value_of(child: "Played", name: str) -> float:
-    """Return the child's reward, or the metric of its evaluation that is called ``name``."""
-    if name == "reward":
-        return child.reward
-    metrics = child.evaluation.metrics
-    if name not in metrics:
-        raise InvalidOption(
-            f"objective {name!r} is not among what the evaluator measures: give reward"
-            f"{''.join(f', {metric}' for metric in metrics)}"
-        )
-    return float(metrics[name])
+        counted = set.intersection(*(set(child.evaluation.metrics) for child in children))
+        objectives = usual_objectives(counted)
+    return values_of([(c.evaluation.metrics, c.reward) for c in children], objectives)
 
 
 # ---------------------------------------------------------------- sorting
 
 
 def ranked(
-    population: Sequence["Played"], objectives: Sequence[str] | None, enough: int
+    population: Sequence["Played"], objectives: Objectives | None, enough: int
 ) -> tuple[Ints, Floats]:
     """Return (members,) numbers of their fronts, from 0, and crowding distances within these.
 

@@ -14,6 +14,7 @@ from nas_agents.reinforce import PRESETS as REINFORCE
 from nas_agents.reinforce import Reinforce
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv
 
 
@@ -41,6 +42,12 @@ class PPO(Reinforce):
         from nas_agents.lstm import ppo_learner  # imports torch
 
         ppo_learner.search(self, env)
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Keep architectures in flight, and learn from them as they come."""
+        from nas_agents.lstm import ppo_learner, replicas  # imports torch
+
+        ppo_learner.search(self, env, replicas.learn_as_they_come)
 
 
 PRESETS: dict[str, PPO] = {

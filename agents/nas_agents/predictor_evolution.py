@@ -84,7 +84,10 @@ class PredictorEvolution(Options):
             spent += len(batch)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
-        """Return the observed architecture of which the predictor is surest that it is good."""
+        """Return the observed architecture of which the predictor is surest that it is good.
+
+        Where rewards have no noise, that is the one with the best.
+        """
         return recommended(space, observed, self.points)
 
     def _features(self, space: SearchSpace[Any]) -> ProxyFeatures:

@@ -5,10 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
+from nas_gym.agent import play_as_they_come
 from nas_gym.options import Options
 from nas_gym.search_spaces.moves import random_tokens
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv
 
 
@@ -29,6 +31,10 @@ class RandomSearch(Options):
         while env.remaining > 0:
             count = int(min(self.batch_size, env.remaining))
             env.play([random_tokens(env.space, env.np_random) for _ in range(count)])
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Keep random architectures in flight until the budget is spent."""
+        play_as_they_come(env, lambda: random_tokens(env.space, env.np_random), lambda _: None)
 
 
 PRESETS: dict[str, RandomSearch] = {"default": RandomSearch()}

@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
-from nas_gym.agent import Observed, best_average
+from nas_gym.agent import Observed, best_average, play_as_they_come
 from nas_gym.options import Options
-from nas_gym.search_spaces.grammar import SearchSpace, Tokens, trace
-from nas_gym.search_spaces.moves import mutate, random_tokens
+from nas_gym.search_spaces.grammar import SearchSpace, Tokens
+from nas_gym.search_spaces.moves import mutate, open_choices, random_tokens
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv, Played
 
 
@@ -50,18 +51,47 @@ class RegularizedEvolution(Options):
                 children = [random_tokens(env.space, rng) for _ in range(count)]
                 filled += count
             else:
-                children = [self._child(env.space, population, rng) for _ in range(count)]
+                merits = self.merits(population)
+                children = [self._child(env.space, population, merits, rng) for _ in range(count)]
             population.extend(env.play(children))
+
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Let each free worker mutate the best of a sample of those that are there, as the paper.
+
+        The first P architectures are random, and those before the first one is done; the age of a
+        member counts from when it is done (section 3.2: every worker samples, mutates, trains and
+        inserts by itself).
+        """
+        rng = env.np_random
+        population: deque[Played] = deque(maxlen=self.population_size)
+        asked = 0
+
+        def propose() -> Tokens:
+            nonlocal asked
+            asked += 1
+            if asked <= self.population_size or not population:
+                return random_tokens(env.space, rng)
+            return self._child(env.space, population, self.merits(population), rng)
+
+        play_as_they_come(env, propose, population.append)
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """Return the highest average reward: good parents come back as their grandchildren."""
         return best_average(observed)
 
+    def merits(self, population: Sequence["Played"]) -> Sequence[Any]:
+        """Return what the members of a sample are compared by, one value per member."""
+        return [member.reward for member in population]
+
     def _child(
-        self, space: SearchSpace[Any], population: Sequence["Played"], rng: "np.random.Generator"
+        self,
+        space: SearchSpace[Any],
+        population: Sequence["Played"],
+        merits: Sequence[Any],
+        rng: "np.random.Generator",
     ) -> Tokens:
-        sample = rng.integers(len(population), size=self.sample_size)
-        parent: Played = max((population[i] for i in sample), key=lambda member: member.reward)
+        sample = rng.integers(len(population), size=self.sample_size).tolist()
+        parent = population[max(sample, key=merits.__getitem__)]
         if rng.random() < self.identity_probability:
             return parent.tokens
         return mutate_once(space, parent.tokens, rng)
@@ -74,7 +104,7 @@ def mutate_once(space: SearchSpace[Any], tokens: Tokens, rng: "np.random.Generat
     paper, and the way to combine, which the paper's space does not have. A space without
     ``mutation_groups`` has one group with all its choices. The new option always differs.
     """
-    mutable = {c.kind for c in trace(space, tokens)[1] if len(c.options) > 1}
+    mutable = {c.kind for c in open_choices(space, tokens) if len(c.tokens) > 1}
     groups = [g for g in getattr(space, "mutation_groups", ()) if mutable.intersection(g)]
     kinds = groups[int(rng.integers(len(groups)))] if groups else None
     return mutate(space, tokens, rng, kinds)

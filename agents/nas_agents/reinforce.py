@@ -5,7 +5,7 @@ sampled for it, undiscounted, against a moving average of earlier rewards.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from annotated_types import Ge, Interval
 
@@ -13,6 +13,7 @@ from nas_agents.lstm.agent import LSTMAgent
 from nas_gym.errors import InvalidOption
 
 if TYPE_CHECKING:
+    from nas_gym.envs.async_env import NASAsyncVectorEnv
     from nas_gym.envs.vector_env import NASVectorEnv
 
 
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 class Reinforce(LSTMAgent):
     """Policy gradient on an LSTM that writes architectures.
 
-    The defaults are for budgets of 50 to 500 children; ``agents/README.md`` says where they come
-    from. The papers' settings, for thousands, are in ``PRESETS``.
+    The defaults are for budgets of 50 to 500 children; ``docs/agents/reinforce.md`` says where
+    they come from. The papers' settings, for thousands, are in ``PRESETS``.
 
     Args:
         mean_entropy_weight: Bonus for the entropy averaged over an architecture's tokens (nats),
@@ -32,6 +33,15 @@ class Reinforce(LSTMAgent):
             the scale of the rewards does not matter.
         epochs: Updates on each batch, >= 1.
         clip_range: PPO's clipping of the probability ratio, in (0, 1); None is plain REINFORCE.
+        max_lag: Where children are not waited for: updates, >= 1, that the policy may have had
+            since an architecture was sampled, for it to be learnt from. Batches are larger if that
+            many are in flight. None for no limit, as the paper's replicas.
+        objectives: Several, as of ``NSGA2``: the policy then sees preferences, one weight for each,
+            drawn for each episode (``nas_agents.lstm.conditions``). None: the reward alone.
+        scalarization: What a preference makes of several objectives, each by its rank among recent
+            children: their weighted sum, or the worst weighted distance to the best (Chebyshev).
+        budgets: ``"parameters"`` or ``"multiply_adds"``: the policy then sees a budget for it,
+            drawn for each episode, which exact masks keep. None: no budgets.
     """
 
     entropy_weight: Annotated[float, Ge(0)] = 0.0
@@ -40,6 +50,10 @@ class Reinforce(LSTMAgent):
     normalize_advantages: bool = True
     epochs: Annotated[int, Interval(ge=1, le=10**5)] = 3
     clip_range: Annotated[float, Interval(gt=0, lt=1)] | None = 0.2
+    max_lag: Annotated[int, Interval(ge=1, le=10**6)] | None = 4
+    objectives: tuple[str, ...] | str | None = None
+    scalarization: Literal["linear", "chebyshev"] = "linear"
+    budgets: Literal["parameters", "multiply_adds"] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,6 +62,19 @@ class Reinforce(LSTMAgent):
                 f"epochs is {self.epochs}: give 1, or give clip_range, e.g. 0.2, since from the "
                 "second on the samples are not the policy's own"
             )
+        if self.objectives is not None:
+            from nas_agents.nsga2 import checked_objectives  # numpy, which a refusal needs not
+
+            object.__setattr__(self, "objectives", checked_objectives(self.objectives))
+        if self.objectives is not None and self.budgets is not None:
+            raise InvalidOption(
+                "objectives and budgets exclude each other: a policy sees preferences, or a budget"
+            )
+
+    @property
+    def searches_async(self) -> bool:
+        """Whether it need not wait for rounds: only without preferences and budgets."""
+        return self.objectives is None and self.budgets is None
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Sample rounds of architectures and learn from them until the budget is spent."""
@@ -55,9 +82,15 @@ class Reinforce(LSTMAgent):
 
         reinforce_learner.search(self, env)
 
+    def search_async(self, env: "NASAsyncVectorEnv[Any]") -> None:
+        """Keep architectures in flight, and learn from them as they come."""
+        from nas_agents.lstm import reinforce_learner, replicas  # imports torch
+
+        reinforce_learner.search(self, env, replicas.learn_as_they_come)
+
 
 # Section 4.1: 8 children per controller replica; the baseline's decay is not given, and there is no
-# entropy bonus. (The paper's 100 replicas update asynchronously.)
+# entropy bonus. The paper's 100 replicas update asynchronously, and nothing is too old for them.
 ZOPH2016 = Reinforce(
     batch_size=8,
     layers=2,
@@ -70,6 +103,7 @@ ZOPH2016 = Reinforce(
     choice_bias=False,
     epochs=1,
     clip_range=None,
+    max_lag=None,
 )
 PRESETS: dict[str, Reinforce] = {
     "default": Reinforce(),

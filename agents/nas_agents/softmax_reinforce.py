@@ -78,6 +78,7 @@ class SampledEpisode(NamedTuple):
 
     tokens: Tokens
     rows: list[int]  # of the policy's logits, one per token; all different
+    closed: Sequence[tuple[int, ...]] = ()  # tokens that could not be drawn, for each; or nothing
 
 
 class Policy:
@@ -105,12 +106,17 @@ class Policy:
         """Draw an architecture, token by token."""
         tokens: list[int] = []
         rows: list[int] = []
+        closed: list[tuple[int, ...]] = []
         while (choice := choices.after(tuple(tokens))) is not None:
             rows.append(self._row(choice))
+            closed.append(choice.closed)
+            bounds = self._cumulative[rows[-1]]
+            if choice.closed:
+                bounds = among_open(self.probabilities[rows[-1]], choice.closed).cumsum().tolist()
             drawn = self.rng.random()
-            below = sum(drawn >= bound for bound in self._cumulative[rows[-1]])
-            tokens.append(min(below, len(choice.options) - 1))  # rounding may leave a sum below 1
-        return SampledEpisode(tuple(tokens), rows)
+            below = sum(drawn >= bound for bound in bounds)
+            tokens.append(min(below, choice.tokens[-1]))  # rounding may leave a sum below 1
+        return SampledEpisode(tuple(tokens), rows, closed)
 
     def _row(self, choice: Choice) -> int:
         count = len(choice.options)
@@ -121,6 +127,17 @@ class Policy:
             self.logits = np.concatenate([self.logits, logits])
             self.moved()
         return row
+
+
+def among_open(probabilities: Floats, closed: Sequence[int]) -> Floats:
+    """Return the probabilities (options,) given that none of ``closed`` is drawn."""
+    opened = probabilities.copy()
+    opened[list(closed)] = 0.0
+    if opened.sum() <= 0:  # all that is open has become as good as impossible
+        opened = (probabilities > -1).astype(np.float64)
+        opened[list(closed)] = 0.0
+    normalised: Floats = opened / opened.sum()
+    return normalised
 
 
 def softmax(logits: Floats) -> Floats:
@@ -168,8 +185,12 @@ class SoftmaxLearner:
         probabilities = self.policy.probabilities
         gradient = np.zeros_like(probabilities)
         bonuses = np.zeros(len(gradient))
-        for (tokens, rows), advantage in zip(episodes, advantages, strict=True):
-            gradient[rows] -= advantage * probabilities[rows]
+        for (tokens, rows, closed), advantage in zip(episodes, advantages, strict=True):
+            drawn_from = probabilities[rows]
+            for place, tokens_closed in enumerate(closed):
+                if tokens_closed:
+                    drawn_from[place] = among_open(drawn_from[place], tokens_closed)
+            gradient[rows] -= advantage * drawn_from
             gradient[rows, tokens] += advantage
             bonuses[rows] += self.settings.entropy_weight / len(rows)
         if self.settings.entropy_weight:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from annotated_types import Interval
 
+from nas_agents.fidelity.climbing import Climbing
 from nas_agents.proxy.front import ProxyFront
 from nas_gym.agent import (
     Agent,
@@ -57,7 +58,8 @@ class WithProxy(Options):
         proxy_options: Options of the scoring, see ``nas_gym.agent.proxy_ranking``.
 
     Raises:
-        InvalidOption: ``first`` is more than ``scored``, or the agent has a proxy already.
+        InvalidOption: ``first`` is more than ``scored``, the agent has a proxy already, or
+            trains in part: ``asha`` and its like may have this one as their proposer.
     """
 
     agent: str | Mapping[str, Any] = "regularized-evolution"
@@ -78,6 +80,12 @@ class WithProxy(Options):
             raise InvalidOption(
                 f"agent is {self.agent!r}, which has a proxy itself: give the agent that proposes, "
                 "such as 'regularized-evolution'"
+            )
+        if isinstance(self.made_agent, Climbing):
+            raise InvalidOption(
+                f"agent is {self.agent!r}, which trains in part, and a proxy answers for whole "
+                "trainings: let it train what this agent proposes, as agent='asha' with "
+                "proposer='with-proxy'"
             )
 
     @staticmethod
@@ -123,7 +131,7 @@ class WithProxy(Options):
         if not self.first:
             return []
         drawn = without_copies(lambda: random_tokens(env.space, env.np_random), self.scored, ())
-        scores = [ranking.score_of(architecture_of_valid(env.space, tokens)) for tokens in drawn]
+        scores = ranking.scores_of([architecture_of_valid(env.space, tokens) for tokens in drawn])
         order = sorted(range(len(drawn)), key=lambda i: -scores[i])
         return [drawn[i] for i in order[: self.first]]
 

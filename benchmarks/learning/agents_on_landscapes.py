@@ -18,6 +18,7 @@ import numpy as np
 
 from benchmarks.measure import machine, report
 from nas_gym.agent import Observed, best_average, best_observed
+from nas_gym.evaluators.evaluation import noise_free
 from nas_gym.plugins import names
 from nas_gym.registry import make
 from nas_gym.runs.markdown import numbers_table
@@ -48,7 +49,7 @@ def regrets(job: Job) -> np.ndarray[Any, Any]:
     space, agent = SPACES[space_name], make("agent", name)
     landscape = tuning_landscape(space, seed)
     answers = run_agent(agent, landscape, space, budget=max(BUDGETS), seed=seed)
-    observed = [Observed(*answer) for answer in answers]
+    observed = [Observed(*answer, noise_free=noise_free(landscape)) for answer in answers]
     recommend = getattr(agent, "recommend", lambda _, seen: best_average(seen))
     found = [
         [landscape.accuracy(best_observed(observed[:n])) for n in BUDGETS],

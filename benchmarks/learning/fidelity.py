@@ -13,21 +13,24 @@ two cores. ``--quick`` takes a synthetic landscape with learning curves and a mi
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from fractions import Fraction
 from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
-from scipy.stats import bootstrap
+import numpy.typing as npt
 
 import nas_gym
-from benchmarks.measure import machine, report
+from benchmarks.measure import ALPHA, comes_to, interval, machine, report
+from nas_gym.benchmark.statistics import FEWEST_SAMPLED
 from nas_gym.envs.recorder import Answer
 from nas_gym.evaluators.evaluation import rank
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.registry import make
+from nas_gym.runs.cost import PaidEpochs
 from nas_gym.runs.markdown import table
 
 FIRST_SEED = 3000
@@ -86,31 +89,57 @@ def searched(job: Job) -> list[float]:
         agent = {**wrapper, "proposer": proposer, "reduction_factor": setting.factor}
     whole = setting.evaluations * evaluator.most_epochs
     result = nas_gym.search(space, evaluator, agent, budget_epochs=whole, seed=seed)
-    handed = handed_over(result.answers, evaluator.most_epochs, [s * whole for s in SHARES])
-    return [truth(evaluator, tokens) for tokens in handed]
+    paid = epochs_paid(result.answers, evaluator.most_epochs)
+    handed = handed_over(result.answers, paid, [share * whole for share in SHARES])
+    return [truth(evaluator, tokens_at(result.answers, place)) for place in handed]
+
+
+def tokens_at(answers: Sequence[Answer], place: int | None) -> tuple[int, ...]:
+    """Return what is handed over at a place."""
+    assert place is not None, "nothing was answered by then"
+    return answers[place].evaluation.architecture.tokens
 
 
 def handed_over(
-    answers: Sequence[Answer], most: int, limits: Sequence[float]
-) -> list[tuple[int, ...]]:
-    """Return the best architecture by the time that so many epochs are paid, for each limit."""
-    paid = 0
-    reached: dict[str, int] = {}
-    best: Answer | None = None
-    handed: list[tuple[int, ...]] = []
+    answers: Sequence[Answer], paid: Sequence[float], limits: Sequence[float]
+) -> list[int | None]:
+    """Return the place of the best answer by the time that so much is paid, for each limit.
+
+    None where nothing is answered yet.
+
+    Args:
+        answers: In the order in which they came.
+        paid: By each of them, and all before it.
+        limits: Rising.
+    """
+    best: int | None = None
+    handed: list[int | None] = []
+    for place, answer in enumerate(answers):
+        while len(handed) < len(limits) and paid[place] > limits[len(handed)]:
+            handed.append(best)
+        if best is None or _order(answer) < _order(answers[best]):
+            best = place
+    return handed + [best] * (len(limits) - len(handed))
+
+
+def _order(answer: Answer) -> tuple[float, float]:
+    return rank(answer.evaluation.epochs, answer.reward)
+
+
+def epochs_paid(answers: Sequence[Answer], most: int) -> list[float]:
+    """Return the epochs that are paid by each answer.
+
+    Args:
+        answers: In the order in which they came.
+        most: Epochs of a whole training.
+    """
+    paid, totals = PaidEpochs(most), list[float]()
     for answer in answers:
         evaluation = answer.evaluation
         if evaluation.source != "memo":
-            end, key = evaluation.epochs or most, evaluation.architecture.key
-            paid += end - reached.get(key, 0)
-            reached[key] = end
-        while len(handed) < len(limits) and paid > limits[len(handed)] and best is not None:
-            handed.append(best.evaluation.architecture.tokens)
-        order = rank(evaluation.epochs, answer.reward)
-        if best is None or order < rank(best.evaluation.epochs, best.reward):
-            best = answer
-    assert best is not None
-    return handed + [best.evaluation.architecture.tokens] * (len(limits) - len(handed))
+            paid.add(evaluation.architecture.key, evaluation.epochs)
+        totals.append(paid.total)
+    return totals
 
 
 def truth(evaluator: Any, tokens: tuple[int, ...]) -> float:
@@ -125,32 +154,22 @@ def page(
 ) -> str:
     """Return the results as Markdown."""
     rows: list[list[str]] = []
-    least: dict[str, tuple[float, str]] = {}
+    verdicts = []
     for proposer in PROPOSERS:
         yardstick = np.array([found[proposer, WHOLE, seed][-1] for seed in seeds])
+        needed: dict[str, int | None] = {}
         for way in WAYS:
             values = np.array([found[proposer, way, seed] for seed in seeds])
+            differences = values - yardstick[:, None]
             cells = []
-            for place, share in enumerate(SHARES):
-                differences = values[:, place] - yardstick
-                low, high = interval(differences)
+            for place in range(len(SHARES)):
+                low, high = interval(differences[:, place])
                 mean = 100 * values[:, place].mean()
                 cells.append(f"{mean:.2f} ({100 * low:+.2f} to {100 * high:+.2f})")
-                if high >= 0 and way != WHOLE:  # no significant loss
-                    known = least.get(proposer, (2.0, ""))
-                    least[proposer] = min(known, (share, way))
+            needed[way] = loses_from(differences)
             rows.append([proposer, way, *cells])
-    head = ["proposer", "way", *(f"{share:.3g} of the epochs" for share in SHARES)]
-    verdicts = [
-        f"- `{proposer}`: "
-        + (
-            f"`{least[proposer][1]}` comes to it without a significant loss with "
-            f"{least[proposer][0]:.3g} of its epochs."
-            if proposer in least
-            else "no way comes to it without a significant loss."
-        )
-        for proposer in PROPOSERS
-    ]
+        verdicts.append(f"- `{proposer}`: {verdict(needed)}")
+    head = ["proposer", "way", *(f"{share_in_words(share)} of the epochs" for share in SHARES)]
     what = setting.evaluator if isinstance(setting.evaluator, str) else setting.evaluator["name"]
     return f"""# Whole trainings against parts
 
@@ -158,23 +177,47 @@ def page(
 
 What a search hands over by the time that a share of the epochs of {setting.evaluations} whole
 trainings is paid: its accuracy in percent, in trainings that no search has seen, mean of
-{len(seeds)} seeds; in brackets the 95 % interval (bootstrap) of the paired difference to the same
-proposer with whole trainings and all epochs. Evaluator: `{what}`.
+{len(seeds)} seeds; in brackets the 95 % interval of the paired difference to the same proposer
+with whole trainings and all epochs. A loss is significant by Wilcoxon's exact test (p < {ALPHA});
+of fewer than {FEWEST_SAMPLED} seeds nothing is claimed. Evaluator: `{what}`.
 
 {table(head, rows)}
 
-Against the same proposer with {setting.evaluations} whole trainings:
+Against the same proposer with {setting.evaluations} whole trainings, the smallest share from
+which on neither the test nor the interval shows a loss, of the quickest way and of whole trainings
+themselves (which is not to say that there is no loss: the intervals say how much it may be):
 
 {chr(10).join(verdicts)}
 """
 
 
-def interval(differences: Any) -> tuple[float, float]:
-    """Return the 95 % interval of the mean."""
-    if np.ptp(differences) == 0:
-        return float(differences[0]), float(differences[0])
-    found = bootstrap((differences,), np.mean, rng=np.random.default_rng(0), method="percentile")
-    return float(found.confidence_interval.low), float(found.confidence_interval.high)
+def loses_from(differences: npt.NDArray[np.float64]) -> int | None:
+    """Return the place of the smallest share from which on no loss is seen; None if there is none.
+
+    Args:
+        differences: From the yardstick, (seeds, shares).
+    """
+    fine = [comes_to(column) and interval(column)[1] >= 0 for column in differences.T]
+    return next((place for place in range(len(fine)) if all(fine[place:])), None)
+
+
+def verdict(needed: Mapping[str, int | None]) -> str:
+    """Say which way needs the smallest share, beside whole trainings."""
+    ways = {way: place for way, place in needed.items() if way != WHOLE and place is not None}
+    if not ways:
+        return "no way comes to it."
+    best = min(ways, key=lambda way: ways[way])
+    whole = needed[WHOLE]
+    alone = "more than all" if whole is None else share_in_words(SHARES[whole])
+    return (
+        f"`{best}` needs {share_in_words(SHARES[ways[best]])} of its epochs, whole trainings "
+        f"themselves {alone}."
+    )
+
+
+def share_in_words(share: float) -> str:
+    """Return ``1/12``."""
+    return str(Fraction(share).limit_denominator(100))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ from nas_gym.benchmark import chunks
 from nas_gym.benchmark.chunks import Unit
 from nas_gym.benchmark.runner import run_units
 from nas_gym.benchmark.statistics import holm, standard_error, wilcoxon_p
+from nas_gym.benchmark.study import TRUTHS
 from nas_gym.benchmark.suite import DataSet, Entrant, Suite
-from nas_gym.benchmark.trials import Trials, prepared
+from nas_gym.benchmark.trials import Trials, known
 from nas_gym.runs.markdown import numbers_table
 
 FOLDER = Path("runs/benchmarks/proxies-in-search")
@@ -80,7 +81,7 @@ def recommended(units: Sequence[Unit]) -> dict[tuple[str, str], Floats]:
                 chunks.read(unit.file)
             )
     datasets = {unit.dataset.label: unit.dataset for unit in units}
-    truths = {n: prepared(d.space, d.evaluator)[2].accuracies for n, d in datasets.items()}
+    truths = {n: known(d.space, d.evaluator).accuracies for n, d in datasets.items()}
     return {key: truths[key[1]][Trials.joined(trials).recommended] for key, trials in parts.items()}
 
 
@@ -136,11 +137,11 @@ images). {machine()}; written by
 def main() -> None:
     """Search what is missing, then print and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--seeds", type=int, default=40)
+    parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budget", type=int, default=max(CHECKPOINTS), help="evaluations")
     parser.add_argument("--scored", type=int, default=1000, help="random cells of `first`")
     parser.add_argument("--agents", nargs="+", default=list(AGENTS))
-    parser.add_argument("--datasets", nargs="+", default=["cifar10", "cifar100", "imagenet16-120"])
+    parser.add_argument("--datasets", nargs="+", default=list(TRUTHS))
     parser.add_argument("--workers", type=int, default=1, help="processes")
     parser.add_argument("--keep", default="runs/benchmarks/proxies-small.jsonl")
     parser.add_argument("--quick", action="store_true", help="few seeds, agents and cells")

@@ -20,8 +20,9 @@ AGENTS = ("random-search", "regularized-evolution", "reinforce")
 def accuracies(agent: str, seed: int, budget: int) -> list[float]:
     """Return the validation accuracy of each child in order; a failed one counts as 0."""
     result = nas_gym.search(
-        "nasnet-cell", "training", agent, budget=budget, seed=seed, workers=os.cpu_count() or 1
-    )
+        "nasnet-cell", "training", agent, budget=budget, seed=seed, workers=os.cpu_count() or 1,
+        asynchronous=False,
+    )  # fmt: skip
     return [answer.evaluation.accuracy or 0.0 for answer in result.answers]
 
 

@@ -36,7 +36,7 @@ SPACES: dict[str, SearchSpace[Any]] = {
     "conditional chain, 7 to 25 tokens": LayerChain(8, min_depth=6),
     "conditional chain, 2 to 25 tokens": LayerChain(8),
 }
-MARKS = ("<!-- results, generated -->", "<!-- end of results -->")  # in agents/README.md
+MARKS = ("<!-- results, generated -->", "<!-- end of results -->")  # in docs/benchmarks/agents.md
 DEFAULT = reinforce.PRESETS["default"]
 AGENTS: dict[str, Agent] = {
     "random search": random_search.PRESETS["default"],
@@ -146,11 +146,10 @@ def main() -> None:
     page.parent.mkdir(exist_ok=True)
     heading = f"# Agents at small budgets\n\n## Reported landscapes: seeds 0 to {given.seeds - 1}"
     page.write_text(f"{heading}\n\n{results}\n\n{tuning(given.tuning_seeds)}\n")
-    agents = Path(__file__).parents[2] / "agents" / "README.md"
+    agents = Path(__file__).parents[2] / "docs" / "benchmarks" / "agents.md"
     before, _, rest = agents.read_text().partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    deeper = results.replace("\n### ", "\n#### ")
-    agents.write_text(f"{before}{MARKS[0]}\n\n{deeper}\n\n{MARKS[1]}{after}")
+    agents.write_text(f"{before}{MARKS[0]}\n\n{results}\n\n{MARKS[1]}{after}")
 
 
 if __name__ == "__main__":

@@ -65,6 +65,7 @@ def searched(space: str, agent: str, seed: int, store: Path) -> list[dict[str, A
         run=f"{space}-{agent}-{seed}",
         resume=True,
         workers=os.cpu_count() or 1,
+        asynchronous=False,
         store=store,
     )
     return [

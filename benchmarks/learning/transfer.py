@@ -116,6 +116,7 @@ class Comparing:
             run=f"transfer-{key}",
             resume=True,
             workers=WORKERS,
+            asynchronous=False,
             store=store,
             time_limit=left,
         )

@@ -11,17 +11,24 @@ checked for every cell. ``README.md`` here has the command that makes the first 
 import argparse
 import io
 import json
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from nas_gym.errors import InvalidTable
 from nas_gym.evaluators.tables.digits import FILE, UNTRAINED
 from nas_gym.evaluators.tables.nasbench201 import tokens_of_string
 from nas_gym.evaluators.tables.note import note_of
+from nas_gym.options.files import write_file
+from nas_gym.runs.tabulating.architectures import architectures_of
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 
 SOURCE = Path(__file__).with_name("nasbench201_digits.npz")
 IMAGES = 629  # that validate
+SEEDS = 2  # trainings of each cell, at least
 RECIPE = "nasbench201-digits"
 
 
@@ -31,18 +38,28 @@ def main() -> None:
     parser.add_argument("--source", type=Path, default=SOURCE, help="made by nas-gym tabulate")
     parser.add_argument("--target", type=Path, default=FILE)
     options = parser.parse_args()
-    data = pack(options.source)
-    options.target.write_bytes(data)
+    try:
+        data = pack(options.source)
+    except (InvalidTable, OSError) as error:
+        sys.exit(f"make_digits_table: {error}")
+    write_file(options.target, data)
     print(f"{options.target} has {len(data):,} bytes")
 
 
 def pack(source: Path) -> bytes:
-    """Return the content of the packed table."""
+    """Return the content of the packed table.
+
+    Raises:
+        InvalidTable: Trainings are lacking, or it was not made by ``nas-gym tabulate``.
+        OSError: It cannot be read.
+    """
     note = note_of(source, source.read_bytes())
-    assert note is not None, f"{source} was not made by nas-gym tabulate"
+    if note is None:
+        raise InvalidTable(f"{source} was not made by `nas-gym tabulate`: make it with that")
     with np.load(source, allow_pickle=False) as arrays:
         table = {name: arrays[name] for name in arrays.files}
     check_making(note)
+    check_complete(source, table)
     counted = note["counted"]
     trained = ~np.isnan(table["accuracy"])  # (cells, seeds)
     counts = table["curves"] * IMAGES
@@ -67,6 +84,19 @@ def pack(source: Path) -> bytes:
         note=np.array(json.dumps(note)),
     )
     return file.getvalue()
+
+
+def check_complete(source: Path, table: Mapping[str, np.ndarray[Any, Any]]) -> None:
+    """Raise InvalidTable unless every class of cells has all its trainings, done or failed."""
+    space = NASBench201(isomorphic=True)
+    classes = len(architectures_of(space, None, 0))
+    done = ~np.isnan(table["accuracy"]) | (table["failure"] != "")
+    lacking = classes * max(SEEDS, done.shape[1]) - int(done.sum())
+    if lacking:
+        raise InvalidTable(
+            f"{source} lacks {lacking:,} of the trainings of {classes:,} cells with {SEEDS} seeds: "
+            "go on with `nas-gym tabulate`, as README.md here says, until it is complete"
+        )
 
 
 def check_making(note: dict[str, Any]) -> None:

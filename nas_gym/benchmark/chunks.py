@@ -58,13 +58,15 @@ def units(suite: Suite, folder: Path) -> list[Unit]:
     for dataset in suite.datasets:
         prepared(dataset.space, dataset.evaluator)
     keys = {entry.label: _agent_key(entry) for entry in suite.entries}
+    of_data = {dataset.label: _data_key(dataset) for dataset in suite.datasets}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
     return [
-        _unit(suite, entry, dataset, seeds, folder, keys[entry.label])
-        for seeds in shares(suite.seeds, CHUNK)
+        _unit(suite, entry, dataset, seeds, folder, keys[entry.label] + of_data[dataset.label])
+        # A search that trains takes its time: each has a file of its own.
+        for seeds in shares(suite.seeds, 1 if suite.rewards else CHUNK)
         for dataset in suite.datasets
         for entry in suite.entries
     ]
@@ -101,7 +103,7 @@ def read(file: Path) -> Trials:
 
 
 def _unit(
-    suite: Suite, entry: Entrant, dataset: DataSet, seeds: range, folder: Path, agent_key: str
+    suite: Suite, entry: Entrant, dataset: DataSet, seeds: range, folder: Path, key: str
 ) -> Unit:
     chunk = Chunk(
         entry.agent,
@@ -113,7 +115,7 @@ def _unit(
         suite.workers,
     )
     depends = [repr(getattr(chunk, field.name)) for field in fields(Chunk)[1:]]
-    digest = _digest(entry.label, dataset.label, agent_key, *depends)
+    digest = _digest(entry.label, dataset.label, key, *depends)
     name = re.sub(r"[^A-Za-z0-9.,_-]", "-", f"{entry.label}.{dataset.label}")[:80]
     return Unit(entry, dataset, chunk, folder / f"{name}.{seeds.start:04d}.{digest}.npz")
 
@@ -130,6 +132,16 @@ def _agent_key(entry: Entrant) -> str:
     module = sys.modules[type(agent).__module__]
     code = [*_sources(module, set()), inspect.getsource(trials), inspect.getsource(recommending)]
     return _digest(str(VERSION), nas_gym.__version__, module.__name__, repr(agent), *code)
+
+
+def _data_key(dataset: DataSet) -> str:
+    """Return a key that changes with the user's own space and evaluator, or their tables."""
+    space, evaluator, _ = prepared(dataset.space, dataset.evaluator)
+    modules = [sys.modules[type(part).__module__] for part in (space, evaluator)]
+    own = [m for m in modules if m.__name__.partition(".")[0] != nas_gym.__name__]
+    code = [text for module in own for text in _sources(module, set())]
+    protocol = json.dumps(getattr(evaluator, "protocol", None), sort_keys=True, default=repr)
+    return _digest(protocol, *code)
 
 
 def _sources(module: ModuleType, seen: set[str]) -> Iterator[str]:

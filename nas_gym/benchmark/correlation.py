@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_gym.benchmark.statistics import CONFIDENCE
+from nas_gym.benchmark.statistics import CONFIDENCE, FEWEST_SAMPLED
 from nas_gym.evaluators.proxies.ranks import average_ranks
 
 Floats = npt.NDArray[np.float64]
@@ -20,7 +20,6 @@ TOP = 0.1  # share of the architectures that is the top decile
 PICKS = (1, 10)  # numbers of best ones by the signal of which the best by the truth is taken
 BOOTSTRAPS = 200
 FEWEST = 3  # architectures that an order is told of
-FEWEST_SAMPLED = 20  # of fewer, samples say little of how far an order is from another
 
 
 @dataclass(frozen=True)

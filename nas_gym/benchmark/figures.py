@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.benchmark.results import Curve, Results
+from nas_gym.benchmark.statistics import FEWEST_SAMPLED
 from nas_gym.benchmark.suite import FAMILIES
-from nas_gym.drawing.figures import DPI, rgb_array
+from nas_gym.drawing.figures import DPI, rgb_array, save
 from nas_gym.drawing.plain import plain_style
 from nas_gym.errors import StoreError
 
@@ -28,26 +29,44 @@ COLOURS = 160
 
 
 @plain_style()
-def draw_figures(results: Results, folder: Path) -> list[Path]:
-    """Write all figures; return their files."""
+def draw_figures(results: Results, folder: Path, formats: Sequence[str] = ()) -> list[Path]:
+    """Write all figures; return their files.
+
+    Args:
+        results: The benchmark.
+        folder: Where to; it is there.
+        formats: ``"svg"`` or ``"pdf"``, beside PNG.
+
+    Raises:
+        StoreError: One cannot be written.
+    """
+    name, label, draw = _measure(results)
+    hours = [("hours", draw), ("hours_cluster", draw)]
+    timed = results.cost("hours").any()  # a table or landscape may have no seconds
+    both = [("evaluations", draw), ("recommended", draw)]
     figures = {
-        "regret.png": panels(
-            results, [("evaluations", _regret)], "regret of the best observed, percentage points"
-        ),
-        "regret_hours.png": panels(
-            results,
-            [("hours", _regret), ("hours_cluster", _regret)],
-            "regret of the best observed, percentage points",
-        ),
-        "optimum.png": panels(
-            results,
-            [("evaluations", _optimum), ("recommended", _optimum)],
-            "share of runs at the optimum",
-        ),
-        "policy.png": panels(results, [("evaluations", _entropy), ("evaluations", _repeats)], ""),
-        "overview.png": overview(results, results.datasets[0]),
+        name: panels(results, both if results.rewards else both[:1], label),
+        **({f"{name}_hours": panels(results, hours, label)} if timed else {}),
+        "policy": panels(results, [("evaluations", _entropy), ("evaluations", _repeats)], ""),
     }
-    return [save_small(figure, folder / name) for name, figure in figures.items()]
+    if results.at_best:
+        shares = [("evaluations", _optimum), ("recommended", _optimum)]
+        figures["optimum"] = panels(results, shares, "share of runs at the optimum")
+        figures["overview"] = overview(results, results.datasets[0])
+    files = []
+    for stem, figure in figures.items():
+        files.append(save_small(figure, folder / f"{stem}.png"))
+        files += [save(figure, folder / f"{stem}.{each}") for each in formats]
+    return files
+
+
+def _measure(results: Results) -> "tuple[str, str, Draw]":
+    """Return what is drawn: the name of its file, in words, and how."""
+    if results.objectives:
+        return "hypervolume", "hypervolume missing, percent of the true front's", _regret
+    if results.rewards:
+        return "reward", "highest reward, times 100", _reward
+    return "regret", "regret of the best observed, percentage points", _regret
 
 
 def save_small(figure: "Figure", file: Path) -> Path:
@@ -99,9 +118,8 @@ def overview(results: Results, dataset: str) -> "Figure":
         _draw(axes, results, dataset, axis, draw)
         axes.set_xlabel("evaluations", fontsize=8)
         axes.set_title(title, fontsize=9)
-    figure.suptitle(
-        f"{dataset}, mean of {results.seeds} searches, with 95 % bootstrap bands", fontsize=9
-    )
+    bands = ", with 95 % bootstrap bands" if results.seeds >= FEWEST_SAMPLED else ""
+    figure.suptitle(f"{dataset}, mean of {results.seeds} searches{bands}", fontsize=9)
     _legend(figure, results)
     return figure
 
@@ -111,12 +129,20 @@ def overview(results: Results, dataset: str) -> "Figure":
 
 def _regret(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     least = 1e-3  # stands for a mean at the optimum: the axis is logarithmic
-    axes.plot(curve.x, curve.regret.clip(least), **style)
+    axes.plot(curve.x, curve.value.clip(least), **style)
     band = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
-    axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
+    if len(curve.low):
+        axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
     axes.set_yscale("log")
     # A band may reach down to 0: the axis is for the means.
     axes.set_ylim(bottom=0.6 * min(line.get_ydata().min() for line in axes.lines))  # type: ignore[union-attr]
+
+
+def _reward(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
+    axes.plot(curve.x, curve.value, **style)
+    if len(curve.low):
+        band = {"color": style["color"], "alpha": 0.12, "linewidth": 0}
+        axes.fill_between(curve.x, curve.low, curve.high, **band)
 
 
 def _optimum(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:

@@ -8,8 +8,8 @@ another run. ``suite.json`` says what was run.
 import csv
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from functools import cached_property
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,12 @@ import numpy.typing as npt
 
 from nas_gym.benchmark import chunks
 from nas_gym.benchmark.chunks import Unit
+from nas_gym.benchmark.fronts import FrontOutcome, accuracy_among, true_front_of
+from nas_gym.benchmark.outcome import Outcome, windowed
+from nas_gym.benchmark.rewards import rewards_of
 from nas_gym.benchmark.statistics import bootstrap_band
-from nas_gym.benchmark.suite import Suite
-from nas_gym.benchmark.trials import Trials, Truth, prepared
+from nas_gym.benchmark.suite import DataSet, Suite
+from nas_gym.benchmark.trials import Trials, prepared
 from nas_gym.errors import StoreError
 from nas_gym.registry import make
 from nas_gym.runs.provenance import session
@@ -28,79 +31,6 @@ from nas_gym.runs.provenance import session
 Floats = npt.NDArray[np.float64]
 POINTS = 50  # of a curve
 SAME = 5e-4  # percentage points: results.csv has three decimals
-HOUR = 3600.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """All runs of one agent on one data set."""
-
-    trials: Trials
-    truth: Truth
-
-    @cached_property
-    def best(self) -> npt.NDArray[np.int32]:
-        """(seeds, budget) Architecture with the highest reward so far, the first of equals."""
-        rewards = self.trials.rewards
-        before = np.maximum.accumulate(rewards, axis=1)
-        before = np.pad(before[:, :-1], ((0, 0), (1, 0)), constant_values=-np.inf)
-        when = np.where(rewards > before, np.arange(rewards.shape[1]), 0)
-        return np.take_along_axis(self.trials.numbers, np.maximum.accumulate(when, axis=1), axis=1)
-
-    @cached_property
-    def found(self) -> Floats:
-        """(seeds, budget) Mean accuracy in percent of ``best``."""
-        return self.truth.accuracies[self.best]
-
-    @cached_property
-    def recommended(self) -> Floats:
-        """(seeds, checkpoints) Mean accuracy in percent of what the agent recommends."""
-        return self.truth.accuracies[self.trials.recommended]
-
-    @cached_property
-    def new(self) -> npt.NDArray[np.bool_]:
-        """(seeds, budget) Whether an architecture is asked for the first time in its run."""
-        numbers = self.trials.numbers
-        first = np.zeros(numbers.shape, np.bool_)
-        for row, asked in zip(first, numbers, strict=True):
-            row[np.unique(asked, return_index=True)[1]] = True
-        return first
-
-    def hours(self, cluster: bool) -> Floats:
-        """Return (seeds, budget) when each answer was there: on one machine, or on the cluster."""
-        if cluster:
-            return self.trials.finished.astype(np.float64) / HOUR
-        return self.trials.seconds.cumsum(axis=1, dtype=np.float64) / HOUR
-
-    def entropy(self, window: int) -> Floats:
-        """Return (seeds, budget) the entropy of the last ``window`` requests' tokens, 1 = uniform.
-
-        It is taken position by position and divided by the logarithm of the number of tokens that
-        the position knows; then the mean is over positions that have a choice. Before ``window``
-        requests it is that of all so far.
-        """
-        every = self.truth.tokens
-        tokens = every[self.trials.numbers]  # (seeds, budget, positions)
-        entropies = []
-        for position in range(every.shape[1]):
-            options = np.unique(every[:, position])
-            if len(options) > 1:
-                shares = [windowed(tokens[:, :, position] == o, window) for o in options]
-                nats = -sum(s * np.log(np.where(s > 0, s, 1.0)) for s in shares)
-                entropies.append(nats / np.log(len(options)))
-        return np.asarray(np.mean(entropies, axis=0), np.float64)
-
-
-def windowed(values: npt.NDArray[Any], window: int) -> Floats:
-    """Return (rows, columns) the means of the last ``window`` values of each row.
-
-    They are means of all values if there are fewer so far.
-    """
-    sums = np.pad(values.cumsum(axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    ends = np.arange(1, values.shape[1] + 1)
-    starts = np.maximum(0, ends - window)
-    means: Floats = (sums[:, ends] - sums[:, starts]) / (ends - starts)
-    return means
 
 
 def write_outcomes(suite: Suite, units: Sequence[Unit], folder: Path) -> None:
@@ -118,10 +48,8 @@ def write_outcomes(suite: Suite, units: Sequence[Unit], folder: Path) -> None:
             continue
         for dataset in suite.datasets:
             files = [u.file for u in units if u.entry is entry and u.dataset is dataset]
-            outcome = Outcome(
-                Trials.joined([chunks.read(file) for file in files]),
-                prepared(dataset.space, dataset.evaluator)[2],
-            )
+            trials = Trials.joined([chunks.read(file) for file in files])
+            outcome = outcome_of(suite, dataset, trials)
             place = {"agent": entry.label, "dataset": dataset.label}
             rows += [place | row for row in run_rows(suite, outcome)]
             curves += [place | row for row in curve_rows(suite, outcome)]
@@ -138,6 +66,17 @@ def write_outcomes(suite: Suite, units: Sequence[Unit], folder: Path) -> None:
         raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
 
 
+def outcome_of(suite: Suite, dataset: DataSet, trials: Trials) -> Outcome:
+    """Return what an agent's trials on a data set come to."""
+    truth = prepared(dataset.space, dataset.evaluator)[2]
+    if truth is None:
+        return rewards_of(trials, suite.checkpoints)
+    if not suite.objectives:
+        return Outcome(trials, truth)
+    front = true_front_of(dataset, suite.objectives)
+    return FrontOutcome(trials, truth, front, accuracy_among(suite.objectives))
+
+
 def run_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
     """Yield one row per seed: what was found after each judged number of evaluations, and its cost.
 
@@ -145,40 +84,43 @@ def run_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
     """
     at = [suite.checkpoints.index(count) for count in suite.judged]
     ends = np.array(suite.judged) - 1
-    protocols = {"best": outcome.found[:, ends], "recommended": outcome.recommended[:, at]}
+    places: dict[str, Any] = {"best": ends, "recommended": at}
+    protocols = {name: of[:, places[name]] for name, of in outcome.by_protocol.items()}
     distinct = outcome.new.sum(axis=1)
+    digits = 6 if suite.rewards else 1  # of a table's hours, or of trainings of seconds
     one, cluster = (outcome.hours(which)[:, -1] for which in (False, True))
     for seed in range(suite.seeds):
         row: dict[str, Any] = {"seed": seed}
         for protocol, accuracies in protocols.items():
             for count, accuracy in zip(suite.judged, accuracies[seed], strict=True):
                 row[f"{protocol}_{count}"] = f"{accuracy:.3f}"
-            there = accuracies[seed] >= outcome.truth.optimum - SAME
+            there = accuracies[seed] >= outcome.optimum - SAME
             row[f"optimum_{protocol}"] = "".join("01"[int(hit)] for hit in there)
         row["distinct"] = int(distinct[seed])
-        row["hours"] = f"{one[seed]:.1f}"
-        row["hours_cluster"] = f"{cluster[seed]:.1f}"
+        row["hours"] = f"{one[seed]:.{digits}f}"
+        row["hours_cluster"] = f"{cluster[seed]:.{digits}f}"
         yield row
 
 
 def curve_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
-    """Yield means over runs: axis, x, regret in points with its band, share at the optimum."""
-    optimum = outcome.truth.optimum
-    regret, there = optimum - outcome.found, outcome.found >= optimum - SAME
+    """Yield means over runs: axis, x, regret in points with its band, share at the optimum.
+
+    Instead of the regret it is the reward where no optimum is known.
+    """
+    found, least = outcome.found, outcome.optimum - SAME
+    regret, there = outcome.shown(found), found >= least
     x = np.unique(np.linspace(max(1, suite.budget / POINTS), suite.budget, POINTS).astype(int))
     window = max(1, suite.budget // 10)
     policy = {
         "entropy": outcome.entropy(window)[:, x - 1].mean(axis=0),
         "repeats": windowed(~outcome.new, window)[:, x - 1].mean(axis=0),
     }
-    yield from _points("evaluations", x, regret[:, x - 1], there[:, x - 1], policy)
-    recommended = outcome.recommended
-    yield from _points(
-        "recommended",
-        np.array(suite.checkpoints),
-        optimum - recommended,
-        recommended >= optimum - SAME,
-    )
+    points = partial(_points, outcome.measure)
+    yield from points("evaluations", x, regret[:, x - 1], there[:, x - 1], policy)
+    recommended = outcome.by_protocol.get("recommended")
+    if recommended is not None:
+        regrets, hits = outcome.shown(recommended), recommended >= least
+        yield from points("recommended", np.array(suite.checkpoints), regrets, hits)
     for axis, cluster in (("hours", False), ("hours_cluster", True)):
         hours = outcome.hours(cluster)
         # From when every run has an answer, until the first run is over.
@@ -186,10 +128,11 @@ def curve_rows(suite: Suite, outcome: Outcome) -> Iterator[dict[str, Any]]:
         grid = np.geomspace(start, max(start, hours[:, -1].min()), POINTS)
         last = np.stack([np.searchsorted(row, grid, side="right") - 1 for row in hours])
         rows = np.arange(len(hours))[:, None]
-        yield from _points(axis, grid, regret[rows, last.clip(0)], there[rows, last.clip(0)])
+        yield from points(axis, grid, regret[rows, last.clip(0)], there[rows, last.clip(0)])
 
 
 def _points(
+    measure: str,
     axis: str,
     x: npt.NDArray[Any],
     regret: Floats,
@@ -197,12 +140,12 @@ def _points(
     more: Mapping[str, Floats] | None = None,
 ) -> Iterator[dict[str, Any]]:
     low, high = bootstrap_band(regret)
-    columns = {"regret": regret.mean(axis=0), "low": low, "high": high, "optimum": there.mean(0)}
+    columns = {measure: regret.mean(axis=0), "low": low, "high": high, "optimum": there.mean(0)}
     columns |= more or {"entropy": None, "repeats": None}  # type: ignore[dict-item]
     for i, value in enumerate(x):
         row: dict[str, Any] = {"axis": axis, "x": f"{value:.5g}"}
         for name, column in columns.items():
-            row[name] = "" if column is None else f"{column[i]:.4f}"
+            row[name] = "" if column is None or np.isnan(column[i]) else f"{column[i]:.4f}"
         yield row
 
 
@@ -220,13 +163,22 @@ def write_csv(file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
 def _description(suite: Suite, whole: set[str]) -> dict[str, Any]:
     """Describe the suite as it was run, its agents' settings and the versions."""
     data = asdict(suite)
+    for option in ("objectives", "rewards", "pairs", "question"):
+        if not data[option]:
+            del data[option]
     data["entries"] = [
         asdict(entry) | {"settings": repr(make("agent", entry.agent))}
         for entry in suite.entries
         if entry.label in whole
     ]
-    for dataset in data["datasets"]:
-        truth = prepared(dataset["space"], dataset["evaluator"])[2]
+    for dataset, of in zip(data["datasets"], suite.datasets, strict=True):
+        truth = prepared(of.space, of.evaluator)[2]
+        if truth is None:
+            continue
         dataset["optimum"] = round(truth.optimum, 3)
         dataset["architectures"] = len(truth.accuracies)
+        if suite.objectives:
+            front = true_front_of(of, suite.objectives)
+            dataset["reference"] = front.reference.tolist()
+            dataset["front"] = len(front.front)
     return data | {"versions": session()["versions"]}

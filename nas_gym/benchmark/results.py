@@ -22,8 +22,8 @@ class Curve:
     """A mean over runs along one axis; (points,) each."""
 
     x: Floats
-    regret: Floats  # percentage points
-    low: Floats  # of the bootstrap band
+    value: Floats  # regret in percentage points, or the reward times 100
+    low: Floats  # of the bootstrap band; empty of few runs
     high: Floats
     optimum: Floats  # share of runs there
     entropy: Floats  # empty except on the axis "evaluations"
@@ -54,6 +54,35 @@ class Results:
         return [dataset["label"] for dataset in self.suite["datasets"]]
 
     @property
+    def objectives(self) -> list[str]:
+        """The objectives of the suite; empty if it judges by the accuracy."""
+        return list(self.suite.get("objectives", ()))
+
+    @property
+    def rewards(self) -> bool:
+        """Whether rewards are shown, because nobody knows the best."""
+        return bool(self.suite.get("rewards", False))
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """Agents that the suite compares with each other, if both were run."""
+        pairs = [(one, other) for one, other in self.suite.get("pairs", ())]
+        return [pair for pair in pairs if set(pair) <= set(self.agents)]
+
+    @property
+    def at_best(self) -> tuple[str, ...]:
+        """The protocols of which the share of runs at the optimum is told.
+
+        No search finds a whole front, and where rewards are shown there is no optimum.
+        """
+        return () if self.objectives or self.rewards else self.protocols
+
+    @property
+    def protocols(self) -> tuple[str, ...]:
+        """What was found: by the best reward, and by what the agents recommend."""
+        return PROTOCOLS[:1] if self.objectives else PROTOCOLS
+
+    @property
     def judged(self) -> list[int]:
         """Numbers of evaluations that the tables are about."""
         return list(self.suite["judged"])
@@ -74,14 +103,14 @@ class Results:
     @cached_property
     def found(self) -> dict[str, Floats]:
         """Mean accuracies in percent by protocol: (agents, datasets, seeds, judged)."""
-        return {p: self._table([f"{p}_{count}" for count in self.judged]) for p in PROTOCOLS}
+        return {p: self._table([f"{p}_{count}" for count in self.judged]) for p in self.protocols}
 
     @cached_property
     def at_optimum(self) -> dict[str, Floats]:
         """1 where the optimum was found, by protocol: (agents, datasets, seeds, judged)."""
         return {
             p: self._by_run(lambda row: [int(digit) for digit in row[f"optimum_{p}"]])  # noqa: B023
-            for p in PROTOCOLS
+            for p in self.protocols
         }
 
     def cost(self, column: str) -> Floats:
@@ -127,10 +156,11 @@ def read_results(folder: Path) -> Results:
 
 
 def _curve(points: list[dict[str, str]]) -> Curve:
+    value = "reward" if "reward" in points[0] else "regret"
     return Curve(
         *(
             np.array([float(point[name]) for point in points if point[name]])
-            for name in ("x", "regret", "low", "high", "optimum", "entropy", "repeats")
+            for name in ("x", value, "low", "high", "optimum", "entropy", "repeats")
         )
     )
 

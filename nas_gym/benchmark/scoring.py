@@ -22,7 +22,7 @@ import numpy.typing as npt
 from nas_gym.benchmark.processes import KILLED, ctrl_c_held, fresh_processes
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.proxies.cache import ValueCache
-from nas_gym.evaluators.proxies.names import values_for
+from nas_gym.evaluators.proxies.names import ALIVE, values_for
 from nas_gym.evaluators.proxies.scorer import Scorer
 from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
 from nas_gym.registry import spec_of
@@ -125,6 +125,7 @@ def work(job: ScoringJob) -> None:
             architecture = architecture_of(SPACE, cell)
             begun = time.process_time()
             found |= scorer.values_or_none(architecture)
+            found.pop(ALIVE, None)  # a dead one's values say so themselves
             found[SECONDS + proxy] = time.process_time() - begun
         if found:
             kept.add(_key(cell), found)

@@ -6,9 +6,10 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from nas_gym.benchmark.correlation import BOOTSTRAPS, FEWEST_SAMPLED, stray
+from nas_gym.benchmark.correlation import BOOTSTRAPS, stray
 from nas_gym.benchmark.signal_figure import draw_signals
 from nas_gym.benchmark.signals import SIZES
+from nas_gym.benchmark.statistics import FEWEST_SAMPLED
 from nas_gym.benchmark.study import ALL, Finding, Worth, in_words, seconds_in_words
 from nas_gym.errors import StoreError
 from nas_gym.runs.markdown import numbers_table

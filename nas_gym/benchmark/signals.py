@@ -5,25 +5,21 @@ trainings, or a part of it, is compared with the mean of the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from nas_gym.benchmark.scoring import SHARED, Floats, Measured, training_seconds
-from nas_gym.errors import InvalidTable
 from nas_gym.evaluators.proxies.names import AZ_NAS, AZ_PARTS
 from nas_gym.evaluators.proxies.ranks import average_ranks, az_nas_scores
-from nas_gym.evaluators.tables.nasbench201 import DIGITS, NASBench201Table
+from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
 from nas_gym.search_spaces.grammar import Tokens
 
 SIZES = ("parameters", "multiply_adds")  # the first is what others are compared with
 TOGETHER = ("nwot", "synflow", "parameters")  # whose ranks are put together as AZ-NAS's are
-NO_DIGITS = (
-    f"{DIGITS} is left out: its table cannot be read; make it with "
-    "`python benchmarks/tables/make_digits_table.py`."
-)
 KINDS = {  # of signals, in the order of tables, with their names in figures
     "size": "size of the network",
     "random": "random",
@@ -60,30 +56,17 @@ class Trainings:
     seconds: Floats  # of one training
 
 
-def tables_of(datasets: Sequence[str], asked: bool) -> tuple[dict[str, Any], list[str]]:
-    """Return the tables by data set, and a sentence for each that is left out.
-
-    Args:
-        datasets: Those of ``NASBench201Table``.
-        asked: Whether they were asked for by name: then none is left out.
+def tables_of(datasets: Sequence[str]) -> dict[str, Any]:
+    """Return the tables by data set, of those of ``NASBench201Table``.
 
     Raises:
-        InvalidTable: One that was asked for is not there or broken.
+        InvalidTable: One is not there or broken.
     """
-    tables, notes = {}, []
-    for name in datasets:
-        table = NASBench201Table(dataset=name)
-        try:
-            table.entry(table.tokens_at(0))
-        except NotInTable:
-            pass
-        except InvalidTable:
-            if asked or name != DIGITS:
-                raise
-            notes.append(NO_DIGITS)
-            continue
-        tables[name] = table
-    return tables, notes
+    tables = {name: NASBench201Table(dataset=name) for name in datasets}
+    for table in tables.values():
+        with suppress(NotInTable):
+            table.entry(table.tokens_at(0))  # reads the file
+    return tables
 
 
 def trainings_of(table: TabularEvaluator, cells: Sequence[Tokens]) -> Trainings:

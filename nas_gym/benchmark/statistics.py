@@ -8,26 +8,38 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 RESAMPLES = 1000
 CONFIDENCE = 0.95
+EXACT = 50  # pairs that differ, at most, of which Wilcoxon's test goes through all signs
+FEWEST_SAMPLED = 20  # of fewer values, samples say little of how far their mean is from another
 
 
 def wilcoxon_p(one: Floats, other: Floats) -> float:
     """Return the two-sided p of Wilcoxon's signed-rank test of paired values.
 
     Equal pairs are ranked with the others, and only then their ranks are left out (Pratt 1959); if
-    all pairs are equal, p is 1. The p is that of the normal approximation with correction for
-    ties.
+    all pairs are equal, p is 1. With at most ``EXACT`` pairs that differ the p is exact, given
+    their ranks, ties or not: five pairs that all say the same give 2 / 2 ** 5. With more it is that
+    of the normal approximation with correction for ties.
 
     Args:
         one: (pairs,)
         other: (pairs,), in the same order.
     """
-    from scipy.stats import wilcoxon
+    from scipy.stats import rankdata, wilcoxon
 
     # Differences that are equal but for the last bits are ties.
     differences = np.round(np.asarray(one, np.float64) - np.asarray(other, np.float64), 9)
-    if not differences.any():
+    differ = differences != 0
+    if not differ.any():
         return 1.0
-    return float(wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
+    if differ.sum() > EXACT:
+        return float(wilcoxon(differences, zero_method="pratt", method="approx").pvalue)
+    ranks = np.rint(2 * rankdata(np.abs(differences))).astype(int)  # ties have half ones
+    chances = np.ones(1)  # of each sum of the positive ones' ranks, if all signs are equally likely
+    for rank in ranks[differ]:
+        without, with_it = np.pad(chances, (0, rank)), np.pad(chances, (rank, 0))
+        chances = (without + with_it) / 2
+    found = ranks[differences > 0].sum()
+    return min(1.0, 2 * float(min(chances[: found + 1].sum(), chances[found:].sum())))
 
 
 def holm(p_values: Sequence[float]) -> Floats:
@@ -72,9 +84,9 @@ def mean_ranks(values: Floats) -> Floats:
 
 
 def standard_error(values: Floats) -> float:
-    """Return the standard error of the mean of independent values; 0 for a single one."""
+    """Return the standard error of the mean of independent values; NaN for a single one."""
     count = len(values)
-    return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else 0.0
+    return float(np.std(values, ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
 
 
 def bootstrap_band(
@@ -83,8 +95,9 @@ def bootstrap_band(
     """Return the percentile bootstrap band of the mean over runs: low and high, (points,) each.
 
     Runs are drawn whole, so that a band holds at each point; nothing is said about all points
-    together. ``scipy.stats.bootstrap`` computes the same from other random numbers, which would
-    change the last digits of the committed results.
+    together. Of fewer than ``FEWEST_SAMPLED`` runs a band would be too narrow: it is NaN.
+    ``scipy.stats.bootstrap`` computes the same from other random numbers, which would change the
+    last digits of the committed results.
 
     Args:
         curves: (runs, points).
@@ -93,6 +106,9 @@ def bootstrap_band(
         confidence: Of the band, in (0, 1).
     """
     runs = len(curves)
+    if runs < FEWEST_SAMPLED:
+        none = np.full(curves.shape[1], np.nan)
+        return none, none
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(runs, np.full(runs, 1 / runs), size=resamples)  # how often each
     means = drawn @ np.asarray(curves, np.float64) / runs

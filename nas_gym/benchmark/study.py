@@ -103,7 +103,7 @@ class Worth:
 
     study: Study
     findings: tuple[Finding, ...]
-    notes: tuple[str, ...]  # sentences: what is left out, what could not be scored
+    notes: tuple[str, ...]  # sentences: what could not be scored, and what it took
 
     @property
     def datasets(self) -> list[str]:
@@ -132,16 +132,15 @@ def run_study(study: Study, folder: Path, workers: int) -> Worth:
         workers: Processes, >= 1.
 
     Raises:
-        InvalidTable: A table that was asked for is not there.
+        InvalidTable: A table is not there or broken.
         StoreError: The folder cannot be used, or a worker process was killed.
     """
-    datasets = TRUTHS if study.datasets is None else study.datasets
-    tables, notes = tables_of(datasets, study.datasets is not None)
+    tables = tables_of(TRUTHS if study.datasets is None else study.datasets)
     cells = study.drawn
     measured = measure(cells, study.computed, study.shared_weights, folder, workers)
     known = {name: trainings_of(table, cells) for name, table in tables.items()}
     findings = tuple(map(found, pairs_of(measured, known)))
-    return Worth(study, findings, (*notes, *_told(measured)))
+    return Worth(study, findings, tuple(_told(measured)))
 
 
 def found(pair: Pair) -> Finding:

@@ -1,15 +1,11 @@
 """Suites of the benchmarks: agents, data sets, seeds and budgets, all of them data."""
 
-import json
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from nas_gym.errors import InvalidOption, UnknownName, unknown_name
-from nas_gym.options import check
-from nas_gym.plugins import names
-from nas_gym.registry import make
+from nas_gym.errors import unknown_name
 
 FAMILIES = {"rl": "RL", "evolution": "evolution", "other": "other"}  # in tables
 Spec = Mapping[str, Any]
@@ -26,7 +22,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A space to search, and a table that knows all of it."""
+    """A space to search, and who says how good an architecture is: mostly a complete table."""
 
     label: str
     space: Spec
@@ -49,6 +45,12 @@ class Suite:
         workers: Machines of the simulated cluster.
         yardstick: Label of the evolution that RL is measured against.
         notes: What else a reader of the tables has to know.
+        objectives: Of agents with several; then the share of the true front's hypervolume is
+            measured instead of the accuracy. Empty: the accuracy alone.
+        rewards: Whether the best of the data sets is not known, so that rewards are shown.
+        pairs: Labels of agents that are compared with each other at the end, the first with the
+            second.
+        question: What the pairs answer.
     """
 
     name: str
@@ -62,6 +64,10 @@ class Suite:
     workers: int = 8
     yardstick: str = "regularized-evolution/tabular"
     notes: str = ""
+    objectives: tuple[str, ...] = ()
+    rewards: bool = False
+    pairs: tuple[tuple[str, str], ...] = ()
+    question: str = ""
 
 
 def _entry(label: str, family: str, **options: Any) -> Entrant:
@@ -69,13 +75,20 @@ def _entry(label: str, family: str, **options: Any) -> Entrant:
     return Entrant(label, {"name": label, **options}, family)
 
 
+SEPARATELY = "nas_agents.separate_budgets:SeparateBudgets"
+OBJECTIVES = ("accuracy", "-parameters", "-latency")
+
+
+def _several(label: str, family: str, **options: Any) -> Entrant:
+    """Make an entry for an agent with several objectives."""
+    return _entry(label, family, **{"name": label, "objectives": OBJECTIVES, **options})
+
+
 def _nasbench201(dataset: str) -> DataSet:
     """Reward with one random seed's validation accuracy: each request is another training."""
     evaluator = {"name": "nasbench201", "dataset": dataset, "seeds": "random"}
     return DataSet(dataset, {"name": "nasbench201"}, evaluator)
 
-
-SEEDS, BUDGETS = (2, 1_000_000), (1, 10_000_000)  # least and most
 
 SUITES: dict[str, Suite] = {
     suite.name: suite
@@ -129,6 +142,44 @@ SUITES: dict[str, Suite] = {
             checkpoints=(150, 300),
             judged=(150, 300),
         ),
+        Suite(
+            "pareto",
+            "several objectives: accuracy, parameters and latency on NAS-Bench-201",
+            entries=(
+                _entry("random-search", "other"),
+                _several("nsga2", "evolution"),
+                _several("mo-evolution", "evolution"),
+                _several("mo-evolution/tabular", "evolution"),
+                _entry("regularized-evolution/tabular", "evolution"),
+                *(
+                    _several(f"{name}-{way}", "rl", name=name, scalarization=way)
+                    for name in ("reinforce", "ppo")
+                    for way in ("linear", "chebyshev")
+                ),
+                *(
+                    _entry(f"{name}-budgets", "rl", name=name, budgets="parameters")
+                    for name in ("reinforce", "ppo")
+                ),
+                *(
+                    _entry(f"{name}-separately", "rl", name=SEPARATELY, agent=name)
+                    for name in ("reinforce", "ppo")
+                ),
+            ),
+            datasets=tuple(map(_nasbench201, ("cifar10", "cifar100", "imagenet16-120"))),
+            seeds=100,
+            budget=300,
+            checkpoints=(50, 150, 300),
+            judged=(50, 150, 300),
+            yardstick="nsga2",
+            notes="All agents have their default settings. `-linear` and `-chebyshev` are one "
+            "policy that sees a preference among the objectives, `-budgets` one that sees a budget "
+            "for the parameters and is rewarded by the accuracy, `-separately` eight policies with "
+            "a budget each that share the evaluations; `regularized-evolution/tabular` knows of "
+            "the accuracy alone.",
+            objectives=OBJECTIVES,
+            pairs=tuple((f"{name}-budgets", f"{name}-separately") for name in ("reinforce", "ppo")),
+            question="Is one policy for all budgets better than a search for each?",
+        ),
     )
 }
 
@@ -146,120 +197,6 @@ def suite_named(name: str) -> Suite:
     if name not in SUITES:
         raise unknown_name("benchmark", name, BENCHMARKS)
     return SUITES[name]
-
-
-def narrowed(
-    suite: Suite,
-    *,
-    agents: Sequence[str] = (),
-    datasets: Sequence[str] = (),
-    seeds: int | None = None,
-    budget: int | None = None,
-) -> Suite:
-    """Return ``suite`` with only some agents, data sets, seeds or evaluations.
-
-    Args:
-        suite: The suite; empty and None keep all of it.
-        agents: Labels, and any other agents: names of the plug-in table (``ppo``,
-            ``reinforce/zoph2016``), ``module:Class`` of the user's own, or JSON data.
-        datasets: Labels, and any other tables as JSON data: ``{"label": …, "space": …,
-            "evaluator": …}``.
-        seeds: Searches of each agent on each data set, in [2, 1,000,000].
-        budget: Evaluations per search, in [1, 10,000,000].
-
-    Raises:
-        UnknownName: No such agent or data set.
-        InvalidOption: A number out of range, an agent given twice or that cannot be made.
-    """
-    seeds, budget = check("seeds", seeds, int | None), check("budget", budget, int | None)
-    for what, value, (least, most) in (("seeds", seeds, SEEDS), ("budget", budget, BUDGETS)):
-        if value is not None and not least <= value <= most:
-            end = f"{least} or more" if value < least else f"{most} or less"
-            raise InvalidOption(f"{what} is {value}: give {end}")
-    if agents:
-        suite = replace(suite, entries=tuple(_found(suite, agent) for agent in agents))
-        suite = replace(suite, yardstick=_yardstick(suite))
-    if datasets:
-        suite = replace(suite, datasets=tuple(_dataset(suite, given) for given in datasets))
-    for listed in ([e.label for e in suite.entries], [d.label for d in suite.datasets]):
-        twice = sorted({label for label in listed if listed.count(label) > 1})
-        if twice:
-            raise InvalidOption(f"{', '.join(twice)} is given twice: name it once")
-    if budget is not None:
-        suite = replace(
-            suite,
-            budget=budget,
-            checkpoints=_until(suite.checkpoints, budget),
-            judged=_until(suite.judged, budget),
-        )
-    return replace(suite, seeds=suite.seeds if seeds is None else seeds)
-
-
-def entry_of(spec: Spec, label: str, family: str = "other") -> Entrant:
-    """Return an entry for an agent that no suite lists, if it can be made."""
-    make("agent", spec)
-    return Entrant(label, dict(spec), family)
-
-
-def _found(suite: Suite, given: str) -> Entrant:
-    known = {entry.label: entry for entry in suite.entries}
-    if given in known:
-        return known[given]
-    if given.lstrip().startswith("{"):
-        spec = _json_object("agent", given, '{"name": "reinforce", "batch_size": 4}')
-        label = ",".join(str(value) for value in spec.values())
-        return entry_of(spec, label, _family(known, str(spec.get("name"))))
-    try:
-        return entry_of({"name": given}, given.replace(":", "."), _family(known, given))
-    except UnknownName:
-        if ":" in given or given.partition("/")[0] in names("agent"):
-            raise
-        raise unknown_name("agent", given, {*known, *names("agent")}) from None
-
-
-def _yardstick(suite: Suite) -> str:
-    """Return the suite's own yardstick if it is there, else the first evolution or agent."""
-    evolution = [entry.label for entry in suite.entries if entry.family == "evolution"]
-    labels = [entry.label for entry in suite.entries]
-    return suite.yardstick if suite.yardstick in labels else [*evolution, *labels][0]
-
-
-def _dataset(suite: Suite, given: str) -> DataSet:
-    known = {dataset.label: dataset for dataset in suite.datasets}
-    if given in known:
-        return known[given]
-    if not given.lstrip().startswith("{"):
-        raise unknown_name(f"data set of {suite.name!r}", given, known)
-    example = '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'
-    data = _json_object("data set", given, example)
-    if set(data) != {"label", "space", "evaluator"}:
-        raise InvalidOption(f"the data set {given!r} has other keys than {example}")
-    parts = ({"name": p} if isinstance(p, str) else p for p in (data["space"], data["evaluator"]))
-    return DataSet(str(data["label"]), *parts)
-
-
-def _json_object(what: str, text: str, example: str) -> Spec:
-    try:
-        spec = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InvalidOption(
-            f"the {what} {text!r} is no JSON ({error}): write it as {example!r}"
-        ) from error
-    if not isinstance(spec, dict):
-        raise InvalidOption(f"the {what} {text!r} is no JSON object: write it as {example!r}")
-    return spec
-
-
-def _family(known: Mapping[str, Entrant], name: str) -> str:
-    """Return the family of the listed agent of which ``name`` is a preset."""
-    base = name.partition("/")[0]
-    return next((e.family for e in known.values() if e.agent["name"] == base), "other")
-
-
-def _until(checkpoints: Sequence[int], budget: int) -> tuple[int, ...]:
-    """Return the checkpoints that fit into the budget, and its end."""
-    kept = [checkpoint for checkpoint in checkpoints if checkpoint < budget]
-    return (*kept, budget)
 
 
 def shares(total: int, size: int) -> list[range]:

@@ -15,7 +15,8 @@ from nas_gym.envs.clock import makespan
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.registry import make
+from nas_gym.evaluators.evaluation import noise_free
+from nas_gym.registry import make, usual_reward
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.search_spaces.moves import enumerate_tokens, space_size
 
@@ -36,30 +37,22 @@ class Truth:
         return float(self.accuracies.max())
 
 
-def truth_of(space: Any, evaluator: Any) -> Truth:
-    """Return the truth that a table knows of a space.
+def truth_of(space: Any, evaluator: Any) -> Truth | None:
+    """Return the truth that a table knows of a space; None if it is no table, or has too many.
 
     Numbers are those of the table's ``index_of`` (NAS-Bench-201's official index) if it also has a
     ``ranking`` of all architectures; else their order in the space.
 
     Raises:
-        InvalidOption: The evaluator is no table, or lacks an architecture of the space.
+        InvalidOption: The table lacks an architecture of the space.
     """
     ranking = getattr(evaluator, "ranking", None)
     index_of = getattr(evaluator, "index_of", None)
     if ranking is not None and index_of is not None:
         known = list(ranking())
         return _truth(known, [int(index_of(tokens)) for tokens, _ in known])
-    if not hasattr(evaluator, "mean_accuracy"):
-        raise InvalidOption(
-            f"{type(evaluator).__name__} cannot be benchmarked on: it is no table that knows the "
-            "mean_accuracy of every architecture"
-        )
-    if space_size(space) > MOST:
-        raise InvalidOption(
-            f"{type(space).__name__} has {space_size(space):,} architectures: a benchmark looks up "
-            f"{MOST:,} at most, to know the best one"
-        )
+    if not hasattr(evaluator, "mean_accuracy") or space_size(space) > MOST:
+        return None
     try:
         known = [(tokens, evaluator.mean_accuracy(tokens)) for tokens in enumerate_tokens(space)]
     except LookupError as error:
@@ -77,10 +70,11 @@ def _truth(known: list[tuple[Tokens, float]], numbers: Iterable[int]) -> Truth:
     return Truth(table, accuracies, by_tokens)
 
 
-_KEPT: dict[str, tuple[Any, Any, Truth]] = {}
+Prepared = tuple[Any, Any, Truth | None]  # space, evaluator and what is known of them
+_KEPT: dict[str, Prepared] = {}
 
 
-def prepared(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> tuple[Any, Any, Truth]:
+def prepared(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> Prepared:
     """Return space, evaluator and truth, made once per process: reading a table takes time."""
     key = repr((sorted(space.items()), sorted(evaluator.items())))
     if key not in _KEPT:
@@ -88,6 +82,21 @@ def prepared(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> tuple[An
         table = make("evaluator", evaluator, space=made)
         _KEPT[key] = (made, table, truth_of(made, table))
     return _KEPT[key]
+
+
+def known(space: Mapping[str, Any], evaluator: Mapping[str, Any]) -> Truth:
+    """Return the truth that a complete table knows of a space.
+
+    Raises:
+        InvalidOption: It is no such table.
+    """
+    truth = prepared(space, evaluator)[2]
+    if truth is None:
+        raise InvalidOption(
+            f"{evaluator['name']!r} is no table that knows the mean_accuracy of every architecture "
+            f"of a space of {MOST:,} at most"
+        )
+    return truth
 
 
 Recommend = Callable[[Any, Sequence[Observed]], Tokens]
@@ -110,12 +119,15 @@ class Chunk:
 class Trials:
     """Everything noted, one row per seed."""
 
-    numbers: npt.NDArray[np.int32]  # (seeds, budget) the architecture asked for, as Truth numbers
+    # (seeds, budget) The architecture asked for, as a Truth's number; without a Truth, the number
+    # of its first request.
+    numbers: npt.NDArray[np.int32]
     rewards: npt.NDArray[np.float64]  # (seeds, budget)
     seconds: npt.NDArray[np.float32]  # (seeds, budget) that the training took
     finished: npt.NDArray[np.float32]  # (seeds, budget) when the cluster had the answer, seconds
-    recommended: npt.NDArray[np.int32]  # (seeds, checkpoints) as Truth numbers
+    recommended: npt.NDArray[np.int32]  # (seeds, checkpoints) in the same numbers
     overhead: npt.NDArray[np.float32]  # (seeds,) CPU seconds of the agent, without the environment
+    asked: npt.NDArray[np.str_]  # (seeds, budget) tokens, without a Truth; else (seeds, 0)
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -139,11 +151,11 @@ def run_chunk(chunk: Chunk) -> Trials:
 class _Log(Recorder):
     """Keeps what was asked and answered."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, noise_free: bool | None) -> None:
         self.observed: list[Observed] = []
         self.seconds: list[float] = []
         self.finished: list[float] = []
-        self._workers = workers
+        self._workers, self._noise_free = workers, noise_free
         self._clock = 0.0
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
@@ -153,7 +165,9 @@ class _Log(Recorder):
         self.seconds += seconds
         self.finished += [self._clock] * len(seconds)
         self.observed += [
-            Observed(a.evaluation.architecture.tokens, a.reward, a.evaluation.epochs)
+            Observed(
+                a.evaluation.architecture.tokens, a.reward, a.evaluation.epochs, self._noise_free
+            )
             for a in answers
         ]
 
@@ -184,13 +198,14 @@ class _TimedEnv(NASVectorEnv[Any]):
 
 
 def _trial(
-    agent: Agent, space: Any, evaluator: Any, truth: Truth, seed: int, chunk: Chunk
+    agent: Agent, space: Any, evaluator: Any, truth: Truth | None, seed: int, chunk: Chunk
 ) -> tuple[Any, ...]:
     """Search once; return one row of each of ``Trials``'s columns."""
-    log = _Log(chunk.workers)
+    log = _Log(chunk.workers, noise_free(evaluator))
     env = _TimedEnv(
-        space, evaluator, num_envs=agent.batch_size, budget=chunk.budget, seed=seed, record=log
-    )
+        space, evaluator, num_envs=agent.batch_size, budget=chunk.budget, seed=seed, record=log,
+        reward=None if truth is not None else make("reward", usual_reward(space, evaluator)),
+    )  # fmt: skip
     env.reset(seed=seed)
     env.spent = 0.0
     begun = time.process_time()
@@ -203,14 +218,25 @@ def _trial(
         )
     recommend: Recommend = getattr(agent, "recommend", _by_average)
     chosen = [recommend(space, log.observed[:count]) for count in chunk.checkpoints]
+    asked = [each.tokens for each in log.observed]
+    numbers = _by_first_request(asked) if truth is None else truth.numbers
+    texts = [] if truth is not None else [" ".join(map(str, tokens)) for tokens in asked]
     return (
-        np.array([truth.numbers[each.tokens] for each in log.observed], np.int32),
+        np.array([numbers[tokens] for tokens in asked], np.int32),
         np.array([each.reward for each in log.observed]),
         np.array(log.seconds, np.float32),
         np.array(log.finished, np.float32),
-        np.array([truth.numbers[tokens] for tokens in chosen], np.int32),
+        np.array([numbers[tokens] for tokens in chosen], np.int32),
         np.float32(overhead),
+        np.array(texts, np.str_),
     )
+
+
+def _by_first_request(asked: Sequence[Tokens]) -> dict[Tokens, int]:
+    numbers: dict[Tokens, int] = {}
+    for number, tokens in enumerate(asked):
+        numbers.setdefault(tokens, number)
+    return numbers
 
 
 def _by_average(space: Any, observed: Sequence[Observed]) -> Tokens:

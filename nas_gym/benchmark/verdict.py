@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nas_gym.benchmark.results import PROTOCOLS, Results
-from nas_gym.benchmark.statistics import a12, holm, standard_error, wilcoxon_p
-from nas_gym.benchmark.tables import NAMES
+from nas_gym.benchmark.results import Results
+from nas_gym.benchmark.statistics import EXACT, a12, holm, standard_error, wilcoxon_p
+from nas_gym.benchmark.tables import names_of
 from nas_gym.runs.markdown import numbers_table
 
 ALPHA = 0.05
@@ -26,7 +26,7 @@ class Comparison:
     other: str
     means: tuple[float, float]  # percent
     difference: float  # percentage points, > 0 where ``one`` is better
-    error: float  # standard error of the difference
+    error: float | None  # standard error of the difference; None of a single seed
     wins: int  # seeds where ``one`` is better
     losses: int
     p: float  # adjusted for all comparisons of its family
@@ -71,11 +71,13 @@ def best_of_families(
     """Compare the best agents of two families, everywhere; one family of tests.
 
     The best of several is chosen on the even seeds and measured on the odd ones: measured on the
-    seeds that it was chosen by, it would look better than it is.
+    seeds that it was chosen by, it would look better than it is. Where nothing is chosen, all seeds
+    count.
     """
+    seeds = _seeds_for(results, family, other)
     return adjusted(
         [
-            _compared(results, protocol, d, j, (one, two), _odd(results))
+            _compared(results, protocol, d, j, (one, two), seeds)
             for d in range(len(results.datasets))
             for j in range(len(results.judged))
             if (one := _chosen(results, protocol, d, j, family)) is not None
@@ -85,16 +87,28 @@ def best_of_families(
 
 
 def best_rl_against_yardstick(results: Results, protocol: str) -> list[Comparison]:
-    """Compare the RL agent chosen on the even seeds with the yardstick, on the odd ones."""
-    yardstick = yardstick_of(results)
+    """Compare the best RL agent with the yardstick; as in ``best_of_families`` if it is chosen."""
+    yardstick, seeds = yardstick_of(results), _seeds_for(results, "rl")
     return adjusted(
         [
-            _compared(results, protocol, d, j, (one, yardstick), _odd(results))
+            _compared(results, protocol, d, j, (one, yardstick), seeds)
             for d in range(len(results.datasets))
             for j in range(len(results.judged))
             if yardstick is not None
             and (one := _chosen(results, protocol, d, j, "rl")) is not None
             and one != yardstick
+        ]
+    )
+
+
+def pairs_compared(results: Results, protocol: str) -> list[Comparison]:
+    """Compare the suite's pairs of agents at the end, on all seeds; one family of tests."""
+    every, last = np.arange(results.seeds), len(results.judged) - 1
+    return adjusted(
+        [
+            _compared(results, protocol, d, last, (one, other), every)
+            for d in range(len(results.datasets))
+            for one, other in results.pairs
         ]
     )
 
@@ -111,14 +125,20 @@ def yardstick_of(results: Results) -> str | None:
     return yardstick if yardstick in results.agents else None
 
 
-def _odd(results: Results) -> npt.NDArray[np.int64]:
-    return np.arange(1, results.seeds, 2)
+def _members(results: Results, family: str) -> list[int]:
+    return [i for i, agent in enumerate(results.agents) if results.family(agent) == family]
+
+
+def _seeds_for(results: Results, *families: str) -> npt.NDArray[np.int64]:
+    """Return the seeds to measure on: the odd ones if the best of a family has to be chosen."""
+    chosen = any(len(_members(results, family)) > 1 for family in families)
+    return np.arange(1, results.seeds, 2) if chosen else np.arange(results.seeds)
 
 
 def _chosen(results: Results, protocol: str, d: int, j: int, family: str) -> str | None:
     """Return the agent of a family with the highest mean over the even seeds."""
     found = results.found[protocol][:, d, ::2, j].mean(axis=1)
-    members = [i for i, agent in enumerate(results.agents) if results.family(agent) == family]
+    members = _members(results, family)
     return results.agents[max(members, key=lambda i: found[i])] if members else None
 
 
@@ -140,7 +160,7 @@ def _compared(
         *agents,
         (float(one.mean()), float(other.mean())),
         float(differences.mean()),
-        standard_error(differences),
+        standard_error(differences) if len(seeds) > 1 else None,
         int((differences > 0).sum()),
         int((differences < 0).sum()),
         wilcoxon_p(one, other),
@@ -154,33 +174,41 @@ def _compared(
 
 def verdict_page(results: Results) -> str:
     """Return the whole page."""
-    parts = [f"# {results.suite['name']}: verdict", _method(results)]
-    yardstick = yardstick_of(results)
+    title, yardstick = f"# {results.suite['name']}: verdict", yardstick_of(results)
+    if len(results.agents) == 1:
+        return (
+            f"{title}\n\nThere is no verdict: {results.agents[0]} alone was run. What it found, "
+            "and what it cost: `table.md`.\n"
+        )
+    parts, asked = list[str](), list[dict[str, list[Comparison]]]()
     for question, compare in (
         (f"Is an RL agent better than {yardstick}?", best_rl_against_yardstick),
         ("Is the best RL agent better than the best evolution?", best_of_families),
+        (str(results.suite.get("question")), pairs_compared),
     ):
-        families = {protocol: compare(results, protocol) for protocol in PROTOCOLS}
-        if not any(families.values()):
+        families = {protocol: compare(results, protocol) for protocol in results.protocols}
+        if not any(families.values()) or families in asked:  # the yardstick may be the evolution
             continue
+        asked.append(families)
         parts.append(f"## {question}")
         for protocol, comparisons in families.items():
             parts += [
-                f"**{NAMES[protocol].capitalize()}.** {answer(comparisons)}",
+                f"**{names_of(results)[protocol].capitalize()}.** {answer(comparisons)}",
                 comparison_table(comparisons),
             ]
     if yardstick is not None:
         parts.append(f"## Every agent against {yardstick}")
-        for protocol in PROTOCOLS:
+        for protocol in results.protocols:
             comparisons = against_yardstick(results, protocol)
-            if comparisons:
-                parts += [
-                    f"**{NAMES[protocol].capitalize()}**, all {results.seeds} seeds, p adjusted "
-                    f"for these {len(comparisons)} tests: difference in percentage points, "
-                    f"**bold** where it is one (p < {ALPHA}).",
-                    yardstick_table(results, comparisons),
-                ]
-    return "\n\n".join(parts) + "\n"
+            parts += [
+                f"**{names_of(results)[protocol].capitalize()}**, all {results.seeds} seeds, "
+                f"p adjusted for these {len(comparisons)} tests: difference in "
+                f"{'hundredths of the reward' if results.rewards else 'percentage points'}, "
+                f"**bold** where it is one (p < {ALPHA}).",
+                yardstick_table(results, comparisons),
+            ]
+    of_the_best = [c for families in asked for found in families.values() for c in found]
+    return "\n\n".join([title, _method(results, of_the_best), *parts]) + "\n"
 
 
 def answer(comparisons: Sequence[Comparison]) -> str:
@@ -215,7 +243,7 @@ def comparison_table(comparisons: Sequence[Comparison]) -> str:
                 f"{c.means[0]:.2f}",
                 c.other,
                 f"{c.means[1]:.2f}",
-                f"{c.difference:+.2f} ± {c.error:.2f}",
+                f"{c.difference:+.2f}" + ("" if c.error is None else f" ± {c.error:.2f}"),
                 f"{c.wins} : {c.losses}",
                 shown_p(c.p),
                 f"{c.a12:.2f}",
@@ -246,14 +274,35 @@ def shown_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def _method(results: Results) -> str:
+def _method(results: Results, asked: Sequence[Comparison]) -> str:
+    """Say how it was tested; ``asked`` are the comparisons of the best."""
+    chosen, whole = (
+        [c.seeds for c in asked if (c.seeds < results.seeds) == halved] for halved in (True, False)
+    )
+    pairs = [(results.seeds, "of any two agents")]
+    how = ""
+    if chosen:
+        pairs.insert(0, (chosen[0], "there"))
+        how = (
+            " Where an agent is called the best of its kind, it was chosen on the even seeds and "
+            f"is measured on the {chosen[0]} odd ones, because it would look too good on the seeds "
+            "that it was chosen by."
+        )
+        if whole:
+            how += f" Where no kind has more than one agent, all {results.seeds} seeds count."
+    too_few = "".join(
+        f" The least p of {count} pairs is {least:.4g}: with so few seeds nothing can be claimed "
+        f"{where}."
+        for count, where in pairs
+        if (least := 2.0 ** (1 - count)) >= ALPHA
+    )
     return (
         f"Runs are paired by seed. The test is Wilcoxon's signed-rank test, two-sided, with equal "
-        "pairs ranked (Pratt); p is adjusted by Holm's method for all tests of a table, and a "
-        f"difference is claimed where p < {ALPHA} and mean and seeds won agree on its sign. A12 "
+        f"pairs ranked (Pratt), exact where at most {EXACT} pairs differ; p is adjusted by Holm's "
+        f"method for all tests of a table, and a difference is claimed where p < {ALPHA} and mean "
+        "and seeds won agree on its sign. A12 "
         "(Vargha & Delaney) is the chance that a run of the first agent finds a better "
-        "architecture than a run of the other: 0.5 is none, 0.56 small, 0.64 medium, 0.71 large. "
-        "Where an agent is called the best of its kind, it was chosen on the even seeds and is "
-        f"measured on the {len(_odd(results))} odd ones, because it would look too good on the "
-        "seeds that it was chosen by. Agents, protocols and costs: `table.md`."
+        f"{'front' if results.objectives else 'architecture'} than a run of the other: 0.5 is "
+        f"none, 0.56 small, 0.64 medium, 0.71 large.{how}{too_few} Agents, protocols and costs: "
+        "`table.md`."
     )

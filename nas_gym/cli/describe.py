@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from nas_gym.cli.evaluators import evaluator_of
+from nas_gym.cli.limits import LimitWords, limits_given
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
@@ -49,6 +51,14 @@ class Describe(Sizes):
     """Output of a cell: unused (the paper's text) or all; as published by default."""
     draw: OptionalPath = None
     """Write a drawing of the architecture to this .png or .svg file."""
+    text: bool = False
+    """Describe a whole search space (`nas-gym list`) instead, in a page short enough for the prompt
+    of a language model that proposes for `nas-gym ask-tell`."""
+    limit: LimitWords = ()
+    """Limits that hold in the space that --text describes, as `nas-gym search` takes them, e.g.
+    --limit parameters=50k."""
+    evaluator: OptionalText = None
+    """Evaluator for whose networks --limit is meant; by default what is usual for the space."""
     dataset: OptionalText = None
     """Describe this data set of images instead: a name (`nas-gym list`), a folder or a .npz file;
     of the other options --folder, --download, --image-size and --json go with it."""
@@ -66,6 +76,11 @@ class Describe(Sizes):
 
     def __call__(self) -> int:
         """Print the description."""
+        if self.text:
+            return self._describe_space()
+        for option in ("limit", "evaluator"):
+            if getattr(self, option):
+                raise InvalidOption(f"--{option} is only for a whole space: give --text")
         if self.dataset is not None:
             return self._describe_data(self.dataset)
         for option in ("folder", "download", "contact_sheet"):
@@ -114,6 +129,38 @@ class Describe(Sizes):
         print(*(each.in_words() for each in measured), sep="\n", end="\n" * bool(measured))
         return 0
 
+    def _describe_space(self) -> int:
+        """Print what a language model needs to know of a space."""
+        names = ("concat", "draw", "dataset", "folder", "download", "contact_sheet", "latency")
+        others = [n for n in (*names, "device") if getattr(self, n)]
+        others += self.given_sizes()
+        if others:
+            raise InvalidOption(
+                f"--{dashed(others[0])} says nothing about a whole space: leave it out, or --text"
+            )
+        if self.architecture is not None and self.space is not None:
+            raise InvalidOption("the space is given twice: leave out --space")
+        limits = limits_given(self.limit)
+        if self.evaluator is not None and limits is None:
+            raise InvalidOption("--evaluator says for whose networks --limit is: give --limit")
+        from nas_gym.models.architectures import USUAL_SPACE
+        from nas_gym.registry import make
+        from nas_gym.search_spaces.in_words import space_in_words
+
+        name = self.architecture or self.space or USUAL_SPACE
+        space = make("space", name)
+        if limits is not None:
+            from nas_gym.envs.limits import with_limits
+
+            judge = evaluator_of(space, self.evaluator, {}, {"evaluator": {}, "recipe": {}})
+            space, _ = with_limits(space, make("evaluator", judge, space=space), limits)
+        words = space_in_words(space)
+        if self.json:
+            print_json({"space": name, "text": words})
+        else:
+            print(printable(words, lines=True))
+        return 0
+
     def _describe_data(self, dataset: str) -> int:
         """Print what a data set is, and draw its contact sheet."""
         others = [
@@ -127,6 +174,7 @@ class Describe(Sizes):
             raise InvalidOption(
                 f"{what} says nothing about a data set: leave it out, or leave out --dataset"
             )
+        from nas_gym.cli.output import preparation_shown
         from nas_gym.training.images.sheet import check_sheet, save_sheet
         from nas_gym.training.images.sources import load_dataset
 
@@ -134,9 +182,10 @@ class Describe(Sizes):
         if self.contact_sheet is not None:
             sheet = user_path(self.contact_sheet, "--contact-sheet")
             check_sheet(sheet)
-        data = load_dataset(
-            dataset, folder=self.folder, download=self.download, image_size=self.image_size
-        )
+        with preparation_shown():
+            data = load_dataset(
+                dataset, folder=self.folder, download=self.download, image_size=self.image_size
+            )
         if sheet is not None:
             save_sheet(data, sheet)
             print(f"the contact sheet is {printable(sheet)}", file=sys.stderr)

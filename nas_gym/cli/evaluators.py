@@ -55,3 +55,29 @@ def evaluator_of(
         why = "has no such option" if trains else "does not train or has no such option"
         raise InvalidOption(f"evaluator {name!r} {why}: leave out {' and '.join(unused)}")
     return evaluator | given
+
+
+def parts_of(command: Any, options: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Make the space, the evaluator and the reward that a command names; no reward is None.
+
+    Args:
+        command: Has ``space``, ``evaluator``, ``reward`` and the switches of ``SWITCHES``.
+        options: What ``--set`` gives, by part.
+
+    Raises:
+        NASGymError: What cannot be made.
+    """
+    from nas_gym.registry import make, usual
+
+    space = make("space", {"name": command.space, **options["space"]})
+    reward = None
+    if command.reward is not None or options["reward"]:
+        name = command.reward or usual("reward", space)
+        reward = make("reward", {"name": name, **options["reward"]})
+    switches = {option: getattr(command, option) for option in SWITCHES}
+    evaluator = evaluator_of(space, command.evaluator, switches, options)
+    return {
+        "space": space,
+        "evaluator": make("evaluator", evaluator, space=space),
+        "reward": reward,
+    }

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from nas_gym.models.folder import Model
 
 
+_OF_RUNS = ("out", "minari", "optuna")
 _OF_NETWORKS = ("space", "seed", "force", "pt2", "onnx", "latency", "device")
 
 
@@ -45,11 +46,21 @@ class Export(Sizes):
     it, whose weights are then fresh."""
     best: int = 3
     """Architectures of a run to write: those with the highest rewards."""
+    front: bool = False
+    """Write the Pareto front of a run instead: of the agent's objectives, else of the reward and
+    the parameters; with front.csv and a drawing."""
     out: OutFolder = None
     store: StorePlace = str(DEFAULT_STORE)
     trust: Trust = ()
     json: bool = False
     """Print what the JSON files hold, as one list."""
+    minari: OptionalText = None
+    """Write a run's requests as episodes for offline reinforcement learning instead: a Minari
+    dataset, by its id (nasbench201/evolution-v0) or as a path (./data/evolution-v0); pip install
+    'nas-gym[minari]'."""
+    optuna: OptionalText = None
+    """Write a run as a study of Optuna's instead, into the database of this URL
+    (sqlite:///study.db), for optuna-dashboard; pip install 'nas-gym[optuna]'."""
     to: OptionalPath = None
     """Write a network into this folder; its size is set by the options from --repeats to
     --untied."""
@@ -73,6 +84,13 @@ class Export(Sizes):
         if self.to is not None:
             return self._write_network(self.to)
         self._refuse(_OF_NETWORKS, "is only for a network: give --to FOLDER")
+        for option in ("minari", "optuna"):
+            if getattr(self, option) is not None:
+                self._refuse_of_architectures(option)
+        if self.minari is not None:
+            return self._write_trajectories(self.minari)
+        if self.optuna is not None:
+            return self._write_study(self.optuna)
         return self._write_architectures()
 
     def _refuse(self, options: Sequence[str], why: str) -> None:
@@ -82,20 +100,22 @@ class Export(Sizes):
 
     def _write_architectures(self) -> int:
         at_least_one(best=self.best)
+        if self.front and self.best != 3:
+            raise InvalidOption("--best and --front exclude each other: give one of the two")
         out = optional_path("--out", self.out)
         check_there(self.store)
         from nas_gym.cli.output import say_untrusted
-        from nas_gym.runs.export import export, folder_of
+        from nas_gym.runs.export import export, export_front, folder_of
         from nas_gym.runs.findings import Findings
         from nas_gym.store import load_run
 
         run = load_run(self.run, self.store)
         found = Findings.of(run, self.trust)
         folder = folder_of(self.store, run.name) if out is None else out
-        files = export(found, self.best, folder)
+        files = export_front(found, folder) if self.front else export(found, self.best, folder)
         say_untrusted(found)
         written = [file for file in files if file.suffix == ".json"]
-        if len(written) < self.best:
+        if len(written) < self.best and not self.front:
             print(f"the run has {len(written)} different architectures", file=sys.stderr)
         if self.json:
             print_json([json.loads(file.read_text(encoding="utf-8")) for file in written])
@@ -104,11 +124,55 @@ class Export(Sizes):
             print(printable(file))
         return 0
 
+    def _refuse_of_architectures(self, option: str) -> None:
+        """Raise InvalidOption if there is another option than this one, which writes all."""
+        given = [
+            *([] if self.out is None else ["--out"]),
+            *([] if self.best == 3 else ["--best"]),
+            *(["--front"] if self.front else []),
+        ]
+        if self.minari is not None and self.optuna is not None:
+            raise InvalidOption("--minari and --optuna exclude each other: give one of the two")
+        if given:
+            raise InvalidOption(
+                f"{given[0]} is for architectures, --{option} writes all requests: leave it out"
+            )
+
+    def _write_study(self, storage: str) -> int:
+        check_there(self.store)
+        from nas_gym.runs.optuna_study import write_optuna
+        from nas_gym.store import load_run
+
+        run = load_run(self.run, self.store)
+        study = write_optuna(run, storage, self.trust)
+        if self.json:
+            print_json({"run": run.name, "study": study, "trials": len(run.rows)})
+        else:
+            print(printable(f"study {study}: {len(run.rows):,} trials"))
+        return 0
+
+    def _write_trajectories(self, dataset: str) -> int:
+        check_there(self.store)
+        from nas_gym.runs.trajectories import write_minari
+        from nas_gym.store import load_run
+
+        run = load_run(self.run, self.store)
+        folder = write_minari(run, dataset, self.trust)
+        if self.json:
+            print_json({"run": run.name, "episodes": len(run.rows), "folder": str(folder)})
+        else:
+            print(printable(folder))
+        return 0
+
     def _write_network(self, to: str) -> int:
         place = user_path(to, "--to")
-        given = "out" if self.out is not None else "best" if self.best != 3 else None
+        given = next((n for n in _OF_RUNS if getattr(self, n) is not None), None)
+        given = "best" if given is None and self.best != 3 else given
+        given = "front" if given is None and self.front else given
         if given is not None:
-            raise InvalidOption(f"--{given} is only for the architectures of a run: leave it out")
+            raise InvalidOption(
+                f"--{given} does not go with --to, which writes one network: leave one of them out"
+            )
         check_latency_device(self.device, self.latency)
         model = self._model()
         from nas_gym.models.folder import write_model

@@ -1,6 +1,12 @@
 """``nas-gym list``."""
 
+import ast
+import textwrap
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from nas_gym.cli.shared import StorePlace, print_json
@@ -22,19 +28,7 @@ class List:
         if self.json:
             print_json(listing)
             return 0
-        for kind, entries in listing.items():
-            if kind == "runs":
-                print("runs:" if entries else "runs: none yet")
-                for run in entries:
-                    best = run["best_reward"]
-                    shown = "-" if best is None else f"{best:.4f}"
-                    done = run["requests"] + run["unanswered"]
-                    print(
-                        f"  {printable(run['name'])}: {run['status']}, {done} evaluations, "
-                        f"best reward {shown}, started {printable(run['started'])}"
-                    )
-            else:
-                print(f"{kind}: {', '.join(entries)}")
+        print("\n".join(_in_groups(listing)))
         return 0
 
 
@@ -49,17 +43,18 @@ def _runs(store: str) -> list[dict[str, Any]]:
 
 def _listing(store: str) -> dict[str, Any]:
     from nas_gym.benchmark.suite import BENCHMARKS
-    from nas_gym.envs.ids import IDS
+    from nas_gym.envs.ids import EDIT_IDS, IDS, MULTI_OBJECTIVE_IDS
     from nas_gym.plugins import names
     from nas_gym.search_spaces.published import PUBLISHED
     from nas_gym.training.named import NAMED_RECIPES
 
     return {
-        "environments": list(IDS),
+        "environments": [*IDS, *EDIT_IDS, *MULTI_OBJECTIVE_IDS],
         "spaces": names("space"),
         "agents": names("agent"),
         "evaluators": names("evaluator"),
         "rewards": names("reward"),
+        "executors": names("executor"),
         "datasets": [
             *sorted([*names("dataset"), *names("text")]),
             "a folder of images",
@@ -71,3 +66,104 @@ def _listing(store: str) -> dict[str, Any]:
         "benchmarks": sorted(BENCHMARKS),
         "runs": _runs(store),
     }
+
+
+# ---------------------------------------------------------------- for people: groups, a line each
+
+
+_WIDTH = 80
+_KINDS = {
+    "spaces": "space",
+    "agents": "agent",
+    "evaluators": "evaluator",
+    "rewards": "reward",
+    "executors": "executor",
+}
+
+
+def _in_groups(listing: dict[str, Any]) -> Iterator[str]:
+    for title, entries in listing.items():
+        if title == "runs":
+            yield from _runs_in_lines(entries)
+        elif title in _KINDS:
+            with_presets = " (with a preset: NAME/PRESET)" * any("/" in name for name in entries)
+            yield f"{title}{with_presets}:"
+            yield from _parts_in_lines(_KINDS[title], entries)
+        else:
+            yield f"{title}:"
+            yield from _wrapped(", ".join(entries), "  ")
+
+
+def _parts_in_lines(kind: str, entries: Iterable[str]) -> Iterator[str]:
+    """Return a line for each part, with what it is, and its presets below."""
+    from nas_gym.plugins import names, table
+
+    known = set(names(kind))
+    places = {name: place for name, place in table(kind).items() if name in known}
+    width = max(map(len, places))
+    presets: dict[str, list[str]] = {name: [] for name in places}
+    for name, slash, preset in (entry.partition("/") for entry in entries):
+        if slash:
+            presets[name].append(preset)
+    for name, named in sorted(presets.items()):
+        line = f"  {name:{width}}  {_summary(places[name])}".rstrip()
+        yield _cut(line)
+        if named:
+            yield from _wrapped(f"presets: {', '.join(named)}", " " * (width + 4))
+
+
+def _runs_in_lines(runs: list[dict[str, Any]]) -> Iterator[str]:
+    yield "runs:" if runs else "runs: none yet"
+    for run in runs:
+        best = run["best_reward"]
+        shown = "-" if best is None else f"{best:.4f}"
+        done = run["requests"] + run["unanswered"]
+        yield (
+            f"  {printable(run['name'])}: {run['status']}, {done} evaluations, "
+            f"best reward {shown}, started {printable(run['started'])}"
+        )
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent=indent, subsequent_indent=indent,
+        break_long_words=False, break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _cut(line: str) -> str:
+    """Return the line, cut after a clause or, without one, after a word."""
+    if len(line) <= _WIDTH:
+        return line
+    for clause in range(_WIDTH, _WIDTH // 2, -1):
+        begun = line[:clause]
+        brackets = begun.count("(") + begun.count("[") - begun.count(")") - begun.count("]")
+        if line[clause : clause + 2] in (": ", "; ", ", ") and not brackets:
+            return begun
+    return f"{line[: _WIDTH - 1].rpartition(' ')[0].rstrip(',;:')}…"
+
+
+def _summary(place: str) -> str:
+    """Return the first line that ``module:attribute`` says of itself, without importing it."""
+    module, _, attribute = place.partition(":")
+    body = _tree(module).body
+    for node, after in zip(body, [*body[1:], None], strict=True):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == attribute:
+            return _first_line(ast.get_docstring(node))
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
+            told = after.value if isinstance(after, ast.Expr) else None
+            return _first_line(told.value) if isinstance(told, ast.Constant) else ""
+    return ""
+
+
+def _first_line(docstring: object) -> str:
+    line = str(docstring or "").strip().partition("\n")[0].rstrip(".")
+    return line.replace("``", "")
+
+
+@cache
+def _tree(module: str) -> ast.Module:
+    spec = find_spec(module)
+    source = Path(spec.origin) if spec is not None and spec.origin is not None else None
+    return ast.parse(source.read_text(encoding="utf-8") if source and source.is_file() else "")

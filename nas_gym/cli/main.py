@@ -23,7 +23,7 @@ from typing import Any
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
 from nas_gym.cli.streams import kept_for_json, lasting_streams
-from nas_gym.errors import Interrupted, InvalidOption, NASGymError
+from nas_gym.errors import Interrupted, InvalidOption, NASGymError, unknown_name
 from nas_gym.options.printable import printable, shortened
 
 # Name -> what it does: the first line of the docstring of its class, which stands in the module of
@@ -31,9 +31,13 @@ from nas_gym.options.printable import printable, shortened
 COMMANDS = {
     "search": "Search for an architecture: an agent picks, children are trained, everything is "
     "recorded.",
+    "ask-tell": "Evaluate what an outside proposer asks for, in JSON lines: recorded, within a "
+    "budget.",
     "resume": "Continue a run that was cut, exactly where it was; all its options are in the "
     "record.",
     "report": "Show a recorded run: the best architectures, the learning curve, what it cost.",
+    "check": "Check a run's claims: tokens, genotypes, keys, seeds and figures fit, and come out "
+    "again.",
     "validate": "Train the best architectures of a run again and only then measure them on the "
     "test part.",
     "train": "Train one network to its end, exactly resumable: a model that loads without nas-gym.",
@@ -124,7 +128,8 @@ def _let_warnings_pass() -> None:
 
 def class_of(name: str) -> type:
     """Import the class of a command."""
-    found: type = getattr(import_module(f"nas_gym.cli.{name}"), name.title())
+    module = import_module(f"nas_gym.cli.{name.replace('-', '_')}")
+    found: type = getattr(module, name.replace("-", "").title())
     return found
 
 
@@ -143,8 +148,10 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
             _one_by_one(arguments[1:]),
         )
         return command
+    if arguments and not arguments[0].startswith("-"):
+        raise unknown_name("command", arguments[0], COMMANDS)
     stubs: dict[str, Callable[..., Any]] = {
-        name: make_dataclass(name.title(), [], namespace={"__doc__": line})
+        name: make_dataclass(name.replace("-", "").title(), [], namespace={"__doc__": line})
         for name, line in COMMANDS.items()
     }
     unreachable: Callable[[], int] = _parsed(

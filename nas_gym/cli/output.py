@@ -1,7 +1,7 @@
 """The output of a run's commands: results on stdout, progress and the places of files on stderr."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,16 @@ from nas_gym.cli.shared import print_json
 from nas_gym.errors import Interrupted, NASGymError, TimeUp
 from nas_gym.options.printable import printable
 from nas_gym.runs.console import PlainConsole
-from nas_gym.runs.export import folder_of, write_files
+from nas_gym.runs.export import DRAWN, folder_of, prepared, write_files
 from nas_gym.runs.findings import Findings, summary
+from nas_gym.runs.html import PAGE, write_page
+from nas_gym.runs.preparing import PreparationProgress
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
-from nas_gym.store import RunData
+from nas_gym.store import RunData, folder_beside
 from nas_gym.store.location import store_option
 from nas_gym.store.long_runs import column
+from nas_gym.training.preparation import told_to
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
@@ -31,9 +34,26 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
         if found.evaluated:
             folder = folder_of(store, found.run) if out is None else out
             files = write_files(found, folder)
+            drawn = {
+                rank: file.read_text(encoding="utf-8")
+                for rank in range(1, DRAWN + 1)
+                if (file := folder / f"best-{rank}.svg") in files
+            }
+            files.append(write_page([found], store, folder / PAGE, drawn))
             names = ", ".join(file.name for file in files)
             print(f"written to {printable(folder)}: {names}", file=sys.stderr)
         say_untrusted(found)
+
+
+def write_html(runs: Sequence[Findings], store: str | Path, out: Path | None) -> Path:
+    """Write the page of a run, or of several side by side, and return its path."""
+    if out is None:
+        out = folder_of(store, runs[0].run) if len(runs) == 1 else folder_beside(store)
+    name = PAGE if len(runs) == 1 else f"report-{'-'.join(found.run for found in runs)[:100]}.html"
+    page = write_page(runs, store, prepared(out) / name)
+    for found in runs:
+        say_untrusted(found)
+    return page
 
 
 def say_untrusted(found: Findings) -> None:
@@ -60,6 +80,13 @@ def say_what_is_read(run: RunData) -> None:
 
 def _is_path(dataset: Any) -> bool:
     return isinstance(dataset, str) and (len(Path(dataset).parts) > 1 or Path(dataset).exists())
+
+
+@contextmanager
+def preparation_shown() -> Iterator[None]:
+    """Show how far the reading of a data set in the block is, if it takes a while."""
+    with PreparationProgress() as progress, told_to(progress.show):
+        yield
 
 
 @contextmanager
@@ -95,12 +122,17 @@ def say_time_up(time_up: TimeUp | None, again: str) -> None:
         print(f"{time_up}; go on with `{again}`", file=sys.stderr)
 
 
-def status_of(found: Findings) -> int:
-    """Return the exit status: 0 if a child was evaluated until budget or time ran out, else 1."""
+def status_of(found: Findings, nothing: str = "the agent asked nothing") -> int:
+    """Return the exit status: 0 if a child was evaluated until budget or time ran out, else 1.
+
+    Args:
+        found: Of the run.
+        nothing: What is said if nothing was asked.
+    """
     # Also those of a batch that was cut: they are paid for, and answer it when the run goes on.
     if any(failure is None for failure in column(found.evaluated, "failure")):
         return 0 if found.status in ("finished", "out of time") else 1
-    reason = "the agent asked nothing"
+    reason = nothing
     if found.evaluated:
         reason = "every child failed, for the reasons above"
     elif found.status == "out of time":

@@ -1,15 +1,20 @@
 """``nas-gym predict``."""
 
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
 from nas_gym.cli.shared import AsJson, OptionalText, Trust, Words, at_least_one, print_json
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidModel, InvalidOption, StoreError
+from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.training.devices import check_there, moved, one_device
+from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
+from nas_gym.training.devices import check_there as check_device
+from nas_gym.training.devices import moved, one_device
 
 
 @dataclass(frozen=True)
@@ -33,11 +38,15 @@ class Predict:
         if not self.files:
             raise InvalidOption("no file is given: name images, or folders of them")
         if self.device is not None:
-            check_there(one_device(self.device))
+            check_device(one_device(self.device))
         from nas_gym.models.loading import load_model
         from nas_gym.models.predict import predict
 
-        model = load_model(self.model, trust=self.trust)
+        try:
+            model = load_model(self.model, trust=self.trust)
+        except InvalidModel:
+            _refuse_a_run(self.model)
+            raise
         if model.fresh:
             print("the weights are fresh: this network has not been trained", file=sys.stderr)
         moved(model.network, self.device)
@@ -48,6 +57,26 @@ class Predict:
         for each in found:
             print(f"{printable(each['path'])}: {_in_words(each)}")
         return 0
+
+
+def _refuse_a_run(given: str) -> None:
+    """Raise InvalidModel if a run of the usual store was given, by name or by its files' folder."""
+    from nas_gym.models.folder import CONFIG
+    from nas_gym.store import Store
+
+    place = user_path(given, "FOLDER")
+    folder = folder_beside(DEFAULT_STORE) / place.name
+    if place not in (Path(place.name), folder) or (place / CONFIG).exists():
+        return
+    with suppress(StoreError):  # no store, or one that cannot be read
+        check_there(DEFAULT_STORE)
+        with Store(DEFAULT_STORE, read_only=True) as store:
+            known = store.has_run(place.name)
+        if known:
+            raise InvalidModel(
+                f"{printable(given)} is a run, not a model: train its best architecture first, "
+                f"`nas-gym train {place.name}`, and give the folder that this writes"
+            )
 
 
 def _in_words(found: dict[str, Any]) -> str:

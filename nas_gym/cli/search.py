@@ -2,31 +2,41 @@
 
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from nas_gym.cli.devices import TrainingDevice, device_of_trainer, say_devices
-from nas_gym.cli.evaluators import SWITCHES, evaluator_of
+import tyro
+
+from nas_gym.cli.devices import TrainingDevice
+from nas_gym.cli.evaluators import parts_of
+from nas_gym.cli.executors import ExecutorName, executor_for, place_children, trained_by
+from nas_gym.cli.limits import LimitWords, limits_given
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
+    DATASET,
+    EPOCHS,
+    SPACE,
     AsJson,
+    Async,
+    ChildMemory,
+    ChildSeconds,
     DataFolder,
+    Download,
     OptionalCount,
     OptionalNumber,
     OptionalText,
     OptionalTime,
+    RecipeName,
     StorePlace,
     Top,
     Workers,
     at_least_one,
     budget_in_words,
     check_folder,
-    count_of,
     data_lines,
     finite,
     memory_for,
-    start_server_for,
-    workers_for,
 )
+from nas_gym.cli.watching import Html, ToTensorBoard, watchers
 from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import seconds_of
 from nas_gym.runs.config import (
@@ -39,30 +49,29 @@ from nas_gym.store.location import (
     DEFAULT_STORE,
     check_place,
     checked_run_name,
+    place_in_words,
     resume_command,
-    shown_store,
 )
 from nas_gym.training.machine import cores
+
+OF_A_TABLE = "For a table of several data sets, the one to look up."
 
 
 @dataclass(frozen=True)
 class Search:
     """Search for an architecture: an agent picks, children are trained, everything is recorded."""
 
-    space: str = "nasnet-cell"
-    """Search space (`nas-gym list`), or module:attribute of your own."""
+    space: Annotated[str, tyro.conf.arg(help=SPACE)] = "nasnet-cell"
     agent: str = "reinforce"
     """Agent that searches (`nas-gym list`), or module:Class of your own."""
-    dataset: OptionalText = None
-    """Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file
-    with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and
-    test.txt; digits or python-docs by default. For a table of several data sets, the one to look
-    up."""
+    action: Literal["token", "edit"] = "token"
+    """What the agent does: write architectures, one choice per step, or edit whole ones, for the
+    sb3 agents. --set agent.start=random (or best, the default, or tokens) and agent.horizon=6 go
+    with edit."""
+    dataset: Annotated[OptionalText, tyro.conf.arg(help=f"{DATASET} {OF_A_TABLE}")] = None
     folder: DataFolder = None
-    download: bool = False
-    """Allow a named data set to be downloaded into its folder."""
-    recipe: OptionalText = None
-    """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
+    download: Download = False
+    recipe: RecipeName = None
     device: TrainingDevice = None
     evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, by a table (`nas-gym list`; a
@@ -81,15 +90,24 @@ class Search:
     """Machines that train a batch side by side on the simulated clock."""
     budget_epochs: OptionalCount = None
     """Epochs of training, for agents that train children in part: of one that goes on the new
-    epochs count."""
+    epochs count. A training whose length is in steps has twenty parts, which count instead."""
     workers: Workers = None
-    timeout: float = TIMEOUT
-    """Seconds that a child may take before it counts as failed; inf for no limit."""
-    memory_limit: OptionalNumber = None
-    """GiB that a child may allocate before it counts as failed; by default the machine's memory
-    divided by the workers; inf for no limit."""
+    executor: ExecutorName = None
+    timeout: ChildSeconds = TIMEOUT
+    memory_limit: ChildMemory = None
     failure_reward: float = 0.0
     """Reward of a child that failed."""
+    asynchronous: Async = False
+    """Tell the agent of each child as it is done; the default for several workers, if the agent
+    can. What it asks for then depends on how long each child takes."""
+    rounds: bool = False
+    """Wait for whole batches: the same architectures for any number of workers."""
+    in_flight: OptionalCount = None
+    """Children that are trained at once with --async; one per worker by default."""
+    limit: LimitWords = ()
+    """Most that a child's network may have, which every agent keeps, e.g. --limit parameters=50k
+    or multiply_adds=1.5M..5M; of another network than the one trained with --limit
+    task.filters=44."""
     num_envs: OptionalCount = None
     """Architectures per batch; the agent's own batch size by default."""
     seed: int = 0
@@ -103,9 +121,11 @@ class Search:
     store: StorePlace = str(DEFAULT_STORE)
     set: Assignments = ()
     """An option of a part, e.g. --set agent.learning_rate=0.01 recipe.epochs=4; parts: space,
-    agent, reward, recipe, evaluator."""
+    agent, reward, recipe, evaluator, executor."""
     top: Top = 5
     json: AsJson = False
+    html: Html = False
+    tensorboard: ToTensorBoard = False
 
     def __call__(self) -> int:
         """Run the search; return 0 when the budget was spent, 1 if no child could be evaluated."""
@@ -117,9 +137,22 @@ class Search:
         at_least_one(budget=budget, workers=workers, top=self.top)
         if self.resume and self.run is None:
             raise InvalidOption("--resume needs the name of the run: give --run NAME")
+        if self.asynchronous and self.rounds:
+            raise InvalidOption("--async and --rounds exclude each other: give one of the two")
+        if self.rounds and self.in_flight is not None:
+            raise InvalidOption(
+                f"--in-flight {self.in_flight} and --rounds are both given: a round is waited for "
+                "as a whole, give one of the two"
+            )
+        if self.asynchronous and self.num_envs is not None:
+            raise InvalidOption(
+                f"--num-envs is {self.num_envs}, and with --async there are no batches: give "
+                "--in-flight"
+            )
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         check_place(self.store)
         check_folder(self.store, checked_run_name(run))
+        from nas_gym.registry import make, spec_of
         from nas_gym.runs.options import checked_options
 
         limits: dict[str, Any] = {
@@ -135,16 +168,18 @@ class Search:
             "simulated_workers": self.simulated_workers,
             "budget_epochs": self.budget_epochs,
             "time_limit": time_limit,
+            "in_flight": self.in_flight,
         }
         checked_options(**limits)
+        cost_limits = limits_given(self.limit)
         # What cannot be made is refused here, before anything heavy is imported.
-        parts = self._parts()
-        workers = workers_for(parts["evaluator"], self.workers)
-        limits |= {"workers": workers, "memory_limit": memory_for(self.memory_limit, workers)}
-        start_server_for(parts["evaluator"])
-        say_devices(device_of_trainer(parts["evaluator"]), workers)
+        options = settings_of(self.set)
+        parts = parts_of(self, options)
+        parts["agent"] = make("agent", agent_spec(self.agent, self.action, options["agent"]))
+        executor = executor_for(self.executor, options["executor"], self.workers)
+        limits |= place_children(parts["evaluator"], executor, self.workers, self.memory_limit)
+        workers = limits["workers"]
         from nas_gym.cli.output import present, say_time_up, status_of, watched
-        from nas_gym.registry import spec_of
         from nas_gym.runs.findings import Findings
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.search import search
@@ -153,46 +188,58 @@ class Search:
         progress = SearchProgress(
             budget,
             f"run {run}: {self.agent} searches {self.space}, "
-            f"{budget_in_words(budget, *others)}, "
-            f"{count_of(workers, 'worker')}; recorded in {shown_store(self.store)}",
+            f"{budget_in_words(budget, *others, units=EPOCHS)}, "
+            f"{trained_by(executor, self.executor, workers, parts['evaluator'])}",
+            place=f"; recorded in {place_in_words(self.store)}",
             leading=own_metric(parts["evaluator"]),
             time_limit=time_limit,
             data=partial(data_lines, parts["evaluator"]),
         )
-        specs = {kind: spec_of(kind, part) for kind, part in parts.items() if part is not None}
+        made = parts | {"executor": executor}
+        specs = {kind: spec_of(kind, part) for kind, part in made.items() if part is not None}
         again = resume_command(run, self.store, specs)
-        with watched(progress, again):
+        trust = (self.space.partition(":")[0],)
+        beside = watchers(run, self.store, self.html, self.tensorboard, trust)
+        with watched(progress, again), beside as watching:
             result = search(
                 **parts,
                 run=run,
                 resume=self.resume,
                 store=self.store,
-                watcher=progress,
+                watcher=[progress, *watching],
+                asynchronous=True if self.asynchronous else False if self.rounds else None,
+                executor=executor,
+                limits=cost_limits,
                 **limits,
             )
         say_time_up(result.time_up, again)
-        found = Findings.of(load_run(run, self.store), (self.space.partition(":")[0],))
+        found = Findings.of(load_run(run, self.store), trust)
         present(found, self.store, None, self.top, self.json)
         return status_of(found)
 
-    def _parts(self) -> dict[str, Any]:
-        """Make the space, the evaluator, the agent and the reward; no reward leaves it usual."""
-        from nas_gym.registry import make, usual
 
-        options = settings_of(self.set)
-        space = make("space", {"name": self.space, **options["space"]})
-        reward = None
-        if self.reward is not None or options["reward"]:
-            name = self.reward or usual("reward", space)
-            reward = make("reward", {"name": name, **options["reward"]})
-        return {
-            "space": space,
-            "agent": make("agent", {"name": self.agent, **options["agent"]}),
-            "evaluator": make("evaluator", self._evaluator(options, space), space=space),
-            "reward": reward,
-        }
+def agent_spec(name: str, action: str, settings: dict[str, Any]) -> dict[str, Any]:
+    """Return an agent as JSON data, with the option by which it edits.
 
-    def _evaluator(self, options: dict[str, dict[str, Any]], space: Any) -> dict[str, Any]:
-        """Return the evaluator with its options, from switches and from --set."""
-        switches = {option: getattr(self, option) for option in SWITCHES}
-        return evaluator_of(space, self.evaluator, switches, options)
+    Args:
+        name: Its name.
+        action: As ``--action`` gives it.
+        settings: Its other options.
+
+    Raises:
+        InvalidOption: It cannot edit, or the action is among the settings as well.
+    """
+    from nas_gym.plugins import names
+    from nas_gym.registry import options_of
+
+    if action == "token":
+        return {"name": name, **settings}
+    if "action" in settings:
+        raise InvalidOption("--action and --set agent.action are both given: give one")
+    if "action" not in options_of("agent", name):
+        able = [n for n in names("agent") if "action" in options_of("agent", n)]
+        raise InvalidOption(
+            f"agent {name!r} writes tokens and cannot edit: give --agent with one of "
+            f"{', '.join(able)}, or leave out --action {action}"
+        )
+    return {"name": name, "action": action, **settings}

@@ -9,7 +9,7 @@ from nas_gym.cli.shared import Words
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.options.json_text import read_json
 
-PARTS = ("space", "agent", "reward", "recipe", "evaluator")  # of a search
+PARTS = ("space", "agent", "reward", "recipe", "evaluator", "executor")  # of a search
 Assignments = Annotated[
     Words, tyro.conf.arg(metavar="PART.OPTION=VALUE"), tyro.conf.UseAppendAction
 ]
@@ -28,7 +28,8 @@ def settings_of(
         InvalidOption: It is no assignment.
         UnknownName: The command takes no options of such a part.
     """
-    example = "agent.learning_rate=0.01" if "agent" in parts else f"{parts[0]}.epochs=4"
+    example = "executor.cpus=2" if tuple(parts) == ("executor",) else f"{parts[0]}.epochs=4"
+    example = "agent.learning_rate=0.01" if "agent" in parts else example
     settings: dict[str, dict[str, Any]] = {part: {} for part in parts}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")

@@ -59,14 +59,21 @@ _arg = tyro.conf.arg
 RunName = Annotated[
     tyro.conf.Positional[str], _arg(metavar="RUN", help="Name of the run (`nas-gym list`).")
 ]
+RunNames = Annotated[
+    tyro.conf.Positional[Words],
+    _arg(metavar="RUN", help="Name of the run (`nas-gym list`), or of several."),
+]
 StorePlace = Annotated[
     str, _arg(help="Results database: a SQLite file, or postgresql://host/name.")
 ]
 AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
+Async = Annotated[bool, tyro.conf.arg(name="async")]
 Top = Annotated[int, _arg(help="Architectures in the result.")]
 Workers = Annotated[
     OptionalCount,
-    _arg(help="Worker processes; all cores by default. Any number gives the same results."),
+    _arg(
+        help="Worker processes; all cores by default. A child's result is the same for any number."
+    ),
 ]
 Trust = Annotated[
     Words,
@@ -80,6 +87,32 @@ OutFolder = Annotated[
     OptionalPath, _arg(help="Folder to write to; the run's name beside the store by default.")
 ]
 DataFolder = Annotated[OptionalText, _arg(help="Folder with the files of a named data set.")]
+# Of the commands that train children.
+DATASET = (
+    "Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file "
+    "with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and "
+    "test.txt (or ptb.train.txt, wiki.train.tokens, …); digits or python-docs by default."
+)
+SPACE = "Search space (`nas-gym list`), or module:attribute of your own."
+Download = Annotated[bool, _arg(help="Allow a named data set to be downloaded into its folder.")]
+RecipeName = Annotated[
+    OptionalText,
+    _arg(
+        help="Recipe by which a child is trained (`nas-gym list`); a quick one for the space by "
+        "default."
+    ),
+]
+ChildSeconds = Annotated[
+    float,
+    _arg(help="Seconds that a child may take before it counts as failed; inf for no limit."),
+]
+ChildMemory = Annotated[
+    OptionalNumber,
+    _arg(
+        help="GiB that a child may allocate before it counts as failed; by default the machine's "
+        "memory divided by the workers, with an executor no limit; inf for no limit."
+    ),
+]
 
 
 def at_least_one(**values: int | None) -> None:
@@ -142,16 +175,20 @@ def check_folder(store: str | Path, run: str) -> None:
         )
 
 
+EPOCHS = "epochs or parts"  # until the data is read, which recipes are fitted to
+
+
 def budget_in_words(
     budget: int | None,
     seconds: float | None,
     epochs: int | None,
     time_limit: float | None = None,
+    units: str = "epochs",
 ) -> str:
     """Return ``150 evaluations``, ``20,000 simulated seconds``, ``20m``, or several of them."""
     limits = [] if budget is None else [f"{budget} evaluations"]
     limits += [] if seconds is None else [f"{seconds:,g} simulated seconds"]
-    limits += [] if epochs is None else [f"{epochs:,} epochs"]
+    limits += [] if epochs is None else [f"{epochs:,} {units}"]
     limits += [] if time_limit is None else [duration_in_words(time_limit)]
     return " or ".join(limits)
 

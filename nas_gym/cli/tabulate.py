@@ -7,31 +7,34 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from nas_gym.cli.devices import TrainingDevice, device_of_trainer, say_devices
+from nas_gym.cli.devices import TrainingDevice
 from nas_gym.cli.evaluators import SWITCHES, evaluator_of
+from nas_gym.cli.executors import ExecutorName, executor_for, place_children, trained_by
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
+    DATASET,
+    SPACE,
     AsJson,
+    ChildMemory,
+    ChildSeconds,
     DataFolder,
+    Download,
     OptionalCount,
-    OptionalNumber,
     OptionalText,
     OptionalTime,
+    RecipeName,
     StorePlace,
     Workers,
     at_least_one,
     count_of,
     finite,
-    memory_for,
     print_json,
-    start_server_for,
-    workers_for,
 )
 from nas_gym.cli.streams import results
 from nas_gym.errors import Interrupted
 from nas_gym.options.durations import seconds_of
 from nas_gym.runs.config import TIMEOUT
-from nas_gym.store.location import DEFAULT_STORE, check_place, shown_store
+from nas_gym.store.location import DEFAULT_STORE, check_place, place_in_words
 from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
@@ -45,9 +48,7 @@ class Tabulate:
 
     space: Annotated[
         tyro.conf.Positional[str],
-        tyro.conf.arg(
-            metavar="SPACE", help="Search space (`nas-gym list`), or module:attribute of your own."
-        ),
+        tyro.conf.arg(metavar="SPACE", help=SPACE),
     ]
     to: str
     """File to write: .npz, .csv or .parquet. One that is there is gone on with, if it was made with
@@ -56,15 +57,10 @@ class Tabulate:
     """Random architectures that differ; all of the space by default."""
     seeds: int = 2
     """Trainings of each architecture."""
-    dataset: OptionalText = None
-    """Data set: a name (`nas-gym list`), a folder with one folder of images per class, a .npz file
-    with images and labels, or, for recurrent cells, a folder with train.txt, valid.txt and
-    test.txt; digits or python-docs by default."""
+    dataset: Annotated[OptionalText, tyro.conf.arg(help=DATASET)] = None
     folder: DataFolder = None
-    download: bool = False
-    """Allow a named data set to be downloaded into its folder."""
-    recipe: OptionalText = None
-    """Recipe by which a child is trained (`nas-gym list`); a quick one for the space by default."""
+    download: Download = False
+    recipe: RecipeName = None
     device: TrainingDevice = None
     evaluator: OptionalText = None
     """How a child is evaluated: by training, as a language-model, or module:Class of your own; by
@@ -72,11 +68,9 @@ class Tabulate:
     time: OptionalTime = None
     """Wall-clock time after which it ends, e.g. 90s, 20m, 1h30m; the same command goes on."""
     workers: Workers = None
-    timeout: float = TIMEOUT
-    """Seconds that a child may take before it counts as failed; inf for no limit."""
-    memory_limit: OptionalNumber = None
-    """GiB that a child may allocate before it counts as failed; by default the machine's memory
-    divided by the workers; inf for no limit."""
+    executor: ExecutorName = None
+    timeout: ChildSeconds = TIMEOUT
+    memory_limit: ChildMemory = None
     seed: int = 0
     """Seed of the order and of the first training of each; the next ones have those after it."""
     run: OptionalText = None
@@ -84,7 +78,7 @@ class Tabulate:
     store: StorePlace = str(DEFAULT_STORE)
     set: Assignments = ()
     """An option of a part, e.g. --set recipe.epochs=4 space.blocks=2; parts: space, recipe,
-    evaluator."""
+    evaluator, executor."""
     json: AsJson = False
 
     def __call__(self) -> int:
@@ -95,23 +89,24 @@ class Tabulate:
         check_place(self.store)
         from nas_gym.registry import make
 
-        options = settings_of(self.set, ("space", "recipe", "evaluator"))
+        options = settings_of(self.set, ("space", "recipe", "evaluator", "executor"))
         space = make("space", {"name": self.space, **options["space"]})
         switches = {option: getattr(self, option) for option in SWITCHES}
         evaluator = make(
             "evaluator", evaluator_of(space, self.evaluator, switches, options), space=space
         )
-        workers = workers_for(evaluator, self.workers)
-        start_server_for(evaluator)
-        say_devices(device_of_trainer(evaluator), workers)
+        executor = executor_for(self.executor, options["executor"], self.workers)
+        placed = place_children(evaluator, executor, self.workers, self.memory_limit)
+        workers, memory_limit = placed["workers"], placed["memory_limit"]
         from nas_gym.runs.progress import TableProgress
         from nas_gym.runs.tabulating.tabulate import tabulate
 
         how_many = "all that differ" if self.sample is None else f"{self.sample:,} of them"
         progress = TableProgress(
             f"table {self.to}: architectures of {self.space}, {how_many}, "
-            f"{count_of(self.seeds, 'seed')}, {count_of(workers, 'worker')}; recorded in "
-            f"{shown_store(self.store)}",
+            f"{count_of(self.seeds, 'seed')}, "
+            f"{trained_by(executor, self.executor, workers, evaluator)}; recorded in "
+            f"{place_in_words(self.store)}",
             time_limit=time_limit,
         )
         done = self._watched(
@@ -126,9 +121,12 @@ class Tabulate:
                 run=self.run,
                 workers=workers,
                 timeout=finite(self.timeout),
-                memory_limit=memory_for(self.memory_limit, workers),
+                memory_limit=memory_limit,
+                executor=executor,
                 store=self.store,
-                progress=lambda t: progress.show(t.trained, t.architectures * t.seeds, t.failed),
+                progress=lambda t: progress.show(
+                    t.trained, t.architectures * t.seeds, t.failed, t.recorded
+                ),
                 time_limit=time_limit,
             ),
         )
@@ -137,8 +135,10 @@ class Tabulate:
     def _watched(self, progress: "TableProgress", work: Any) -> "Tabulation":
         """Show progress; end what cuts the work with the sentence that says how to go on."""
         from nas_gym.cli.interrupts import during
+        from nas_gym.cli.output import preparation_shown
 
-        with progress, during("interrupted before the training began", lambda: progress.running):
+        begun = during("interrupted before the training began", lambda: progress.running)
+        with progress, preparation_shown(), begun:
             try:
                 return work()  # type: ignore[no-any-return]
             except (KeyboardInterrupt, SystemExit) as error:

@@ -2,17 +2,18 @@
 
 import os
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from nas_gym.cli.executors import ExecutorName, executor_for
 from nas_gym.cli.interrupts import during
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
     DataFolder,
+    Download,
     OptionalCount,
     OptionalPath,
     OptionalText,
@@ -27,6 +28,8 @@ from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
 if TYPE_CHECKING:
+    from concurrent.futures import Executor
+
     from nas_gym.models.training.train import Trained
 
 _OF_THE_DATA = ("validation", "test", "level", "vocabulary")  # for --set evaluator.…
@@ -51,8 +54,7 @@ class Train:
     dataset: OptionalText = None
     """Data set or text, as for a search; by default the run's own, else digits or python-docs."""
     folder: DataFolder = None
-    download: bool = False
-    """Allow a named data set to be downloaded into its folder."""
+    download: Download = False
     image_size: OptionalCount = None
     """Pixels per side of a folder's images; by default 32, or the paper's with a recipe for
     ImageNet."""
@@ -68,12 +70,15 @@ class Train:
     stem: OptionalText = None
     """Stem of the recipe: cifar, imagenet or pooled."""
     set: Assignments = ()
-    """An option of the recipe or the evaluator, e.g. --set recipe.mixup=0.2
+    """An option of the recipe, the evaluator or the executor, e.g. --set recipe.mixup=0.2
     evaluator.validation=0.2."""
     space: OptionalText = None
     """Search space of a token list or string (`nas-gym list`)."""
     seed: int = 0
     """Seed of the initial weights and of all that is random in the training."""
+    seeds: int = 1
+    """Train with so many seeds, from --seed on, each into seed-0, seed-1, … of the folder."""
+    executor: ExecutorName = None
     stream: bool = False
     """Read images from their folder for each batch, not at once into memory; so it is by default
     from 128 pixels on."""
@@ -97,11 +102,17 @@ class Train:
 
     def __call__(self) -> int:
         """Train; return 0 when the model is written."""
-        at_least_one(best=self.best, threads=self.threads)
-        recipe, data = self._options()
-        if self.best > 1 and self.to is None:
+        at_least_one(best=self.best, threads=self.threads, seeds=self.seeds)
+        recipe, data, executor = self._options()
+        for name, count in (("best", self.best), ("seeds", self.seeds)):
+            if count > 1 and self.to is None:
+                raise InvalidOption(
+                    f"--{name} is {count}: say where the folders go, with --to FOLDER"
+                )
+        if executor is not None and (self.to is None or self.force):
             raise InvalidOption(
-                f"--best is {self.best}: say where the folders go, with --to FOLDER"
+                "--executor trains on other machines: give a folder that all share with --to, and "
+                "instead of --force remove what is in it"
             )
         if self.best > 1:
             from nas_gym.models.training.subject import subject_of
@@ -109,17 +120,26 @@ class Train:
             # That there are so many is found out now, not after hours.
             subject_of(self.model, space=self.space, store=self.store, rank=self.best,
                        trust=self.trust)  # fmt: skip
-        done = []
-        for rank in range(1, self.best + 1):
-            to = self.to if self.best == 1 else os.path.join(str(self.to), f"best-{rank}")
-            done.append(self._train(to, rank, recipe, data))
+        trainings = [
+            {**self._shared(), "to": self._folder(rank, seed), "rank": rank, "seed": seed,
+             "recipe": recipe, **data}
+            for rank in range(1, self.best + 1)
+            for seed in range(self.seed, self.seed + self.seeds)
+        ]  # fmt: skip
+        done = self._train(trainings, executor)
         if int(os.environ.get("RANK", "0") or 0) == 0:
             self._present(done)
         return 0
 
-    def _options(self) -> tuple[dict[str, Any] | None, dict[str, Any]]:
-        """Return the recipe and the options of the data, from switches and from --set."""
-        given = settings_of(self.set, ("recipe", "evaluator"))
+    def _folder(self, rank: int, seed: int) -> str | None:
+        """Return where a training goes; None for a name of its own."""
+        parts = [f"best-{rank}"] if self.best > 1 else []
+        parts += [f"seed-{seed}"] if self.seeds > 1 else []
+        return os.path.join(str(self.to), *parts) if parts else self.to
+
+    def _options(self) -> "tuple[dict[str, Any] | None, dict[str, Any], Executor | None]":
+        """Return the recipe, the options of the data and the engine, from switches and --set."""
+        given = settings_of(self.set, ("recipe", "evaluator", "executor"))
         for option in given["evaluator"]:
             if option not in _OF_THE_DATA:
                 raise InvalidOption(
@@ -132,37 +152,34 @@ class Train:
         recipe = {**changes, **given["recipe"]}
         if self.recipe is not None:
             recipe["name"] = self.recipe
-        return recipe or None, given["evaluator"]
+        engine = executor_for(self.executor, given["executor"], None)
+        return recipe or None, given["evaluator"], engine
+
+    def _shared(self) -> dict[str, Any]:
+        """Return the options of every training."""
+        names = (
+            "model", "dataset", "folder", "download", "image_size", "space", "store",
+            "data_workers", "device", "threads", "checkpoint_minutes", "trust",
+        )  # fmt: skip
+        return {name: getattr(self, name) for name in names} | {"stream": self.stream or None}
 
     def _train(
-        self, to: str | None, rank: int, recipe: Mapping[str, Any] | None, data: Mapping[str, Any]
-    ) -> "Trained":
-        with during("interrupted: go on with the same command and --resume"):
-            from nas_gym.models.training.train import train
+        self, trainings: list[dict[str, Any]], executor: "Executor | None"
+    ) -> "list[Trained]":
+        from nas_gym.cli.output import preparation_shown
 
-            return train(
-                self.model,
-                to,
-                recipe=recipe,
-                dataset=self.dataset,
-                folder=self.folder,
-                download=self.download,
-                image_size=self.image_size,
-                seed=self.seed,
-                space=self.space,
-                store=self.store,
-                rank=rank,
-                stream=self.stream or None,
-                data_workers=self.data_workers,
-                device=self.device,
-                threads=self.threads,
-                checkpoint_minutes=self.checkpoint_minutes,
-                resume=self.resume,
-                replace=self.force,
-                trust=self.trust,
-                say=_say,
-                **data,
-            )
+        says = "interrupted: go on with the same command and --resume"
+        with during(says), preparation_shown():
+            if executor is not None:
+                from nas_gym.models.training.many import train_many
+
+                return train_many(trainings, executor, resume=self.resume, say=_say)
+            from nas_gym.models.training.train import train
+            from nas_gym.training.once import loaded_once
+
+            going_on: dict[str, Any] = {"resume": self.resume, "replace": self.force, "say": _say}
+            with loaded_once():
+                return [train(**each, **going_on) for each in trainings]
 
     def _present(self, done: "list[Trained]") -> None:
         speed = [latencies(each.model) if self.latency else [] for each in done]

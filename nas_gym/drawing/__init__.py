@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from nas_gym.drawing.curves import draw_learning_curve
     from nas_gym.drawing.figures import rgb_array, save
     from nas_gym.drawing.formats import drawing_path
+    from nas_gym.drawing.front import draw_front
     from nas_gym.drawing.table import draw_table
 
-__all__ = ["draw_learning_curve", "draw_table", "drawing_path", "rgb_array", "save"]
+__all__ = ["draw_front", "draw_learning_curve", "draw_table", "drawing_path", "rgb_array", "save"]
 
 __getattr__, __dir__ = exports(
     __name__,
     {
+        "draw_front": "front",
         "draw_learning_curve": "curves",
         "draw_table": "table",
         "drawing_path": "formats",

@@ -119,8 +119,8 @@ def draw_training_curve(
     """Draw the loss of a training by epoch, and above it what was measured on the validation part.
 
     Args:
-        epochs: By epoch: ``epoch``, ``loss``, and names that begin with ``validation_``, of which
-            the first is drawn.
+        epochs: By epoch: its number, by the name of the unit (``epoch``), ``loss``, and names that
+            begin with ``validation_``, of which the first is drawn.
         title: Written above the curve.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -131,7 +131,8 @@ def draw_training_curve(
     FigureCanvasAgg(figure)
     measured = [name for name in (epochs[0] if epochs else ()) if name.startswith("validation_")]
     names = [*measured[:1], "loss"]
-    numbers = [epoch["epoch"] for epoch in epochs]
+    unit = next(iter(epochs[0])) if epochs else "epoch"
+    numbers = [epoch[unit] for epoch in epochs]
     for axes, name in zip(figure.subplots(len(names), sharex=True, squeeze=False)[:, 0], names,
                           strict=True):  # fmt: skip
         marker = "o" if len(epochs) < 2 else None  # a line needs two points
@@ -140,7 +141,7 @@ def draw_training_curve(
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="#e6e6e6", linewidth=0.6)
         axes.set_axisbelow(True)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(unit)
     axes.xaxis.set_major_locator(MaxNLocator(nbins="auto", integer=True, min_n_ticks=1))
     if title:
         figure.suptitle(title)

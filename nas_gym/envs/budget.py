@@ -29,6 +29,7 @@ class Budget:
         self.evaluations, self.seconds, self.epochs = evaluations, seconds, epochs
         self.clock = SimulatedClock(machines)
         self.requests = 0
+        self.in_flight = 0  # requests whose answer is not handed over yet
         self.paid_epochs = 0
         self._before: tuple[float, int] = 0.0, 0  # seconds and epochs before the last batch
         self._timeless = 0  # requests since one cost something
@@ -38,7 +39,9 @@ class Budget:
         """Requests left; ``math.inf`` if only seconds or epochs limit them, or nothing does."""
         if self._time_is_up or self._epochs_are_up:
             return 0
-        return math.inf if self.evaluations is None else self.evaluations - self.requests
+        if self.evaluations is None:
+            return math.inf
+        return self.evaluations - self.requests - self.in_flight
 
     def check(self, asked: int) -> None:
         """Raise BudgetExceeded if more is asked for than is left."""
@@ -66,8 +69,21 @@ class Budget:
         Raises:
             InvalidOption: Thousands of requests cost nothing, so that the budget never ends.
         """
-        self.requests += len(seconds)
         self.clock.add(seconds)
+        self._count(len(seconds))
+
+    def hand_over(self, done: float) -> None:
+        """Count a request that was in flight, at the moment at which its child is done.
+
+        Raises:
+            InvalidOption: As ``spend``.
+        """
+        self.in_flight -= 1
+        self.clock.wait(done)
+        self._count(1)
+
+    def _count(self, requests: int) -> None:
+        self.requests += requests
         now = self.clock.seconds, self.paid_epochs
         moved = [new > old for new, old in zip(now, self._before, strict=True)]
         self._before = now
@@ -80,7 +96,7 @@ class Budget:
             if limit is not None
         ]
         free = bool(limits) and not any(cost for _, cost in limits)
-        self._timeless = self._timeless + len(seconds) if free else 0
+        self._timeless = self._timeless + requests if free else 0
         if self._timeless > TIMELESS:
             raise InvalidOption(
                 f"the last {self._timeless:,} evaluations took no time, so the budget of "

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, Literal, TypeVar, Unpack
 
 import gymnasium as gym
@@ -10,10 +10,12 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.error import ResetNeeded
 
-from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.episode import Episode, Mask, Observation
+from nas_gym.envs.front import AsksLedger
 from nas_gym.envs.ledger import Ledger, LedgerOptions
+from nas_gym.envs.limits import EpisodeLimits, LimitsGiven, with_limits
 from nas_gym.envs.rewards import Accuracy, Reward
+from nas_gym.envs.states import KeepsState, begun_tokens, check_reset_options
 from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluators.evaluation import IN_EVERY_INFO, Evaluation, Evaluator
 from nas_gym.options import check
@@ -32,7 +34,7 @@ RENDER_MODES = ["ansi", "rgb_array"]
 RenderMode = Literal["ansi", "rgb_array"] | None
 
 
-class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
+class NASEnv(AsksLedger, KeepsState, gym.Env[Observation, np.int64], Generic[G]):
     """Neural architecture search as an episode: pick the next hyperparameter until a child is done.
 
     ## Description
@@ -50,7 +52,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
 
     ## Action space
     ``Discrete(max_options)``: a token, the index into the options that are open now. Tokens beyond
-    them fold: ``token % len(options)``. ``info["action_mask"]`` (int8, 1 = open) and
+    them fold: ``token % len(options)``, and one that limits close stands for the next open one.
+    ``info["action_mask"]`` (int8, 1 = open) and
     ``action_masks()`` (bool) say which tokens are open without folding.
 
     ## Observation space
@@ -79,6 +82,8 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         evaluator: HOW GOOD it is: any ``Evaluator``.
         reward: From an evaluation to the reward; any callable. Accuracy by default.
         render_mode: ``"ansi"`` (the choices in words), ``"rgb_array"`` (the drawing), or None.
+        limits: What a child network may cost, e.g. ``{"parameters": 50_000}``: then only options
+            are open that leave a completion within it (see ``docs/guide/limits.md``).
         ledger: ``budget``, ``seed``, ``failure_reward``, ``record``, ``budget_seconds``,
             ``budget_epochs`` and ``simulated_workers``: see ``nas_gym.envs.ledger.LedgerOptions``.
 
@@ -102,30 +107,23 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
         reward: Reward | None = None,
         *,
         render_mode: str | None = None,
+        limits: LimitsGiven = None,
         **ledger: Unpack[LedgerOptions],
     ) -> None:
         check_part("space", space)
+        space, evaluator = with_limits(space, evaluator, limits)
         self.space = space
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
         self.choices = ChoiceTable(space)
         check_recordable(space, self.choices)
         self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
         self.action_space, self.observation_space = spaces_of(space)
+        self.episode_limits = EpisodeLimits(space, evaluator)
         self._episode: Episode | None = None
         self._ended = False
         self._epochs: list[int] | None = None  # that this episode's child is trained
         self._measured = dict.fromkeys(IN_EVERY_INFO, 0.0)  # and what evaluations have had so far
         self._empty: type | None = None  # of a genotype as JSON data
-
-    @property
-    def remaining(self) -> float:
-        """Evaluations left in the budget; ``math.inf`` without one."""
-        return self.ledger.remaining
-
-    @property
-    def clock(self) -> SimulatedClock:
-        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
-        return self.ledger.clock
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -136,17 +134,28 @@ class NASEnv(gym.Env[Observation, np.int64], Generic[G]):
             seed: Of ``np_random``.
             options: ``{"epochs": n}`` trains this episode's child in part, up to the end of epoch
                 n, from 1 to the epochs of a whole training; a child that was trained less far goes
-                on. The other options are ignored, as Gymnasium's wrappers may add some.
+                on. ``{"tokens": [1, 0]}`` begins after these choices, as if they had been stepped.
+                ``{"limits": {"parameters": n}}`` is the most that this episode's network may
+                cost, in an environment without limits; masks for another number cost nothing more.
 
         Raises:
-            InvalidOption: Epochs that a training does not have.
+            InvalidOption: Epochs that a training does not have, or limits that nothing can keep.
+            UnknownName: Another option.
+            InvalidTokens: Tokens beyond the options, that limits close, or of a whole architecture.
+            NASGymError: At the first reset: the data cannot be read, or the evaluator cannot
+                answer at all.
         """
+        check_reset_options(options, ("epochs", "tokens", "limits"))
+        self.ledger.settle()
         super().reset(seed=python_seed(seed))
         epochs = (options or {}).get("epochs")
+        limits = (options or {}).get("limits")
+        choices = self.choices if limits is None else self.episode_limits.table(limits)
+        begun = begun_tokens(choices, options)
         self._epochs = None if epochs is None else [self.ledger.checked_epochs(epochs)]
-        if self._episode is None:
-            self._episode = Episode(self.choices)
-        self._episode.restart()
+        if self._episode is None or self._episode.choices is not choices:
+            self._episode = Episode(choices)
+        self._episode.restart(begun)
         self._ended = False
         return self._episode.observation.copy(), self._info(self._episode)
 
@@ -250,6 +259,23 @@ def final_info(evaluation: Evaluation, measured: Iterable[str] = ()) -> dict[str
         "architecture": genotype_to_json(evaluation.architecture.genotype),
         "evaluation": {**dict.fromkeys(measured, math.nan), **evaluation.to_info()},
     }
+
+
+def final_infos(evaluations: Sequence[Evaluation | None]) -> dict[str, Any]:
+    """Return the ``final_info`` of episodes that ended, each key as an array over them.
+
+    Args:
+        evaluations: Of each episode; None of one that was not evaluated. At least one was.
+    """
+    infos = [None if each is None else final_info(each) for each in evaluations]
+    evaluated = np.array([info is not None for info in infos], np.bool_)
+    arrays: dict[str, Any] = {}
+    for name in next((info for info in infos if info is not None), {}):
+        array = np.full(len(infos), None, dtype=object)
+        for i, info in enumerate(infos):
+            array[i] = None if info is None else info[name]
+        arrays[name], arrays[f"_{name}"] = array, evaluated
+    return arrays
 
 
 def _type_of_genotypes(space: SearchSpace[Any], choices: ChoiceTable) -> type:

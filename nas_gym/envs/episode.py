@@ -1,5 +1,6 @@
 """Architectures under construction: the tokens so far, what is open, what is observed."""
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -7,12 +8,22 @@ import numpy.typing as npt
 
 from nas_gym.errors import InvalidTokens
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import Choice, checked_tokens
+from nas_gym.search_spaces.grammar import Choice, SearchSpace, Tokens, checked_tokens
 
 Mask = npt.NDArray[np.int8]  # (max_options,)
 Masks = npt.NDArray[np.int8]  # (num_envs, max_options)
 Observation = npt.NDArray[np.int64]  # (max_length,)
 Observations = npt.NDArray[np.int64]  # (num_envs, max_length)
+
+
+class Choices(Protocol):
+    """What is open after a prefix: a ``ChoiceTable``, or that of one episode's limits."""
+
+    space: SearchSpace[Any]
+    static: tuple[Choice, ...] | None
+
+    def after(self, prefix: tuple[int, ...]) -> Choice | None:
+        """Return the choice that is open; None at the end."""
 
 
 class Episode:
@@ -22,7 +33,7 @@ class Episode:
         choices: The space's choices; shared by all episodes of an environment.
     """
 
-    def __init__(self, choices: ChoiceTable) -> None:
+    def __init__(self, choices: Choices) -> None:
         self.choices = choices
         self.max_options = choices.space.max_options
         self.tokens: list[int] = []
@@ -31,14 +42,15 @@ class Episode:
         self._masks = _masks(choices.space.max_options)
         self.restart()
 
-    def restart(self) -> None:
-        """Start a new architecture."""
-        self.tokens.clear()
+    def restart(self, tokens: Tokens = ()) -> None:
+        """Start a new architecture, or go on with one whose first tokens are in range and open."""
+        self.tokens[:] = tokens
         self.observation[:] = 0
-        self.open = self.choices.after(())
+        self.observation[: len(tokens)] = np.array(tokens, np.int64) + 1
+        self.open = self.choices.after(tokens)
 
     def take(self, action: int) -> None:
-        """Take an action: a token, folded onto the open options (``action % len(options)``).
+        """Take an action: a token, folded onto the open options (``Choice.folded``).
 
         After completion an action is ignored.
 
@@ -52,6 +64,8 @@ class Episode:
         if self.open is None:
             return
         token = int(action) % len(self.open.options)
+        if self.open.closed:
+            token = self.open.folded(token)
         self.observation[len(self.tokens)] = token + 1
         self.tokens.append(token)
         static = self.choices.static
@@ -64,6 +78,8 @@ class Episode:
     def mask(self) -> Mask:
         """Return (max_options,) int8, 1 = open, fresh; only token 0 is open after completion."""
         mask: Mask = self._masks[1 if self.open is None else len(self.open.options)].copy()
+        if self.open is not None and self.open.closed:
+            mask[list(self.open.closed)] = 0
         return mask
 
 
@@ -71,7 +87,8 @@ def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
     """Fold a whole token list as ``take`` would take its tokens one by one.
 
     Raises:
-        InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length.
+        InvalidTokens: Not integers, a token outside [0, max_options), or the wrong length; or a
+            token that is closed: whoever gives a whole architecture means that one.
     """
     given = checked_tokens(tokens)
     counts = choices.counts
@@ -83,6 +100,11 @@ def fold_tokens(choices: ChoiceTable, tokens: Any) -> tuple[int, ...]:
             raise InvalidTokens(
                 f"{len(given)} tokens were given, but the architecture is complete after "
                 f"{position}: leave out the rest"
+            )
+        if token % len(episode.open.options) in episode.open.closed:
+            raise InvalidTokens(
+                f"token {position} is {token}, with which {episode.open.name} breaks a limit: "
+                f"give one of {', '.join(map(str, episode.open.tokens))}"
             )
         episode.take(token)
     if episode.open is not None:
@@ -181,8 +203,25 @@ class _ConditionalRound:
         return [tuple(episode.tokens) for episode in self.episodes]
 
 
-def start_round(choices: ChoiceTable, num_envs: int) -> Round:
-    """Start ``num_envs`` new episodes; with numpy if all of them face the same choices."""
-    if choices.static is not None:
-        return _StaticRound(choices, num_envs)
-    return _ConditionalRound(choices, num_envs)
+def start_round(
+    choices: ChoiceTable, num_envs: int, begun: Sequence[Tokens] = (), steps: int | None = None
+) -> Round:
+    """Start ``num_envs`` new episodes; with numpy if all of them face the same choices.
+
+    Args:
+        choices: Of the space.
+        num_envs: Episodes.
+        begun: The first tokens of each episode, in range and open; none for new ones.
+        steps: That the round has taken; by default the fewest tokens that an episode has.
+    """
+    if choices.static is not None and len(set(map(len, begun))) <= 1 and steps is None:
+        static = _StaticRound(choices, num_envs)
+        if begun:
+            static.steps = len(begun[0])
+            static.prefixes[:, : static.steps] = np.array(begun, np.int64) + 1
+        return static
+    conditional = _ConditionalRound(choices, num_envs)
+    for episode, tokens in zip(conditional.episodes, begun, strict=False):
+        episode.restart(tokens)
+    conditional.steps = min(map(len, begun), default=0) if steps is None else steps
+    return conditional

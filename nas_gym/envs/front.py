@@ -1,9 +1,10 @@
-"""What may stand before the ledger of an environment, and decide about an agent's requests."""
+"""What stands before the ledger: its environment, and who decides about an agent's requests."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from nas_gym.envs.clock import SimulatedClock
+from nas_gym.envs.ledger import Ledger
 from nas_gym.envs.recorder import Answer
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -29,3 +30,19 @@ class FrontLedger(Protocol):
 
     def request(self, architectures: Sequence[Architecture[Any]]) -> list[Answer]:
         """Answer a batch, in the order given."""
+
+
+class AsksLedger:
+    """An environment whose evaluations a ledger answers."""
+
+    ledger: Ledger
+
+    @property
+    def remaining(self) -> float:
+        """Evaluations left in the budget; ``math.inf`` without one."""
+        return self.ledger.remaining
+
+    @property
+    def clock(self) -> SimulatedClock:
+        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
+        return self.ledger.clock

@@ -22,18 +22,36 @@ IDS: dict[str, dict[str, Any]] = {  # id -> keywords of the entry points
     "NASRNNCell-v0": {"space": "rnn-cell"},
     "NASBench201-v0": {"space": "nasbench201", "evaluator": "nasbench201"},
 }
+# The same with a vector as the reward, for mo-gymnasium and what builds on it.
+_OBJECTIVES = {
+    "NASNetCell-v0": ("accuracy", "-parameters"),
+    "NASConvNet-v0": ("accuracy", "-parameters"),
+    # The usual recipe gives all cells the same number of parameters.
+    "NASRNNCell-v0": ("-perplexity", "-multiply_adds"),
+    "NASBench201-v0": ("accuracy", "-parameters", "-latency"),
+}
+MULTI_OBJECTIVE_IDS = {
+    name.replace("-v0", "MO-v0"): IDS[name] | {"objectives": objectives}
+    for name, objectives in _OBJECTIVES.items()
+}
+EDIT_IDS = {  # the same by edits, as every id is with action="edit"
+    name.replace("-v0", "Edit-v0"): IDS[name] | {"action": "edit"}
+    for name in ("NASNetCell-v0", "NASBench201-v0")
+}
 
 
 def register_ids() -> None:
     """Register the ids that Gymnasium does not know yet."""
     from gymnasium.envs.registration import register, registry
 
-    for name, keywords in IDS.items():
+    for name, keywords in (IDS | EDIT_IDS | MULTI_OBJECTIVE_IDS).items():
         if name not in registry:
             register(
                 id=name,
                 entry_point=ENTRY_POINT,
                 vector_entry_point=VECTOR_ENTRY_POINT,
+                # Gymnasium's checker warns of every reward that is no float.
+                disable_env_checker=name in MULTI_OBJECTIVE_IDS,
                 kwargs=keywords,
             )
 

@@ -27,7 +27,7 @@ from nas_gym.search_spaces.architecture import Architecture
 
 
 class LedgerOptions(TypedDict, total=False):
-    """The options of a ledger, which both environments take as well; each may be left out.
+    """The options of a ledger, which environments take as well; each may be left out.
 
     Args:
         budget: Evaluations that may be asked for, repeats included; one more raises
@@ -94,6 +94,7 @@ class Ledger:
         )
         self.seed: int = given.get("seed", 0)
         self.failure_reward = float(given.get("failure_reward", 0.0))
+        self.asked = False  # whether anything was asked for, answered or not
         self.in_part = False  # whether children were trained in part
         self._most_epochs = 0 if self.budget.epochs is None else most_epochs(evaluator)
         self._end = math.inf  # of time.monotonic(), after which nothing is begun
@@ -109,12 +110,15 @@ class Ledger:
         history = self.record.history()
         self._history, self._to_replay = iter(history), len(history)
 
+    def settle(self) -> None:
+        """Let the evaluator find what concerns all children; raise NASGymError if it cannot."""
+        self._guard.settle()
+
     def end_at(self, moment: float) -> None:
         """Begin nothing after ``moment`` of ``time.monotonic()``: a request raises ``TimeUp`` then.
 
         Children in flight are cut if the evaluator can do that (it has ``end_at`` as well); one
-        that is trained in this process is waited for. What agents see before does not depend on
-        the time, so a run that goes on asks for the same again.
+        that is trained in this process is waited for.
         """
         self._end = moment
         if hasattr(self.evaluator, "end_at"):
@@ -159,6 +163,7 @@ class Ledger:
         self._check_time()
         self.budget.check(len(architectures))
         asked = self._asked(architectures, epochs)
+        self.asked = True
         replayed = self._replay(asked)
         answers = self._answers(asked[len(replayed) :])
         if answers:
@@ -268,12 +273,7 @@ class Ledger:
         """Ask the evaluator; its answers arrive in any order, and are recorded as they do."""
         left = len(positions)
         for position, evaluation in self._asked_of_evaluator(jobs, positions):
-            reward = self.failure_reward
-            try:
-                answers[position] = self._rewarded(evaluation)
-                reward = answers[position].reward
-            finally:  # even if the reward raises: the child was paid for
-                self.record.evaluated(Answer(evaluation, reward), jobs[position].seed)
+            answers[position] = self._judged(evaluation, jobs[position].seed)
             left -= 1
             if left and not hasattr(self.evaluator, "end_at"):  # which says how many were cut
                 self._check_time()
@@ -296,6 +296,16 @@ class Ledger:
     def _check_time(self) -> None:
         if self._end < math.inf and time.monotonic() >= self._end:
             raise TimeUp
+
+    def _judged(self, evaluation: Evaluation, seed: int) -> Answer:
+        """Return a new evaluation with its reward, recorded."""
+        reward = self.failure_reward
+        try:
+            answer = self._rewarded(evaluation)
+            reward = answer.reward
+            return answer
+        finally:  # even if the reward raises: the child was paid for
+            self.record.evaluated(Answer(evaluation, reward), seed)
 
     def _rewarded(self, evaluation: Evaluation) -> Answer:
         """Return the evaluation with its reward; a failure to the agent if that is not finite."""

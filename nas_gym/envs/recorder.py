@@ -1,9 +1,12 @@
-"""The contract of a recorder: it writes a run down, and says what was answered before."""
+"""The contract of a recorder, which writes a run down and says what was answered before.
+
+And that of watchers, who are told how a search goes on.
+"""
 
 import enum
 import math
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from nas_gym.evaluators.evaluation import Evaluation, Job
 
@@ -68,7 +71,21 @@ class Recorder:
 
 
 class Watcher(Protocol):
-    """Is told how a search goes on, after it is recorded."""
+    """Is told how a search goes on, after it is recorded.
+
+    It may have some of these as well, and is then told more:
+
+    - ``begun(parts, config)``, first of all: space, evaluator, agent and reward by kind, and what
+      runs the search again as JSON data (``RunData.config``).
+    - ``flying(number)``, before ``started``: how many children are in flight, if the search is
+      asynchronous.
+    - ``preparing(what, done, total)``: what happens before an answer, and how much of it is done;
+      see ``nas_gym.training.preparation``.
+    - ``phase(training, elsewhere)``: of how many children the training has begun and is awaited,
+      here and in other runs, whenever that changes; twice 0 while the agent chooses.
+    - ``doubted(said)``, once: that a network which was trained to its end is no better than a
+      constant answer, in a sentence that goes to the log of others.
+    """
 
     def started(self) -> None:
         """Take note that all is made and the run recorded; the agent is about to ask."""
@@ -83,46 +100,103 @@ class Watcher(Protocol):
         """See ``Recorder.requested``."""
 
 
-class TeeRecorder(Recorder):
-    """A recorder and a watcher as one; it also keeps the answers."""
+Watching = Watcher | Sequence[Watcher] | None  # who watches a search: one, several or nobody
 
-    def __init__(self, record: Recorder | None, watcher: Watcher | None) -> None:
-        self.record = Recorder() if record is None else record
-        self.watchers = [] if watcher is None else [watcher]
-        self.answers: list[Answer] = []
+
+class Watchers(Recorder):
+    """Several watchers as one, in their order.
+
+    Args:
+        given: One, several or none.
+    """
+
+    def __init__(self, given: Watching = None) -> None:
+        several = given if isinstance(given, Sequence) else () if given is None else (given,)
+        self.watchers: tuple[Watcher, ...] = tuple(several)
+
+    def hearing(self, what: str) -> Callable[..., None] | None:
+        """Return what tells those that have a method of this name; None if nobody has it."""
+        methods = [getattr(each, what, None) for each in self.watchers]
+        heard = [method for method in methods if callable(method)]  # a user's own field may be it
+
+        def tell(*said: Any) -> None:
+            for listener in heard:
+                listener(*said)
+
+        return tell if heard else None
 
     def started(self) -> None:
-        """Tell the watcher."""
+        """Tell them."""
         for watcher in self.watchers:
             watcher.started()
+
+    def replayed(self, first: int, answers: Sequence[Answer]) -> None:
+        """Tell them."""
+        for watcher in self.watchers:
+            watcher.replayed(first, answers)
+
+    def evaluated(self, answer: Answer, seed: int) -> None:
+        """Tell them."""
+        for watcher in self.watchers:
+            watcher.evaluated(answer, seed)
+
+    def requested(self, first: int, answers: Sequence[Answer]) -> None:
+        """Tell them."""
+        for watcher in self.watchers:
+            watcher.requested(first, answers)
+
+
+class TeeRecorder(Recorder):
+    """A recorder and watchers as one; it also keeps the answers."""
+
+    def __init__(self, record: Recorder | None, watchers: Watchers) -> None:
+        self.record = Recorder() if record is None else record
+        self.watchers = watchers
+        self.answers: list[Answer] = []
+        self._phase = watchers.hearing("phase") or (lambda training, elsewhere: None)
+        self._training = self._elsewhere = 0  # children that are awaited
+
+    def started(self) -> None:
+        """Tell the watchers."""
+        self.watchers.started()
 
     def history(self) -> Sequence[tuple[tuple[int, ...], Known]]:
         """Return the recorder's."""
         return self.record.history()
 
     def claim(self, jobs: Sequence[Job]) -> Sequence[Evaluation | Claim]:
-        """Ask the recorder."""
-        return self.record.claim(jobs)
+        """Ask the recorder, and tell the watchers what begins."""
+        found = self.record.claim(jobs)
+        self._changed(found.count(Claim.OURS), found.count(Claim.THEIRS))
+        return found
 
     def wait(self, job: Job, until: float = math.inf) -> Evaluation | Claim:
-        """Ask the recorder."""
-        return self.record.wait(job, until)
+        """Ask the recorder, and tell the watchers what it is waited for."""
+        found = self.record.wait(job, until)
+        if found is not Claim.THEIRS:
+            self._changed(found is Claim.OURS, -1)
+        return found
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
-        """Keep the answers, and tell the watcher."""
+        """Keep the answers, and tell the watchers."""
         self.answers.extend(answers)
-        for watcher in self.watchers:
-            watcher.replayed(first, answers)
+        self.watchers.replayed(first, answers)
 
     def evaluated(self, answer: Answer, seed: int) -> None:
-        """Tell the recorder, then the watcher."""
+        """Tell the recorder, then the watchers."""
         self.record.evaluated(answer, seed)
-        for watcher in self.watchers:
-            watcher.evaluated(answer, seed)
+        self.watchers.evaluated(answer, seed)
+        self._changed(-1, 0)
 
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
-        """Tell the recorder, then the watcher, and keep the answers."""
+        """Tell the recorder, then the watchers, and keep the answers."""
         self.record.requested(first, answers)
-        for watcher in self.watchers:
-            watcher.requested(first, answers)
+        self.watchers.requested(first, answers)
         self.answers.extend(answers)
+
+    def _changed(self, training: int, elsewhere: int) -> None:
+        """Tell the watchers by how much what is awaited has changed."""
+        if training or elsewhere:
+            self._training += training
+            self._elsewhere += elsewhere
+            self._phase(self._training, self._elsewhere)

@@ -3,9 +3,8 @@
 import inspect
 import logging
 from collections.abc import Mapping
-from concurrent.futures import Executor
 from multiprocessing import current_process
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import gymnasium
 
@@ -13,10 +12,17 @@ from nas_gym.envs.env import NASEnv
 from nas_gym.envs.ids import ENTRY_POINT, VECTOR_ENTRY_POINT
 from nas_gym.envs.ledger import LedgerOptions
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import UnknownKeyword, unknown_name
+from nas_gym.errors import InvalidOption, UnknownKeyword, unknown_name
 from nas_gym.evaluators.evaluation import keeps_state
 from nas_gym.evaluators.workers.spread import in_workers
+from nas_gym.options import check
 from nas_gym.registry import Part, make, options_of, usual, usual_reward
+
+if TYPE_CHECKING:
+    from nas_gym.envs.edit_env import NASEditEnv
+    from nas_gym.envs.edit_vector_env import NASEditVectorEnv
+
+Action = Literal["token", "edit"]
 
 _log = logging.getLogger("nas_gym")
 
@@ -29,9 +35,12 @@ def env_spec_of(config: Mapping[str, Any]) -> str:
     names_ = ("space", "evaluator", "reward", "budget", "failure_reward")
     kwargs = {name: config[name] for name in names_} | {"seed": config["child_seed"]}
     kwargs |= config.get("simulated", {})
+    kwargs |= {"limits": config["cost_limits"]} if "cost_limits" in config else {}
     entry = ENTRY_POINT
-    known = [s.id for s in gymnasium.registry.values() if s.entry_point == entry]
-    defaults = {gymnasium.registry[i].kwargs["space"]: i for i in known}
+    known = [s for s in gymnasium.registry.values() if s.entry_point == entry]
+    defaults = {
+        s.kwargs["space"]: s.id for s in known if not {"objectives", "action"} & set(s.kwargs)
+    }
     return gymnasium.envs.registration.EnvSpec(
         id=defaults.get(config["space"]["name"], "NAS-v0"),
         entry_point=entry,
@@ -44,17 +53,40 @@ def make_env(
     space: Part,
     evaluator: Part | None = None,
     reward: Part | None = None,
+    objectives: Any = None,
+    action: str = "token",
     **options: Any,
-) -> NASEnv[Any]:
+) -> "NASEnv[Any] | NASEditEnv[Any]":
     """Make a ``NASEnv`` for ``gym.make``, with parts given by name, JSON data or object.
 
     Evaluator and reward are by default what is usual for the space. Options that are not the
     environment's are those of an evaluator that is given by name, or of the usual one:
-    ``gym.make("NASBench201-v0", dataset="cifar100")``.
+    ``gym.make("NASBench201-v0", dataset="cifar100")``. With ``objectives`` it is a
+    ``MultiObjectiveEnv``, with ``action="edit"`` a ``NASEditEnv``.
     """
-    *parts, options = _parts(NASEnv, space, evaluator, reward, options)
+    environment: Any = NASEnv
+    if _edits(action, objectives=objectives):
+        from nas_gym.envs.edit_env import NASEditEnv as environment
+    *parts, options = _parts(environment, space, evaluator, reward, options)
     _warn_of_copies(parts[1])
-    return NASEnv(*parts, **options)
+    if objectives is None:
+        made: NASEnv[Any] | NASEditEnv[Any] = environment(*parts, **options)
+        return made
+    from nas_gym.envs.multi_objective import MultiObjectiveEnv
+
+    return MultiObjectiveEnv(*parts, objectives=objectives, **options)
+
+
+def _edits(action: str, **others: Any) -> bool:
+    """Return whether architectures are edited; raise InvalidOption if something else forbids it."""
+    if check("action", action, Action) == "token":
+        return False
+    for name, given in others.items():
+        if given is not None:
+            raise InvalidOption(
+                f"action='edit' and {name} exclude each other: leave out {name}, or the action"
+            )
+    return True
 
 
 def _warn_of_copies(evaluator: Any) -> None:
@@ -76,26 +108,43 @@ def make_vector_env(
     workers: int = 0,
     timeout: float | None = None,
     memory_limit: float | None = None,
-    executor: Executor | None = None,
+    executor: Part | None = None,
+    in_flight: int | None = None,
+    objectives: Any = None,
+    action: str = "token",
     **options: Any,
-) -> NASVectorEnv[Any]:
+) -> "NASVectorEnv[Any] | NASEditVectorEnv[Any]":
     """Make a ``NASVectorEnv`` for ``gym.make_vec``, with parts given as to ``make_env``.
+
+    With ``in_flight``, children that are trained at once, it is a ``NASAsyncVectorEnv``, whose
+    episodes do not wait for each other; with ``objectives`` the rewards of either are vectors
+    (``MultiObjectiveVectorEnv``); with ``action="edit"`` it is a ``NASEditVectorEnv``.
 
     ``workers`` > 0 evaluates each round in that many worker processes (the calling script then
     needs ``if __name__ == "__main__":``); 0 evaluates in this process. ``timeout`` is in seconds
     per child, ``memory_limit`` in GiB per child, and an ``executor`` takes the place of workers
     (see ``in_workers``).
     """
-    space, evaluator, reward, options = _parts(NASVectorEnv, space, evaluator, reward, options)
-    return NASVectorEnv(
-        space,  # type: ignore[arg-type]
-        in_workers(
-            evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
-        ),
-        num_envs=num_envs,
-        reward=reward,  # type: ignore[arg-type]
-        **options,
+    environment: Any = NASVectorEnv
+    if _edits(action, objectives=objectives, in_flight=in_flight):
+        from nas_gym.envs.edit_vector_env import NASEditVectorEnv as environment
+    space, evaluator, reward, options = _parts(environment, space, evaluator, reward, options)
+    spread = in_workers(
+        evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
     )
+    options |= {"num_envs": num_envs, "reward": reward}
+    if in_flight is not None:
+        from nas_gym.envs.async_env import NASAsyncVectorEnv as environment
+
+        options["in_flight"] = in_flight
+    if objectives is not None:
+        from nas_gym.envs import multi_objective as several
+
+        several_at = several.MultiObjectiveVectorEnv, several.MultiObjectiveAsyncVectorEnv
+        environment = several_at[in_flight is not None]
+        options["objectives"] = objectives
+    made: NASVectorEnv[Any] | NASEditVectorEnv[Any] = environment(space, spread, **options)
+    return made
 
 
 # gymnasium asks the entry point which render modes it may wrap.

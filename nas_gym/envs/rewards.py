@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Gt, Le
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, did_you_mean
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.metrics import metric_named
 from nas_gym.options import Options
@@ -152,30 +152,34 @@ class OfMetric(Options):
 def metric_of(evaluation: Evaluation, name: str) -> float:
     """Return a metric of an evaluation; raises InvalidOption if the evaluator does not give it."""
     if name not in evaluation.metrics:
-        raise _not_given(name, evaluation.metrics)
+        raise _not_given(name, evaluation.metrics, "reward")
     return float(evaluation.metrics[name])
 
 
-def check_reward(reward: Reward, evaluator: Any) -> None:
+def check_reward(
+    reward: Any, evaluator: Any, what: Literal["reward", "objectives"] = "reward"
+) -> None:
     """Raise InvalidOption if the reward needs what the evaluator is known not to give.
 
     Args:
         reward: Its ``needs``, if it has some, are names of metrics.
         evaluator: Its ``gives``, if it has some, are the names of all its metrics; its
             ``on_request`` says how to ask for more.
+        what: What messages call it.
     """
-    gives: Collection[str] | None = getattr(evaluator, "gives", None)
+    needs: Collection[str] = getattr(reward, "needs", ())
+    gives: Collection[str] | None = getattr(evaluator, "gives", None) if needs else None
     if gives is None:
         return
     on_request: Mapping[str, str] = getattr(unwrapped(evaluator), "on_request", {})
-    for name in getattr(reward, "needs", ()):
+    for name in needs:
         if name not in gives and name in on_request:
             raise InvalidOption(
-                f"the reward needs the metric {name!r}, which the evaluator measures only if it is "
-                f"asked to: give {on_request[name]}, or choose another reward"
+                f"{_NEEDS[what]} the metric {name!r}, which the evaluator measures only if it is "
+                f"asked to: give {on_request[name]}, or choose {_OTHERS[what]}"
             )
         if name not in gives:
-            raise _not_given(name, gives)
+            raise _not_given(name, gives, what)
 
 
 def reward_as_float(given: Any) -> float:
@@ -194,8 +198,14 @@ def reward_as_float(given: Any) -> float:
         return math.copysign(math.inf, number)
 
 
-def _not_given(name: str, given: Iterable[str]) -> InvalidOption:
+_NEEDS = {"reward": "the reward needs", "objectives": "the objectives need"}
+_OTHERS = {"reward": "another reward", "objectives": "other objectives"}
+
+
+def _not_given(name: str, given: Iterable[str], what: str) -> InvalidOption:
+    known = list(given)
     return InvalidOption(
-        f"the reward needs the metric {name!r}, but the evaluator gives "
-        f"{', '.join(given) or 'none'}: choose another reward or evaluator"
+        f"{_NEEDS[what]} the metric {name!r}, but the evaluator gives "
+        f"{', '.join(known) or 'none'}: {did_you_mean(name, known)}choose {_OTHERS[what]} or "
+        "another evaluator"
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from copy import copy
 from math import prod
-from typing import Any, Generic, NamedTuple, TypeVar, Unpack
+from typing import Any, Generic, NamedTuple, Self, TypeVar, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +11,23 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from nas_gym.envs.clock import SimulatedClock
 from nas_gym.envs.env import (
     RENDER_MODES,
     RenderMode,
     check_recordable,
-    final_info,
+    final_infos,
     python_seed,
     spaces_of,
 )
 from nas_gym.envs.episode import Observations, fold_tokens, start_round
-from nas_gym.envs.front import FrontLedger
+from nas_gym.envs.front import AsksLedger, FrontLedger
 from nas_gym.envs.ledger import Ledger, LedgerOptions
+from nas_gym.envs.limits import LimitsGiven, with_limits
 from nas_gym.envs.recorder import Answer
 from nas_gym.envs.rewards import Accuracy, Reward
+from nas_gym.envs.states import KeepsRound, begun_episodes, check_reset_options
 from nas_gym.errors import InvalidOption, InvalidTokens
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, noise_free
 from nas_gym.options import check
 from nas_gym.options.counts import Episodes
 from nas_gym.registry import check_part
@@ -47,7 +48,10 @@ class Played(NamedTuple):
 
 
 class NASVectorEnv(
-    VectorEnv[Observations, npt.NDArray[np.int64], np.ndarray[Any, Any]], Generic[G]
+    AsksLedger,
+    KeepsRound,
+    VectorEnv[Observations, npt.NDArray[np.int64], np.ndarray[Any, Any]],
+    Generic[G],
 ):
     """Many architectures at once, in lockstep rounds; ``NASEnv``'s page describes one episode.
 
@@ -65,10 +69,8 @@ class NASVectorEnv(
         evaluator: HOW GOOD it is.
         num_envs: Episodes per round, >= 1.
         reward: From an evaluation to the reward; validation accuracy by default.
-        render_mode: ``"ansi"``, ``"rgb_array"`` or None.
-        ledger: ``budget`` (of ``step`` and ``play`` together), ``seed``, ``failure_reward``,
-            ``record``, ``budget_seconds``, ``budget_epochs`` and ``simulated_workers``: see
-            ``nas_gym.envs.ledger.LedgerOptions``.
+        render_mode, limits: As of ``NASEnv``.
+        ledger: As of ``NASEnv``; the budget is that of ``step`` and ``play`` together.
     """
 
     metadata = {  # noqa: RUF012
@@ -85,15 +87,20 @@ class NASVectorEnv(
         num_envs: int = 1,
         reward: Reward | None = None,
         render_mode: str | None = None,
+        limits: LimitsGiven = None,
         **ledger: Unpack[LedgerOptions],
     ) -> None:
         check_part("space", space)
+        space, evaluator = with_limits(space, evaluator, limits)
         self.space = space
         self.num_envs: int = check("num_envs", num_envs, Episodes)
         self.render_mode: str | None = check("render_mode", render_mode, RenderMode)
+        self.noise_free: bool | None = noise_free(evaluator)  # None: the evaluator does not say
         self.choices = ChoiceTable(space)
         check_recordable(space, self.choices)
-        self.ledger = Ledger(evaluator, Accuracy() if reward is None else reward, **ledger)
+        self.ledger = self.make_ledger(
+            evaluator, Accuracy() if reward is None else reward, **ledger
+        )
         self.single_action_space, self.single_observation_space = spaces_of(space)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
@@ -103,10 +110,11 @@ class NASVectorEnv(
         small = counts is not None and prod(counts) <= REMEMBERED
         self._known: dict[tuple[int, ...], Architecture[G]] | None = {} if small else None
 
-    @property
-    def remaining(self) -> float:
-        """Evaluations left in the budget; ``math.inf`` without one."""
-        return self.ledger.remaining
+    def make_ledger(
+        self, evaluator: Evaluator, reward: Reward, **options: Unpack[LedgerOptions]
+    ) -> Ledger:
+        """Return the ledger that answers."""
+        return Ledger(evaluator, reward, **options)
 
     @property
     def most_epochs(self) -> int:
@@ -118,21 +126,19 @@ class NASVectorEnv(
             )
         return self.ledger.most_epochs
 
-    @property
-    def clock(self) -> SimulatedClock:
-        """Time that the evaluations so far would have taken: ``seconds``, ``busy_seconds``."""
-        return self.ledger.clock
-
-    def behind(self, front: FrontLedger) -> "NASVectorEnv[G]":
+    def behind(self, front: FrontLedger, space: SearchSpace[G] | None = None) -> Self:
         """Return an environment whose requests go to ``front``, which may ask this one's ledger.
 
         It shares this environment's space, its number of sub-environments and its random numbers,
         and begins with a new round. So an agent can decide what becomes of another agent's
-        requests: how far they are trained, which of them are answered at all.
+        requests: how far they are trained, which of them are answered at all. ``space`` is one
+        with other limits.
         """
         other = copy(self)
         other.ledger = front  # type: ignore[assignment]
-        other._round = start_round(self.choices, self.num_envs)
+        if space is not None:
+            other.space, other.choices = space, ChoiceTable(space)
+        other._round = start_round(other.choices, self.num_envs)
         other._started = False
         return other
 
@@ -141,19 +147,27 @@ class NASVectorEnv(
     ) -> tuple[Observations, dict[str, Any]]:
         """Start a new round; unfinished episodes are dropped without an evaluation.
 
+        It begins with ``options["tokens"]``, one list or one for each, see ``NASEnv.reset``.
+
         Raises:
             InvalidOption: A wrong number of seeds, or ``epochs`` as an option: rounds follow each
                 other without a reset, so only ``play`` trains in part here.
+            UnknownName: Another option.
+            NASGymError: At the first reset: the data cannot be read, or the evaluator cannot
+                answer at all.
         """
-        if options is not None and "epochs" in options:
-            raise InvalidOption(
-                "options has epochs, which a vector environment does not take: give them to "
-                "play(…, epochs=…), or reset one NASEnv with them"
-            )
+        elsewhere = (
+            "options has {}, which a vector environment does not take: give them to "
+            "play(…, epochs=…), or reset one NASEnv with them"
+        )
+        check_reset_options(options, ("tokens",), {"epochs": elsewhere})
         if isinstance(seed, list | tuple) and len(seed) != self.num_envs:
             raise InvalidOption(f"{len(seed)} seeds were given: give one, or {self.num_envs}")
+        if isinstance(self.ledger, Ledger):  # one in front of another leaves it to that one
+            self.ledger.settle()
+        begun = begun_episodes(self.choices, self.num_envs, options)
         super().reset(seed=python_seed(seed[0] if isinstance(seed, list | tuple) else seed))
-        self._round.restart()
+        self._round = start_round(self.choices, self.num_envs, begun)
         self._started = True
         return self._round.observations(), self._mask_info()
 
@@ -200,12 +214,14 @@ class NASVectorEnv(
                 that was trained less far goes on. None: to the end.
 
         Raises:
-            InvalidTokens: A list of the wrong length or type; nothing is evaluated.
+            InvalidTokens: A list of the wrong length or type, or one that breaks limits; nothing
+                is evaluated.
             InvalidOption: Epochs that a training does not have; nothing is evaluated.
             BudgetExceeded: More lists than ``remaining``; nothing is evaluated.
         """
         folded = [fold_tokens(self.choices, tokens) for tokens in token_lists]
-        ends = [epochs] * len(folded) if isinstance(epochs, int) else epochs
+        several = isinstance(epochs, list | tuple | np.ndarray) and np.ndim(epochs) > 0
+        ends: Any = epochs if several or epochs is None else [epochs] * len(folded)
         if ends is not None and len(ends) != len(folded):
             raise InvalidOption(
                 f"{len(ends)} numbers of epochs were given for {len(folded)} architectures: give "
@@ -271,8 +287,8 @@ class NASVectorEnv(
         except BaseException:
             self._started = False  # the round is over: only reset() starts another
             raise
-        rewards[:count] = [answer.reward for answer in answers]
-        terminated[:count] = True
+        evaluations = [answer.evaluation for answer in answers]
+        rewards[:count], terminated[:count] = [answer.reward for answer in answers], True
         final_obs = np.empty(self.num_envs, dtype=object)
         final_obs[:] = list(self._round.observations())
         self._round.restart()
@@ -280,21 +296,9 @@ class NASVectorEnv(
         return {
             "final_obs": final_obs,
             "_final_obs": ended,
-            "final_info": self._final_infos(answers),
+            "final_info": final_infos([*evaluations, *[None] * (self.num_envs - count)]),
             "_final_info": ended.copy(),
         }
-
-    def _final_infos(self, answers: Sequence[Any]) -> dict[str, Any]:
-        """Return the ended episodes' infos, each as an array over the sub-environments."""
-        infos = [final_info(answer.evaluation) for answer in answers]
-        evaluated = np.arange(self.num_envs) < len(answers)
-        arrays: dict[str, Any] = {}
-        for name in infos[0]:
-            array = np.full(self.num_envs, None, dtype=object)
-            for i, info in enumerate(infos):
-                array[i] = info[name]
-            arrays[name], arrays[f"_{name}"] = array, evaluated
-        return arrays
 
     def _mask_info(self) -> dict[str, Any]:
         return {

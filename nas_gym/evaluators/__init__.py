@@ -1,4 +1,4 @@
-"""Evaluators, which say how good an architecture is; ``README.md`` shows how to write one.
+"""Evaluators, which say how good an architecture is; see ``docs/guide/own_evaluator.md``.
 
 - ``evaluation`` is the contract: ``Evaluator``, and the ``Evaluation`` that it gives.
 - ``trained`` really trains children, on images or on text; ``final`` there opens the test part.
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from nas_gym.lazy import exports
 
 if TYPE_CHECKING:
-    from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
+    from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation, submit
     from nas_gym.evaluators.landscapes import BitCount, Landscape
     from nas_gym.evaluators.tables.file import TableFile
     from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
@@ -45,6 +45,7 @@ __all__ = [
     "TrainingEvaluator",
     "Validation",
     "WeightSharing",
+    "submit",
 ]
 
 __getattr__, __dir__ = exports(
@@ -64,5 +65,6 @@ __getattr__, __dir__ = exports(
         "TrainingEvaluator": "trained.images",
         "Validation": "evaluation",
         "WeightSharing": "weight_sharing.evaluator",
+        "submit": "evaluation",
     },
 )

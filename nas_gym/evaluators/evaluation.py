@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from nas_gym.errors import InvalidOption
 from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
 
+MOST_EPOCHS = "most_epochs"  # of evaluators that train in part, and where a run records it
 IN_EVERY_INFO = ("accuracy", "parameters", "multiply_adds")  # numbers, whatever is measured
 
 
@@ -100,12 +103,27 @@ class Evaluator(Protocol):
     ``stateful`` is True if a later answer may differ from an earlier one (a noisy landscape,
     shared weights): its answers are then never given from the memo.
 
+    An evaluator that has ``noise_free`` says whether an architecture has the same metrics whatever
+    the child's seed: True of a landscape without noise, False of trainings, also of a table with
+    one training an architecture, whose luck repeats do not show. Without it agents go by repeats,
+    see ``nas_gym.agent.Observed``.
+
     An evaluator may also have a property ``protocol``: JSON data that names all that its answers
     depend on besides space, architecture and seed (data set, recipe, …). Runs in one store share
     what they evaluate if it is equal; without it a run shares with no other. If it has ``gives``,
     the names of all its metrics, a reward that ``needs`` another one is refused before anything is
     evaluated. A ``stateful`` evaluator is held by one process, unless it has ``seeded = True``:
     what differs between its answers follows from the seeds alone.
+
+    An evaluator that can train several children at once, without being waited for, has a method
+    ``submit(architecture, seed, fidelity) -> Future`` as well; those that are spread over workers
+    or an executor have it, and ``nas_gym.evaluators.submit`` asks any.
+
+    An evaluator with a method ``settle()`` is told by it to find what concerns all children, or to
+    raise a ``NASGymError``: before the first episode (unless ``built_in_data`` is True: of that
+    nothing can be missing), and before it is sent to other processes, where copies are to find the
+    same. Whatever it loads then it need not load later. After that,
+    one with a method ``lend_data()`` may put it where its pickles find it, until ``close``.
 
     An evaluator with ``in_this_process = True`` is never spread over workers: it holds something
     that is there once, and none of the limits of workers apply to it. When a search has spent its
@@ -155,6 +173,19 @@ def keeps_state(evaluator: Any) -> bool:
     Copies of it in several processes would then each have a state of their own.
     """
     return not getattr(evaluator, "seeded", False) and bool(evaluator.stateful)
+
+
+def noise_free(evaluator: Any) -> bool | None:
+    """Return whether an evaluator's answers have no noise; None if it does not say."""
+    said: bool | None = getattr(unwrapped(evaluator), "noise_free", None)
+    return said
+
+
+def settle_evaluator(evaluator: Any) -> None:
+    """Let an evaluator find its data and the like now, if it has a method for that."""
+    settle = getattr(evaluator, "settle", None)
+    if callable(settle):
+        settle()
 
 
 def stays_here(evaluator: Any) -> bool:
@@ -208,16 +239,65 @@ def asked(evaluator: Evaluator, jobs: Sequence[Job]) -> Iterator[Evaluation]:
     return evaluate(architectures, seeds, fidelities=fidelities)  # type: ignore[no-any-return]
 
 
-def most_epochs(evaluator: Any) -> int:
+def submit(
+    evaluator: Evaluator, architecture: Architecture[Any], seed: int, fidelity: Fidelity = WHOLE
+) -> "Future[Evaluation]":
+    """Return the future of one child, of the standard library's kind.
+
+    An evaluator that has ``submit(architecture, seed, fidelity)`` itself trains it meanwhile: one
+    that is spread over workers or an executor. All others answer now, in this process.
+
+    Args:
+        evaluator: Any.
+        architecture: What is asked for.
+        seed: Of the child, in [0, 2**31).
+        fidelity: The part of its training.
+    """
+    own = getattr(evaluator, "submit", None)
+    if own is not None:
+        future: Future[Evaluation] = own(architecture, seed, fidelity)
+        return future
+    future = Future()
+    try:
+        (evaluation,) = asked(evaluator, [Job(architecture, seed, fidelity)])
+    except Exception as error:
+        future.set_exception(error)
+    else:
+        future.set_result(evaluation)
+    return future
+
+
+def most_epochs(
+    evaluator: Any, why: str = "", otherwise: str = "ask for no number or budget of epochs"
+) -> int:
     """Return the epochs of a whole training.
+
+    Args:
+        evaluator: Its ``in_part_with``, if it has one, says under which options it can.
+        why: What asks for parts of trainings, as the message begins.
+        otherwise: What else can be done, as the message ends.
 
     Raises:
         InvalidOption: The evaluator cannot train children in part.
     """
-    most = getattr(unwrapped(evaluator), "most_epochs", None)
+    asked = unwrapped(evaluator)
+    most = getattr(asked, MOST_EPOCHS, None)
     if most is None:
+        own = getattr(asked, "in_part_with", None)
         raise InvalidOption(
-            f"the evaluator {type(unwrapped(evaluator)).__name__} cannot train in part: ask for no "
-            "number of epochs, or give one that can, such as 'training' or a table with curves"
+            f"{why}the evaluator {type(asked).__name__} cannot train in part: "
+            f"give {'' if own is None else f'it {own}, or '}one that can, such as 'training', a "
+            f"table with curves, or 'landscape' with the option epochs; or {otherwise}"
         )
     return int(most)
+
+
+def epochs_recorded(evaluator: Any) -> dict[str, int]:
+    """Return the epochs of a whole training as an entry of a record; none if nobody knows.
+
+    A table without curves may say in ``whole_epochs`` how long its trainings were.
+    """
+    evaluator = unwrapped(evaluator)
+    said = (getattr(evaluator, name, None) for name in (MOST_EPOCHS, "whole_epochs"))
+    known = [int(epochs) for epochs in said if isinstance(epochs, Integral) and int(epochs) >= 1]
+    return {MOST_EPOCHS: known[0]} if known else {}

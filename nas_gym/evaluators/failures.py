@@ -39,20 +39,29 @@ def failed(architecture: Architecture[Any], error: BaseException, seconds: float
 
 
 def failure_of(error: BaseException) -> str:
-    """Return ``"out of memory"``, or ``"error: …"`` with the error's type and message.
+    """Return ``"out of memory"``, or ``"error: …"`` with the error's type and message."""
+    if lacks_memory(error):
+        return "out of memory"
+    return cut(f"error: {type(error).__name__}: {_message_of(error)}", FAILURE_MOST)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Return whether an exception says that memory was lacking.
 
     Python's MemoryError (numpy's is one) is easy to recognise. Torch says the same in a
     RuntimeError of its own or in a plain one, which only its message tells apart.
     """
     if isinstance(error, MemoryError):
-        return "out of memory"
+        return True
+    message = _message_of(error)
+    return isinstance(error, RuntimeError | OSError) and any(m in message for m in OUT_OF_MEMORY)
+
+
+def _message_of(error: BaseException) -> str:
     try:
-        message = str(error)
+        return str(error)
     except Exception as raised:
-        message = f"its __str__ raises {type(raised).__name__}"
-    if isinstance(error, RuntimeError | OSError) and any(m in message for m in OUT_OF_MEMORY):
-        return "out of memory"
-    return cut(f"error: {type(error).__name__}: {message}", FAILURE_MOST)
+        return f"its __str__ raises {type(raised).__name__}"
 
 
 def ends_the_process(error: BaseException) -> bool:

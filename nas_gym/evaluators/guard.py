@@ -13,7 +13,8 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job, asked
+from nas_gym.evaluators.doubts import judged
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job, asked, settle_evaluator
 from nas_gym.evaluators.failures import DETAIL_MOST, FAILURE_MOST, cut, ends_the_process, failed
 from nas_gym.evaluators.metrics import METRICS, Metric, is_test_figure, leading_metric
 from nas_gym.options import check
@@ -37,9 +38,20 @@ class Guard:
     def __init__(self, evaluator: Evaluator, final: bool = False) -> None:
         self.evaluator = evaluator
         self._final = final
+        self._settled = False
         self._leading = leading_metric(unwrapped(evaluator))
         # By the names of metrics that may be seen: the least and the largest value of each.
         self._ranges: dict[tuple[str, ...], list[tuple[float, float]]] = {}
+
+    def settle(self) -> None:
+        """Let the evaluator find what concerns all children, if it has not been asked to yet.
+
+        Data that comes with what is installed is loaded only with the first child.
+        """
+        if not self._settled:
+            if not getattr(unwrapped(self.evaluator), "built_in_data", False):
+                settle_evaluator(self.evaluator)
+            self._settled = True
 
     def evaluations(self, jobs: Mapping[int, Job]) -> Iterator[tuple[int, Evaluation]]:
         """Yield the position of each job with its evaluation, as they finish.
@@ -60,12 +72,17 @@ class Guard:
                     later[position] = job
             for evaluation in self._answers([jobs[position] for position in waiting.values()]):
                 position, checked = self._checked(evaluation, waiting)
-                yield position, _of_part(checked, jobs[position])
+                yield position, judged(self.evaluator, _of_part(checked, jobs[position]))
             for position in waiting.values():
                 silent = "error: the evaluator gave no answer"
                 job = jobs[position]
                 yield position, _of_part(Evaluation(job.architecture, failure=silent), job)
             jobs = later
+
+    def answer(self, evaluation: Any, job: Job) -> Evaluation:
+        """Return the answer to one job, checked as those of ``evaluations`` are."""
+        _, checked = self._checked(evaluation, {job.architecture.tokens: 0})
+        return judged(self.evaluator, _of_part(checked, job))
 
     def recorded(self, evaluation: Evaluation) -> Evaluation:
         """Return what another run has recorded, checked as what the evaluator says itself.
@@ -80,7 +97,7 @@ class Guard:
                 f"another run of this store recorded what no evaluator may say ({error}): name "
                 "another store with --store, or give another --child-seed, to train anew"
             ) from error
-        return evaluation
+        return judged(self.evaluator, evaluation)
 
     def _answers(self, jobs: Sequence[Job]) -> Iterator[Evaluation]:
         """Yield what the evaluator answers; if it raises, ask once more for each child left.

@@ -87,6 +87,11 @@ class Landscape(Configured):
         return self.fresh_noise
 
     @property
+    def noise_free(self) -> bool:
+        """Whether there is no noise, after a whole training."""
+        return self.noise == 0
+
+    @property
     def protocol(self) -> dict[str, Any]:
         """All that the accuracies depend on besides space, architecture and seed, as JSON data."""
         names = ["seed", "interactions", "noise", "best", "middling", "exponent"]
@@ -248,6 +253,11 @@ class BitCount(Options):
 
     stateful = True
     seeded = True
+
+    @property
+    def noise_free(self) -> bool:
+        """Whether there is no noise."""
+        return self.noise == 0
 
     def evaluate(
         self, architectures: Sequence[Architecture[Any]], seeds: Sequence[int]

@@ -106,6 +106,8 @@ def _lines(
 
 
 def _short(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(each, float) for each in value):
+        return " to ".join(map(_short, value))  # an interval
     return f"{value:.6g}" if isinstance(value, float) else plain(value)
 
 

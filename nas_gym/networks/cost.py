@@ -14,6 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.isolation import isolated
+from nas_gym.networks.task import LanguageTask, Task
+from nas_gym.networks.task_kinds import kind_of
 
 MOST_PARAMETERS = 2**29  # of a network that is built in memory: 2 GiB
 LARGEST = 2**24  # elements of a tensor whose operation the CPU may be asked for
@@ -41,7 +43,7 @@ def count_multiply_adds(
 
     Runs on torch's meta device: nothing is computed, no memory is taken, and the network, which
     may live anywhere, stays as it is. Additions, pools and normalisation are not counted, as in
-    the papers.
+    the papers; nor are biases, of which NAS-Bench-201's own table counts the classifier's.
 
     Args:
         network: Any module that takes one tensor.
@@ -85,6 +87,12 @@ def cost_on_meta(
     with on_meta():
         network = build()
     return Cost(count_parameters(network), count_multiply_adds(network, input_shape, dtype))
+
+
+def cost_for(build: Callable[[], nn.Module], task: Task | LanguageTask) -> Cost:
+    """Return the cost of the network that ``build`` makes for a task, of one of its examples."""
+    shape, dtype = kind_of(task).example(task)
+    return cost_on_meta(build, shape, getattr(torch, dtype))
 
 
 @contextmanager

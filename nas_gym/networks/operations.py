@@ -115,32 +115,34 @@ class PassThrough(nn.Module):
 
 
 class FactorizedReduction(nn.Module):
-    """Two interleaved 1x1 convolutions of half the filters each, which halve the sides.
+    """Two interleaved 1x1 convolutions that share the filters and halve the sides.
 
     The second one sees the image shifted by one pixel, so that together they see both diagonals
-    (as in the published code of Zoph et al. 2017; the paper does not describe it).
+    (as in the published code of Zoph et al. 2017; the paper does not describe it). Of an odd number
+    of filters the second one has one more, as there.
 
     Args:
         in_channels: Channels of the input.
-        out_channels: Channels of the output, even.
+        out_channels: Channels of the output, >= 2.
         rectify: Whether a ReLU comes first.
 
     Raises:
-        InvalidOption: ``out_channels`` is odd.
+        InvalidOption: ``out_channels`` is 1.
     """
 
     fast = True  # on the CPU both convolutions are one matrix product, which gives the same numbers
 
     def __init__(self, in_channels: int, out_channels: int, rectify: bool = True) -> None:
         super().__init__()
-        if out_channels % 2:
+        if out_channels < 2:
             raise InvalidOption(
-                f"a state is brought to half its size by two convolutions that share "
-                f"{out_channels} filters: give a number of filters for which that is even"
+                "a state is brought to half its size by two convolutions that share the filters, "
+                f"which are {out_channels}: give more filters"
             )
         self.rectify = rectify
-        self.straight = SamePaddedConv2d(in_channels, out_channels // 2, (1, 1))
-        self.shifted = SamePaddedConv2d(in_channels, out_channels // 2, (1, 1))
+        half = out_channels // 2
+        self.straight = SamePaddedConv2d(in_channels, half, (1, 1))
+        self.shifted = SamePaddedConv2d(in_channels, out_channels - half, (1, 1))
         self.norm = nn.BatchNorm2d(out_channels)
 
     def forward(self, state: HiddenState) -> Tensor:
@@ -188,17 +190,17 @@ def operation(name: str, in_channels: int, out_channels: int, stride: int) -> nn
         if stride == 1 and in_channels == out_channels:
             return PassThrough()
         return projection(in_channels, out_channels, stride)
-    if name in _POOLS:
-        kind, kernel = _POOLS[name]
+    if name in POOLS:
+        kind, kernel = POOLS[name]
         return Pool(kind, kernel, stride, in_channels, out_channels)
-    if name in _SEPARABLE:
-        return _separable(*_SEPARABLE[name], in_channels, out_channels, stride)
-    if name in _DENSE:
-        kernel, dilation = _DENSE[name]
+    if name in SEPARABLE:
+        return _separable(*SEPARABLE[name], in_channels, out_channels, stride)
+    if name in DENSE:
+        kernel, dilation = DENSE[name]
         square, strides = (kernel, kernel), (stride, stride)
         return ReLUConvolutions([Convolution(in_channels, out_channels, square, strides, dilation)])
-    if name in _FACTORIZED:
-        length = _FACTORIZED[name]
+    if name in FACTORIZED:
+        length = FACTORIZED[name]
         return ReLUConvolutions(
             [
                 Convolution(in_channels, out_channels, (1, length), (1, stride)),
@@ -217,7 +219,7 @@ def _separable(
     return ReLUConvolutions(stages)
 
 
-_POOLS = {
+POOLS = {
     "avg_pool_3x3": ("avg", 3),
     "max_pool_3x3": ("max", 3),
     "max_pool_5x5": ("max", 5),
@@ -225,16 +227,16 @@ _POOLS = {
 }
 # Kernel, dilation, times applied: separable convolutions are applied twice (Zoph et al. 2017,
 # appendix A.4), dilated ones once (Liu et al. 2018).
-_SEPARABLE = {
+SEPARABLE = {
     "sep_conv_3x3": (3, 1, 2),
     "sep_conv_5x5": (5, 1, 2),
     "sep_conv_7x7": (7, 1, 2),
     "dilated_sep_conv_3x3": (3, 2, 1),
     "dilated_sep_conv_5x5": (5, 2, 1),
 }
-_DENSE = {"conv_1x1": (1, 1), "conv_3x3": (3, 1), "dilated_conv_3x3": (3, 2)}  # kernel, dilation
-_FACTORIZED = {"conv_1x3_3x1": 3, "conv_1x7_7x1": 7}
-OPERATION_NAMES = ("identity", *_POOLS, *_SEPARABLE, *_DENSE, *_FACTORIZED)
+DENSE = {"conv_1x1": (1, 1), "conv_3x3": (3, 1), "dilated_conv_3x3": (3, 2)}  # kernel, dilation
+FACTORIZED = {"conv_1x3_3x1": 3, "conv_1x7_7x1": 7}
+OPERATION_NAMES = ("identity", *POOLS, *SEPARABLE, *DENSE, *FACTORIZED)
 
 
 def initialize(module: nn.Module) -> None:

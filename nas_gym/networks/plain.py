@@ -124,7 +124,7 @@ class Halving(nn.Module):
         super().__init__()
         self.rectify = rectify
         self.straight = SameConv2d(inputs, outputs // 2, (1, 1))
-        self.shifted = SameConv2d(inputs, outputs // 2, (1, 1))
+        self.shifted = SameConv2d(inputs, outputs - outputs // 2, (1, 1))
         self.norm = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:

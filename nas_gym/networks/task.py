@@ -81,7 +81,7 @@ LATER = frozenset(
         "skip_reduction_input", "dropout", "batch_norm_eps", "batch_norm_momentum", "optimizer",
         "nesterov", "epsilon", "rmsprop_decay", "decay_factor", "decay_epochs", "warmup_epochs",
         "ema", "precision", "resized_crop", "rand_augment", "rand_magnitude", "trivial_augment",
-        "random_erasing", "mixup", "cutmix",
+        "random_erasing", "mixup", "cutmix", "train_share",
     }
 )  # fmt: skip
 

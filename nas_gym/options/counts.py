@@ -13,6 +13,7 @@ Episodes = Annotated[int, Interval(ge=1, le=1_000_000)]  # side by side
 Machines = Annotated[int, Interval(ge=1, le=1_000_000)]  # on the simulated clock
 Seed = Annotated[int, Interval(ge=0, le=2**63 - 1)]  # of a run: what every record can hold
 Pixels = Annotated[int, Interval(ge=1, le=16_384)]  # of a side of an image
+TrainShare = Annotated[float, Interval(gt=0, le=1)]  # of the training part
 Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part; None: as is usual
 
 

@@ -60,3 +60,14 @@ def duration_in_words(seconds: float) -> str:
         words += f"{count}{unit}" if count else ""
     rest = whole + (seconds - int(seconds))
     return words + (f"{rest:.3g}s" if rest or not words else "")
+
+
+def time_in_words(seconds: float) -> str:
+    """Return a time as people say it: ``2 h 5 min``, ``2 min 3 s``, ``0.4 s``."""
+    if seconds < 10:
+        return f"{seconds:.2g} s"
+    whole = round(seconds)
+    hours, minutes = divmod(whole // 60, 60)
+    if hours:
+        return f"{hours:,} h {minutes} min"
+    return f"{minutes} min {whole % 60} s" if minutes else f"{whole} s"

@@ -110,6 +110,10 @@ def _plain_number(value: Any, of: type) -> int | float:
 def _either(kinds: Sequence[Kind]) -> Kind:
     others = [kind for kind in kinds if kind is not _NULL]
     ordered = sorted(kinds, key=lambda kind: kind is _ANYTHING)
+    # Words, or a list of such: known are the same words, which are listed once.
+    first = f"each item {others[0].expected}"
+    these = first if not others[0].expected.startswith("one of ") else "each item one of these"
+    alike = all(kind is others[0] or first in kind.expected for kind in others)
 
     def convert(value: Any) -> Any:
         refusals = []
@@ -119,9 +123,9 @@ def _either(kinds: Sequence[Kind]) -> Kind:
             except Refused as refused:
                 refusals.append(refused)
         known = [refused for refused in refusals if refused.known]
-        raise known[0] if known and len(others) == 1 else Refused
+        raise known[0] if known and alike else Refused
 
-    words = " or ".join(kind.expected for kind in others)
+    words = " or ".join(kind.expected.replace(first, these) for kind in others)
     words += ", or leave it out" if _NULL in kinds else ""
     return Kind("" if _ANYTHING in kinds else words, convert)
 

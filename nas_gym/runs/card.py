@@ -7,6 +7,7 @@ from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metr
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.findings import Findings, Validated
 from nas_gym.runs.markdown import plain, table
+from nas_gym.runs.recipe_words import unit_of
 from nas_gym.runs.spread import spread
 from nas_gym.store import Row
 from nas_gym.store.long_runs import with_key
@@ -109,7 +110,7 @@ def _figures(card: Card, leading: Metric) -> dict[str, str]:
         value = metrics.get(metric.name)
         figures[f"validation {metric.words} in the search"] = metric.in_words(value)
     last = leading.in_words(metrics.get(leading.final_name))
-    figures[f"validation {leading.words} after the last epoch"] = last
+    figures[f"validation {leading.words} after the last {unit_of(card['recipe'])}"] = last
     for group in card["validations"]:
         for part, of in (("validation", "name"), ("test", "test_name")):
             for metric in leading.shown:

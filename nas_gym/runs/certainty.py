@@ -1,46 +1,26 @@
-"""How far the figures of a run can be trusted: part sizes, standard errors, trivial baselines.
+"""How far the figures of a run can be trusted: part sizes, intervals, trivial baselines.
 
 It reads what the run recorded of its data. Runs of older versions, of tables and of landscapes have
 recorded none; nothing is said of them.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, median
+from statistics import median
 from typing import Any, Self
 
+from nas_gym.evaluators.doubts import (
+    HARDLY,
+    fraction_of,
+    interval,
+    interval_in_words,
+    lifted,
+    number_of,
+)
 from nas_gym.store.reading import LARGEST
 
 PARTS = ("train", "validation", "test")
-SURE = 0.95  # probability that luck stays below the limits here
 IMBALANCED = 1.5  # times chance: where the largest class has more, accuracy alone says little
-
-
-def standard_error(accuracy: float, count: int) -> float:
-    """Return the standard error of an accuracy: sqrt(p (1 - p) / n), of the binomial distribution.
-
-    It is what other images would change. That another training of the same architecture comes out
-    otherwise is not in it, and adds to it.
-
-    Args:
-        accuracy: p, a fraction in [0, 1].
-        count: n, the number of images that it was measured on, >= 1.
-    """
-    return math.sqrt(max(0.0, accuracy * (1 - accuracy)) / count)
-
-
-def luck_of_the_best(children: int) -> float:
-    """Return how many standard errors luck lifts the best of so many equal children, at most.
-
-    The largest of n independent standard normals is below z with probability Phi(z)**n; this is
-    the z for 0.95 (Sidak 1967, "Rectangular confidence regions"). Children that share their
-    validation images err alike, so that luck lifts the best by less: the limit is a careful one.
-
-    Args:
-        children: n, >= 1.
-    """
-    return NormalDist().inv_cdf(SURE ** (1 / children))
 
 
 @dataclass(frozen=True)
@@ -85,10 +65,10 @@ class Certainty:
         return cls(
             parts,
             str(given.get("unit", "images")),
-            _fraction(given.get("chance")),
-            _fraction(given.get("largest_share")),
+            fraction_of(given.get("chance")),
+            fraction_of(given.get("largest_share")),
             str(given.get("largest_class", "")),
-            _number(given.get("unigram_perplexity")),
+            number_of(given.get("unigram_perplexity")),
             tuple(values),
             sum(tested) / len(tested) if tested else None,
         )
@@ -101,15 +81,14 @@ class Certainty:
         return self.largest_share > IMBALANCED * self.chance
 
     @property
-    def errors(self) -> dict[str, float]:
-        """Standard errors of an accuracy by part, at the best accuracy; none for text."""
+    def measured(self) -> dict[str, float]:
+        """Accuracies of the best architecture by part, for those parts of which it has one."""
         if self.chance is None or not self.values:
             return {}
-        errors = {"validation": standard_error(self.values[0], self.parts["validation"])}
-        if self.parts.get("test", 0) > 0:
-            at = self.values[0] if self.tested is None else self.tested
-            errors["test"] = standard_error(at, self.parts["test"])
-        return errors
+        measured = {"validation": self.values[0]}
+        if self.tested is not None and self.parts.get("test", 0) > 0:
+            measured["test"] = self.tested
+        return measured
 
     @property
     def others_limit(self) -> float | None:
@@ -125,9 +104,16 @@ class Certainty:
             return None
         return self._lifted(self.largest_share)
 
+    @property
+    def no_better(self) -> int:
+        """How many architectures are not better than a constant answer by more than luck may be."""
+        guessed, limit = self.unigram_perplexity, self.baseline_limit
+        if guessed is not None:
+            return sum(value >= HARDLY * guessed for value in self.values)
+        return 0 if limit is None else sum(value <= limit for value in self.values)
+
     def _lifted(self, accuracy: float) -> float:
-        error = standard_error(accuracy, self.parts["validation"])
-        return min(1.0, accuracy + luck_of_the_best(len(self.values)) * error)
+        return lifted(accuracy, self.parts["validation"], len(self.values))
 
     @property
     def warnings(self) -> list[str]:
@@ -144,11 +130,14 @@ class Certainty:
             always = f"of naming {self.largest_class or 'one class'} always"
             what = always if self.imbalanced else "of chance"
             said.append(f"{best} is within noise {what}, {self.largest_share:.4f}")
-        guessed = self.unigram_perplexity
-        if guessed is not None and self.values and self.values[0] >= guessed:
+        guessed, nothing = self.unigram_perplexity, self.no_better
+        if count / 2 <= nothing < count:
+            said.append(f"{self._nothing_in_words()}: train longer or by another recipe")
+        elif nothing and guessed is not None:
+            hardly = "no" if self.values[0] >= guessed else "hardly"
             said.append(
-                f"the best perplexity, {self.values[0]:.2f}, is no better than that of guessing by "
-                f"frequency, {guessed:.2f}"
+                f"the best perplexity, {self.values[0]:.2f}, is {hardly} better than that of "
+                f"guessing by frequency, {guessed:.2f}"
             )
         return said
 
@@ -157,9 +146,11 @@ class Certainty:
         verbs = {"train": "to train", "validation": "to validate", "test": "to test"}
         sizes = ", ".join(f"{count:,} {verbs[name]}" for name, count in self.parts.items())
         facts = {self.unit: sizes}
-        if self.errors:
-            shown = [f"{error:.4f} ({name} part)" for name, error in self.errors.items()]
-            facts["standard error of an accuracy"] = ", ".join(shown)
+        for name, accuracy in self.measured.items():
+            sure = interval_in_words(accuracy, self.parts[name])
+            facts[f"95 % interval of the best architecture's {name} accuracy"] = (
+                f"{accuracy:.4f}: {sure}"
+            )
         if self.chance is not None:
             facts["accuracy by chance"] = f"{self.chance:.4f}"
         if self.largest_share is not None:
@@ -169,7 +160,16 @@ class Certainty:
             )
         if self.unigram_perplexity is not None:
             facts["perplexity of guessing by frequency"] = f"{self.unigram_perplexity:.2f}"
+        if self.no_better:
+            facts["hardly or no better than a constant answer"] = self._nothing_in_words()
         return facts
+
+    def _nothing_in_words(self) -> str:
+        constant = "naming one class" if self.unigram_perplexity is None else "frequencies"
+        return (
+            f"{self.no_better:,} of {len(self.values):,} architectures learnt nothing sure beyond "
+            f"{constant}"
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return all of it as JSON data."""
@@ -180,7 +180,7 @@ class Certainty:
             "chance": self.chance,
             "baseline": None if self.largest_share is None else baseline,
             "unigram_perplexity": self.unigram_perplexity,
-            "standard_error": self.errors,
+            "interval": {n: list(interval(a, self.parts[n])) for n, a in self.measured.items()},
             "within_noise_up_to": {"others": self.others_limit, "baseline": self.baseline_limit},
             "imbalanced": self.imbalanced,
             "warnings": self.warnings,
@@ -189,18 +189,3 @@ class Certainty:
 
 def _is_size(value: Any) -> bool:
     return type(value) is int and 0 <= value < LARGEST
-
-
-def _number(value: Any) -> float | None:
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:  # a whole number that no float can hold
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _fraction(value: Any) -> float | None:
-    number = _number(value)
-    return number if number is not None and 0 <= number <= 1 else None

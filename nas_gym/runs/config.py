@@ -12,6 +12,8 @@ from nas_gym.errors import StoreError
 from nas_gym.evaluators.metrics import Metric, leading_metric
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
+from nas_gym.runs.recipe_words import unit_of
+from nas_gym.search_spaces.limits import Limits
 
 if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
@@ -36,6 +38,7 @@ def configuration(
     """Return what runs a search again, as JSON data."""
     parts = {"space": space, "evaluator": evaluator, "agent": agent, "reward": reward}
     ledger, own = env.ledger, own_metric(evaluator)
+    flying = getattr(ledger, "in_flight", None)  # if it is asynchronous
     named = {kind: preset_of(parts[kind]) for kind in ("space", "agent")}
     presets = {kind: name for kind, name in named.items() if name is not None}
     simulated = {
@@ -46,6 +49,8 @@ def configuration(
     return {
         **{kind: spec_of(kind, part) for kind, part in parts.items()},
         **({} if simulated == _UNSIMULATED else {"simulated": simulated}),
+        **({} if flying is None else {"in_flight": flying}),
+        **_limits_of(env.space),
         **({} if own is None else {"leading_metric": asdict(own)}),
         **({} if not presets else {"presets": presets}),
         "restorable": all(restorable(kind, part, space=space) for kind, part in parts.items()),
@@ -55,6 +60,12 @@ def configuration(
         "child_seed": env.ledger.seed,
         "failure_reward": env.ledger.failure_reward,
     }
+
+
+def _limits_of(space: Any) -> dict[str, Any]:
+    """Return the limits of an environment's space as an entry; none without limits."""
+    limits = getattr(space, "limits", None)
+    return {"cost_limits": limits.to_json()} if isinstance(limits, Limits) else {}
 
 
 def preset_of(part: Any) -> str | None:
@@ -111,7 +122,7 @@ def other_budget(config: Mapping[str, Any]) -> str | None:
     if limits.get("budget_seconds") is not None:
         return f"{limits['budget_seconds']:g} simulated seconds"
     if limits.get("budget_epochs") is not None:
-        return f"{limits['budget_epochs']:,} epochs of training"
+        return f"{limits['budget_epochs']:,} {unit_of(config.get('protocol'))}s of training"
     return None
 
 

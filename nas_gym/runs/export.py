@@ -1,5 +1,7 @@
 """Write the best architectures of a run: JSON to read back, a card and drawings for people."""
 
+import csv
+import io
 import json
 import logging
 from collections.abc import Callable, Sequence
@@ -10,6 +12,7 @@ from annotated_types import Ge
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.evaluation import rank as rank_of
+from nas_gym.evaluators.metrics import metric_named
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
@@ -17,6 +20,7 @@ from nas_gym.options.printable import printable
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.config import trained_protocol
 from nas_gym.runs.findings import Findings
+from nas_gym.runs.fronts import Front, default_objectives, front_of
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.store import Row, folder_beside
 from nas_gym.store.long_runs import column
@@ -46,15 +50,78 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
     """
     best = check("best", best, Annotated[int, Ge(1)])
     if not found.ranked:
-        raise StoreError(
-            f"run {found.run!r} has no architecture that was evaluated without a failure: there is "
-            "nothing to export"
-        )
-    return _write_architectures(found, best, _prepared(user_path(folder, "folder")), [])
+        raise _nothing_to_export(found)
+    folder = prepared(user_path(folder, "folder"))
+    return _write_architectures(found, _best(found, best), folder, [])
+
+
+def _nothing_to_export(found: Findings) -> StoreError:
+    return StoreError(
+        f"run {found.run!r} has no architecture that was evaluated without a failure: there is "
+        "nothing to export"
+    )
+
+
+def _best(found: Findings, count: int) -> list[tuple[str, Row, int]]:
+    """Return the best architectures, with names for their files and their ranks."""
+    return [(f"best-{rank}", row, rank) for rank, row in enumerate(found.ranked[:count], start=1)]
+
+
+def export_front(found: Findings, folder: str | Path) -> list[Path]:
+    """Write the Pareto front of a run: of the agent's objectives, or of reward and parameters.
+
+    Args:
+        found: What the run found.
+        folder: Where to; made if it is not there.
+
+    Returns:
+        The files written: for each architecture ``front-<number>`` with the endings of ``export``,
+        ``front.csv`` with all metrics, and the drawing ``front.svg`` and ``.png``.
+
+    Raises:
+        StoreError: As ``export``.
+    """
+    front = front_of(found, default_objectives(found))
+    if front is None:
+        raise _nothing_to_export(found)
+    folder = prepared(user_path(folder, "folder"))
+    undrawn: list[Exception] = []
+    files = _draw_front(found, front, folder, undrawn)
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(["front", "request", "reward", *front.metrics, "seconds", "tokens"])
+    for number, row in enumerate(front.rows, start=1):
+        measured = [row.metrics.get(name) for name in front.metrics]
+        tokens = " ".join(map(str, row.tokens))
+        writer.writerow([number, row.number + 1, row.reward, *measured, row.seconds, tokens])
+    files.append(write_text(folder / "front.csv", table.getvalue()))
+    ranks = {row.key: rank for rank, row in enumerate(found.ranked, start=1)}
+    named = [(f"front-{i}", row, ranks[row.key]) for i, row in enumerate(front.rows, start=1)]
+    return files + _write_architectures(found, named, folder, undrawn)
+
+
+def _draw_front(
+    found: Findings, front: Front, folder: Path, undrawn: list[Exception]
+) -> list[Path]:
+    """Draw the front; nothing if it has one objective."""
+    if len(front.objectives) < 2:
+        return []
+    from nas_gym.drawing import draw_front
+
+    names = [printable(metric_named(each.name).words) for each in front.objectives]
+    signs = [each.sign for each in front.objectives]
+    return _draw(
+        lambda: draw_front(front.others, front.values, names, signs, title=printable(found.run)),
+        folder / "front",
+        (".png", ".svg"),
+        undrawn,
+    )
 
 
 def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
     """Write the learning curve (PNG, SVG) and the best architectures, as ``export`` does.
+
+    The Pareto front is drawn as well if the agent had several objectives.
 
     Returns:
         The files written.
@@ -66,7 +133,7 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
         raise StoreError(f"run {found.run!r} has no evaluations yet: nothing to draw")
     from nas_gym.drawing import draw_learning_curve
 
-    _prepared(folder)
+    prepared(folder)
     columns = (column(found.evaluated, name) for name in ("reward", "failure", "epochs"))
     answers = list(zip(*columns, strict=True))
     # Rewards of different epochs do not compare: those of the children trained furthest are drawn.
@@ -83,7 +150,9 @@ def write_files(found: Findings, folder: Path, top: int = DRAWN) -> list[Path]:
         (".png", ".svg"),
         undrawn,
     )
-    return files + _write_architectures(found, top, folder, undrawn)
+    if found.front is not None:
+        files += _draw_front(found, found.front, folder, undrawn)
+    return files + _write_architectures(found, _best(found, top), folder, undrawn)
 
 
 def _draw(
@@ -147,8 +216,8 @@ def _plain(path: Path) -> Path:
     return path
 
 
-def _prepared(folder: Path) -> Path:
-    """Make ``folder`` if it is not there; raise StoreError if that is not possible."""
+def prepared(folder: Path) -> Path:
+    """Make ``folder`` if it is not there and return it; raise StoreError if it cannot be made."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -157,12 +226,15 @@ def _prepared(folder: Path) -> Path:
 
 
 def _write_architectures(
-    found: Findings, best: int, folder: Path, undrawn: list[Exception]
+    found: Findings,
+    named: Sequence[tuple[str, Row, int]],
+    folder: Path,
+    undrawn: list[Exception],
 ) -> list[Path]:
-    """Write the best architectures into an existing folder; return the files."""
+    """Write architectures, with names and ranks, into an existing folder; return the files."""
     files = []
-    for rank, row in enumerate(found.ranked[:best], start=1):
-        files += _write_architecture(found, row, rank, folder / f"best-{rank}", undrawn)
+    for name, row, rank in named:
+        files += _write_architecture(found, row, rank, folder / name, undrawn)
     if undrawn:
         _log.warning(
             "%d pictures are left out, all else is written (%s: %s)",
@@ -185,10 +257,11 @@ def _write_architecture(
     drawing = drawings[1].name if drawings else None
     page = card_as_markdown(data["card"], found.leading, drawing=drawing)
     texts = {".json": json.dumps(data, indent=2, allow_nan=False) + "\n", ".md": page}
-    return drawings + [_write(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
+    return drawings + [write_text(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
 
 
-def _write(path: Path, text: str) -> Path:
+def write_text(path: Path, text: str) -> Path:
+    """Write a text and return its path; raise StoreError if it cannot be, or is a link."""
     try:
         # Names are any bytes.
         _plain(path).write_text(text, encoding="utf-8", errors="backslashreplace")

@@ -8,21 +8,29 @@ from functools import cached_property
 from typing import Any
 
 from nas_gym.errors import NASGymError, StoreError
-from nas_gym.evaluators.evaluation import Validation
-from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, LATENCY, Metric, leader_of
+from nas_gym.evaluators.evaluation import MOST_EPOCHS, Validation
+from nas_gym.evaluators.metrics import (
+    ACCURACY,
+    BALANCED_ACCURACY,
+    LATENCY,
+    METRICS,
+    Metric,
+    leader_of,
+)
+from nas_gym.evaluators.within_limits import ACCEPTANCE
 from nas_gym.plugins import foreign_module, is_trusted
 from nas_gym.registry import make
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
 from nas_gym.runs.cost import RunCost
 from nas_gym.runs.failure_groups import FailureGroup, failure_groups
+from nas_gym.runs.fronts import Front, front_of
 from nas_gym.runs.ranked import Ranked
+from nas_gym.runs.recipe_words import recipe_in_words
 from nas_gym.runs.spread import deviation_of, mean_of
 from nas_gym.store import Row, RunData
 from nas_gym.store.long_runs import choose, column
-from nas_gym.training.named import NAMED_RECIPES
 
-AS_SEARCHED = "as in the search"  # the recipe of a final training
 FIRST_ROWS = 1_000  # best ones, whose metrics say which there are
 
 
@@ -104,36 +112,10 @@ def _validated(
         for group in groups.pop(row.key, {}).values():
             trainings = tuple(group.values())
             protocol = trainings[0].protocol
-            words = _recipe_in_words(config, protocol)
+            words = recipe_in_words(config, protocol)
             yield Validated(rank, row, protocol, trainings, words)
         if not groups:  # the ranks of a long run are many
             return
-
-
-def _recipe_in_words(config: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
-    """Say in a few words how the trainings of ``protocol`` were done, seen from the search."""
-    searched = config.get("protocol") or {}
-    if "alone" in searched:  # what was measured was no training of its own
-        searched = {**searched, "recipe": None}
-    words = _recipe_alone_in_words(searched, protocol)
-    sizes = [
-        " x ".join(str((told.get("task") or {}).get(side)) for side in ("height", "width"))
-        for told in (searched, protocol)
-    ]
-    return words if sizes[0] == sizes[1] else f"{words}, {sizes[1]} pixels"
-
-
-def _recipe_alone_in_words(searched: Mapping[str, Any], protocol: Mapping[str, Any]) -> str:
-    recipe = protocol.get("recipe") or {}
-    if recipe == (searched.get("recipe") or {}):
-        return AS_SEARCHED
-    for name, known in NAMED_RECIPES.items():
-        if known.to_json() == known.to_json() | recipe:  # an older version recorded fewer options
-            return name
-    length = next(
-        (f"{recipe[unit]} {unit}" for unit in ("steps", "epochs") if recipe.get(unit)), "?"
-    )
-    return f"another one of {length}"
 
 
 def protocol_text(protocol: Mapping[str, Any]) -> str:
@@ -163,6 +145,8 @@ class Findings:
     failures: tuple[FailureGroup, ...]  # among ``paid``, most frequent first
     validations: tuple[Validated, ...]  # final trainings by rank; the only test figures
     trust: tuple[str, ...] = ()  # modules of the user's that may be imported
+    most_epochs: int | None = None  # of a whole training; None if the evaluator did not say
+    acceptance: float | None = None  # share drawn or written that keeps limits; None with masks
 
     @classmethod
     def of(cls, run: RunData, trust: Collection[str] = ()) -> "Findings":
@@ -174,6 +158,7 @@ class Findings:
         """
         ranked = Ranked(run)
         sources = column(run.rows, "source")
+        session = run.sessions[-1] if run.sessions else {}
         memo = choose(run.rows, [n for n, source in enumerate(sources) if source == "memo"])
         anew = [n for n, source in enumerate(sources) if source != "memo"]
         paid = choose(run.rows, anew, run.unanswered)
@@ -182,7 +167,7 @@ class Findings:
             status=run.status,
             started=run.started,
             config=run.config,
-            versions=run.sessions[-1].get("versions") if run.sessions else None,
+            versions=session.get("versions"),
             leading=_leading(run, ranked),
             rows=run.rows,
             unanswered=run.unanswered,
@@ -192,6 +177,8 @@ class Findings:
             failures=tuple(failure_groups(paid)),
             validations=tuple(_validated(ranked, run.validations, run.config)),
             trust=tuple(trust),
+            most_epochs=session.get(MOST_EPOCHS),
+            acceptance=session.get(ACCEPTANCE),
         )
 
     @cached_property
@@ -230,7 +217,7 @@ class Findings:
     @cached_property
     def cost(self) -> RunCost:
         """What the run paid for, and what it was spared."""
-        return RunCost.of(self.paid, self.memo, self.protocol)
+        return RunCost.of(self.evaluated, self.protocol, self.most_epochs)
 
     @property
     def shown(self) -> tuple[Metric, ...]:
@@ -245,6 +232,21 @@ class Findings:
         """The metrics that were measured because the user asked for them."""
         asked = (self.config.get("evaluator") or {}).get("latency") is True
         return (LATENCY,) if asked else ()
+
+    @cached_property
+    def own(self) -> tuple[Metric, ...]:
+        """The metrics of a user's own evaluator or table that nothing more is known of."""
+        name = self.name_of("evaluator")
+        if name != "table" and (name == "-" or foreign_module("evaluator", name) is None):
+            return ()
+        measured = dict.fromkeys(name for row in self.ranked[:FIRST_ROWS] for name in row.metrics)
+        known = {*METRICS, self.leading.name, self.leading.final_name}
+        return tuple([Metric(name) for name in measured if name not in known])
+
+    @cached_property
+    def front(self) -> Front | None:
+        """The Pareto front, if the agent had several objectives."""
+        return front_of(self)
 
     @property
     def protocol(self) -> Mapping[str, Any]:
@@ -309,6 +311,8 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
             }
             for rank, row in enumerate(found.ranked[:top], start=1)
         ],
+        **({} if found.acceptance is None else {ACCEPTANCE: found.acceptance}),
+        **({} if found.front is None else {"front": found.front.to_json()}),
         "validations": [group.to_json() for group in found.validations],
         **({} if found.certainty is None else {"certainty": found.certainty.to_json()}),
         **({} if found.note is None else {"note": found.note}),

@@ -18,6 +18,7 @@ class SearchOptions(LedgerOptions, total=False):
     timeout: Annotated[float, Gt(0)] | None
     memory_limit: Annotated[float, Gt(0)] | None
     time_limit: Annotated[float, Gt(0)] | None
+    in_flight: Episodes | None
 
 
 def checked_options(**options: Unpack[SearchOptions]) -> dict[str, Any]:

@@ -7,87 +7,29 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
-from nas_gym.options.printable import printable
-from nas_gym.runs.console import PlainConsole
+from nas_gym.runs.bars import Bar, LaterBar
+from nas_gym.runs.flying import flying_in_words
 
-PLAIN_SECONDS = 15.0  # between two lines if stderr is not a terminal
-
-
-class _Bar:
-    """A bar on a terminal; elsewhere a line from time to time.
-
-    Args:
-        title: What is under way.
-        total: Units; None if they are not known.
-        console: Where to write; stderr by default.
-    """
-
-    def __init__(self, title: str, total: int | None, console: Console | None) -> None:
-        self.console = console or PlainConsole(stderr=True, highlight=False)
-        self.total = total
-        self._begun = self._said = time.monotonic()
-        self._bar = Progress(
-            TextColumn(title, markup=False),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[status]}", markup=False),
-            TimeElapsedColumn(),
-            console=self.console,
-            transient=True,
-            disable=not self.console.is_terminal,
-        )
-        self._task = self._bar.add_task(title, total=total, status="")
-
-    def _show(self, completed: int, status: str, line: str) -> None:
-        """Draw the bar, or print ``line`` if it is time to."""
-        self._bar.update(self._task, completed=completed, status=printable(status))
-        now = time.monotonic()
-        if not self.console.is_terminal and now - self._said >= PLAIN_SECONDS:
-            self._said = now
-            self.console.print(line, markup=False)
-
-    @staticmethod
-    def _eta(seconds: float | None) -> str:
-        return "ETA -" if seconds is None else f"ETA {int(seconds) // 60}:{int(seconds) % 60:02d}"
+PHASES = ("starting", "preparing", "training", "waiting")
+PATIENCE = 1.0  # seconds in which nothing is trained before the search is said to wait
 
 
-class _LaterBar(_Bar):
-    """A bar that draws nothing before it is told that the work has begun."""
+class SearchProgress(LaterBar, Recorder):
+    """Phase, best so far, evaluations per minute, time left, failures and memo hits of a search.
 
-    running = False
-
-    def __enter__(self) -> Self:
-        """Wait until it is told."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        """Stop drawing; leave one last line."""
-        if self.running:
-            self._bar.stop()
-            self.console.print(self._line(), markup=False)
-
-    def _line(self) -> str:
-        """Return the state in a line."""
-        raise NotImplementedError
-
-
-class SearchProgress(_LaterBar, Recorder):
-    """Best so far, evaluations per minute, time left, failures and memo hits of a search.
+    The phases: it is starting (the workers, say) until a child is trained, and preparing what
+    comes before others; then it is training children, or waiting: for another run that trains
+    them, or for the agent.
 
     A ``nas_gym.envs.recorder.Recorder`` that shows what it is told.
 
     Args:
         budget: Requests the search will make; None if another limit ends it.
         announcement: What to say when the search begins.
+        place: What to say behind it, and behind how many children are in flight.
         console: Where to write; stderr by default.
         leading: The metric by which architectures are compared; by default the one that the first
             evaluation tells.
@@ -103,8 +45,10 @@ class SearchProgress(_LaterBar, Recorder):
         leading: Metric | None = None,
         time_limit: float | None = None,
         data: Callable[[], Sequence[str]] = tuple,
+        place: str = "",
     ) -> None:
         super().__init__("search", budget, console)
+        self.place = place
         self.data = data
         self.announcement = announcement
         self.leading = leading
@@ -113,7 +57,11 @@ class SearchProgress(_LaterBar, Recorder):
         self.trained = self.failed = self.memo = self.requests = self.recorded = 0
         self._failed_keys: set[str] = set()  # of recorded failures
         self._waiting = 0  # evaluated, but not yet handed to the agent
-        self._bar.update(self._task, status=self.status())
+        self._preparation = ""  # what comes before the next answer, and how much of it is done
+        self._title_width = max(map(len, PHASES))
+        self._begun_to_train = False
+        self._training = self._elsewhere = 0  # children that are awaited
+        self._idle_since = math.inf  # of time.monotonic(); while nothing is trained
 
     @property
     def done(self) -> int:
@@ -124,11 +72,41 @@ class SearchProgress(_LaterBar, Recorder):
     def started(self) -> None:
         """Say what begins, and draw."""
         self.running = True
-        for line in (*self.data(), self.announcement):
+        for line in (*self.data(), f"{self.announcement}{self.place}"):
             self.console.print(line, soft_wrap=True, markup=False)
         self._begun = self._said = time.monotonic()
         self._ends = math.inf if self._time_limit is None else self._begun + self._time_limit
         self._bar.start()
+
+    def flying(self, number: int) -> None:
+        """Say with what begins that it is asynchronous."""
+        self.announcement += f", {flying_in_words(number)}"
+
+    def preparing(self, what: str, done: int, total: int) -> None:
+        """Show how much is done of what comes before the next answer."""
+        self._bar.start()
+        self._preparation = "" if done >= total else f"{done:,}/{total:,} {what}"
+        self._draw()
+
+    def phase(self, training: int, elsewhere: int) -> None:
+        """Show what is waited for."""
+        idle = not training and not elsewhere
+        self._idle_since = time.monotonic() if idle else math.inf
+        differs = elsewhere != self._elsewhere
+        self._training, self._elsewhere, self._begun_to_train = training, elsewhere, True
+        if differs:
+            self._draw()
+
+    def title(self) -> str:
+        """Return the phase."""
+        starting, preparing, training, waiting = PHASES
+        if not self._begun_to_train or (self._preparation and not self.trained):
+            return starting
+        if self._preparation:
+            return preparing
+        elsewhere = self._elsewhere and not self._training
+        idle = time.monotonic() - self._idle_since > PATIENCE
+        return waiting if elsewhere or idle else training
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
         """Count requests that the record of a resumed run answered."""
@@ -149,10 +127,15 @@ class SearchProgress(_LaterBar, Recorder):
         self._note_best(answer)
         self._draw()
 
+    def doubted(self, said: str) -> None:
+        """Say what is wrong with a network."""
+        self.console.print(f"warning: {said}", soft_wrap=True, markup=False)
+
     def requested(self, first: int, answers: Sequence[Answer]) -> None:
         """Count a batch of requests."""
+        self._begun_to_train = True
         self.requests = first + len(answers)
-        self._waiting = 0
+        self._waiting = max(0, self._waiting - len(answers))
         self.memo += sum(answer.evaluation.source == "memo" for answer in answers)
         for answer in answers:  # some are what other runs have trained
             self._note_best(answer)
@@ -165,11 +148,14 @@ class SearchProgress(_LaterBar, Recorder):
         left = (self.total - self.done) / pace * 60 if pace and self.total else None
         if self._ends < math.inf:
             left = max(0.0, min(self._ends - time.monotonic(), math.inf if left is None else left))
+        others = [f"{self._elsewhere} in another run"] if self._elsewhere else []
         recorded = [f"{self.recorded} from the record"] if self.recorded else []
         return ", ".join(
             [
+                *([self._preparation] if self._preparation else []),
+                *others,
                 self._best_in_words(),
-                f"{pace:.1f}/min",
+                f"{pace:.1f}/min" if pace < 100 else f"{pace:,.0f}/min",
                 self._eta(left),
                 f"{self.failed} failed",
                 f"{self.memo} from memo",
@@ -177,9 +163,9 @@ class SearchProgress(_LaterBar, Recorder):
             ]
         )
 
-    def _line(self) -> str:
+    def _line(self, phase: str = "") -> str:
         of = "" if self.total is None else f"/{self.total}"
-        return f"{self.done}{of} evaluations, {self.status()}"
+        return f"{self.done}{of} evaluations, {phase}{self.status()}"
 
     def _best_in_words(self) -> str:
         if self.leading is None or self.best is None:
@@ -196,10 +182,11 @@ class SearchProgress(_LaterBar, Recorder):
             self.best = value if self.best is None else self.leading.best_of(self.best, value)
 
     def _draw(self) -> None:
-        self._show(self.done, self.status(), self._line())
+        begun = self.done or self._preparation or self._elsewhere
+        self._show(self.done, self.status() if begun else "", self._line(f"{self.title()}, "))
 
 
-class TableProgress(_LaterBar):
+class TableProgress(LaterBar):
     """Trainings of a table that are done, and the time left.
 
     Args:
@@ -216,11 +203,18 @@ class TableProgress(_LaterBar):
     ) -> None:
         super().__init__("table", None, console)
         self.announcement, self._time_limit = announcement, time_limit
-        self.before = self.done = self.failed = 0
+        self.before = self.done = self.failed = self.recorded = 0
 
-    def show(self, done: int, total: int, failed: int) -> None:
-        """Show how many trainings of how many are done, and how many of them failed."""
-        self.done, self.total, self.failed = done, total, failed
+    def show(self, done: int, total: int, failed: int, recorded: int = 0) -> None:
+        """Show how many trainings of how many are done.
+
+        Args:
+            done: Those that the table has.
+            total: Those that it is to have.
+            failed: Of those done.
+            recorded: Of those done since this was shown first, without a training.
+        """
+        self.done, self.total, self.failed, self.recorded = done, total, failed, recorded
         if not self.running:
             self.running, self.before, self._begun = True, done, time.monotonic()
             self.console.print(self.announcement, soft_wrap=True, markup=False)
@@ -231,7 +225,7 @@ class TableProgress(_LaterBar):
     def status(self) -> str:
         """Return pace, time left and failures, in words."""
         minutes = max(time.monotonic() - self._begun, 1e-9) / 60
-        pace = (self.done - self.before) / minutes
+        pace = (self.done - self.before - self.recorded) / minutes
         left = ((self.total or 0) - self.done) / pace * 60 if pace else None
         if self._time_limit is not None:
             ends = max(0.0, self._begun + self._time_limit - time.monotonic())
@@ -242,7 +236,7 @@ class TableProgress(_LaterBar):
         return f"{self.done}/{self.total} trainings, {self.status()}"
 
 
-class ChunkProgress(_Bar):
+class ChunkProgress(Bar):
     """Parts of a benchmark that are done, and the time left.
 
     Args:

@@ -3,16 +3,25 @@
 import json
 from collections.abc import Sequence
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.segment import Segments
 from rich.table import Table
 
-from nas_gym.evaluators.metrics import ACCURACY, SIZES
+from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
+from nas_gym.evaluators.within_limits import acceptance_in_words
 from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset
 from nas_gym.runs.failure_groups import FailureGroup
-from nas_gym.runs.findings import AS_SEARCHED, Findings, Validated
+from nas_gym.runs.findings import Findings, Validated
+from nas_gym.runs.flying import RECORDED, flying_in_words
+from nas_gym.runs.fronts import Front, in_words
+from nas_gym.runs.recipe_words import AS_SEARCHED, unit_of
 from nas_gym.runs.spread import spread
+from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.long_runs import column
+
+FRONT = 20  # architectures of a Pareto front that are printed
 
 
 def print_summary(found: Findings, console: Console, top: int = 5) -> None:
@@ -23,7 +32,9 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
     if not found.ranked:
         console.print("no architecture was evaluated without a failure")
         return
-    console.print(_best_table(found, top))
+    _print_whole(_best_table(found, top), console)
+    if found.front is not None:
+        _print_front(found, found.front, console)
     if found.note is not None:
         console.print(printable(found.note), soft_wrap=True, markup=False, highlight=False)
     if found.validations:
@@ -57,29 +68,40 @@ def _print_certainty(found: Findings, console: Console) -> None:
 def _print_cost(found: Findings, console: Console) -> None:
     """Print how many evaluations there were, and how long they took."""
     config = found.config
+    flying = config.get(RECORDED)
+    where = "in a batch that was cut" if flying is None else "and not handed over when it was cut"
     cut = (
-        f"; {len(found.unanswered)} more were evaluated in a batch that was cut: they are kept, "
-        "and used when the run goes on"
+        f"; {len(found.unanswered)} more were evaluated {where}: they are kept, and used when the "
+        "run goes on"
     )
+    how = "" if flying is None else f", {flying_in_words(flying)}"
     budget = config.get("budget")
     of = "" if budget is None else f" of {budget}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}"
+        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}{how}"
         f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )
     cost = found.cost
     counts = (cost.epochs, cost.epochs_saved)
-    epochs, spared = ("" if count is None else f" and {count:,} epochs" for count in counts)
+    unit = unit_of(found.protocol)
+    epochs, spared = ("" if count is None else f" and {count:,} {unit}s" for count in counts)
     console.print(
         f"{len(found.paid)} evaluated in {cost.seconds:.0f} s{epochs} of child time, "
         f"{len(found.memo)} from memo ({cost.seconds_saved:.0f} s{spared} saved), "
         f"{sum(len(group.rows) for group in found.failures)} failed",
         soft_wrap=True,
     )
-    if cost.device is not None:
-        console.print(cost.beside_the_papers(), soft_wrap=True)
+    beside = cost.beside_the_papers()
+    if beside is not None:
+        console.print(beside, soft_wrap=True)
+    if "cost_limits" in config:
+        limits = limits_of(config["cost_limits"])
+        which = "every network has" if found.acceptance is None else "networks are to have"
+        console.print(f"{which} {limits}{limits.where}", soft_wrap=True)
+    if found.acceptance is not None:
+        console.print(acceptance_in_words(found.acceptance), soft_wrap=True)
     simulated = config.get("simulated", {})
     if simulated.get("budget_seconds") is not None:
         machines = simulated["simulated_workers"]
@@ -122,7 +144,7 @@ def _best_table(found: Findings, top: int) -> Table:
     for heading in (
         "rank",
         "reward",
-        *(printable(metric.words) for metric in shown),
+        *(printable(metric.words) for metric in (*shown, *found.own)),
         "s",
         "request",
     ):
@@ -136,11 +158,51 @@ def _best_table(found: Findings, top: int) -> Table:
             str(rank),
             format(row.reward, found.leading.reward_in_table),
             *(metric.in_words(row.metrics.get(metric.name)) for metric in shown),
+            *(in_words(metric.name, row.metrics.get(metric.name)) for metric in found.own),
             f"{row.seconds:.1f}",
             "-" if id(row) in unanswered else str(row.number + 1),
             *([str(row.epochs or "all")] if in_part else []),
         )
     return table
+
+
+def _print_whole(table: Table, console: Console) -> None:
+    """Print a table, none of whose figures is shortened: a narrow terminal wraps its lines."""
+    needed = console.measure(table, options=console.options.update(width=10_000)).maximum
+    lines = console.render(table, console.options.update(width=needed))
+    console.print(Segments(lines), end="", crop=False)
+
+
+def _print_front(found: Findings, front: Front, console: Console) -> None:
+    """Print the Pareto front with all metrics, and its share of the true front's hypervolume."""
+    wanted = printable(", ".join(map(str, front.objectives)))
+    count = len(front.rows)
+    title = f"Pareto front of {wanted}: {count} architecture{'s'[: count != 1]}"
+    console.print(title, soft_wrap=True, markup=False, highlight=False)
+    # Without lines between the columns all usual metrics fit into 80 characters.
+    table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
+    names = front.metrics
+    for heading in ("#", "reward", *(metric_named(n).words for n in names), "s", "request"):
+        table.add_column(printable(heading), justify="right")
+    unanswered = {id(row) for row in found.unanswered}
+    for number, row in enumerate(front.rows[:FRONT], start=1):
+        table.add_row(
+            str(number),
+            format(row.reward, found.leading.reward_in_table),
+            *(in_words(name, row.metrics.get(name)) for name in names),
+            f"{row.seconds:.1f}",
+            "-" if id(row) in unanswered else str(row.number + 1),
+        )
+    _print_whole(table, console)
+    if count > FRONT:
+        more = f"and {count - FRONT} more: `nas-gym export {found.run} --front` writes all"
+        console.print(printable(more), soft_wrap=True, markup=False, highlight=False)
+    if front.share is not None:
+        within = " within the limits" if found.config.get("cost_limits") else ""
+        console.print(
+            f"hypervolume: {100 * front.share:.2f} % of the true front's{within}, by mean figures",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
 
 
 def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:

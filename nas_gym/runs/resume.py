@@ -2,17 +2,21 @@
 
 import math
 from collections.abc import Collection, Mapping
-from concurrent.futures import Executor
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from nas_gym.envs.recorder import Watcher
+from annotated_types import Ge
+
+from nas_gym.envs.recorder import Watching
 from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.evaluators.workers.engines.engine import Engine
+from nas_gym.evaluators.workers.engines.naming import executor_of
 from nas_gym.options import check
 from nas_gym.options.counts import Workers
 from nas_gym.options.durations import seconds_of
-from nas_gym.registry import check_part, check_trusted
+from nas_gym.registry import Part, check_trusted
 from nas_gym.runs.config import other_budget, recorded_parts
+from nas_gym.runs.flying import RECORDED
 from nas_gym.runs.search import SearchResult, search
 from nas_gym.store import DEFAULT_STORE, RunData, load_run
 from nas_gym.training.devices import devices_of, kind_of_device
@@ -25,11 +29,12 @@ def resume(
     store: str | Path = DEFAULT_STORE,
     *,
     budget: int | None = None,
+    budget_epochs: int | None = None,
     workers: int | None = None,
     timeout: float | None = None,
     memory_limit: float | None = None,
-    executor: Executor | None = None,
-    watcher: Watcher | None = None,
+    executor: Part | None = None,
+    watcher: Watching = None,
     time_limit: float | str | None = None,
     trust: Collection[str] = (),
     device: str | None = None,
@@ -40,10 +45,12 @@ def resume(
         run: Its name.
         store: The results database that has it.
         budget: A larger budget than it was begun with; None keeps it.
-        workers: As in ``search``; None takes as many as the run had.
+        budget_epochs: A larger budget of epochs, of a run that has one; None keeps it.
+        workers: As in ``search``; None takes as many as the run had, if there is no executor.
         timeout: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
         memory_limit: As in ``search``; None keeps the run's own, ``math.inf`` lifts it this time.
-        executor: As in ``search``.
+        executor: As in ``search``; None takes the engine that the run had last, if workers are not
+            given.
         watcher: As in ``search``.
         time_limit: As in ``search``, of this call; None keeps the run's own, unless a budget is
             given: then there is none. ``math.inf`` lifts it this time.
@@ -58,10 +65,31 @@ def resume(
             objects that a record cannot hold.
         RunDiverged: It asks for other architectures than it did.
     """
-    if watcher is not None:
-        check_part("watcher", watcher)
-    data = load_run(run, store)
-    config = data.config
+    return search(**recorded_options(
+        load_run(run, store), store, budget=budget, budget_epochs=budget_epochs,
+        workers=workers, timeout=timeout,
+        memory_limit=memory_limit, executor=executor, watcher=watcher, time_limit=time_limit,
+        trust=trust, device=device,
+    ))  # fmt: skip
+
+
+def recorded_options(
+    data: RunData,
+    store: str | Path,
+    *,
+    budget: int | None = None,
+    budget_epochs: int | None = None,
+    workers: int | None = None,
+    timeout: float | None = None,
+    memory_limit: float | None = None,
+    executor: Part | None = None,
+    watcher: Watching = None,
+    time_limit: float | str | None = None,
+    trust: Collection[str] = (),
+    device: str | None = None,
+) -> dict[str, Any]:
+    """Return the arguments with which ``search`` goes on with a run, as ``resume`` takes them."""
+    config, run = data.config, data.name
     parts = recorded_parts(data)
     recorded_parts(data, _NUMBERS)
     if not config["restorable"]:
@@ -69,40 +97,72 @@ def resume(
             f"run {run!r} was begun from Python with objects that a record cannot hold: run that "
             f"script again with search(..., run={run!r}, resume=True)"
         )
+    simulated = {**config.get("simulated", {}), **more_epochs(data, budget_epochs)}
     other = other_budget(config)
     if budget is not None and other is not None:
+        hint = " (give more with budget_epochs)" if other.endswith("s of training") else ""
         raise InvalidOption(
-            f"run {run!r} has a budget of {other}, beyond which it cannot go on: leave the budget "
-            "out, or start a new run"
+            f"run {run!r} has a budget of {other}{hint}, and one of evaluations cannot be added: "
+            "leave it out, or start a new run"
         )
     check_trusted(f"run {run!r}", parts, trust)
+    if executor is None and workers is None and (had := last_executor(data)) is not None:
+        check_trusted(f"run {run!r}", {"executor": had}, trust)
+        executor = had
+    executor = executor_of(executor)
     evaluator = parts["evaluator"] | ({} if device is None else device_option(device, data))
     workers = check("workers", workers, Workers | None)
     if workers is None:
         workers = 0 if executor is not None else _workers_of(data)
-    # Without workers nothing enforces them.
-    own = (config.get("limits") or {}) if workers > 0 else {}
-    return search(
-        config["space"],
-        evaluator,
-        config["agent"],
-        budget=config["budget"] if budget is None else budget,
-        num_envs=config["num_envs"],
-        reward=config["reward"],
-        seed=config["seed"],
-        child_seed=config["child_seed"],
-        run=run,
-        resume=True,
-        workers=workers,
-        timeout=_limit(timeout, own.get("timeout")),
-        memory_limit=_limit(memory_limit, own.get("memory_limit")),
-        executor=executor,
-        failure_reward=config["failure_reward"],
-        store=store,
-        watcher=watcher,
-        time_limit=session_seconds(config, budget, time_limit),
-        **config.get("simulated", {}),
-    )
+    limited = workers > 0 or isinstance(executor, Engine)  # otherwise nothing enforces them
+    own = (config.get("limits") or {}) if limited else {}
+    return {
+        "space": config["space"],
+        "evaluator": evaluator,
+        "agent": config["agent"],
+        "budget": config["budget"] if budget is None else budget,
+        "num_envs": config["num_envs"],
+        "reward": config["reward"],
+        "seed": config["seed"],
+        "child_seed": config["child_seed"],
+        "run": run,
+        "resume": True,
+        "workers": workers,
+        "timeout": _limit(timeout, own.get("timeout")),
+        "memory_limit": _limit(memory_limit, own.get("memory_limit")),
+        "executor": executor,
+        "failure_reward": config["failure_reward"],
+        "store": store,
+        "watcher": watcher,
+        "time_limit": session_seconds(config, budget or budget_epochs, time_limit),
+        "asynchronous": RECORDED in config,
+        "in_flight": config.get(RECORDED),
+        "limits": config.get("cost_limits"),
+        **simulated,
+    }
+
+
+def more_epochs(run: RunData, budget_epochs: int | None) -> dict[str, int]:
+    """Return the option by which a run has a larger budget of epochs; none if it keeps its own.
+
+    Raises:
+        InvalidOption: The run has no such budget, or a larger one.
+    """
+    if budget_epochs is None:
+        return {}
+    had = run.config.get("simulated", {}).get("budget_epochs")
+    given = check("budget_epochs", budget_epochs, Annotated[int, Ge(1)])
+    if had is None:
+        raise InvalidOption(
+            f"budget_epochs is {given:,}, and run {run.name!r} has no budget of epochs: leave it "
+            "out, or start a new run"
+        )
+    if given < had:
+        raise InvalidOption(
+            f"budget_epochs is {given:,}, and run {run.name!r} was begun with {had:,}: give as "
+            "many or more"
+        )
+    return {"budget_epochs": given}
 
 
 def device_option(device: str, run: RunData) -> dict[str, str]:
@@ -133,7 +193,7 @@ def session_seconds(
 
     Args:
         config: Of the run.
-        budget: As given to ``resume``.
+        budget: As given to ``resume``, of evaluations or of epochs.
         given: As given to ``resume``.
 
     Raises:
@@ -147,6 +207,12 @@ def session_seconds(
             "the run has no budget beside its time: give a time limit (--time), or a budget"
         )
     return seconds
+
+
+def last_executor(run: RunData) -> dict[str, Any] | None:
+    """Return the engine that a run had when it was last begun or gone on with, as JSON data."""
+    spec = run.sessions[-1].get("executor") if run.sessions else None
+    return spec if isinstance(spec, dict) else None
 
 
 def _workers_of(run: RunData) -> int:

@@ -15,6 +15,7 @@ from annotated_types import Ge
 
 from nas_gym.envs.children import child_seed
 from nas_gym.errors import InvalidSpace, InvalidTokens, StoreError
+from nas_gym.evaluators.doubts import judged
 from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Validation
 from nas_gym.evaluators.metrics import ACCURACY, BALANCED_ACCURACY, Metric, leading_metric
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
@@ -22,6 +23,7 @@ from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
 from nas_gym.options.counts import Workers
+from nas_gym.registry import Part
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
 from nas_gym.runs.retrain import check_only_looked_up, final_training, look_up, table_of
@@ -57,6 +59,7 @@ def validate(
     workers: int = 0,
     timeout: float | None = None,
     memory_limit: float | None = None,
+    executor: Part | None = None,
     save: Callable[[Validation], None] | None = None,
     progress: Callable[[int, int], None] | None = None,
     trust: Collection[str] = (),
@@ -83,8 +86,10 @@ def validate(
         folder: Where the files of a named data set lie now.
         workers: Processes that train; 0 trains in this one. The calling script then needs
             ``if __name__ == "__main__":``.
-        timeout: Seconds that a training may take, > 0; needs workers. None for no limit.
-        memory_limit: GiB that a training may allocate, > 0; needs workers. None for no limit.
+        timeout: Seconds that a training may take, > 0; needs workers or an engine. None for no
+            limit.
+        memory_limit: GiB that a training may allocate, > 0, as before. None for no limit.
+        executor: As for ``search``, instead of workers.
         save: Told of each training as it finishes, before the next is waited for.
         progress: Told how many of how many trainings are done: first, and after each ``save``.
         trust: Modules, or packages, of the user's own search space and evaluator: see ``resume``.
@@ -122,11 +127,12 @@ def validate(
     finished = len(planned) - len(missing)
     tell = progress or (lambda finished, total: None)
     spread_out: Evaluator = in_workers(
-        evaluator, workers, timeout=timeout, memory_limit=memory_limit
+        evaluator, workers, timeout=timeout, memory_limit=memory_limit, executor=executor
     )
     tell(finished, len(planned))
     try:
         for evaluation in spread_out.evaluate(jobs, [p.seed for p in missing]):
+            judged(evaluator, evaluation)
             row, seed = asked[evaluation.architecture.key]
             validation = _validation(evaluation, row, seed, protocol, leading)
             done[row.key, seed] = validation

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from nas_gym.errors import InvalidTokens
 from nas_gym.search_spaces.grammar import (
     Choice,
     SearchSpace,
@@ -28,7 +29,8 @@ class ChoiceTable:
 
     If it is not, but says which choices are ``branching``, the answers come from a tree of tables:
     ``choose`` runs once per branch instead of once per prefix (a hundred times less often in
-    networks of 250 tokens).
+    networks of 250 tokens). Of a space with ``open_tokens`` the choices say what is closed, and it
+    does not count as static: what is open depends on the prefix.
 
     Args:
         space: Any search space.
@@ -42,24 +44,38 @@ class ChoiceTable:
         self._branching: tuple[str, ...] | None = getattr(space, "branching", None)
         self._root: _Segment | None = None
         self._kept = 0  # choices in the tree of segments
+        self._path: tuple[Choice, ...] | None = None  # of a static space
+        self._open: Any = getattr(space, "open_tokens", None)
         if getattr(space, "static", False):
-            self.static = self._segment((), branching=()).choices
+            self._path = self._segment((), branching=()).choices
+        if self._path is not None and self._open is None:
+            self.static = self._path
             self.counts = [len(choice.options) for choice in self.static]
 
     def after(self, prefix: tuple[int, ...]) -> Choice | None:
-        """Return what ``next_choice`` returns, remembered."""
+        """Return what ``next_choice`` returns, remembered; with what is closed, if anything is."""
         if self.static is not None:
             return self.static[len(prefix)] if len(prefix) < len(self.static) else None
-        if self._branching is not None:
+        if self._open is None and self._branching is not None:
             return self._walk(prefix, self._branching)
         try:
             return self._cache[prefix]
         except KeyError:
-            choice = next_choice(self.space, prefix)
+            choice = self._offered(prefix)
+            if choice is not None and self._open is not None:
+                choice = with_closed(choice, self._open(prefix))
             if len(self._cache) >= CACHED_PREFIXES:
                 self._cache.clear()
             self._cache[prefix] = choice
             return choice
+
+    def _offered(self, prefix: tuple[int, ...]) -> Choice | None:
+        """Return what ``next_choice`` returns."""
+        if self._path is not None:
+            return self._path[len(prefix)] if len(prefix) < len(self._path) else None
+        if self._branching is not None:
+            return self._walk(prefix, self._branching)
+        return next_choice(self.space, prefix)
 
     def _walk(self, prefix: tuple[int, ...], branching: tuple[str, ...]) -> Choice | None:
         """Return what ``next_choice`` returns, walking from segment to segment."""
@@ -98,3 +114,22 @@ class ChoiceTable:
             branches = True
         self._kept += len(choices)
         return _Segment(tuple(choices), branches, {})
+
+
+def with_closed(choice: Choice, open_tokens: Sequence[int]) -> Choice:
+    """Return the choice with all tokens closed but these."""
+    if len(open_tokens) == len(choice.options):
+        return choice
+    if not open_tokens:
+        raise no_option(choice.name)
+    opened = set(open_tokens)
+    closed = tuple([token for token in range(len(choice.options)) if token not in opened])
+    return Choice(choice.name, choice.options, closed)
+
+
+def no_option(name: str) -> InvalidTokens:
+    """Return the error for a choice of which nothing is open."""
+    return InvalidTokens(
+        f"at {name} no option is open: the tokens before it break a limit, or the space's "
+        "cost_bounds cannot be reached; take only open tokens, and bounds that can be"
+    )

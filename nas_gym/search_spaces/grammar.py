@@ -31,7 +31,8 @@ class SearchSpace(Protocol[G_co]):
     Optional members: ``static`` (True: names and options never depend on earlier picks, which lets
     masks come from a table), ``answers(genotype)`` (the option picked for each name: makes
     ``tokens_of`` work), ``canonical_key(genotype)`` (equal for designs that compute the same
-    function), ``mutation_groups`` (tuples of choice kinds that evolution mutates as one),
+    function), ``canonical(genotype)`` (one of those for all of them: zero-cost proxies then give
+    them the same values), ``mutation_groups`` (kinds of choices that evolution mutates as one),
     ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default),
     ``proxy_task`` (the same for zero-cost proxies; by default ``usual_task``),
     ``is_connected(genotype)`` (whether any path leads from the input to the output),
@@ -42,7 +43,10 @@ class SearchSpace(Protocol[G_co]):
     the masks of long conditional spaces then come from tables, too), ``set_selection`` (the kind of
     choices ``part3.kind1``, options (False, True), last in their part, that say whether an earlier
     part of the same name is an input of this one: the LSTM agents score them by attention),
-    ``supernet(task, seed)`` (weights that all its networks share: ``nas_gym.networks.supernet``).
+    ``supernet(task, seed)`` (weights that all its networks share: ``nas_gym.networks.supernet``),
+    ``open_tokens(prefix)`` (the tokens that may follow, at least one, if not every option may:
+    masks, moves and agents keep to them), ``cost_states(task, metrics)`` and
+    ``cost_bounds(prefix)`` (what networks cost, for limits: ``nas_gym.search_spaces.limits``).
     """
 
     @property
@@ -74,6 +78,26 @@ class Choice:
 
     name: str
     options: tuple[Any, ...]  # at least one
+    closed: tuple[int, ...] = ()  # tokens that may not be taken here; not all of them
+
+    @property
+    def tokens(self) -> Sequence[int]:
+        """The tokens that are open, in order."""
+        everything = range(len(self.options))
+        if not self.closed:
+            return everything
+        return [token for token in everything if token not in self.closed]
+
+    def folded(self, token: int) -> int:
+        """Return the open token that any number >= 0 stands for.
+
+        Numbers beyond the options begin again from 0; one that is closed stands for the next open
+        one.
+        """
+        token %= len(self.options)
+        while token in self.closed:
+            token = (token + 1) % len(self.options)
+        return token
 
     @property
     def kind(self) -> str:

@@ -27,6 +27,7 @@ MAY_CHANGE = ("budget", "limits", "restorable", "data", "presets")
 # How network file systems say that they have no locks, or that the server of locks is not there.
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP}
 PLACES = {"dataset", "folder", "file"}  # options of evaluators that may be paths
+NO_MATTER = {"device", "checkpoints"}  # of trainings: a device's kind is in the protocol
 
 
 def start_run(
@@ -116,8 +117,7 @@ def continue_run(
     Args:
         store: Where it is; closed with the recorder.
         name: Of the run.
-        config: As ``begin_run`` got it; the budget may be larger, and limits that are None
-            stay as they were.
+        config: As ``begin_run`` got it; budgets may be larger, limits of None stay as they were.
         protocol: As ``begin_run`` got it.
         env_spec: With the larger budget.
         session: Where and with what it goes on.
@@ -269,7 +269,7 @@ def _protocol_id(database: Database, connection: sa.Connection, protocol: Mappin
 
 def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command: str) -> None:
     """Raise InvalidOption if a run that goes on is given another configuration."""
-    before, now = _with_protocol_options(before), _with_protocol_options(now)
+    before, now = map(_with_protocol_options, (_with_epochs_of(before, now), now))
     if before.get("protocol.fingerprint") == now.get("protocol.fingerprint") is not None:
         before = _at_places_of(before, now)
     for option in sorted(before.keys() | now.keys()):
@@ -287,6 +287,13 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command:
                 f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
                 "options from the record, or give another name with --run"
             )
+
+
+def _with_epochs_of(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """Return it with the budget of epochs of now, if there was one and it is no smaller."""
+    had, has = ((c.get("simulated") or {}).get("budget_epochs") or 0 for c in (before, now))
+    grew = {"budget_epochs": has} if has >= had > 0 else None
+    return before if grew is None else {**before, "simulated": before["simulated"] | grew}
 
 
 def _at_places_of(before: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
@@ -308,6 +315,6 @@ def _with_protocol_options(config: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(protocol, dict):
         return config
     rest = {name: value for name, value in config.items() if name != "protocol"}
-    if "device" in protocol and isinstance(rest.get("evaluator"), dict):  # its kind is what counts
-        rest["evaluator"] = {o: v for o, v in rest["evaluator"].items() if o != "device"}
+    if "device" in protocol and isinstance(rest.get("evaluator"), dict):
+        rest["evaluator"] = {o: v for o, v in rest["evaluator"].items() if o not in NO_MATTER}
     return rest | {f"protocol.{name}": value for name, value in protocol.items()}

@@ -106,6 +106,18 @@ def shown_store(store: str | Path) -> str:
     return without_secrets(url_of(str(store))) if path is None else str(path)
 
 
+def place_in_words(store: str | Path) -> str:
+    """Return ``shown_store``, and which folder has to be made for it: a name may be mistyped.
+
+    That of the default store goes without saying.
+    """
+    path = file_of(store)
+    if path is None or path == DEFAULT_STORE:
+        return shown_store(store)
+    missing = [folder for folder in path.parents if not folder.exists()]
+    return f"{path}, in the new folder {missing[-1]}" if missing else str(path)
+
+
 def resume_command(
     run: str, store: str | Path, parts: Mapping[str, Mapping[str, Any]] | None = None
 ) -> str:

@@ -9,6 +9,7 @@ from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store import long_runs
 from nas_gym.store.database import Database
 from nas_gym.store.long_runs import evaluations_of
+from nas_gym.store.reading import sessions_of
 from nas_gym.store.rows import (
     evaluation_row,
     plain,
@@ -18,12 +19,20 @@ from nas_gym.store.rows import (
     row_of,
 )
 from nas_gym.store.run_data import Earlier, Ref, Row
-from nas_gym.store.schema import EVALUATIONS, REQUESTS, RUNS, VALIDATIONS
+from nas_gym.store.schema import EVALUATIONS, REQUESTS, RUNS, VALIDATIONS, summed, to_text
 
 
 def run_named(name: str) -> "sa.Select[Any]":
     """Return the query for the id of a run."""
     return sa.select(RUNS.c.id).where(RUNS.c.name == name)
+
+
+def told_of(connection: sa.Connection, run_id: int, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row of a run whose last session has ``told`` as well."""
+    query = sa.select(RUNS).where(RUNS.c.id == run_id)
+    row = dict(connection.execute(query).mappings().one())
+    *before, last = sessions_of(row["sessions"])
+    return summed(RUNS, row | {"sessions": to_text([*before, {**last, **told}])})
 
 
 def all_runs() -> "sa.Select[Any]":

@@ -19,6 +19,7 @@ from nas_gym.evaluators.metrics import Metric
 from nas_gym.options import check_all
 from nas_gym.options.json_text import LONGEST as LONGEST_TEXT
 from nas_gym.options.json_text import read_json
+from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.location import is_run_name
 
 LARGEST = 2**53  # whole numbers of a record are below: every reader of JSON knows them exactly
@@ -230,6 +231,14 @@ def _simulated(what: str, value: object) -> None:
     whole("number of simulated workers", given.get("simulated_workers", 1), least=1)
 
 
+def _cost_limits(what: str, value: object) -> None:
+    _mapping(what, value)
+    try:
+        limits_of(value)  # type: ignore[arg-type]
+    except NASGymError as error:
+        raise BadRecord(f"its {what} is {short(value)}: expected limits ({error})") from error
+
+
 def _metric(what: str, value: object) -> None:
     _mapping(what, value)
     try:
@@ -247,6 +256,7 @@ _CONFIG: Mapping[str, Callable[[str, object], Any]] = {
     "failure_reward": number,
     "limits": _limits,
     "simulated": _simulated,
+    "cost_limits": _cost_limits,
     "leading_metric": _metric,
     "restorable": _truth,
     "protocol": _protocol,
@@ -262,6 +272,7 @@ def sessions_of(text_: object) -> tuple[dict[str, Any], ...]:
     for session in sessions:
         _mapping("session", session)
         whole("number of workers", session.get("workers", 0))
+        whole("number of epochs", session.get("most_epochs", 1), least=1)
         versions = session.get("versions", {})
         _mapping("list of versions", versions)
         for name, version in versions.items():

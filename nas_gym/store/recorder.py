@@ -19,6 +19,7 @@ from nas_gym.store.database import Database
 from nas_gym.store.history import StoredHistory
 from nas_gym.store.locks import RunLock, RunLocks
 from nas_gym.store.long_runs import LazyRows
+from nas_gym.store.queries import told_of
 from nas_gym.store.rows import evaluation_row
 from nas_gym.store.run_data import Earlier, Ref, Row
 from nas_gym.store.schema import (
@@ -87,7 +88,6 @@ class RunRecorder(Recorder):
         self._known: dict[tuple[str, int], Ref] = {}  # (key, epochs) -> what answers repeats
         self._paid: dict[ChildKey, tuple[Ref, Row]] = {}  # not yet answered
         self._waiting: list[dict[str, Any]] = []  # rows of evaluations, not yet written
-        self._claimed = 0  # jobs of this batch that are ours and not yet evaluated
         self._began = time.perf_counter()
         self._evaluated = 0  # since then
         self._insert_evaluations = database.prepared_insert(EVALUATIONS)
@@ -117,7 +117,6 @@ class RunRecorder(Recorder):
             for job, whose in zip(new, taken, strict=True):
                 found[job.child] = self._shared(job.architecture, whose)
         answers = [found.get(job.child, Claim.OURS) for job in jobs]
-        self._claimed = sum(answer is Claim.OURS for answer in answers)
         self._began, self._evaluated = time.perf_counter(), 0
         return answers
 
@@ -133,7 +132,6 @@ class RunRecorder(Recorder):
                 if whose is Claim.THEIRS and self._claims.take_over(job):
                     whose = Claim.OURS
             if whose is not Claim.THEIRS or time.monotonic() >= until:
-                self._claimed = int(whose is Claim.OURS)
                 return self._shared(job.architecture, whose)
             if time.monotonic() > warn_at:
                 _log.warning("waiting for another run, which is training what this one needs next")
@@ -167,11 +165,9 @@ class RunRecorder(Recorder):
         ref = self.run_id, self._serial
         self._note(evaluation, ref)
         self._serial += 1
-        self._claimed -= 1
         self._evaluated += 1
         now = time.perf_counter()
-        slow = now - self._began > COMMIT_SECONDS * self._evaluated
-        if slow and self._claimed > 0:  # the last of a batch goes with the requests, at once
+        if now - self._began > COMMIT_SECONDS * self._evaluated:
             self._flush()
             self._began += time.perf_counter() - now  # the disk's time is not the children's
 
@@ -181,24 +177,27 @@ class RunRecorder(Recorder):
             [self._request(number, *answer) for number, answer in enumerate(answers, first)]
         )
 
-    def finish(self, status: str) -> None:
-        """Write how the run ended: ``finished``, ``interrupted``, ``failed`` or ``unfinished``."""
+    def finish(self, status: str, told: Mapping[str, Any] | None = None) -> None:
+        """Write how the run ended, one of ``STATUSES``, and what its last session has to tell."""
 
         def work(connection: sa.Connection) -> None:
             self._check_owner(connection)
             mine = CLAIMS.c.run_id == self.run_id
             connection.execute(CLAIMS.delete().where(mine))
-            connection.execute(RUNS.update().where(RUNS.c.id == self.run_id).values(status=status))
+            row = told_of(connection, self.run_id, told) if told else {}
+            own = RUNS.c.id == self.run_id
+            connection.execute(RUNS.update().where(own).values(**row | {"status": status}))
+            self._mark = None  # on a second try, which a server may need, it may be the new one
 
         self._flush()
         with self._advice():
             self.database.write(work)
 
     def undo(self) -> None:
-        """Leave a resumed run as it was found, which has written nothing."""
-        if self._before is not None:
-            update = RUNS.update().where(RUNS.c.id == self.run_id).values(**self._before)
-            self.database.write(lambda c: c.execute(update))
+        """Leave the store as it was found by a run that has written nothing: a new one is gone."""
+        before, own = self._before, RUNS.c.id == self.run_id
+        change = RUNS.delete() if before is None else RUNS.update().values(**before)
+        self.database.write(lambda c: c.execute(change.where(own)))
 
     def close(self) -> None:
         """Release the run, and close the store."""

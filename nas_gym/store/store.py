@@ -113,6 +113,15 @@ class Store:
         self._check_run(run)
         return run
 
+    def config_of(self, name: str) -> dict[str, Any]:
+        """Return a run's configuration, without reading its requests.
+
+        Raises:
+            StoreError: There is no such run, or its configuration is damaged.
+        """
+        with reading.of_run(name, self.database.shown):
+            return reading.config_of(self.run_row(name)["config"])
+
     def load_run(self, name: str) -> RunData:
         """Read a run with all its requests.
 

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nas_gym.agent import Agent
+from nas_gym.agent import Agent, searches_async
+from nas_gym.envs.async_env import NASAsyncVectorEnv
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.evaluators.evaluation import Evaluator
@@ -45,17 +46,30 @@ def run_agent(
     budget: int,
     num_envs: int | None = None,
     seed: int = 0,
+    in_flight: int | None = None,
 ) -> list[tuple[tuple[int, ...], float]]:
-    """Search, and return (tokens, reward) of every request in order."""
+    """Search, and return (tokens, reward) of every request in order.
+
+    Args:
+        agent: Searches.
+        evaluator: Answers.
+        space: Is searched.
+        budget: Evaluations.
+        num_envs: Architectures per batch; the agent's ``batch_size`` by default.
+        seed: Of agent and children.
+        in_flight: Children in flight, if the agent does not wait for batches.
+    """
     history = History()
-    env = NASVectorEnv(
-        space,
-        evaluator,
-        num_envs=num_envs or agent.batch_size,
-        budget=budget,
-        seed=seed,
-        record=history,
-    )
+    options: dict[str, Any] = {
+        "num_envs": num_envs or agent.batch_size, "budget": budget, "seed": seed, "record": history,
+    }  # fmt: skip
+    if in_flight is not None:
+        flying = NASAsyncVectorEnv(space, evaluator, in_flight=in_flight, **options)
+        flying.reset(seed=seed)
+        agent.search_async(flying)  # type: ignore[attr-defined]
+        assert flying.waiting == 0
+        return history.requests
+    env = NASVectorEnv(space, evaluator, **options)
     env.reset(seed=seed)
     agent.search(env)
     return history.requests
@@ -108,6 +122,20 @@ class AgentSuite:
         for rate in (0.3, 1.0):
             evaluator = FailingEvaluator(landscape(space), rate=rate)
             assert len(run_agent(agent, evaluator, space, budget=20)) == 20
+
+    @pytest.mark.parametrize(("budget", "in_flight"), [(1, 3), (10, 1), (23, 8)])
+    def test_it_searches_without_waiting(
+        self, agent: Agent, space: SearchSpace[Any], budget: int, in_flight: int
+    ) -> None:
+        """Try it with children in flight, some of which fail, if it has ``search_async``."""
+        if not searches_async(agent):
+            pytest.skip("it waits for batches")
+        evaluator = FailingEvaluator(landscape(space), rate=0.2)
+        one, same = (
+            run_agent(agent, evaluator, space, budget=budget, in_flight=in_flight) for _ in range(2)
+        )
+        assert len(one) == budget
+        assert one == same
 
     def test_it_leaves_global_generators_alone(self, agent: Agent, space: SearchSpace[Any]) -> None:
         """Check that all its randomness comes from ``env.np_random``."""

@@ -10,7 +10,14 @@ from typing import Annotated, Any
 
 from annotated_types import Ge, Interval, MinLen
 
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, asked, jobs_of
+from nas_gym.evaluators.evaluation import (
+    Evaluation,
+    Evaluator,
+    Fidelity,
+    asked,
+    jobs_of,
+    noise_free,
+)
 from nas_gym.options import OneOf, Options, check
 from nas_gym.search_spaces.architecture import Architecture
 
@@ -37,6 +44,11 @@ class _Wrapper(Options):
     def seeded(self) -> bool:
         """Whether what differs between the inner evaluator's answers follows from the seeds."""
         return getattr(self.inner, "seeded", False)
+
+    @property
+    def noise_free(self) -> bool | None:
+        """Whether the inner evaluator's answers have no noise; None if it does not say."""
+        return noise_free(self.inner)
 
     def close(self) -> None:
         """Close the inner evaluator."""

@@ -1,4 +1,4 @@
-"""Real training of children; ``README.md`` shows how to add a data set, a text or a recipe.
+"""Real training of children; ``docs/guide/own_data.md`` shows how to add data.
 
 - ``images``: ``dataset`` (what a data set is), ``sources`` (where data sets come from), ``recipe``
   (how a child is trained), ``train`` (the training itself).

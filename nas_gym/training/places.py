@@ -5,16 +5,17 @@ What people read of names and paths goes through ``printable``: file systems hol
 
 import logging
 import os
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName
+from nas_gym.errors import InvalidDataset, InvalidOption, UnknownName, did_you_mean
 from nas_gym.options.paths import recorded_path, user_path
 from nas_gym.options.printable import printable
 from nas_gym.plugins import names
 
+# Data that comes with what is installed: no user can have broken it.
+BUILT_IN = ("digits", "python-docs")
 _log = logging.getLogger("nas_gym")
 
 
@@ -104,10 +105,9 @@ def _say_shadowed(name: str, folder: str) -> None:
 
 def _nothing_there(kind: str, name: str, known: list[str]) -> UnknownName:
     """Return the error for a word that is neither a known name nor a path at which something is."""
-    close = get_close_matches(name, known, n=2, cutoff=0.5)
-    hint = f"did you mean {' or '.join(map(repr, close))}? " if close else ""
     return UnknownName(
-        f"there is no folder or {kind} {name!r} in {_here()}: {hint}known: {', '.join(known)}"
+        f"there is no folder or {kind} {name!r} in {_here()}: {did_you_mean(name, known)}known: "
+        f"{', '.join(known)}"
     )
 
 
@@ -134,7 +134,8 @@ def text_at(name: str) -> Literal["name", "folder"]:
     if len(path.parts) > 1 or os.path.exists(path):
         raise InvalidDataset(
             f"{printable(name)} is not a folder{_why_not(path)}: give a folder with train.txt, "
-            f"valid.txt and test.txt, or one of {', '.join(known)}"
+            f"valid.txt and test.txt (or ptb.train.txt, wiki.train.tokens and the like), or one of "
+            f"{', '.join(known)}"
         )
     if name in names("dataset"):
         raise UnknownName(f"{name!r} is a data set of images, and this space reads text: give one")

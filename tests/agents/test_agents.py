@@ -17,6 +17,7 @@ from nas_agents.asha import ASHA
 from nas_agents.genetic import Genetic
 from nas_agents.hyperband import Hyperband
 from nas_agents.local_search import LocalSearch
+from nas_agents.mo_evolution import MOEvolution
 from nas_agents.model_based_reinforce import ModelBasedReinforce
 from nas_agents.nsga2 import NSGA2
 from nas_agents.path_consistency import PathConsistency
@@ -36,13 +37,14 @@ from nas_agents.successive_halving import SuccessiveHalving
 from nas_agents.with_proxy import WithProxy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.search_spaces.conv_net.space import ConvNet
 from nas_gym.search_spaces.enas_rnn_cell.space import ENASRNNCell
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.search_spaces.rnn_cell.space import RNNCell
 from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
-from nas_gym.testing.agent_suite import AgentSuite, landscape, run_agent
+from nas_gym.testing.agent_suite import AgentSuite, History, landscape, run_agent
 
 MODULES = {name: importlib.import_module(path.partition(":")[0]) for name, path in AGENTS.items()}
 CLASSES = {name: getattr(MODULES[name], path.partition(":")[2]) for name, path in AGENTS.items()}
@@ -51,6 +53,7 @@ SMALL = {
     "regularized-evolution": RegularizedEvolution(5, 3, batch_size=2),
     "genetic": Genetic(6, 2, elite_size=1, batch_size=4),
     "nsga2": NSGA2(population_size=5, batch_size=3),
+    "mo-evolution": MOEvolution(5, 3, batch_size=2),
     "local-search": LocalSearch(starts=2, batch_size=3),
     "softmax-reinforce": SoftmaxReinforce(batch_size=2, entropy_weight=0.1, initial_scale=0.1),
     "reinforce": Reinforce(batch_size=4, hidden_size=8),
@@ -142,7 +145,7 @@ FIELDS = [(name, field) for name in AGENTS for field in fields(CLASSES[name])]
 @pytest.mark.parametrize(("name", "field"), FIELDS, ids=[f"{n}-{f.name}" for n, f in FIELDS])
 def test_every_option_is_checked(name: str, field: Field[Any]) -> None:
     agent = CLASSES[name]()
-    takes_null = (name, field.name) == ("reinforce", "clip_range")
+    takes_null = (name, field.name) == ("reinforce", "clip_range") or field.name == "max_lag"
     never = ["3", (3,), True, *([] if field.name in ("max_epochs", "trials") else [3])]
     for value in never if field.default is None else NEVER[type(field.default)]:
         if not (takes_null and value is None):
@@ -242,6 +245,7 @@ def test_it_takes_open_options_alone(
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", [RegularizedEvolution(), Reinforce()], ids=["re", "reinforce"])
 @pytest.mark.parametrize("blocks", [2, 5])
 def test_beats_random_search_within_100_evaluations(agent, blocks):
@@ -294,3 +298,26 @@ def test_the_package_and_its_tables_load_no_agent() -> None:
         "assert 'Reinforce' in dir(nas_agents) and nas_agents.Reinforce().batch_size"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(SMALL) - {"asha", "hyperband", "successive-halving", "with-proxy"})
+)
+def test_every_agent_keeps_limits(name: str) -> None:
+    agent = SMALL[name]
+    record = History()
+    env = NASVectorEnv(
+        NASBench201(),
+        NASBench201Table(),
+        num_envs=agent.batch_size,
+        budget=24,
+        limits={"parameters": (300_000, 400_000)},
+        record=record,
+    )
+    env.reset(seed=0)
+    agent.search(env)
+    assert len(record.requests) == 24
+    for tokens, _ in record.requests:
+        parameters = 73_306 + 243_040 * tokens.count(3) + 28_000 * tokens.count(2)
+        assert 300_000 <= parameters <= 400_000
+    assert len({tokens for tokens, _ in record.requests}) > 3

@@ -1,15 +1,16 @@
-"""The examples of driving the environment, on the page and in ``agents/examples``, do run."""
+"""The examples of driving the environment in ``agents/examples`` do run."""
 
 import importlib.util
 import re
 from pathlib import Path
 
-import gymnasium as gym
 import numpy as np
-import pytest
 import torch
 
+from nas_gym import load_run
+
 AGENTS = Path(__file__).parents[2] / "agents"
+SOURCE = (AGENTS / "examples" / "hill_climber.py").read_text(encoding="utf-8")
 
 
 def example(name):
@@ -17,16 +18,6 @@ def example(name):
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
-
-
-def test_code_of_the_page_runs(capsys):
-    page = (AGENTS / "README.md").read_text(encoding="utf-8")
-    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
-    assert len(blocks[0].splitlines()) <= 22  # a user's own agent
-    for block in blocks:
-        exec(compile(block, "README.md", "exec"), {"__name__": "readme"})
-        assert re.search(r"0\.\d+", capsys.readouterr().out)
 
 
 def test_cleanrl_ppo_learns(capsys):
@@ -37,18 +28,19 @@ def test_cleanrl_ppo_learns(capsys):
     assert capsys.readouterr().out.startswith("best of 160: 0.9")
 
 
-def test_the_masked_model_reads_what_the_wrapper_gives(capsys):
-    module = example("rllib_action_mask")
-    env = module.make_env()
-    assert isinstance(env.observation_space["observations"], gym.spaces.Box)
-    model = module.MaskedModel(env.observation_space, env.action_space)
-    observation, _ = env.reset(seed=0)
-    batch = {"obs": {name: torch.as_tensor(part)[None] for name, part in observation.items()}}
-    batch["obs"]["action_mask"][0, 2:] = 0
-    probabilities = model(batch)["action_dist_inputs"].detach().softmax(-1)[0]
-    assert probabilities[2:].tolist() == [0, 0, 0]
-    assert float(probabilities.sum()) == pytest.approx(1)
+def test_a_proposer_outside_climbs_through_json_lines(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    best = example("hill_climber").climb(60, 0, "--run", "hill", "--workers", "1")
+    rows = load_run("hill", tmp_path / "runs" / "store.sqlite").rows
+    assert len(rows) == 60
+    assert best["reward"] == max(row.reward for row in rows) > 0.9
+    assert "nas_gym" not in re.findall(r"^(?:import|from) (\S+)", SOURCE, re.MULTILINE)
+
+
+def test_a_clone_of_evolution_samples_better_than_at_random(tmp_path, capsys):
     with torch.random.fork_rng(devices=[]):
-        rewards = module.main(episodes=60)
-    assert len(rewards) == 60
-    assert "mean of the first and last" in capsys.readouterr().out
+        cloned, drawn = example("behaviour_cloning").main(tmp_path / "store.sqlite")
+    difference = np.mean(cloned) - np.mean(drawn)
+    error = np.sqrt(np.var(cloned) / len(cloned) + np.var(drawn) / len(drawn))
+    assert difference > 4 * error
+    assert "the clone 0.9" in capsys.readouterr().out

@@ -12,10 +12,11 @@ from nas_agents.surrogate.encoder import Encoder
 from nas_agents.surrogate.gaussian_process import Predictor
 from nas_agents.surrogate.log_linear_policy import LogLinearPolicy
 from nas_agents.surrogate.proposals import children, random_ones, recommended, thompson_batch
-from nas_gym.agent import Observed
+from nas_gym.agent import Observed, best_observed
 from nas_gym.errors import InvalidOption
+from nas_gym.registry import make
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.moves import enumerate_tokens
+from nas_gym.search_spaces.moves import enumerate_tokens, mutate, random_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import run_agent
@@ -155,9 +156,82 @@ def test_what_was_seen_often_is_trusted_more_than_one_lucky_draw():
     assert recommended(space, observed, 300) == good
 
 
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+@pytest.mark.parametrize(("repeats", "said"), [(0, True), (3, True), (3, None)])
+@pytest.mark.parametrize(("space", "seeds"), [("static", (1, 2, 6)), ("conditional", (6, 9, 14))])
+def test_without_noise_the_best_reward_is_believed(agent, space, seeds, repeats, said):
+    """However much better its neighbours make another one look, and whatever ``points`` says."""
+    space = SPACES[space]
+    for seed in seeds:
+        rng = np.random.default_rng(seed)
+        if space == NASBench201():
+            accuracy = make("evaluator", "nasbench201", space=space).mean_accuracy
+        else:
+            accuracy = make("evaluator", "landscape", space=space, seed=seed).accuracy
+        drawn = [random_tokens(space, rng) for _ in range(40)]
+        best = sorted(drawn, key=lambda tokens: -accuracy(tokens))[:5]
+        drawn += [mutate(space, tokens, rng) for tokens in best for _ in range(2)]
+        drawn = list(dict.fromkeys(drawn))
+        drawn += [drawn[i] for i in rng.integers(len(drawn), size=repeats)]
+        observed = [Observed(tokens, accuracy(tokens), noise_free=said) for tokens in drawn]
+        for points in (300, 10):
+            chosen = replace(agent, points=points).recommend(space, observed)
+            assert chosen == best_observed(observed)
+
+
+def with_a_lucky_one(said: bool | None) -> list[Observed]:
+    """Rewards that follow a simple rule, but for a bad cell's, which is the best."""
+    space, rng = NASBench201(), np.random.default_rng(4)
+    drawn = list(dict.fromkeys(random_tokens(space, rng) for _ in range(60)))
+    rewards = [0.8 + 0.01 * tokens.count(3) + 0.001 * tokens.count(1) for tokens in drawn]
+    rewards[int(np.argmin(rewards))] = max(rewards) + 0.001
+    return [Observed(*each, noise_free=said) for each in zip(drawn, rewards, strict=True)]
+
+
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+def test_a_noisy_reward_is_shrunk_though_no_repeat_disagreed(agent):
+    space = NASBench201()
+    lucky = best_observed(with_a_lucky_one(None))
+    assert lucky.count(3) < 2
+    assert agent.recommend(space, with_a_lucky_one(True)) == lucky
+    for said in (False, None):
+        observed = with_a_lucky_one(said)
+        found = agent.recommend(space, observed)
+        assert found.count(3) == max(each.tokens.count(3) for each in observed)
+    # A memo answers a repeat alike: no evidence where there is noise; else it speaks for none.
+    for said, believed in ((False, found), (None, lucky)):
+        observed = with_a_lucky_one(said)
+        repeats = [each for each in observed if each.tokens == lucky] * 20
+        assert agent.recommend(space, observed + repeats) == believed
+
+
+def test_rewards_of_part_of_a_training_are_no_competitors():
+    observed = with_a_lucky_one(False)
+    early = Observed(observed[0].tokens, 0.99, 3, False)
+    for noise_free in (False, True):
+        seen = [each._replace(noise_free=noise_free) for each in (*observed, early)]
+        assert recommended(NASBench201(), seen, 300) == recommended(NASBench201(), seen[:-1], 300)
+
+
+def test_noise_of_three_trainings_is_still_averaged():
+    """Of NAS-Bench-201's: all trainings of a good cell, against the lucky one of a worse cell."""
+    space = NASBench201()
+    table = make("evaluator", "nasbench201", space=space, dataset="cifar100")
+    ranking = [tokens for tokens, _ in table.ranking()]
+    three = [tokens for tokens in ranking if len(table.entry(tokens).accuracies) == 3]
+    steady, lucky = three[88], three[827]
+    once = Observed(lucky, max(table.entry(lucky).accuracies))
+    rest = [Observed(tokens, table.mean_accuracy(tokens)) for tokens in ranking[4000::300]]
+    observed = [*rest, once, *(Observed(steady, each) for each in table.entry(steady).accuracies)]
+    assert table.mean_accuracy(steady) > table.mean_accuracy(lucky) + 0.015
+    assert best_observed(observed) == lucky
+    assert recommended(space, observed, 300) == steady
+
+
 # ---------------------------------------------------------------- the agents
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent",
     [

@@ -8,6 +8,7 @@ from pymoo.indicators.hv import HV
 from pymoo.operators.survival.rank_and_crowding.metrics import calc_crowding_distance
 from pymoo.util.nds.fast_non_dominated_sort import fast_non_dominated_sort
 
+import nas_gym
 from nas_agents.nsga2 import (
     NSGA2,
     PRESETS,
@@ -18,6 +19,7 @@ from nas_agents.nsga2 import (
     ranked,
 )
 from nas_agents.random_search import RandomSearch
+from nas_gym.envs.objectives import objectives_of
 from nas_gym.envs.vector_env import Played
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluation
@@ -104,7 +106,7 @@ def test_order_is_by_front_then_by_crowding():
 def test_values_are_turned_so_that_larger_is_better():
     children = [played(0.9, parameters=5.0), played(0.8, parameters=3.0)]
     assert objective_values(children, None).tolist() == [[0.9, -5], [0.8, -3]]
-    assert objective_values(children, ("parameters:min",)).tolist() == [[-5], [-3]]
+    assert objective_values(children, objectives_of("parameters:min")).tolist() == [[-5], [-3]]
     assert objective_values([played(0.9, accuracy=0.3)], None).tolist() == [[0.9]]
 
 
@@ -121,7 +123,7 @@ def test_a_metric_that_is_missing_is_an_error():
 
 
 @pytest.mark.parametrize(
-    "objectives", [(), ("reward",), ("reward:up",), (":max",), ("a:max", "a:min"), (3,)]
+    "objectives", [(), ("",), ("-",), ("reward:up",), (":max",), ("a:max", "-a"), (3,)]
 )
 def test_objectives_are_checked(objectives):
     with pytest.raises(InvalidOption, match="objective"):
@@ -201,3 +203,10 @@ def test_presets():
         100,
         0.9,
     )
+
+
+@pytest.mark.parametrize("agent", ["nsga2", "mo-evolution", "ppo"])
+def test_objectives_that_nobody_measures_are_refused_before_a_child_is(agent):
+    given = {"name": agent, "objectives": ["accuracy", "-params"]}
+    with pytest.raises(InvalidOption, match="the objectives need the metric 'params', but"):
+        nas_gym.search("nasbench201", "nasbench201", given, budget=20)

@@ -7,6 +7,7 @@ from nas_gym.testing import BitCount, BitString, Landscape
 from nas_gym.testing.agent_suite import run_agent
 
 
+@pytest.mark.slow
 def test_best_of_1000_on_the_toy_problem():
     """Random search on Real et al.'s 100-bit strings: 0.667 with standard deviation 0.018."""
     space = BitString(100)

@@ -81,6 +81,7 @@ def test_identity_keeps_the_share_of_the_paper():
     assert np.mean(same) == pytest.approx(0.05, abs=0.02)
 
 
+@pytest.mark.slow
 def test_mutations_in_the_papers_space_are_half_hidden_states_half_operations():
     """Every cell, pair and element equally likely; the new option differs."""
     space = NASNetCell(operations=AMOEBANET_OPERATIONS, combines=("add",))

@@ -15,7 +15,11 @@ from nas_agents.softmax_reinforce import (
     softmax,
 )
 from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.networks.task import Task
 from nas_gym.search_spaces.choice_table import ChoiceTable
+from nas_gym.search_spaces.limits import limited_space
+from nas_gym.search_spaces.limits.wanted import limits_of
+from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString, FailingEvaluator, Landscape, LayerChain
 from nas_gym.testing.agent_suite import run_agent
 
@@ -44,7 +48,7 @@ def test_gradient_on_a_bandit_is_the_closed_form():
     p = learner.policy.probabilities[row]
     arms = [
         (dict(zip(rows, tokens, strict=True)).get(row), advantage)
-        for (tokens, rows), advantage in zip(episodes, advantages, strict=True)
+        for (tokens, rows, _), advantage in zip(episodes, advantages, strict=True)
     ]
     expected = sum(a * (np.eye(6)[arm] - p) for arm, a in arms if arm is not None) / 40
     assert len({arm for arm, _ in arms}) > 4  # None among them: a pool has no width
@@ -61,11 +65,31 @@ def test_gradient_is_that_of_automatic_differentiation():
     advantages = np.random.default_rng(1).standard_normal(12)
     logits = torch.tensor(learner.policy.logits, requires_grad=True)
     gain = torch.zeros((), dtype=torch.float64)
-    for (tokens, rows), advantage in zip(episodes, advantages, strict=True):
+    for (tokens, rows, _), advantage in zip(episodes, advantages, strict=True):
         for token, row in zip(tokens, rows, strict=True):
             opened = torch.isfinite(logits[row])
             log_p = logits[row][opened].log_softmax(-1)
             gain = gain + advantage * log_p[token] - 0.3 / len(rows) * (log_p.exp() * log_p).sum()
+    (gain / 12).backward()
+    expected = logits.grad.numpy()
+    np.testing.assert_allclose(learner.gradient(episodes, advantages), expected, atol=1e-12)
+
+
+def test_gradient_under_limits_is_that_of_automatic_differentiation():
+    """Of the probabilities that are left when some tokens are closed."""
+    task = Task(3, 32, 32, 10, repeats=5, filters=16)
+    space = limited_space(NASBench201(), limits_of({"parameters": (100_000, 330_000)}), task)
+    learner, choices = learner_of(replace(PLAIN, initial_scale=1.0), space)
+    episodes = [learner.policy.sample(choices) for _ in range(12)]
+    assert any(closed for episode in episodes for closed in episode.closed)
+    advantages = np.random.default_rng(1).standard_normal(12)
+    logits = torch.tensor(learner.policy.logits, requires_grad=True)
+    gain = torch.zeros((), dtype=torch.float64)
+    for episode, advantage in zip(episodes, advantages, strict=True):
+        for token, row, closed in zip(*episode, strict=True):
+            taken = torch.zeros(5, dtype=torch.bool)
+            taken[list(closed)] = True
+            gain = gain + advantage * logits[row].masked_fill(taken, -np.inf).log_softmax(-1)[token]
     (gain / 12).backward()
     expected = logits.grad.numpy()
     np.testing.assert_allclose(learner.gradient(episodes, advantages), expected, atol=1e-12)

@@ -257,6 +257,9 @@ def test_it_recommends_what_its_agent_would() -> None:
     [
         ({"first": 30, "scored": 20}, InvalidOption, "first is 30 and scored is 20"),
         ({"agent": "with-proxy"}, InvalidOption, "which has a proxy itself"),
+        ({"agent": "asha"}, InvalidOption, "agent is 'asha', which trains in part"),
+        ({"agent": {"name": "hyperband"}}, InvalidOption, "with proposer='with-proxy'"),
+        ({"agent": "successive-halving"}, InvalidOption, "which trains in part"),
         ({"agent": "nobody"}, UnknownName, "nobody"),
         ({"share": 0.0}, InvalidOption, "share"),
         ({"proxies": []}, InvalidOption, "proxies"),

@@ -8,7 +8,7 @@ import pytest
 
 from nas_gym.benchmark.scoring import Measured
 from nas_gym.benchmark.signal_pages import sentences, table_page, verdict_page
-from nas_gym.benchmark.signals import NO_DIGITS, Pair, pairs_of, tables_of, trainings_of
+from nas_gym.benchmark.signals import Pair, pairs_of, tables_of, trainings_of
 from nas_gym.benchmark.study import Study, Worth, found
 from nas_gym.errors import InvalidTable
 from nas_gym.evaluators.tables import digits
@@ -144,12 +144,8 @@ def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:
     assert Study(proxies=("nwot",)).computed == ("parameters", "multiply_adds", "nwot")
 
 
-def test_digits_are_left_out_where_there_is_no_table(
-    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_that_is_missing_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert list(tables_of(("cifar10", "digits"))) == ["cifar10", "digits"]
     monkeypatch.setattr(digits, "FILE", tmp_path / "nowhere.npz")
-    tables, notes = tables_of(("cifar10", "digits"), asked=False)
-    assert list(tables) == ["cifar10"]
-    assert notes == [NO_DIGITS]
     with pytest.raises(InvalidTable, match="cannot be read"):
-        tables_of(("digits",), asked=True)
+        tables_of(("cifar10", "digits"))

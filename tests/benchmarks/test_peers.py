@@ -135,6 +135,7 @@ def test_statistics():
     assert judge.rank_test([1.0] * 5, [1.0] * 5) == 1
 
 
+@pytest.mark.slow
 def test_our_adapter_asks_for_what_it_may():
     one, again, other = search(), search(), search(seed=2)
     assert one["error"] is None

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from benchmarks import run as experiments
-from benchmarks.readme import MARKS, readme_section, shown_sections, with_section
+from benchmarks.readme import MARKS, families_section, readme_section, shown_sections, with_section
 from benchmarks.reference import reference_page, write_reference
 from nas_gym.benchmark.report import pages
 from nas_gym.benchmark.results import Results, read_results
@@ -51,7 +51,8 @@ def test_the_sections_say_what_the_results_say(results: Results, tmp_path: Path)
     page = reference_page(replace(results, suite={**results.suite, "name": "reference-points"}))
     assert page is not None
     assert "| random search (`random-search`) | 150 | 91.09 |" in page
-    section = readme_section(results, "folder")
+    assert "the best RL agent is better than the best evolution in" in readme_section(results, "f")
+    section = families_section(results, "folder")
     assert "| `strong-rl` | RL |" in section
     assert "RL better than regularized-evolution, best observed?** Yes, on every" in section
     made_up_results().write_made_up(tmp_path)
@@ -77,6 +78,7 @@ def test_all_pages_are_the_committed_results() -> None:
         assert len(list(csv.DictReader(stream))) >= 600
 
 
+@pytest.mark.slow
 def test_experiments_are_listed_with_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
     assert experiments.main([]) == 0
     lines = capsys.readouterr().out.splitlines()

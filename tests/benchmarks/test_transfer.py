@@ -148,6 +148,7 @@ def test_the_page_is_made_of_the_records():
 # ---------------------------------------------------------------- networks of one size
 
 
+@pytest.mark.slow
 def test_networks_come_within_five_percent_of_the_parameters():
     networks, setting = load("networks"), load("setting").FULL
     shape, recipe = (1, 28, 28), setting.final

@@ -25,6 +25,9 @@ def recorded_runs(path: Path) -> list[dict[str, Any]]:
         return store.runs()
 
 
+SEVERAL = "search --agent nsga2 --space nasbench201 --evaluator nasbench201 --set agent.objectives="
+ACCURACY_AND_PARAMETERS = '["accuracy","-parameters"]'
+PROXIES = "search --evaluator zero-cost --set evaluator"
 BAD_INPUT = [
     ("search --agent reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
     ("search --space nasnet", "unknown space 'nasnet': did you mean 'nasnet-cell'"),
@@ -127,12 +130,29 @@ BAD_INPUT = [
     ),
     (f"search --set space.blocks={'[' * 10_000}", "blocks of space 'nasnet-cell' is '[[["),
     ("describe nasnet-a --stem cifr", "did you mean 'cifar'"),
+    ("search --space rnn-cell --evaluator zero-cost", "RNNCell builds language models"),
+    ("search --space conv-net --evaluator weight-sharing", "ConvNet has no supernet"),
+    ("search --evaluator nasbench201", "not NASNetCell: give the space nasbench201 (--space nasb"),
+    (f"{SEVERAL}accuracy,-parameters", f"--set 'agent.objectives={ACCURACY_AND_PARAMETERS}'"),
+    (f'{SEVERAL}["accuracy","-size"]', "the objectives need the metric 'size', but the evaluator"),
+    (f'{SEVERAL}["accuracy","-paramters"]', "did you mean 'parameters'? choose other objectives"),
+    (f"{SEVERAL}[]", "objectives is an empty list: give names of metrics"),
+    ("serch --budget 5", "unknown command 'serch': did you mean 'search'? known: ask-tell"),
+    ("search --space my_spaces.py:Chain", "a file: name the module, without .py: 'my_spaces:Chain"),
+    ("search --space nas_gym.testing:BitStrin", "has no 'BitStrin': did you mean 'BitString'"),
+    ("export front --front --to x", "--front does not go with --to, which writes one network"),
+    (f"{PROXIES}.score=synflo", "unknown score of evaluator 'zero-cost' 'synflo': did you mean"),
+    (
+        f"{PROXIES}.score=5",
+        "'multiply_adds' or a list of 1 or more, each once, each item one of these",
+    ),
 ]
 
 
 def _write_bad_files() -> None:
     from PIL import Image
 
+    Path("my_spaces.py").write_text("Chain = None\n")
     for folder, classes in (("one-class", ["cat"]), ("broken", ["cat", "dog"])):
         for name in classes:
             Path(folder, name).mkdir(parents=True)
@@ -189,6 +209,54 @@ def test_bad_input_gets_one_clear_sentence(
     assert message in sentence
     store = Path("runs/store.sqlite")
     assert not store.exists() or recorded_runs(store) == []
+
+
+IN_PART = "search --run r --agent asha --space nasbench201"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (f"{IN_PART} --evaluator landscape", "the evaluator Landscape cannot train in part"),
+        (
+            f"{IN_PART} --evaluator landscape --set evaluator.epochs=6 agent.max_epochs=9",
+            "max_epochs is 9, and a whole training has 6 epochs: give at most so many",
+        ),
+        (
+            f"{IN_PART} --evaluator landscape --set evaluator.epochs=6 agent.min_epochs=3",
+            "which leave no rung below 6 epochs, so nothing would be trained in part: give",
+        ),
+        (
+            "search --run r --agent with-proxy --space rnn-cell --evaluator landscape",
+            "RNNCell builds language models, and proxies score networks for images",
+        ),
+    ],
+)
+def test_what_an_agent_refuses_when_it_begins_leaves_no_run(
+    run: Run, line: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*line.split()) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    *progress, sentence = shown.err.splitlines()
+    assert sentence.startswith("nas-gym: ")
+    assert message in sentence
+    assert "resume" not in sentence  # there is nothing to go on with
+    assert not any("nas-gym: " in told for told in progress)
+    assert recorded_runs(Path("runs/store.sqlite")) == []
+
+
+@pytest.mark.parametrize("agent", ["asha", "hyperband", "successive-halving"])
+def test_an_agent_that_trains_in_part_is_refused_before_the_run_begins(
+    agent: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*f"search --agent {agent} --space nasbench201 --evaluator nasbench201".split()) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, len(shown.err.splitlines())) == ("", 1)
+    assert f"agent '{agent}' trains in part, but the evaluator NASBench201Table" in shown.err
+    assert "give it the data set digits (--dataset digits), or one that can" in shown.err
+    assert "; or choose another agent" in shown.err
+    assert not Path("runs/store.sqlite").exists()
 
 
 @pytest.mark.parametrize(

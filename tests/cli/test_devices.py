@@ -17,6 +17,7 @@ SEARCH = (
 NO_GPU = pytest.mark.skipif(torch.cuda.is_available(), reason="there is one")
 
 
+@pytest.mark.slow
 @NO_GPU
 def test_a_run_keeps_its_device_and_resume_may_change_it(
     run: Run, capsys: pytest.CaptureFixture[str]

@@ -38,6 +38,23 @@ def command(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
     )
 
 
+def test_a_budget_of_epochs_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    of = [
+        "--space",
+        "nasbench201",
+        "--evaluator",
+        "landscape",
+        "--agent",
+        "asha",
+        "--set",
+        "evaluator.epochs=9",
+    ]
+    assert run("search", *of, "--budget-epochs", "9", "--run", "words") == 0
+    assert ", 9 epochs or parts, " in capsys.readouterr().err
+    assert run("resume", "words", "--budget-epochs", "12") == 0
+    assert "evaluations of 12 epochs, " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_a_real_search_from_the_command_line() -> None:
     process = command(
@@ -90,6 +107,7 @@ def test_search_report_list_and_describe(run: Run, capsys: pytest.CaptureFixture
     assert "mine: finished" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_search(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     histories = []
     for name in ("one", "two"):
@@ -143,6 +161,7 @@ def test_a_users_own_space_and_agent_from_a_file() -> None:
     assert {"best-1.png", "best-1.json"} <= {file.name for file in Path("runs/own").iterdir()}
 
 
+@pytest.mark.slow
 def test_a_taken_run_name_is_refused_and_nothing_is_lost(
     run: Run,
     capsys: pytest.CaptureFixture[str],
@@ -208,3 +227,68 @@ def test_settings_given_in_several_places_count_all() -> None:
     assert command.set == ("agent.a=1", "agent.b=2", "space.c=3", "agent.d=4")
     assert (command.seed, command.json) == (3, True)
     assert tyro.cli(Search, args=[]).set == ()
+
+
+TABLE = ("search", "--space", "nasbench201", "--evaluator", "nasbench201", "--workers", "1")
+FEW = ("--agent", "random-search", "--budget", "2")
+
+
+def test_a_new_folder_of_the_store_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    place = Path("some/new/folder/x.sqlite")
+    assert run(*TABLE, *FEW, "--run", "a", "--store", str(place)) == 0
+    assert f"recorded in {place}, in the new folder some\n" in capsys.readouterr().err
+    assert run(*TABLE, *FEW, "--run", "b", "--store", str(place)) == 0
+    assert f"recorded in {place}\n" in capsys.readouterr().err
+    assert run(*TABLE, *FEW, "--run", "c") == 0
+    assert "recorded in runs/store.sqlite\n" in capsys.readouterr().err
+
+
+def test_a_run_that_was_finished_is_said_to_be(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*TABLE, *FEW, "--run", "a") == 0
+    capsys.readouterr()
+    assert run("resume", "a") == 0
+    assert capsys.readouterr().err.startswith(
+        "run a was finished before: nothing was done; --budget NUMBER, more than 2, goes on with it"
+    )
+    assert run("resume", "a", "--budget", "3", "--workers", "1") == 0
+    assert "finished before" not in capsys.readouterr().err
+
+
+def test_children_in_flight_and_rounds_exclude_each_other(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*TABLE, *FEW, "--rounds", "--in-flight", "4") == 2
+    assert capsys.readouterr().err == (
+        "nas-gym: --in-flight 4 and --rounds are both given: a round is waited for as a whole, "
+        "give one of the two\n"
+    )
+
+
+def test_a_search_by_edits_goes_on_as_if_it_had_not_been_cut(run: Run) -> None:
+    line = ["search", "--space", "nasbench201", "--evaluator", "nasbench201", "--workers", "1"]
+    line += ["--agent", "sb3-dqn", "--action", "edit", "--set", "agent.horizon=1"]
+    assert run(*line, "--budget", "40", "--run", "whole") == 0
+    assert run(*line, "--budget", "15", "--run", "cut") == 0
+    assert run("resume", "cut", "--budget", "40") == 0
+    whole, cut = (load_run(name) for name in ("whole", "cut"))
+    assert [row.tokens for row in whole.rows] == [row.tokens for row in cut.rows]
+    assert whole.config["agent"] == {"name": "sb3-dqn", "action": "edit", "horizon": 1}
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--agent", "reinforce"], "give --agent with one of sb3, sb3-a2c, sb3-dqn"),
+        (["--agent", "sb3-dqn", "--set", "agent.action=token"], "are both given"),
+        (["--agent", "sb3-dqn", "--set", "agent.start=worst"], "start of agent 'sb3-dqn' is"),
+    ],
+)
+def test_what_cannot_edit_is_one_sentence(
+    run: Run, capsys: pytest.CaptureFixture[str], more: list[str], words: str
+) -> None:
+    assert run("search", "--space", "nasbench201", "--action", "edit", *more) == 2
+    error = capsys.readouterr().err
+    assert words in error
+    assert len(error.splitlines()) == 1

@@ -69,6 +69,7 @@ def test_reading_imports_nothing(
     assert "stranger" not in sys.modules
 
 
+@pytest.mark.slow
 def test_only_what_is_named_again_is_imported(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

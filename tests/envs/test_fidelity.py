@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nas_gym import load_run, search
+from nas_gym.envs.async_env import NASAsyncVectorEnv
 from nas_gym.envs.children import Children
+from nas_gym.envs.edit_env import NASEditEnv
 from nas_gym.envs.env import NASEnv
 from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.multi_objective import MultiObjectiveEnv
 from nas_gym.envs.rewards import Accuracy
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged
+from nas_gym.errors import BudgetExceeded, InvalidOption, RunDiverged, UnknownName
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
@@ -195,6 +199,40 @@ def test_epochs_that_a_training_does_not_have(epochs: Any) -> None:
     with pytest.raises(InvalidOption, match=r"epochs is .*: give a whole number from 1 to 27"):
         NASEnv(SPACE, LANDSCAPE).reset(options={"epochs": epochs})
     assert env.ledger.requests == 0
+
+
+@pytest.mark.parametrize("epochs", [np.int64(2), [np.int64(2)], np.array([2]), np.array(2), (2,)])
+def test_whole_numbers_of_numpy_are_epochs(epochs: Any) -> None:
+    env = NASVectorEnv(SPACE, LANDSCAPE)
+    assert env.play([cells(1)[0].tokens], epochs)[0].evaluation.epochs == 2
+
+
+@pytest.mark.parametrize("epochs", [2.0, np.float64(2), "2", True, {2}, {"all": 2}, range])
+def test_other_epochs_are_refused_in_one_sentence(epochs: Any) -> None:
+    env = NASVectorEnv(SPACE, LANDSCAPE)
+    with pytest.raises(InvalidOption, match=r"epochs is .*: give a whole number from 1 to 27"):
+        env.play([cells(1)[0].tokens], epochs)
+    assert env.ledger.requests == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["NASEnv", "NASVectorEnv", "NASAsyncVectorEnv", "edits", "several"]
+)
+def test_an_option_of_reset_that_is_not_known(name: str) -> None:
+    env: Any = {
+        "NASEnv": NASEnv,
+        "NASVectorEnv": NASVectorEnv,
+        "NASAsyncVectorEnv": NASAsyncVectorEnv,
+        "edits": NASEditEnv,
+        "several": partial(MultiObjectiveEnv, objectives=("accuracy", "reward")),
+    }[name](SPACE, LANDSCAPE)
+    for options in (None, {}):
+        env.reset(seed=0, options=options)
+    for options in ({"epoch": 3}, {"tokens": None, "reset_mask": np.ones(1, bool)}):
+        with pytest.raises(UnknownName, match=r"unknown option of reset '(epoch|reset_mask)'"):
+            env.reset(options=options)
+    with pytest.raises(InvalidOption, match="options is 3: give a mapping"):
+        env.reset(options=3)
 
 
 def test_a_vector_environment_takes_epochs_in_play_alone() -> None:

@@ -130,6 +130,7 @@ def test_a_message_keeps_its_ends_and_is_short(length):
         assert text.endswith("athe end")
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(st.text(), st.integers(60, 200))
 def test_every_store_takes_what_was_cut(text, most):

@@ -133,7 +133,10 @@ WORDS = ("perplexity", "perplexities", "language", "bits_per", "bits per")
 KNOWING = ("training", "networks", "evaluators", "models")  # may know what is trained
 NAMING = {  # these may name it, for the reason given
     "plugins.py": "the table of names",
+    "envs/ids.py": "the objectives of the recurrent cells' environment",
     "envs/rewards.py": "rewards of two papers, defined as c / perplexity: they ask for that metric",
+    "envs/limits.py": "limits the cost of networks, of recurrent ones too",
+    "search_spaces/limits/same.py": "counts what language models of one genotype's kind have",
     "runs/certainty.py": "compares with guessing by frequency, if that is recorded",
     "cli/main.py": "what `predict` says of a text",
     "cli/predict.py": "what it says of a text",
@@ -146,6 +149,7 @@ NAMING = {  # these may name it, for the reason given
 }
 DOCUMENTING = {  # in docstrings, of which those under an option are its help, and nowhere else
     "cli/sizes.py": "--vocabulary and --untied are sizes of language models",
+    "cli/describe.py": "--text is for the prompt of a language model",
     "cli/search.py": "--evaluator language-model is one of the names to give",
     "envs/env.py": "the page of the environments, one of which trains language models",
     "search_spaces/grammar.py": "says which tasks `build` may be asked for",

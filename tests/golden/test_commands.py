@@ -13,7 +13,7 @@ import pytest
 
 COMMANDS = [
     *("search", "resume", "report", "validate", "export", "tabulate", "list", "describe"),
-    "benchmark",
+    *("benchmark", "train", "predict", "check", "ask-tell"),
 ]
 LIMITS = ("--workers", "1", "--memory-limit", "4")  # the defaults depend on the machine
 AGENTS = ("random-search", "regularized-evolution", "reinforce")
@@ -108,6 +108,7 @@ def trained(nas_gym_command: Callable[..., Any]) -> Steps:
 # ---------------------------------------------------------------- tables
 
 
+@pytest.mark.slow
 def test_searches_of_a_table(steps: Steps, golden: Any) -> None:
     for agent in AGENTS:
         search = ("search", *TABLE, "--agent", agent, "--budget", "30", "--run", agent, *LIMITS)
@@ -120,6 +121,7 @@ def test_searches_of_a_table(steps: Steps, golden: Any) -> None:
     steps.check(golden, "table")
 
 
+@pytest.mark.slow
 def test_a_search_with_many_options(steps: Steps, golden: Any) -> None:
     search = ["search", *TABLE, "--agent", "regularized-evolution", "--dataset", "cifar100"]
     search += ["--reward", "accuracy-cubed", "--num-envs", "3", "--child-seed", "7", *LIMITS]
@@ -130,6 +132,7 @@ def test_a_search_with_many_options(steps: Steps, golden: Any) -> None:
     steps.check(golden, "options")
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on(steps: Steps, golden: Any) -> None:
     options = ("--agent", "genetic", "--run", "mine", *LIMITS)
     steps.json("begun", "search", *TABLE, *options, "--budget", "12")
@@ -139,6 +142,7 @@ def test_a_run_that_goes_on(steps: Steps, golden: Any) -> None:
     steps.check(golden, "resume")
 
 
+@pytest.mark.slow
 def test_a_table_of_ones_own(steps: Steps, golden: Any) -> None:
     """With test figures, with several trainings, and with architectures that it does not have."""
     with open("mine.csv", "w", newline="", encoding="utf-8") as file:
@@ -164,6 +168,7 @@ def test_a_table_of_ones_own(steps: Steps, golden: Any) -> None:
     steps.check(golden, "own-table")
 
 
+@pytest.mark.slow
 def test_a_benchmark(steps: Steps, golden: Any) -> None:
     agents = ("--agents", "random-search,regularized-evolution,reinforce")
     options = ("--datasets", "cifar10", "--seeds", "3", "--budget", "12", "--workers", "1")
@@ -178,6 +183,7 @@ def test_a_benchmark(steps: Steps, golden: Any) -> None:
 # ---------------------------------------------------------------- trained children
 
 
+@pytest.mark.slow
 def test_a_search_that_trains(trained: Steps, golden: Any) -> None:
     search = ["search", "--agent", "random-search", "--budget", "2", "--run", "digits", *LIMITS]
     trained.json(
@@ -220,7 +226,7 @@ def test_the_lists(steps: Steps, golden: Any) -> None:
 def test_the_options(command: str, golden: Any, nas_gym_command: Callable[..., Any]) -> None:
     shown = nas_gym_command(command, "--help")
     assert shown.status == 0
-    options = sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", shown.out)))
+    options = sorted(set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]*", shown.out)))
     golden.check("command-options", command, options)
 
 

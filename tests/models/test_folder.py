@@ -204,6 +204,7 @@ def test_model_py_is_never_run(folder: Path, tmp_path: Path) -> None:
     load_model(place)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name != "posix", reason="limits a file's size")
 def test_a_disk_that_fills_leaves_the_old_model(folder: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(folder, tmp_path / "m"))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import nas_gym
 from nas_gym.cli.main import main
 from nas_gym.errors import InvalidDataset
 from nas_gym.models.folder import Model, fresh_model, write_model
@@ -136,13 +137,29 @@ def test_export_and_predict_in_one_line_each(
     assert len(out.splitlines()) == 3
 
 
+@pytest.mark.parametrize("given", ["mine", "runs/mine"])
+def test_a_run_is_to_be_trained_first(
+    given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "mine is no model" in run(capsys, "predict", given, "cat.png")[2]
+    table = {"space": "nasbench201", "evaluator": "nasbench201", "agent": "random-search"}
+    nas_gym.search(**table, budget=2, run="mine")
+    run(capsys, "report", "mine")
+    status, out, err = run(capsys, "predict", given, "cat.png")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert (
+        f"{given} is a run, not a model: train its best architecture first, `nas-gym train" in err
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["r", "--filters", "3"], "--filters is only for a network: give --to FOLDER"),
         (["r", "--to", "m"], "best-1.json"),
         (["nasnet-a", "--to", "m", "--hidden", "3"], "--hidden says nothing about nasnet-a"),
-        (["nasnet-a", "--to", "m", "--out", "x"], "--out is only for the architectures of a run"),
+        (["nasnet-a", "--to", "m", "--out", "x"], "--out does not go with --to"),
     ],
 )
 def test_options_of_the_other_kind_are_refused(

@@ -104,6 +104,7 @@ def test_latency_is_measured_by_batch(name: str) -> None:
     assert torch.get_num_threads() == threads
 
 
+@pytest.mark.slow
 def test_the_commands_measure_it_on_request(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,

@@ -86,6 +86,7 @@ def random_fields(name: str, seed: int) -> dict[str, Any]:
 IMAGES = [name for name in SPACES if name not in LANGUAGE]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IMAGES)
 @given(seed=st.integers(0, 2**31), side=st.integers(3, 20))
 @settings(max_examples=8, deadline=None, derandomize=True)
@@ -94,6 +95,12 @@ def test_random_tasks(name: str, seed: int, side: int) -> None:
     check_equal(model)
     for mine, plain in zip(norms(model.network), norms(plain_network(model)), strict=True):
         assert (mine.eps, mine.momentum) == (plain.eps, plain.momentum)
+
+
+@pytest.mark.parametrize("filters", [6, 11])
+@pytest.mark.parametrize("name", ["nasnet-a", "amoebanet-a", "darts-v2"])
+def test_filters_that_the_stem_of_imagenet_does_not_halve_evenly(name: str, filters: int) -> None:
+    check_equal(published_model(name, filters=filters, stem="imagenet", height=23, width=18))
 
 
 def norms(network: Any) -> list[Any]:
@@ -130,6 +137,7 @@ def test_stems(stem: str) -> None:
     check_equal(random_model("nasnet-cell", 3, stem=stem, height=70, width=66, repeats=2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasnet-a", "nas-v1-dense", "nas-cell"])
 def test_a_fresh_process_without_the_package_gives_the_same(name: str, tmp_path: Path) -> None:
     model = published_model(name)
@@ -152,6 +160,7 @@ print(json.dumps((out[0] if isinstance(out, tuple) else out).tolist()))
     )
 
 
+@pytest.mark.slow
 def test_random_tasks_in_a_fresh_process_without_the_package(tmp_path: Path) -> None:
     models = {
         f"{name}{seed}": random_model(name, seed, **random_fields(name, seed))

@@ -24,6 +24,7 @@ def both(name: str) -> tuple[Any, Any, Any]:
     return model, model.network, plain_network(model)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # torch's own: what is traced is a constant; deprecations
 @pytest.mark.parametrize("name", NETWORKS)
 def test_traced(name: str) -> None:
@@ -36,6 +37,7 @@ def test_traced(name: str) -> None:
             torch.testing.assert_close(logits(traced, inputs), expected, rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("fields", [{}, unusual_fields("nasnet-a")], ids=["usual", "unusual"])
 def test_scripted(fields: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

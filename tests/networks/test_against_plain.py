@@ -34,6 +34,7 @@ def test_other_sizes(training_step: ModuleType) -> None:
     training_step.Pair(NASNET_A, task, 6).check()
 
 
+@pytest.mark.slow
 def test_no_gradient_changes_its_memory_format(training_step: ModuleType) -> None:
     """Batch normalisation takes three times as long where it does."""
     formats: list[bool] = []

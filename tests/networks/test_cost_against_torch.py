@@ -72,6 +72,7 @@ def task_of(space: Any, number: int) -> Task | LanguageTask:
     return replace(task, auxiliary=side > 8 and number % 2 == 1, stem=stem)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("name", SPACES)
 def test_random_architectures(name: str) -> None:

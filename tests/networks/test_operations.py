@@ -76,8 +76,13 @@ def test_pools_ignore_the_padding(size: tuple[int, int], stride: int, kernel: in
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_factorized_reduction_sees_both_diagonals(size: tuple[int, int]) -> None:
-    layer = FactorizedReduction(3, 4).double().eval()
+@pytest.mark.parametrize("filters", [2, 4, 5, 95])
+@pytest.mark.parametrize("fast", [True, False])
+def test_factorized_reduction_sees_both_diagonals(
+    size: tuple[int, int], filters: int, fast: bool
+) -> None:
+    layer = FactorizedReduction(3, filters).double().eval()
+    layer.fast = fast
     x = images(3, size, 2)
     moved = F.pad(x.relu(), (0, 1, 0, 1))[:, :, 1:, 1:]
     expected = torch.cat(
@@ -90,9 +95,17 @@ def test_factorized_reduction_sees_both_diagonals(size: tuple[int, int]) -> None
     torch.testing.assert_close(layer(HiddenState(x)), layer.norm(expected))
 
 
-def test_factorized_reduction_needs_an_even_number_of_filters() -> None:
-    with pytest.raises(InvalidOption, match="5 filters"):
-        FactorizedReduction(3, 5)
+@pytest.mark.parametrize(("filters", "shares"), [(2, (1, 1)), (47, (23, 24)), (96, (48, 48))])
+def test_the_second_half_has_the_odd_filter(filters: int, shares: tuple[int, int]) -> None:
+    """As in TensorFlow slim's nasnet_utils.py."""
+    layer = FactorizedReduction(3, filters)
+    assert (layer.straight.out_channels, layer.shifted.out_channels) == shares
+    assert layer.norm.num_features == filters
+
+
+def test_one_filter_cannot_be_shared() -> None:
+    with pytest.raises(InvalidOption, match="share the filters, which are 1: give more"):
+        FactorizedReduction(3, 1)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,10 @@ BUDGET = 21
 _events = 0
 _deadly = 0  # the number of the event that kills; 0: none
 _signal = signal.SIGKILL
-INTERRUPTED, BEFORE = 7, 8  # exit status of a fork that got SIGINT: in a search, or before one
+# Exit status of a fork that got SIGINT: its record is finished; it is not, but no child was asked
+# for yet; it is not, though one was.
+FINISHED, BEFORE, LEFT = 7, 8, 9
+_asked = False  # this fork's search asked the evaluator for a child
 _interrupted: list[int] = []  # these statuses
 
 
@@ -45,6 +48,8 @@ def watch_events() -> None:
     evaluate = Landscape.evaluate
 
     def watched(self: Landscape, *asked: Any, **parts: Any) -> Iterator[Any]:
+        global _asked
+        _asked = True
         for evaluation in evaluate(self, *asked, **parts):
             happens()
             yield evaluation
@@ -60,6 +65,8 @@ def search(folder: Path, options: dict[str, Any]) -> None:
         options["agent"],
         budget=BUDGET,
         num_envs=options.get("num_envs"),
+        in_flight=options.get("in_flight"),
+        limits=options.get("limits"),
         seed=3,
         run="killed",
         resume=True,
@@ -79,7 +86,8 @@ def in_a_fork(folder: Path, options: dict[str, Any], deadly: int = 0, delay: flo
         except KeyboardInterrupt:
             with Store(folder / "store.sqlite") as store:
                 ended = [run["status"] for run in store.runs()]
-            os._exit(INTERRUPTED if ended in (["interrupted"], ["finished"]) else BEFORE)
+            finished = ended in (["interrupted"], ["finished"])
+            os._exit(FINISHED if finished else LEFT if _asked else BEFORE)
         os.write(tell, str(_events).encode())
         os._exit(0)
     os.close(tell)
@@ -91,7 +99,7 @@ def in_a_fork(folder: Path, options: dict[str, Any], deadly: int = 0, delay: flo
         events = reader.read()
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         return -1
-    if os.WIFEXITED(status) and os.WEXITSTATUS(status) in (INTERRUPTED, BEFORE):
+    if os.WIFEXITED(status) and os.WEXITSTATUS(status) in (FINISHED, BEFORE, LEFT):
         _interrupted.append(os.WEXITSTATUS(status))
         return -1
     assert status == 0, f"the search failed with wait status {status}"
@@ -140,12 +148,11 @@ def main(folder: Path, options: dict[str, Any]) -> dict[str, Any]:
                 ended = in_a_fork(each, options)
             kills += ended < 0
         killed.append({"kills": kills, **history(each)})
-    finished_records = _interrupted.count(INTERRUPTED) / max(1, len(_interrupted))
     return {
         "events": events,
         "whole": history(whole),
         "killed": killed,
-        "finished_records": finished_records,
+        "interrupted": [_interrupted.count(status) for status in (FINISHED, BEFORE, LEFT)],
     }
 
 

@@ -96,6 +96,55 @@ def test_two_processes_share_and_train_nothing_twice(tmp_path: Path) -> None:
     assert reports["one"]["memo_hits"] + reports["same"]["memo_hits"] > BUDGET // 2
 
 
+FLYING = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+import nas_gym
+from nas_gym.testing import Landscape
+
+Landscape.instant = False
+evaluate = Landscape.evaluate
+def slowly(self, architectures, seeds):
+    for evaluation in evaluate(self, architectures, seeds):
+        time.sleep(0.03)
+        yield evaluation
+Landscape.evaluate = slowly
+
+with ThreadPoolExecutor(3) as executor:
+    nas_gym.search(
+        {"name": "nasnet-cell", "blocks": 1}, "landscape", "random-search", budget=40, seed=5,
+        run=sys.argv[2], store=sys.argv[1], asynchronous=True, in_flight=3,
+        executor=executor if sys.argv[3] == "threads" else None,
+    )
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["here", "threads"])
+def test_what_is_in_flight_elsewhere_is_waited_for_without_waiting(
+    where: str, tmp_path: Path
+) -> None:
+    """Three runs ask for the same: each trains what no other has begun with."""
+    store = str(tmp_path / "store.sqlite")
+    runs = ("one", "two", "three")
+    finish(
+        *(
+            subprocess.Popen(
+                [sys.executable, "-c", FLYING, store, run, where], stderr=subprocess.PIPE, text=True
+            )
+            for run in runs
+        )
+    )
+    done = trainings(store)
+    assert len(done) == len(set(done))
+    asked = [sorted(history(run, store)) for run in runs]
+    assert asked[0] == asked[1] == asked[2]
+    assert len(asked[0]) == BUDGET
+    reports = [summary(Findings.of(load_run(run, store))) for run in runs]
+    assert sum(report["evaluated"] for report in reports) == len(done)
+
+
+@pytest.mark.slow
 def test_a_killed_process_does_not_keep_others_waiting(tmp_path: Path) -> None:
     """What it had begun is taken over by who waits for it, and it resumes with the rest."""
     store = str(tmp_path / "store.sqlite")
@@ -208,6 +257,7 @@ def test_a_run_of_live_objects_is_resumed_from_python(tmp_path: Path) -> None:
     assert [row.reward for row in load_run("cut", store).rows] == [a.reward for a in whole.answers]
 
 
+@pytest.mark.slow
 def test_a_script_s_own_parts_cannot_be_resumed_by_name(tmp_path: Path) -> None:
     store, space = tmp_path / "store.sqlite", NASNetCell(blocks=1)
     nas_gym.search(space, Landscape(space), Wanders(), budget=5, run="w", store=store)

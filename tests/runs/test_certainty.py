@@ -10,11 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
+from scipy.stats import binomtest
 
 import nas_gym
+from nas_gym.evaluators.doubts import interval, luck_of_the_best, standard_error
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.runs.card import card_as_markdown, card_of
-from nas_gym.runs.certainty import Certainty, luck_of_the_best, standard_error
+from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.report import print_summary
 from nas_gym.search_spaces.architecture import Architecture
@@ -75,12 +77,15 @@ def test_a_report_says_what_the_figures_are_worth(tmp_path: Path) -> None:
     assert "images: 150 to train, 100 to validate, 50 to test" in text
     assert "accuracy by chance: 0.2500" in text
     assert "always naming the largest class: 0.4000 (cat [x])" in text
-    assert f"error of an accuracy: {math.sqrt(0.45 * 0.55 / 100):.4f} (validation part)" in text
+    assert "the best architecture's validation accuracy: 0.4500: 0.3561 to 0.5476" in text
     assert "balanced accuracy" in text  # the classes are imbalanced
     assert "0.4500, is within noise of the others" in text
     assert "0.4500, is within noise of naming cat [x] always, 0.4000" in text
     said = summary(found)
     assert len(said["certainty"]["warnings"]) == 2
+    assert (
+        "constant answer: 4 of 4 architectures learnt nothing sure beyond naming one class" in text
+    )
     assert said["certainty"]["baseline"] == {"accuracy": 0.4, "class": "cat [x]"}
     assert said["config"]["data"] == DATA
     page = card_as_markdown(card_of(found, found.ranked[0], 1))
@@ -89,7 +94,7 @@ def test_a_report_says_what_the_figures_are_worth(tmp_path: Path) -> None:
 
 
 def test_a_clear_winner_is_not_doubted(tmp_path: Path) -> None:
-    found = found_by(Judge(0.40, 0.42, 0.95, 0.45), tmp_path)
+    found = found_by(Judge(0.60, 0.62, 0.95, 0.65), tmp_path)
     assert summary(found)["certainty"]["warnings"] == []
     assert "warning" not in printed(found)
 
@@ -124,7 +129,30 @@ def test_perplexities_are_compared_with_guessing_by_frequency() -> None:
     assert good is not None
     assert poor.facts()["words"] == "700 to train, 70 to validate"
     assert "no better than that of guessing by frequency, 90.00" in poor.warnings[0]
-    assert (good.warnings, good.errors) == ([], {})
+    assert (good.warnings, good.measured) == ([], {})
+
+
+def test_networks_that_have_learnt_nothing_are_counted() -> None:
+    text = {"parts": {"validation": 70}, "unit": "words", "unigram_perplexity": 100.0}
+    some = Certainty.of(text, [40.0, 97.0, 99.0, 130.0], [])
+    assert some is not None
+    assert some.no_better == 2
+    assert some.warnings == [
+        "2 of 4 architectures learnt nothing sure beyond frequencies: train longer or by another "
+        "recipe"
+    ]
+    near = Certainty.of(text, [98.5, 99.0], [])
+    assert near is not None
+    assert near.warnings == [
+        "the best perplexity, 98.50, is hardly better than that of guessing by frequency, 100.00"
+    ]
+    images = {"parts": {"validation": 1000}, "chance": 0.1, "largest_share": 0.12}
+    accuracies = Certainty.of(images, [0.9, 0.2, 0.12, 0.1], [])
+    assert accuracies is not None
+    assert accuracies.warnings == [
+        "2 of 4 architectures learnt nothing sure beyond naming one class: train longer or by "
+        "another recipe"
+    ]
 
 
 @pytest.mark.parametrize("children", [1, 2, 10, 150])
@@ -136,6 +164,30 @@ def test_luck_is_that_of_drawn_normals(children: int) -> None:
 def test_the_standard_error_is_that_of_drawn_parts() -> None:
     draws = np.random.default_rng(0).binomial(60, 0.52, 20_000) / 60
     assert standard_error(0.52, 60) == pytest.approx(draws.std(), rel=0.02)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 5000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+def test_the_interval_is_wilsons_and_never_without_width(part: tuple[int, int]) -> None:
+    right, count = part
+    low, high = interval(right / count, count)
+    expected = binomtest(right, count).proportion_ci(0.95, "wilson")
+    assert (low, high) == pytest.approx((expected.low, expected.high), abs=1e-9)
+    assert 0 <= low <= right / count <= high <= 1
+    assert high - low > 0.5 / count
+
+
+def test_no_page_is_sure_of_an_accuracy_of_one(tmp_path: Path) -> None:
+    """54 of 54 right are no proof that all are: the standard error of the counted ones is 0."""
+    data = {"parts": {"validation": 54, "test": 54}, "chance": 0.5, "largest_share": 0.5}
+    found = found_by(Judge(0.9, 1.0, data=data), tmp_path)
+    assert "validation accuracy: 1.0000: 0.9336 to 1.0000" in printed(found)
+    assert "1.0000: 0.9336 to 1.0000" in card_as_markdown(card_of(found, found.ranked[0], 1))
+    tested = Certainty.of(data, [1.0], [1.0, 1.0])
+    assert tested is not None
+    assert tested.facts()["95 % interval of the best architecture's test accuracy"] == (
+        "1.0000: 0.9336 to 1.0000"
+    )
 
 
 ODD = st.sampled_from(

@@ -11,7 +11,7 @@ from nas_gym.errors import InvalidOption, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.runs.card import card_as_markdown, card_of
-from nas_gym.runs.export import _write, document, export, write_files
+from nas_gym.runs.export import document, export, write_files, write_text
 from nas_gym.runs.findings import Findings, best_rows
 from nas_gym.runs.validate import validate
 from nas_gym.search_spaces.grammar import decode
@@ -111,6 +111,7 @@ def test_a_failure_cannot_break_the_table(found: RunData) -> None:
     assert "| failed trainings of this architecture | error: E: a\\|b # c |" in page
 
 
+@pytest.mark.slow
 def test_the_files_are_those_of_the_report(validated_run: RunData, tmp_path: Path) -> None:
     files = export(Findings.of(validated_run), 2, tmp_path / "deep" / "out")
     endings = ("json", "md", "png", "svg")
@@ -159,6 +160,7 @@ def test_what_cannot_be_exported(found: RunData) -> None:
         export(Findings.of(found), 1, "out")
 
 
+@pytest.mark.slow
 def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     run = search("mine", Landscape(SPACE), budget=5)
     assert command("export", "mine", "--best", "2") == 0
@@ -200,5 +202,5 @@ def test_bad_input_gets_one_clear_sentence(
 
 
 def test_pages_with_names_that_are_not_utf8_are_written(tmp_path: Path) -> None:
-    _write(tmp_path / "page.md", "photos of caf\udce9")
+    write_text(tmp_path / "page.md", "photos of caf\udce9")
     assert (tmp_path / "page.md").read_text(encoding="utf-8") == r"photos of caf\udce9"

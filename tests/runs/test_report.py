@@ -177,6 +177,7 @@ def test_final_validations_are_shown_apart(tmp_path: Path) -> None:
     assert "rank 1: 1 x timeout" in shown
 
 
+@pytest.mark.slow
 def test_the_files_show_the_best(tmp_path: Path) -> None:
     run = recorded(tmp_path, NASNetCell(blocks=2))
     files = write_files(Findings.of(run), tmp_path / "out")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 import nas_gym
+from nas_gym.envs.recorder import Recorder
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.runs.findings import Findings, summary
@@ -36,7 +37,7 @@ def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path
     assert all(answer.evaluation.failure is None for answer in best)
 
 
-def test_workers_change_nothing(tmp_path: Path) -> None:
+def test_workers_change_nothing_in_rounds(tmp_path: Path) -> None:
     space = NASNetCell(blocks=2)
     histories = [
         [
@@ -48,6 +49,7 @@ def test_workers_change_nothing(tmp_path: Path) -> None:
                 budget=30,
                 seed=4,
                 workers=workers,
+                asynchronous=False,
             ).answers
         ]
         for workers in (0, 1, 2)
@@ -167,3 +169,51 @@ def test_workers_of_a_resumed_run_are_checked(workers: Any, tmp_path: Path) -> N
     with pytest.raises(InvalidOption, match=r"^workers is .*: give a whole number from 0 to 4096"):
         nas_gym.resume("cut", store, budget=4, workers=workers)
     assert len(load_run("cut", store).rows) == 2
+
+
+def test_what_an_agent_refuses_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    store, landscape = tmp_path / "s.sqlite", {"name": "landscape", "epochs": 6}
+    parts: Any = "nasbench201", landscape
+    with pytest.raises(InvalidOption, match="max_epochs is 9") as error:
+        nas_gym.search(*parts, {"name": "asha", "max_epochs": 9}, budget=4, run="r", store=store)
+    assert not getattr(error.value, "__notes__", None)  # there is nothing to go on with
+    nas_gym.search(*parts, "asha", budget=4, run="r", store=store)  # the name is free
+    assert len(load_run("r", store).rows) == 4
+
+
+def test_several_watchers_are_told_in_their_order_and_what_each_can_hear() -> None:
+    heard: list[tuple[Any, ...]] = []
+
+    class Plain(Recorder):
+        def started(self) -> None:
+            heard.append(("plain", "started"))
+
+        def requested(self, first: int, answers: Any) -> None:
+            heard.append(("plain", first, len(answers)))
+
+    class Curious(Plain):
+        def begun(self, parts: Any, config: Any) -> None:
+            heard.append(("begun", *parts, type(parts["space"]).__name__, config["seed"]))
+
+        def phase(self, training: int, elsewhere: int) -> None:
+            heard.append(("phase", training, elsewhere))
+
+        def requested(self, first: int, answers: Any) -> None:
+            heard.append(("curious", first, len(answers)))
+
+    nas_gym.search(
+        "nasbench201", "nasbench201", "random-search", budget=2, num_envs=2, seed=3,
+        watcher=[Plain(), Curious()],
+    )  # fmt: skip
+    assert heard == [
+        ("begun", "space", "evaluator", "agent", "reward", "NASBench201", 3),
+        ("plain", "started"),
+        ("plain", "started"),
+        ("phase", 2, 0),
+        ("phase", 1, 0),
+        ("phase", 0, 0),
+        ("plain", 0, 2),
+        ("curious", 0, 2),
+    ]
+    with pytest.raises(InvalidOption, match="is no watcher: it lacks started"):
+        nas_gym.search("nasbench201", "nasbench201", budget=2, watcher=[Plain(), object()])  # type: ignore[list-item]

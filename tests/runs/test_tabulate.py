@@ -258,3 +258,12 @@ def test_an_evaluator_that_changes_its_mind_is_refused() -> None:
     assert noisy.complete
     with np.load("t.npz") as arrays:
         assert (arrays["accuracy"][:, 0] != arrays["accuracy"][:, 1]).all()
+
+
+def test_paths_of_shared_weights_make_no_table(tmp_path: Path) -> None:
+    message = (
+        "WeightSharing measures architectures that were not trained for themselves.*'training'$"
+    )
+    with pytest.raises(InvalidOption, match=message):
+        tabulate("nasbench201", "shared.npz", "weight-sharing", sample=2)
+    assert not list(tmp_path.iterdir())

@@ -55,6 +55,7 @@ def figures(validations: list[Validation]) -> list[tuple[Any, ...]]:
     return [(v.key, v.tokens, v.seed, v.accuracy, v.test_accuracy, v.failure) for v in validations]
 
 
+@pytest.mark.slow
 def test_the_best_are_trained_again_with_new_seeds(found: RunData) -> None:
     saved: list[Validation] = []
     counts: list[tuple[int, int]] = []

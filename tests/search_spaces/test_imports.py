@@ -6,6 +6,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2] / "nas_gym" / "search_spaces"
 HEAVY = {
+    "costs",
+    "exact",
+    "fronts",
     "network",
     "layers",
     "fused",
@@ -14,7 +17,7 @@ HEAVY = {
     "plain",
     "source",
     "supernet",
-}  # imported by those who build and draw
+}  # imported by those who build and draw, and for limits
 PROGRAM = """
 import importlib, sys
 for name in sys.argv[1:]:

@@ -66,12 +66,13 @@ CASES = {
     "two cells a stack": Case(
         NASNetCell(2, ("identity", "sep_conv_3x3", "avg_pool_3x3")),
         Task(channels=2, height=12, width=12, classes=4, repeats=2, filters=4, stem="pooled",
-             skip_reduction_input=True),
+             skip_reduction_input=True, batch_norm_eps=0.1),
     ),
     "nasbench201": Case(NASBench201(), IMAGES),
     "nasbench201, pooled": Case(
         NASBench201(isomorphic=True),
-        Task(channels=1, height=16, width=16, classes=5, repeats=2, filters=4, stem="pooled"),
+        Task(channels=1, height=16, width=16, classes=5, repeats=2, filters=4, stem="pooled",
+             batch_norm_eps=0.1),
     ),
     "enas-rnn": Case(ENASRNNCell(nodes=5), TEXT),
     "enas-rnn, untied": Case(

@@ -83,6 +83,7 @@ def flips(content: bytes, path: Path, seed: int, count: int) -> Iterator[int]:
         yield place
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_changed_byte_never_becomes_a_result(
     seed: int, sound: tuple[bytes, dict[str, RunData]], tmp_path: Path
@@ -151,6 +152,7 @@ def test_a_store_cut_short_is_refused(
     assert path.read_bytes() == content[: len(content) // 2]
 
 
+@pytest.mark.slow
 def test_a_changed_byte_in_the_log_of_a_killed_process_loses_its_end_at_most(
     tmp_path: Path, stores: Any
 ) -> None:

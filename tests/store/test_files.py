@@ -77,6 +77,7 @@ def test_what_is_not_a_file(tmp_path: Path, stores: Any) -> None:
     assert "longer than a path can be: give a shorter one" in stores.refused(*stores.search, long)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("ended", "ended_as"),
     [("closed", "interrupted"), ("killed", "cut"), ("killed, its shared memory lost", "")],
@@ -114,6 +115,7 @@ def test_a_read_only_disk(disk: Any, ended: str, ended_as: str, stores: Any) -> 
         assert files_of(disk.folder) == before
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_in_the_middle(disk: Any, tmp_path: Path, stores: Any) -> None:
     disk.remount("size=384k")
     search = ("search", *stores.cheap, "--budget", "400", "--run", "cut", "--json", "--store")

@@ -69,6 +69,7 @@ def test_a_store_that_another_program_has_locked(
     assert load_run("first", filled) == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("hasty")
 def test_a_lock_in_the_middle_of_a_search(
     filled: Path, tmp_path: Path, stores: Any, cut: Any

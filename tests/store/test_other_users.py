@@ -46,6 +46,7 @@ for command in json.loads(sys.argv[1]):
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "what",
     ["folder", *(pytest.param(w, marks=pytest.mark.slow) for w in ("file", "hidden"))],

@@ -92,6 +92,8 @@ def config(**changes: Any) -> str:
         ),
         ("runs", {"sessions": "{}"}, "its list of sessions is {}: expected a JSON list"),
         ("runs", {"sessions": '[{"workers": -1}]'}, "number of workers is -1"),
+        ("runs", {"sessions": '[{"most_epochs": "9"}]'}, "number of epochs is '9'"),
+        ("runs", {"sessions": '[{"most_epochs": 0}]'}, "number of epochs is 0"),
         ("runs", {"started": "\x1b[2J"}, "expected a time"),
         ("runs", {"env_spec": '{"entry_point": "os:system"}'}, "entry_point in the env_spec"),
         ("runs", {"env_spec": '{"additional_wrappers": [1]}'}, "wrappers in the env_spec is [1]"),
@@ -236,6 +238,7 @@ def test_what_would_be_refused_when_it_is_read_is_not_written(value: Any) -> Non
         to_text(value)
 
 
+@pytest.mark.slow
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -1,8 +1,8 @@
 """Successive halving and Hyperband: brackets, one after the other, whose halves go on together."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import cycle
-from math import ceil
 from typing import Any, NamedTuple
 
 from nas_agents.fidelity.ladder import Ladder
@@ -25,7 +25,7 @@ def hyperband_brackets(rungs: int, factor: int) -> list[Bracket]:
     """
     highest = rungs - 1
     return [
-        Bracket(ceil((highest + 1) * factor**s / (s + 1)), highest - s)
+        Bracket(math.ceil((highest + 1) * factor**s / (s + 1)), highest - s)
         for s in reversed(range(rungs))
     ]
 
@@ -64,7 +64,7 @@ class BracketLadder(Ladder):
         while len(trials) < len(proposals):
             places = self._bracket.trials - len(self._members)
             batch = proposals[len(trials) : len(trials) + places]
-            begun = [self.begin(proposal) for proposal in batch]
+            begun = [self.begin(proposal, self._bracket.rung) for proposal in batch]
             unique = list(dict.fromkeys(begun))
             self.train([(trial, self._bracket.rung) for trial in unique])
             trials += begun
@@ -75,12 +75,16 @@ class BracketLadder(Ladder):
         return trials
 
     def _finish(self) -> None:
-        """Let the best of the bracket go on, rung by rung, and begin the next bracket."""
-        members = self._members
+        """Let the best of the bracket go on, rung by rung, and begin the next bracket.
+
+        A trial that failed does not; nobody else has its place.
+        """
+        members, places = self._members, self._bracket.trials
         for number in range(self._bracket.rung, len(self.rungs) - 1):
             results = self.rungs[number].results
             best = sorted(members, key=lambda trial: -results[trial])
-            members = best[: len(members) // self.factor]
+            places //= self.factor
+            members = [trial for trial in best[:places] if results[trial] > -math.inf]
             for first in range(0, len(members), self._width):
                 self.train([(trial, number + 1) for trial in members[first : first + self._width]])
         self._members = []

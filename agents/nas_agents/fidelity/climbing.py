@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Interval
 
@@ -36,6 +36,8 @@ class Climbing(Options, ABC):
     max_epochs: Annotated[int, Interval(ge=1, le=10**6)] | None = None
     reduction_factor: Annotated[int, Interval(ge=2, le=1000)] = 3
 
+    trains_in_part: ClassVar[bool] = True
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.made_proposer, Climbing):
@@ -48,6 +50,7 @@ class Climbing(Options, ABC):
                 f"max_epochs is {self.max_epochs} and min_epochs is {self.min_epochs}: give at "
                 "least as many"
             )
+        refuse_trained_objectives(self.made_proposer)
 
     @staticmethod
     def imports(options: Mapping[str, Any]) -> Iterable[str]:
@@ -66,17 +69,45 @@ class Climbing(Options, ABC):
 
     def search(self, env: "NASVectorEnv[Any]") -> None:
         """Let the proposer search, and train what it proposes in part."""
-        most = env.most_epochs if self.max_epochs is None else self.max_epochs
-        if not self.min_epochs <= most <= env.most_epochs:
-            raise InvalidOption(
-                f"min_epochs is {self.min_epochs} and max_epochs is {self.max_epochs}, and a whole "
-                f"training has {env.most_epochs}: give epochs from 1 to that"
-            )
-        rungs = rungs_of(self.min_epochs, most, self.reduction_factor)
         try:
-            self.made_proposer.search(env.behind(self.ladder(env, rungs)))
+            self.made_proposer.search(env.behind(self.ladder(env, self.rungs(env))))
         except LadderOver:
             return
+
+    def rungs(self, env: "NASVectorEnv[Any]") -> tuple[int, ...]:
+        """Return the epochs of the rungs, fewest first.
+
+        Raises:
+            InvalidOption: A whole training has not so many epochs, or they leave one rung, so that
+                nothing would be trained in part. (One is left with as many ``min_epochs`` as
+                ``max_epochs``, which says so.)
+        """
+        most = env.most_epochs if self.max_epochs is None else self.max_epochs
+        for option in ("min_epochs", "max_epochs"):
+            if (getattr(self, option) or 0) > env.most_epochs:
+                raise InvalidOption(
+                    f"{option} is {getattr(self, option)}, and a whole training has "
+                    f"{env.most_epochs} epochs: give at most so many"
+                )
+        rungs = rungs_of(self.min_epochs, most, self.reduction_factor)
+        if len(rungs) == 1 and self.max_epochs != self.min_epochs:
+            raise InvalidOption(self._one_rung(most))
+        return rungs
+
+    def _one_rung(self, most: int) -> str:
+        """Say why no rung lies below ``most`` epochs, and what to do."""
+        if most == 1:
+            return (
+                "a whole training has 1 epoch, so nothing can be trained in part: give the "
+                "evaluator more epochs, or take another agent"
+            )
+        below = most // self.reduction_factor
+        least = f"min_epochs of at most {below} or " if below else ""
+        return (
+            f"min_epochs is {self.min_epochs} and reduction_factor is {self.reduction_factor}, "
+            f"which leave no rung below {most} epochs, so nothing would be trained in part: give "
+            f"{least}reduction_factor of at most {most // self.min_epochs}"
+        )
 
     def recommend(self, space: SearchSpace[Any], observed: Sequence[Observed]) -> Tokens:
         """Return the highest average reward among those that were trained furthest."""
@@ -85,3 +116,27 @@ class Climbing(Options, ABC):
     @abstractmethod
     def ladder(self, env: "NASVectorEnv[Any]", rungs: Sequence[int]) -> Ladder:
         """Return the ledger that the proposer sees."""
+
+
+def refuse_trained_objectives(proposer: Agent) -> None:
+    """Raise InvalidOption if an agent, or one that it asks, has objectives that training changes.
+
+    It would be told them at different epochs, which do not compare. Its reward is a rank among
+    those that were trained as far, and what a network costs does not depend on its training.
+    """
+    asked: Any = proposer
+    while asked is not None:
+        given = getattr(asked, "objectives", None)
+        if isinstance(given, str | tuple | list):
+            from nas_gym.envs.objectives import REWARD, objectives_of, untrained_metrics  # numpy
+
+            same = untrained_metrics()
+            for objective in objectives_of(given):
+                if objective.name not in (REWARD, *same):
+                    raise InvalidOption(
+                        f"the proposer has the objective {objective.name!r}, and values after "
+                        "different epochs do not compare: give objectives that no training "
+                        f"changes ({', '.join(same)}), and 'reward', which is a rank among "
+                        "those that were trained as far"
+                    )
+        asked = getattr(asked, "made_agent", None)

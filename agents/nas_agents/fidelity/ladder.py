@@ -79,16 +79,46 @@ class Ladder(ABC):
     def climb(self, proposals: list[Architecture[Any]]) -> list[int]:
         """Train the proposals as far as they are to go, and return the trial of each."""
 
-    def begin(self, proposal: Architecture[Any]) -> int:
-        """Return the trial of a proposal: a new one unless the same architecture has one."""
+    def begin(self, proposal: Architecture[Any], rung: int = 0) -> int:
+        """Return the trial of a proposal that begins on a rung.
+
+        It is the architecture's if it has one. Where a repeat is another training, one that went
+        beyond the rung without a result there is left as it is: a new trial begins.
+        """
         trial = self._trials.setdefault(proposal.key, len(self.architectures))
+        if (
+            self.repeats_are_new
+            and trial < len(self.architectures)
+            and self.reached[trial] > rung
+            and trial not in self.rungs[rung].results
+        ):
+            trial = self._trials[proposal.key] = len(self.architectures)
         if trial == len(self.architectures):
             self.architectures.append(proposal)
             self.reached.append(-1)
         return trial
 
+    @property
+    def repeats_are_new(self) -> bool:
+        """Whether the evaluator would train anew, and be paid, for what it was asked before."""
+        return self.ledger.evaluator.stateful
+
+    def knows(self, trial: int, rung: int) -> bool:
+        """Return whether a trial has a result on a rung, which is not to be asked for again.
+
+        Never where the memo answers repeats. A trial that failed has failed on all higher rungs.
+        """
+        if not self.repeats_are_new:
+            return False
+        results, reached = self.rungs[rung].results, self.reached[trial]
+        if 0 <= reached < rung and self.rungs[reached].results[trial] == -math.inf:
+            self.note(trial, rung, self._furthest[trial])
+        return trial in results
+
     def train(self, jobs: Sequence[tuple[int, int]]) -> None:
         """Train trials up to rungs, as one batch, and note their results.
+
+        Where a repeat is another training, those that are known on their rung are left out.
 
         Args:
             jobs: Pairs of a trial and a rung.
@@ -96,6 +126,9 @@ class Ladder(ABC):
         Raises:
             LadderOver: The budget does not last for all of them; the first ones are trained.
         """
+        asked = len(jobs)
+        if self.repeats_are_new:
+            jobs = list(dict.fromkeys(job for job in jobs if not self.knows(*job)))
         left = self.ledger.remaining
         if left < len(jobs):
             if left > 0:
@@ -104,16 +137,24 @@ class Ladder(ABC):
         trials = [self.architectures[trial] for trial, _ in jobs]
         epochs = [self.rungs[rung].epochs for _, rung in jobs]
         paid = self.ledger.budget.paid_epochs
-        answers = self.ledger.request(trials, epochs)
-        self._stale = 0 if self.ledger.budget.paid_epochs > paid else self._stale + len(jobs)
+        answers = self.ledger.request(trials, epochs) if jobs else []
+        self.tire(asked, self.ledger.budget.paid_epochs > paid)
+        for (trial, rung), answer in zip(jobs, answers, strict=True):
+            self.note(trial, rung, answer)
+
+    def tire(self, asked: int, paid: bool) -> None:
+        """Count what was asked for in a row and cost nothing; raise LadderOver if it is a lot."""
+        self._stale = 0 if paid else self._stale + asked
         if self._stale > STALE:
             raise LadderOver
-        for (trial, rung), answer in zip(jobs, answers, strict=True):
-            if trial not in self.rungs[rung].results:
-                failed = answer.evaluation.failure is not None
-                self.rungs[rung].add(trial, -math.inf if failed else answer.reward)
-            if rung >= self.reached[trial]:
-                self.reached[trial], self._furthest[trial] = rung, answer
+
+    def note(self, trial: int, rung: int, answer: Answer) -> None:
+        """Note the result of a trial on a rung."""
+        if trial not in self.rungs[rung].results:
+            failed = answer.evaluation.failure is not None
+            self.rungs[rung].add(trial, -math.inf if failed else answer.reward)
+        if rung >= self.reached[trial]:
+            self.reached[trial], self._furthest[trial] = rung, answer
 
     def standing(self, trial: int) -> float:
         """Return the reward of a proposal: its rung, and its rank there, in (0, 1)."""

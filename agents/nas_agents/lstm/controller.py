@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from nas_agents.lstm.agent import LSTMAgent
 from nas_agents.lstm.depth_schedule import scheduled_token
 from nas_agents.lstm.set_selection import Anchors, SetSelection
-from nas_agents.lstm.vocabulary import Episodes, Opened, Vocabulary
+from nas_agents.lstm.vocabulary import Drawn, Episodes, Opened, Vocabulary
 from nas_gym.search_spaces.grammar import Tokens
 
 DECAYS, EPSILON = (0.9, 0.999), 1e-8  # Adam's
@@ -43,13 +43,22 @@ class State(NamedTuple):
 
     layers: list[tuple[Tensor, Tensor]]  # of the LSTM: hidden and cell, (episodes, hidden_size)
     anchors: Anchors | None  # None without attention
+    seen: Tensor | None = None  # (episodes, hidden_size): the condition, beside every input
 
 
 class Controller(nn.Module):
-    """The policy: an LSTM over tokens with one softmax for each kind of choice."""
+    """The policy: an LSTM over tokens with one softmax for each kind of choice.
+
+    It may see a condition as well, of so many numbers, which is the same at all steps of an
+    episode: what it is embedded as is added to every input.
+    """
 
     def __init__(
-        self, settings: LSTMAgent, vocabulary: Vocabulary, generator: torch.Generator
+        self,
+        settings: LSTMAgent,
+        vocabulary: Vocabulary,
+        generator: torch.Generator,
+        conditions: int = 0,
     ) -> None:
         super().__init__()
         self.settings = settings
@@ -64,6 +73,7 @@ class Controller(nn.Module):
             self.selection: SetSelection | None = None
             if settings.attention and bits is not None:
                 self.selection = SetSelection(bits, vocabulary.names, size)
+            self.condition = nn.Linear(conditions, size, bias=False) if conditions else None
         for parameter in self.parameters():
             nn.init.uniform_(
                 parameter, -settings.initial_range, settings.initial_range, generator=generator
@@ -79,6 +89,8 @@ class Controller(nn.Module):
         ``log_probabilities``, whose ``nn.LSTM`` takes more than twice as long for a single step.
         """
         output = self.embedding(inputs)
+        if state.seen is not None:
+            output = output + state.seen
         following = []
         for weights, layer in zip(self.lstm.all_weights, state.layers, strict=True):
             layer = torch.lstm_cell(output, layer, *weights)
@@ -87,12 +99,15 @@ class Controller(nn.Module):
         scores, anchors = None, state.anchors
         if self.selection is not None and anchors is not None:
             scores, anchors = self.selection.step(opened.names, output, anchors)
-        return self._log_softmax(output, opened, scores), State(following, anchors)
+        return self._log_softmax(output, opened, scores), State(following, anchors, state.seen)
 
     def outputs(self, episodes: Episodes) -> Tensor:
         """Return what the LSTM knows before each token: (episodes, max_length, hidden_size)."""
         inputs = last_inputs(episodes.opened, episodes.tokens)
-        output: Tensor = self.lstm(self.embedding(inputs))[0]
+        embedded = self.embedding(inputs)
+        if self.condition is not None and episodes.conditions is not None:
+            embedded = embedded + self.condition(episodes.conditions)[:, None]
+        output: Tensor = self.lstm(embedded)[0]
         return output
 
     def log_probabilities(
@@ -109,11 +124,15 @@ class Controller(nn.Module):
         sampled = every.gather(-1, episodes.tokens[..., None]).squeeze(-1)
         return sampled, -(every.exp() * every).sum(-1)
 
-    def first_state(self, episodes: int) -> State:
-        """Return zeros."""
+    def first_state(self, episodes: int, conditions: Tensor | None = None) -> State:
+        """Return zeros, and what the policy sees of the conditions, (episodes, size)."""
         zeros = torch.zeros(episodes, self.settings.hidden_size)
         anchors = None if self.selection is None else self.selection.first_anchors(episodes)
-        return State([(zeros, zeros)] * self.settings.layers, anchors)
+        seen = None
+        if self.condition is not None and conditions is not None:
+            with torch.no_grad():
+                seen = self.condition(conditions)
+        return State([(zeros, zeros)] * self.settings.layers, anchors, seen)
 
     def depth_token(self, asked: int) -> int | None:
         """Return what the schedule sets after ``asked`` architectures; None without a schedule."""
@@ -200,23 +219,26 @@ def sample(
     take: Callable[[npt.NDArray[np.int64]], object] | None = None,
     exploration: float = 0.0,
     depth: int | None = None,
+    drawn: Drawn | None = None,
 ) -> tuple[Tensor, Opened]:
     """Write architectures: their tokens (episodes, max_length), and the choices these answered.
 
     ``take`` is handed the tokens (episodes,) of each step before the next are sampled.
     ``exploration``, in [0, 1], is the share of tokens that are uniform over their open options
     instead. ``depth`` is the token of the choice of that name, if it is not to be sampled.
+    ``drawn`` are the episodes' conditions, if the controller sees some.
     """
-    path = controller.vocabulary.static_path(episodes)
+    tables = None if drawn is None else drawn.tables
+    path = None if tables is not None else controller.vocabulary.static_path(episodes)
     steps = None if path is None else list(zip(*(p.unbind(1) for p in path), strict=True))
-    state = controller.first_state(episodes)
+    state = controller.first_state(episodes, None if drawn is None else drawn.conditions)
     inputs = torch.zeros(episodes, dtype=torch.int64)
     prefixes: list[Tokens] = [()] * episodes
     written: list[Tensor] = []
     seen: list[Opened] = []
     for position in range(controller.vocabulary.max_length):
         if steps is None:
-            opened = controller.vocabulary.opened(prefixes)
+            opened = controller.vocabulary.opened(prefixes, tables)
             seen.append(opened)
         else:
             opened = Opened(*steps[position])

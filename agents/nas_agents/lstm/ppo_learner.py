@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
+from nas_agents.lstm.conditions import Condition, condition_of, size_of
 from nas_agents.lstm.controller import Controller
-from nas_agents.lstm.reinforce_learner import ReinforceLearner, learn_from_rounds
+from nas_agents.lstm.reinforce_learner import Learn, ReinforceLearner, learn_from_rounds
 from nas_agents.lstm.vocabulary import Episodes, Vocabulary
 
 if TYPE_CHECKING:
@@ -14,20 +15,33 @@ if TYPE_CHECKING:
     from nas_gym.envs.vector_env import NASVectorEnv
 
 
-def search(settings: "PPO", env: "NASVectorEnv[Any]") -> None:
-    """Sample rounds of architectures and learn from them until the budget is spent."""
+def search(settings: "PPO", env: "NASVectorEnv[Any]", learn: Learn = learn_from_rounds) -> None:
+    """Sample architectures and learn from them until the budget is spent.
+
+    Args:
+        settings: Of the agent.
+        env: Answers.
+        learn: How; from rounds by default.
+    """
     generator = torch.Generator().manual_seed(int(env.np_random.integers(2**62)))
     vocabulary = Vocabulary(env.choices, env.np_random)
+    condition = condition_of(settings, env)
     made = ActorCritic if settings.critic else Controller
-    controller = made(settings, vocabulary, generator)
-    learn_from_rounds(env, PPOLearner(settings, controller, generator), generator)
+    controller = made(settings, vocabulary, generator, size_of(condition))
+    learn(env, PPOLearner(settings, controller, generator, condition), generator)
 
 
 class ActorCritic(Controller):
     """The controller with a second head: the value of the tokens so far."""
 
-    def __init__(self, settings: "PPO", vocabulary: Vocabulary, generator: torch.Generator) -> None:
-        super().__init__(settings, vocabulary, generator)
+    def __init__(
+        self,
+        settings: "PPO",
+        vocabulary: Vocabulary,
+        generator: torch.Generator,
+        conditions: int = 0,
+    ) -> None:
+        super().__init__(settings, vocabulary, generator, conditions)
         # Zeros: the moving average, to which the values are relative, is the first guess.
         self.value = nn.Parameter(torch.zeros(settings.hidden_size))
 
@@ -42,16 +56,23 @@ class PPOLearner(ReinforceLearner):
 
     settings: "PPO"
 
-    def __init__(self, settings: "PPO", controller: Controller, generator: torch.Generator) -> None:
-        super().__init__(settings, controller)
+    def __init__(
+        self,
+        settings: "PPO",
+        controller: Controller,
+        generator: torch.Generator,
+        condition: Condition | None = None,
+    ) -> None:
+        super().__init__(settings, controller, condition)
         self.generator = generator
 
-    def update(self, episodes: Episodes) -> None:
+    def update(self, episodes: Episodes, sampled_with: Tensor | None = None) -> None:
         """Learn from a batch, then let its rewards into the baseline."""
-        earned = self.advantages(episodes.rewards)[:, None].expand(episodes.tokens.shape)
+        earned = self.earned(episodes)[:, None].expand(episodes.tokens.shape)
         with torch.no_grad():
             outputs = self.controller.outputs(episodes)
-            sampled_with, _ = self.controller.log_probabilities(episodes, outputs)
+            if sampled_with is None:
+                sampled_with, _ = self.controller.log_probabilities(episodes, outputs)
             advantages, targets = self.credit(episodes, earned, outputs)
         for _ in range(self.settings.epochs):
             order = torch.randperm(len(earned), generator=self.generator)

@@ -160,7 +160,7 @@ def most_trusted(observed: Sequence[Observed]) -> Tokens:
     Without repeats it is the best reward.
     """
     rewards: dict[Tokens, list[float]] = {}
-    for tokens, reward, _ in observed:
+    for tokens, reward, *_ in observed:
         rewards.setdefault(tokens, []).append(reward)
     spread = sum(float(np.var(each)) * len(each) for each in rewards.values())
     freedom = len(observed) - len(rewards)

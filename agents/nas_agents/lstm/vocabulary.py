@@ -1,7 +1,7 @@
 """The LSTM agents' view of a space: its numbered choices, and episodes in these numbers."""
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,20 @@ class Opened(NamedTuple):
         return (self.closed == 0).sum(-1) > 1
 
 
+class EpisodeChoices(Protocol):
+    """The choices of an episode."""
+
+    def after(self, prefix: Tokens) -> Choice | None:
+        """Return the choice that is open after a prefix; None at the end."""
+
+
+class Drawn(NamedTuple):
+    """The conditions of a round of episodes, which the policy sees."""
+
+    conditions: Tensor  # (episodes, size) float32
+    tables: Sequence[EpisodeChoices] | None = None  # the choices of each, if they differ
+
+
 class Vocabulary:
     """Numbers for the kinds and names of a space's choices; 0 is for those not seen in advance.
 
@@ -50,9 +64,15 @@ class Vocabulary:
         self._every_option = torch.arange(self.max_options)
         self._static_paths: dict[int, Opened] = {}  # for so many episodes
 
-    def opened(self, prefixes: Sequence[Tokens]) -> Opened:
-        """Return the choice that is open after each prefix; only token 0 once all is chosen."""
-        return self._opened([self._numbers(self.choices.after(prefix)) for prefix in prefixes])
+    def opened(
+        self, prefixes: Sequence[Tokens], tables: Sequence[EpisodeChoices] | None = None
+    ) -> Opened:
+        """Return the choice that is open after each prefix; only token 0 once all is chosen.
+
+        ``tables`` are the choices of each episode, if not all have the same.
+        """
+        each = [self.choices] * len(prefixes) if tables is None else tables
+        return self._opened([t.after(prefix) for t, prefix in zip(each, prefixes, strict=True)])
 
     def static_path(self, episodes: int) -> Opened | None:
         """Return the choices of a static space, alike in all episodes; None for other spaces."""
@@ -61,7 +81,7 @@ class Vocabulary:
             return None
         if episodes not in self._static_paths:
             padded = [*path, *[None] * (self.max_length - len(path))]
-            opened = self._opened([self._numbers(choice) for choice in padded])
+            opened = self._opened(padded)
             repeated = (part.repeat(episodes, *[1] * part.dim()) for part in opened)
             self._static_paths[episodes] = Opened(*repeated)
         return self._static_paths[episodes]
@@ -79,9 +99,10 @@ class Vocabulary:
         return torch.tensor(padded), path
 
     def depth_is_set(self, opened: Opened, tokens: Tensor) -> Opened:
-        """Close all but ``tokens``, of these steps, at the choice of the depth."""
+        """Close all but ``tokens`` of these steps at the choice of the depth, if they are open."""
         others = self._every_option != tokens[..., None]
-        at_depth = opened.names == self.names[DEPTH]
+        are_open = opened.closed.gather(-1, tokens[..., None]).squeeze(-1) == 0
+        at_depth = (opened.names == self.names[DEPTH]) & are_open
         closed = opened.closed.masked_fill(at_depth[..., None] & others, CLOSED)
         return opened._replace(closed=closed)
 
@@ -92,10 +113,13 @@ class Vocabulary:
         kind, name = self.kinds.get(choice.kind, 0), self.names.get(choice.name, 0)
         return kind, name, len(choice.options)
 
-    def _opened(self, numbers: Sequence[tuple[int, int, int]]) -> Opened:
-        kinds, names, counts = torch.tensor(numbers).T
+    def _opened(self, choices: Sequence[Choice | None]) -> Opened:
+        kinds, names, counts = torch.tensor([self._numbers(choice) for choice in choices]).T
         columns = kinds[:, None] * self.max_options + self._every_option
         closed = torch.where(self._every_option < counts[:, None], 0.0, CLOSED)
+        for row, choice in enumerate(choices):
+            if choice is not None and choice.closed:
+                closed[row, list(choice.closed)] = CLOSED
         return Opened(columns, names, closed)
 
 
@@ -109,17 +133,21 @@ class Episodes(NamedTuple):
     tokens: Tensor  # (episodes, max_length) int64
     opened: Opened  # (episodes, max_length)
     rewards: Tensor  # (episodes,) float32
+    conditions: Tensor | None = None  # (episodes, size) float32, if the policy sees some
+    values: Tensor | None = None  # (episodes, objectives) float32; NaN of a child that failed
 
     def of(self, rows: Tensor) -> "Episodes":
         """Return some of them: ``rows`` is (n,) int64."""
         opened = Opened(*(part[rows] for part in self.opened))
-        return Episodes(self.tokens[rows], opened, self.rewards[rows])
+        more = (None if part is None else part[rows] for part in self[3:])
+        return Episodes(self.tokens[rows], opened, self.rewards[rows], *more)
 
 
 def joined(batch: Sequence[Episodes]) -> Episodes:
     """Join the episodes of several rounds."""
     if len(batch) == 1:
         return batch[0]
-    tokens, opened, rewards = zip(*batch, strict=True)
-    parts = zip(*opened, strict=True)
-    return Episodes(torch.cat(tokens), Opened(*map(torch.cat, parts)), torch.cat(rewards))
+    tokens, opened, rewards, *more = zip(*batch, strict=True)
+    parts = Opened(*map(torch.cat, zip(*opened, strict=True)))
+    others = (None if part[0] is None else torch.cat(part) for part in more)
+    return Episodes(torch.cat(tokens), parts, torch.cat(rewards), *others)

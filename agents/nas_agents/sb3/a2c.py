@@ -8,7 +8,7 @@ from annotated_types import Gt
 from nas_agents.sb3.algorithm import OnPolicySB3
 
 if TYPE_CHECKING:
-    from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_agents.sb3.learning import Stepped
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class SB3A2C(OnPolicySB3):
 
     algorithm: ClassVar[str] = "stable_baselines3:A2C"
 
-    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+    def arguments(self, env: "Stepped") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
         ours = {"normalize_advantage": True, "use_rms_prop": False}  # Adam instead
         return {**super().arguments(env), **ours}

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from annotated_types import Ge, Gt, Interval
 
+from nas_agents.sb3.edits import TokensOrEdits
 from nas_gym.errors import InvalidOption, UnknownName, unknown_name
-from nas_gym.options import Options
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
 
+    from nas_agents.sb3.learning import Stepped
     from nas_gym.envs.vector_env import NASVectorEnv
 
 # What ``learn`` decides. Small networks learn fastest on the CPU, and only there repeatably.
@@ -31,13 +32,14 @@ KNOWN = ("stable_baselines3", "sb3_contrib", "torch.nn", "torch.optim")
 
 
 @dataclass(frozen=True)
-class SB3(Options):
+class SB3(TokensOrEdits):
     """An algorithm by its class, with its own hyperparameters.
 
     If ``options`` do not say otherwise, there is no discount (the reward comes at the end), and an
     on-policy algorithm updates on whole episodes, all of them in one minibatch.
 
     Args:
+        action, start, horizon: See ``TokensOrEdits``.
         algorithm: ``"module:Class"`` of a ``BaseAlgorithm`` for discrete actions.
         policy: Its policy, by SB3's name or ``"module:Class"``.
         options: Keyword arguments of the class: a mapping of JSON data, or its text;
@@ -83,24 +85,26 @@ class SB3(Options):
         known = signature(algorithm).parameters
         if "gamma" in known:
             options.setdefault("gamma", 1.0)
+        stepped = self.stepped(env)
         if issubclass(algorithm, OnPolicyAlgorithm) or "rollout_buffer_class" in known:
-            options.setdefault("n_steps", rollout(env, self.episodes_per_update))
+            options.setdefault("n_steps", rollout(stepped, self.episodes_per_update))
             if "batch_size" in known:
                 options.setdefault("batch_size", options["n_steps"] * env.num_envs)
         if "exploration_fraction" in known:
             fraction = options.get("exploration_fraction", known["exploration_fraction"].default)
-            options["exploration_fraction"] = exploration(env, fraction * self.schedule)
-        learn(env, algorithm, _named(self.policy), options)
+            options["exploration_fraction"] = exploration(stepped, fraction * self.schedule)
+        learn(stepped, algorithm, _named(self.policy), options)
 
 
 # ---------------------------------------------------------------- tuned ones
 
 
 @dataclass(frozen=True)
-class TunedSB3(Options):
+class TunedSB3(TokensOrEdits):
     """Options of every tuned algorithm; those that are SB3's have its names.
 
     Args:
+        action, start, horizon: See ``TokensOrEdits``.
         batch_size: Episodes per round, >= 1.
         learning_rate: Rate of Adam, > 0.
         net_arch: Units of each hidden layer, >= 1, of each network (policy and value, if both).
@@ -116,9 +120,10 @@ class TunedSB3(Options):
         """Learn from rounds of architectures until the budget is spent."""
         from nas_agents.sb3.learning import learn
 
-        learn(env, algorithm_class(self.algorithm), "MlpPolicy", self.arguments(env))
+        stepped = self.stepped(env)
+        learn(stepped, algorithm_class(self.algorithm), "MlpPolicy", self.arguments(stepped))
 
-    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+    def arguments(self, env: "Stepped") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
         return {
             "gamma": 1.0,  # the reward comes at the end, and every token has its part in it
@@ -144,7 +149,7 @@ class OnPolicySB3(TunedSB3):
     ent_coef: Annotated[float, Ge(0)] = 0.05
     vf_coef: Annotated[float, Ge(0)] = 0.5
 
-    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+    def arguments(self, env: "Stepped") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
         return {
             **super().arguments(env),
@@ -155,10 +160,12 @@ class OnPolicySB3(TunedSB3):
         }
 
 
-def rollout(env: "NASVectorEnv[Any]", episodes: int) -> int:
+def rollout(env: "Stepped", episodes: int) -> int:
     """Return the steps of ``env`` in which at least so many episodes end: whole rounds."""
+    from nas_agents.sb3.learning import episode_length
+
     # Two at least: SB3 standardizes the advantages of an update.
-    steps = env.space.max_length * ceil(episodes / env.num_envs)
+    steps = episode_length(env) * ceil(episodes / env.num_envs)
     return steps if steps * env.num_envs > 1 else 2
 
 

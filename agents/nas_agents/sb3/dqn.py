@@ -8,7 +8,7 @@ from annotated_types import Ge, Gt, Interval
 from nas_agents.sb3.algorithm import TunedSB3
 
 if TYPE_CHECKING:
-    from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_agents.sb3.learning import Stepped
 
 
 @dataclass(frozen=True)
@@ -33,19 +33,19 @@ class SB3DQN(TunedSB3):
 
     algorithm: ClassVar[str] = "nas_agents.sb3.episodic_dqn:EpisodicDQN"
 
-    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+    def arguments(self, env: "Stepped") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
-        from nas_agents.sb3.learning import exploration
+        from nas_agents.sb3.learning import episode_length, exploration, steps_per_evaluation
 
-        length = env.space.max_length
+        length, evaluation = episode_length(env), steps_per_evaluation(env)
         return {
             **super().arguments(env),
-            "learning_starts": self.learning_starts * length,
+            "learning_starts": self.learning_starts * evaluation,
             "exploration_fraction": exploration(env, self.exploration),
             "exploration_final_eps": min(1.0, self.explored_tokens / length),
             # A round at a time, so that every remembered episode is finished.
-            "buffer_size": max(self.replay, env.num_envs) * length,
-            "train_freq": length,
+            "buffer_size": max(self.replay, env.num_envs) * evaluation,
+            "train_freq": evaluation,
             "gradient_steps": self.updates,
             "batch_size": self.minibatch_size,
             # A step's target is its episode's reward: nothing is bootstrapped, so the network that

@@ -12,7 +12,7 @@ from annotated_types import Gt, Interval
 from nas_agents.sb3.algorithm import OnPolicySB3
 
 if TYPE_CHECKING:
-    from nas_gym.envs.vector_env import NASVectorEnv
+    from nas_agents.sb3.learning import Stepped
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class SB3PPO(OnPolicySB3):
 
     algorithm: ClassVar[str] = "stable_baselines3:PPO"
 
-    def arguments(self, env: "NASVectorEnv[Any]") -> dict[str, Any]:
+    def arguments(self, env: "Stepped") -> dict[str, Any]:
         """Return the keyword arguments of the algorithm's class."""
         arguments = super().arguments(env)
         return {

@@ -17,6 +17,7 @@ import numpy as np
 
 from nas_agents.adam import GrowingAdam
 from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.blas import one_blas_thread
 from nas_agents.surrogate.encoder import Codes, Encoder
 from nas_agents.surrogate.features import ProxyFeatures
 from nas_agents.surrogate.warp import warp_of
@@ -100,9 +101,14 @@ class Predictor:
     def __contains__(self, tokens: Tokens) -> bool:
         return tokens in self._places
 
+    @property
+    def seen_noise(self) -> bool:
+        """Whether two evaluations of one architecture were rewarded differently."""
+        return self._within > 0
+
     def observe(self, observed: Iterable[Observed]) -> None:
         """Take note of rewards, for the next ``fit``."""
-        for tokens, reward, _ in observed:
+        for tokens, reward, *_ in observed:
             i = self._places.setdefault(tokens, len(self.tokens))
             if i == len(self.tokens):
                 self.tokens.append(tokens)
@@ -131,10 +137,11 @@ class Predictor:
             steps = STEPS if self._adam.steps else FIRST_STEPS
             grown = len(means) >= (1 + GROWTH) * self._fitted
             steps = steps if grown else 0
-        if steps:
-            self._fitted = len(means)
-            self._move(_best_and_latest(order, FIT_POINTS), steps)
-        self._condition()
+        with one_blas_thread():
+            if steps:
+                self._fitted = len(means)
+                self._move(_best_and_latest(order, FIT_POINTS), steps)
+            self._condition()
 
     def posterior(self, architectures: Sequence[Tokens], fresh: bool = False) -> Posterior:
         """Return what is known of ``architectures``, observed ones or not, after ``fit``.
@@ -146,27 +153,29 @@ class Predictor:
         """
         hot = self._hot(self.encoder.encode(architectures))
         features = self.features.of(architectures, fresh)
-        cross = self._kernel(self._points_hot, hot) + CONSTANT
-        cross += self._trend(self._features[self.chosen], features)
-        amplitude, own = np.exp(self._logs[:NOISE])
-        for j, tokens in enumerate(architectures):
-            i = self._rows.get(tokens)
-            if i is not None:
-                cross[i, j] += own
-        explained = self._root @ cross
-        trends = features**2 @ np.exp(self._logs[TREND : self._weights])
-        variance = amplitude + CONSTANT + own + trends - np.sum(explained**2, axis=0)
-        deviation = np.sqrt(np.maximum(variance, JITTER))
-        return Posterior(self._half @ explained, deviation, explained, hot, features)
+        with one_blas_thread():
+            cross = self._kernel(self._points_hot, hot) + CONSTANT
+            cross += self._trend(self._features[self.chosen], features)
+            amplitude, own = np.exp(self._logs[:NOISE])
+            for j, tokens in enumerate(architectures):
+                i = self._rows.get(tokens)
+                if i is not None:
+                    cross[i, j] += own
+            explained = self._root @ cross
+            trends = features**2 @ np.exp(self._logs[TREND : self._weights])
+            variance = amplitude + CONSTANT + own + trends - np.sum(explained**2, axis=0)
+            deviation = np.sqrt(np.maximum(variance, JITTER))
+            return Posterior(self._half @ explained, deviation, explained, hot, features)
 
     def samples(self, posterior: Posterior, count: int, rng: np.random.Generator) -> Floats:
         """Draw all warped rewards together, ``count`` times: (count, architectures)."""
-        covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
-        covariance += self._trend(posterior.features, posterior.features)
-        covariance -= posterior.explained.T @ posterior.explained
-        np.fill_diagonal(covariance, posterior.deviation**2)
-        normal = rng.standard_normal((count, len(covariance)))
-        return posterior.mean + normal @ _cholesky(covariance).T
+        with one_blas_thread():
+            covariance = self._kernel(posterior.hot, posterior.hot) + CONSTANT
+            covariance += self._trend(posterior.features, posterior.features)
+            covariance -= posterior.explained.T @ posterior.explained
+            np.fill_diagonal(covariance, posterior.deviation**2)
+            normal = rng.standard_normal((count, len(covariance)))
+            return posterior.mean + normal @ _cholesky(covariance).T
 
     def gradient(self, hot: Floats, subset: Ints) -> Floats:
         """Return the gradient of ``loss`` by the logarithms of the hyperparameters."""

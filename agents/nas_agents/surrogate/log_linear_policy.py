@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nas_agents.arrays import Floats, Ints
+from nas_agents.surrogate.blas import one_blas_thread
 from nas_agents.surrogate.encoder import Encoder
 from nas_gym.search_spaces.grammar import Choice, Tokens
 
@@ -41,11 +42,13 @@ class LogLinearPolicy:
 
     def sample(self, count: int, rng: np.random.Generator) -> Rollout:
         """Write ``count`` episodes, each token drawn from the policy."""
-        return self._play(count, None, rng)
+        with one_blas_thread():
+            return self._play(count, None, rng)
 
     def replay(self, architectures: Sequence[Tokens]) -> Rollout:
         """Return the episodes that wrote ``architectures``, with the policy's probabilities now."""
-        return self._play(len(architectures), architectures, None)
+        with one_blas_thread():
+            return self._play(len(architectures), architectures, None)
 
     def gradient(self, rollout: Rollout, advantages: Floats, entropy_weight: float) -> Floats:
         """Return the policy gradient (Williams 1992) with an entropy bonus.
@@ -54,6 +57,12 @@ class LogLinearPolicy:
         plus ``entropy_weight`` times the entropies of the episode's choices given its earlier
         tokens.
         """
+        with one_blas_thread():
+            return self._gradient(rollout, advantages, entropy_weight)
+
+    # ---------------------------------------------------------------- within
+
+    def _gradient(self, rollout: Rollout, advantages: Floats, entropy_weight: float) -> Floats:
         gradient = np.zeros_like(self.parameters)
         for rows, columns, tokens, p, before in rollout.steps:
             by_logits = -p * advantages[rows, None]
@@ -65,8 +74,6 @@ class LogLinearPolicy:
             gradient[0, columns] += by_logits.sum(axis=0)
             gradient[1 : 1 + before.shape[1], columns] += before.T @ by_logits
         return gradient
-
-    # ---------------------------------------------------------------- within
 
     def _play(
         self,
@@ -81,10 +88,10 @@ class LogLinearPolicy:
             for choice, rows in groups:
                 columns = self._columns(choice)
                 before = np.pad(before, ((0, 0), (0, len(self._places) - before.shape[1])))
-                p = self._probabilities(before[rows], columns)
+                p = self._probabilities(before[rows], columns, choice.closed)
                 if rng is not None:
                     below = p.cumsum(axis=1) <= rng.random(len(rows))[:, None]
-                    tokens = np.minimum(below.sum(axis=1), len(columns) - 1)
+                    tokens = np.minimum(below.sum(axis=1), choice.tokens[-1])
                 else:
                     assert architectures is not None
                     tokens = np.array([architectures[r][len(prefixes[r])] for r in rows])
@@ -105,7 +112,8 @@ class LogLinearPolicy:
             choice = choices.after(prefix)
             if choice is not None:
                 column, codes = self.encoder.codes_of(choice)
-                groups.setdefault((column, *codes), (choice, []))[1].append(row)
+                key = (column, *codes, -1, *choice.closed)
+                groups.setdefault(key, (choice, []))[1].append(row)
         return [(choice, np.array(rows)) for choice, rows in groups.values()]
 
     def _columns(self, choice: Choice) -> Ints:
@@ -116,8 +124,9 @@ class LogLinearPolicy:
             self.parameters = np.pad(self.parameters, (0, more))
         return np.array(places)
 
-    def _probabilities(self, before: Floats, columns: Ints) -> Floats:
+    def _probabilities(self, before: Floats, columns: Ints, closed: tuple[int, ...] = ()) -> Floats:
         weights = self.parameters[1 : 1 + before.shape[1], columns]
         logits = self.parameters[0, columns] + before @ weights
+        logits[:, list(closed)] = -np.inf
         p = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(p / p.sum(axis=1, keepdims=True))

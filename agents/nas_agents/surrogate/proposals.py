@@ -7,7 +7,7 @@ import numpy as np
 
 from nas_agents.arrays import Ints
 from nas_agents.surrogate.gaussian_process import Posterior, Predictor
-from nas_gym.agent import Observed
+from nas_gym.agent import Observed, best_observed, furthest
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import SearchSpace, Tokens
 from nas_gym.search_spaces.moves import crossover, mutate, random_tokens
@@ -75,19 +75,34 @@ def recommended(space: SearchSpace[Any], observed: Sequence[Observed], points: i
     """Return the observed architecture with the highest lower bound (mean - deviation).
 
     The deviation counts because one that was evaluated often is known better than one that was
-    once, and both may look equally good.
+    once, and both may look equally good. Where rewards have no noise, the process would take what
+    is peculiar to an architecture for it, and pull a good reward towards those of its neighbours:
+    then the best reward is believed. So it is where nobody knows, and repeats agree.
     """
+    seen = furthest(observed)
     predictor = Predictor(ChoiceTable(space), points)
-    predictor.observe(observed)
+    predictor.observe(seen)
+    repeated = len(seen) > len(predictor.tokens)
+    said = {each.noise_free for each in seen}
+    if said == {True} or (said == {None} and repeated and not predictor.seen_noise):
+        return best_observed(seen)
+    if repeated and not predictor.seen_noise:  # a memo has answered them, which is no evidence
+        predictor = Predictor(ChoiceTable(space), points)
+        predictor.observe({each.tokens: each for each in seen}.values())
     predictor.fit(RECOMMENDATION_STEPS)
     known: list[Tokens] = [predictor.tokens[i] for i in predictor.chosen]
     posterior = predictor.posterior(known)
     return known[int((posterior.mean - posterior.deviation).argmax())]
 
 
+def _drawn_again(choices: ChoiceTable) -> bool:
+    """Return whether the space has limits that no mask keeps: moves draw until they are kept."""
+    return hasattr(choices.space, "keeps")
+
+
 def random_ones(choices: ChoiceTable, count: int, rng: np.random.Generator) -> list[Tokens]:
     """Draw ``count`` architectures, every choice uniform over its options."""
-    if choices.static is None:
+    if choices.static is None or _drawn_again(choices):
         return [random_tokens(choices.space, rng) for _ in range(count)]
     sizes = np.array([len(choice.options) for choice in choices.static])
     return _tuples(rng.integers(sizes, size=(count, len(sizes))))
@@ -100,7 +115,7 @@ def children(
 
     All are made at once if the space is static: the same moves, 30 times as fast.
     """
-    if choices.static is None:
+    if choices.static is None or _drawn_again(choices):
         return list(_one_by_one(choices.space, parents, count, rng))
     sizes = np.array([len(choice.options) for choice in choices.static])
     table = np.array(parents)

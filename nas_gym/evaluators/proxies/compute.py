@@ -1,5 +1,6 @@
 """Any of the proxies for one network: what each of them is given, and in which state."""
 
+import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -10,8 +11,10 @@ from torch import Tensor, nn
 
 from nas_gym.evaluators.proxies.az_nas import az_nas_parts
 from nas_gym.evaluators.proxies.gradients import grad_norm_of, gradients_of, snip_of, zico_of
+from nas_gym.evaluators.proxies.names import ALIVE
 from nas_gym.evaluators.proxies.patterns import jacov_of, nwot_of
 from nas_gym.evaluators.proxies.products import multiply_adds_of
+from nas_gym.evaluators.proxies.responding import responds, watched
 from nas_gym.evaluators.proxies.synflow import flows_of
 from nas_gym.evaluators.proxies.weights import put_back, weights_of
 from nas_gym.evaluators.proxies.zen import zen_of
@@ -66,27 +69,40 @@ def gaussian_inputs(
 
 
 def compute(
-    network: nn.Module, inputs: Inputs, names: Collection[str], device: torch.device
+    network: nn.Module,
+    inputs: Inputs,
+    names: Collection[str],
+    device: torch.device,
+    connected: bool = False,
 ) -> dict[str, float]:
     """Return the values of some proxies for a network, by name, each in its published state.
 
-    The value of a proxy does not depend on which others are asked for. A network without a path
-    from the images to the logits has NaN or an infinity for most of them.
+    The value of a proxy does not depend on which others are asked for. ``ALIVE`` is given as well:
+    1, or NaN of a network whose logits are no finite numbers or the same for all images; its other
+    values say nothing.
 
     Args:
         network: As it was initialised, on its device; stays as it is.
         inputs: What it is shown.
         names: From ``values_for``; ``"synflow"`` is the natural logarithm of synflow.
         device: Where network and inputs are.
+        connected: Whether the space says that a path leads from the images to the logits: believed
+            where no proxy shows the network two images or more.
     """
     values: dict[str, float] = {}
+    passes: list[bool] = []  # whether the logits of each differ
     for number, (own, family) in enumerate(FAMILIES.items()):
         wanted = [name for name in own if name in names]
         if wanted:
-            with seeded(inputs.seed + number, device), put_back(network):
+            with seeded(inputs.seed + number, device), put_back(network), watched(network) as seen:
                 found = family(network, inputs, wanted)
             values |= {name: found[name] for name in wanted}
-    return values
+            passes += seen
+    alive = any(passes) or (connected and not passes)
+    if not alive:
+        with seeded(inputs.seed, device):
+            alive = responds(network, inputs.noise[0])
+    return values | {ALIVE: 1.0 if alive else math.nan}
 
 
 def _costs(network: nn.Module, inputs: Inputs, names: Collection[str]) -> dict[str, float]:

@@ -12,7 +12,7 @@ from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.evaluators.metrics import ZERO_COST
-from nas_gym.evaluators.proxies.names import AZ_NAS, Proxies, ProxyName, values_for
+from nas_gym.evaluators.proxies.names import ALIVE, AZ_NAS, Proxies, ProxyName, values_for
 from nas_gym.evaluators.proxies.ranking import POOL, PoolSize, Ranking
 from nas_gym.evaluators.proxies.ranks import is_score
 from nas_gym.evaluators.proxies.scorer import (
@@ -44,9 +44,9 @@ class ZeroCost(Configured):
     Metrics: ``zero_cost``, which leads, in (0, 1]: the geometric mean, over the parts of ``score``,
     of rank / n in a fixed pool of random architectures (AZ-NAS's sum of log(rank / n) orders in the
     same way); every value of ``proxies`` (of ``"az-nas"`` its parts, and ``az_nas``, its own
-    geometric mean); and ``unscored``, how many of these values a network does not have because it
-    is no number there: no path leads to its output, or all images look the same to it. Those it has
-    are given, the others have the lowest rank. A network that cannot be built or run is a failure.
+    geometric mean); and ``unscored``, how many of these values have the lowest rank because they
+    are no finite numbers, or because its output is none, or is the same for all images: then all
+    have, and only what it costs is given. A network that cannot be built or run is a failure.
 
     The child's seed says nothing here: the initial weights are those of ``seed``, so that the same
     architecture has the same metrics in every run.
@@ -99,6 +99,7 @@ class ZeroCost(Configured):
     cache: str | Path | None = None
 
     stateful = False
+    noise_free = True  # weights and images are drawn from a seed of its own
     leading_metric = ZERO_COST
     usual_reward: ClassVar[Mapping[str, Any]] = {"name": "metric", "metric": ZERO_COST.name}
 
@@ -173,9 +174,16 @@ class ZeroCost(Configured):
         if vars(self)["pool_values"] is None:
             vars(self)["pool_values"] = [dict(v) for v in self.scorer.random_pool(self.pool)]
 
+    def lend_data(self) -> None:
+        """Put the decoded images of a folder where pickles of this evaluator map them."""
+        if self.dataset is not None and self._trainer is not None:
+            self._trainer.lend_data()
+
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options, and the pool's values if they are known."""
-        known = {n: value for n, value in vars(self).items() if n == "pool_values"}
+        """Return the options, and the pool's values and who has the data if they are known."""
+        lends = "lent" in vars(vars(self).get("_trainer") or self)
+        names = ("pool_values", *(("_trainer",) if lends else ()))
+        known = {n: value for n, value in vars(self).items() if n in names}
         return super().__getstate__() | known
 
     def evaluate(
@@ -200,7 +208,9 @@ class ZeroCost(Configured):
             yield Evaluation(architecture, metrics, seconds, "proxy", detail=_said(metrics))
 
     def close(self) -> None:
-        """Release nothing: nothing is held."""
+        """Take back the data that is lent."""
+        if "_trainer" in vars(self) and self._trainer is not None:
+            self._trainer.close()
 
     @cached_property
     def _ranking(self) -> Ranking:
@@ -239,12 +249,13 @@ class ZeroCost(Configured):
         return replace(self._trainer.named_recipe.task(1, 1, 1, 2), **sizes)
 
     def _metrics(self, architecture: Architecture[Any]) -> dict[str, float]:
-        values = self.scorer.values(architecture)
+        values = dict(self.scorer.values(architecture))
         metrics = {ZERO_COST.name: self._ranking.score(values, self.leads)}
         if AZ_NAS in self.proxies:
             metrics["az_nas"] = self._ranking.score(values, (AZ_NAS,))
-        metrics |= {name: value for name, value in values.items() if is_score(value)}
-        return metrics | {UNSCORED: float(sum(not is_score(value) for value in values.values()))}
+        alive = is_score(values.pop(ALIVE))
+        known = {name: value for name, value in values.items() if is_score(value)}
+        return metrics | known | {UNSCORED: float(len(values) - alive * len(known))}
 
 
 def _said(metrics: Mapping[str, float]) -> str | None:
@@ -253,6 +264,6 @@ def _said(metrics: Mapping[str, float]) -> str | None:
     if not count:
         return None
     return (
-        f"{count} value{'s'[: count != 1]} of its network could not be computed (no path to its "
-        "output, or no finite number): the lowest rank"
+        f"{count} value{'s'[: count != 1]} of its network could not be computed or do not count "
+        "(its output is the same for all images, or no finite number): the lowest rank"
     )

@@ -27,7 +27,9 @@ def gradients_of(network: nn.Module, images: Tensor, labels: Tensor) -> list[Ten
     network.train()
     weights = weights_of(network)
     loss = cross_entropy(logits_of(network(images)), labels)
-    found = torch.autograd.grad(loss, weights, allow_unused=True)
+    found: tuple[Tensor | None, ...] = (None,) * len(weights)
+    if loss.requires_grad:  # the logits may be constants
+        found = torch.autograd.grad(loss, weights, allow_unused=True)
     return [
         torch.zeros_like(weight) if gradient is None else gradient
         for weight, gradient in zip(weights, found, strict=True)

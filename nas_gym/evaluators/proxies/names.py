@@ -10,6 +10,7 @@ from nas_gym.options import EachOnce, OneOf
 AZ_NAS = "az-nas"
 # AZ-NAS's four parts; the fourth, its complexity, is the number of multiply-adds.
 AZ_PARTS = ("expressivity", "progressivity", "trainability", "multiply_adds")
+ALIVE = "alive"  # beside the proxies' values: 1, NaN of a network whose output says nothing
 PROXIES = (
     AZ_NAS, "synflow", "logsynflow", "nwot", "jacov", "zen", "zico", "grad_norm", "snip",
     "parameters", "multiply_adds",

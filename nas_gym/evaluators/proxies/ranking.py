@@ -5,11 +5,12 @@ from typing import Annotated, Any
 
 from annotated_types import Interval
 
-from nas_gym.evaluators.proxies.names import values_for
+from nas_gym.evaluators.proxies.names import ALIVE, values_for
 from nas_gym.evaluators.proxies.ranks import Reference, is_score, mean_fraction
 from nas_gym.evaluators.proxies.scorer import COSTS, Scorer
 from nas_gym.options import check, check_all
 from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.training.preparation import telling
 
 PoolSize = Annotated[int, Interval(ge=1, le=10**6)]
 POOL = 50  # architectures, unless the user says otherwise
@@ -37,8 +38,8 @@ class Ranking:
     def score(self, values: Mapping[str, float], proxies: Sequence[str]) -> float:
         """Return the geometric mean of rank / n over the parts of ``proxies``, in (0, 1].
 
-        Each part weighs as much as another; 1 / n where none of them could be scored, whatever a
-        network without any path to its output would cost.
+        Each part weighs as much as another; 1 / n of a network whose output says nothing of its
+        images, whatever it costs, and of one of which no proxy but its costs could be computed.
 
         Args:
             values: Of the architecture, as ``Scorer.values`` gives them.
@@ -46,12 +47,18 @@ class Ranking:
         """
         names = values_for(proxies)
         learnt = [name for name in names if name not in COSTS]
-        dead = bool(learnt) and not any(is_score(values[name]) for name in learnt)
+        dead = not is_score(values[ALIVE]) or (
+            bool(learnt) and not any(is_score(values[name]) for name in learnt)
+        )
         return mean_fraction(self._references, names, {} if dead else values)
 
     def score_of(self, architecture: Architecture[Any]) -> float:
         """Return ``score`` of an architecture by all proxies; the lowest one if it cannot run."""
         return self.score(self.scorer.values_or_none(architecture), self.scorer.proxies)
+
+    def scores_of(self, architectures: Sequence[Architecture[Any]]) -> list[float]:
+        """Return ``score_of`` each, and tell how many of them are done."""
+        return [self.score_of(each) for each in telling(architectures, "networks scored")]
 
     def standard_scores(self, architecture: Architecture[Any]) -> tuple[float, ...]:
         """Return the rank by each proxy, with mean 0 and deviation 1 over the space."""

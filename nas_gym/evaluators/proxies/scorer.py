@@ -18,7 +18,8 @@ from nas_gym.errors import InvalidOption, InvalidSpace, StoreError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.failures import ends_the_process, failure_of
 from nas_gym.evaluators.proxies.cache import ValueCache
-from nas_gym.evaluators.proxies.names import AZ_NAS, Proxies, values_for
+from nas_gym.evaluators.proxies.names import ALIVE, AZ_NAS, Proxies, values_for
+from nas_gym.evaluators.proxies.ranks import is_score
 from nas_gym.networks.task import LanguageTask, Task, task_to_json
 from nas_gym.options import check_all
 from nas_gym.options.counts import Threads
@@ -27,13 +28,14 @@ from nas_gym.registry import spec_of
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.search_spaces.moves import random_tokens
+from nas_gym.training.preparation import telling
 
 if TYPE_CHECKING:
     import torch
 
     from nas_gym.evaluators.proxies.compute import Inputs
 
-VERSION = 1  # of the definitions: what was kept under another one counts no more
+VERSION = 3  # of the definitions: what was kept under another one counts no more
 COSTS = ("parameters", "multiply_adds")  # known of networks without a path to the output as well
 POOL_STREAM = 201  # of a seed: the reference pool is drawn apart from all else
 USUAL = Task(channels=3, height=32, width=32, classes=10)  # N = 1, F = 8
@@ -154,23 +156,32 @@ class Scorer(Configured):
     def values(self, architecture: Architecture[Any]) -> Mapping[str, float]:
         """Return the values of ``names``; NaN or an infinity where a network cannot be scored.
 
-        Those of a network without a path from its input to its output, if the space can tell
-        (``is_connected``), are NaN, except what it costs.
+        And ``ALIVE``: 1, or NaN of a network whose output says nothing of its images: because no
+        path leads there, if the space can tell (``is_connected``), or because its logits are no
+        finite numbers, or the same for all images. All its values are NaN, except what it costs.
+
+        Of a space with ``canonical(genotype)`` they are those of the canonical form, the same for
+        all architectures with one key.
 
         Raises:
             StoreError: The file of values cannot be used.
             Exception: Whatever the building or the running of the network raises.
         """
-        # Not its canonical key: networks that compute the same may be initialised otherwise, and
-        # values must not depend on which of them came first.
-        key, names = ",".join(map(str, architecture.tokens)), self.names
+        canonical = getattr(self.space, "canonical", None)
+        if canonical is None:
+            # Not its canonical key: networks that compute the same may be initialised otherwise,
+            # and values must not depend on which of them came first.
+            genotype, key = architecture.genotype, ",".join(map(str, architecture.tokens))
+        else:
+            genotype, key = canonical(architecture.genotype), architecture.key
+        names = (*self.names, ALIVE)
         known = self._known.setdefault(key, {})
         missing = [name for name in names if name not in known]
         if missing and self._file is not None:
             known.update(self._file.known(key))
             missing = [name for name in missing if name not in known]
         if missing:
-            found = self._computed(architecture.genotype, missing)
+            found = self._computed(genotype, missing)
             if self._file is not None:
                 self._file.add(key, found)
             known.update(found)
@@ -186,7 +197,7 @@ class Scorer(Configured):
             if ends_the_process(error):
                 raise
             self._failures.append(failure_of(error))
-            return dict.fromkeys(self.names, math.nan)
+            return dict.fromkeys((*self.names, ALIVE), math.nan)
 
     def random_pool(self, count: int) -> list[Mapping[str, float]]:
         """Return the values of ``count`` random architectures, the same for the same seed.
@@ -200,9 +211,9 @@ class Scorer(Configured):
         self._failures.clear()
         pool = [
             self.values_or_none(architecture_of(self.space, random_tokens(self.space, rng)))
-            for _ in range(count)
+            for _ in telling(range(count), "networks of the proxies' pool")
         ]
-        if self._failures and not any(math.isfinite(v) for each in pool for v in each.values()):
+        if self._failures and not any(is_score(v) for each in pool for v in each.values()):
             raise InvalidOption(
                 f"none of {count} random networks of {type(self.space).__name__} can be scored, "
                 f"the first one for this reason: {self._failures[0]}"
@@ -227,14 +238,22 @@ class Scorer(Configured):
         return ValueCache(Path(self.cache), hashlib.sha256(text.encode()).hexdigest()[:16])
 
     def _computed(self, genotype: Any, names: Sequence[str]) -> dict[str, float]:
-        connected = getattr(self.space, "is_connected", None)
-        dead = connected is not None and not connected(genotype)
-        wanted = [name for name in names if not dead or name in COSTS]
-        draws = [self._drawn(genotype, wanted, draw) for draw in range(self.draws if wanted else 0)]
-        found = dict.fromkeys(names, math.nan)
-        return found | {n: math.fsum(d[n] for d in draws) / len(draws) for n in wanted}
+        tells = getattr(self.space, "is_connected", None)
+        connected = None if tells is None else bool(tells(genotype))
+        costs = [name for name in names if name in COSTS]
+        wanted = costs if connected is False else [name for name in names if name != ALIVE]
+        draws = self.draws if wanted else 0
+        drawn = [self._drawn(genotype, wanted, draw, bool(connected)) for draw in range(draws)]
+        alive = connected is not False and any(is_score(each[ALIVE]) for each in drawn)
+        found = dict.fromkeys((*names, ALIVE), math.nan)
+        means = {name: math.fsum(each[name] for each in drawn) / draws for name in wanted}
+        if not alive:
+            return found | {name: means[name] for name in costs}
+        return found | means | {ALIVE: 1.0}
 
-    def _drawn(self, genotype: Any, names: Sequence[str], draw: int) -> dict[str, float]:
+    def _drawn(
+        self, genotype: Any, names: Sequence[str], draw: int, connected: bool
+    ) -> dict[str, float]:
         from nas_gym.evaluators.proxies.compute import compute
         from nas_gym.networks.isolation import isolated
         from nas_gym.training.loop import seeded, training_device
@@ -244,7 +263,7 @@ class Scorer(Configured):
             inputs = self._inputs(draw, device)
             with seeded(seed, device):
                 network = self.space.build(genotype, self.networks_task).to(device)
-            return compute(network, inputs, names, device)
+            return compute(network, inputs, names, device, connected)
 
     def _inputs(self, draw: int, device: "torch.device") -> "Inputs":
         """Return what all networks are shown in a draw."""

@@ -45,7 +45,9 @@ def flows_of(network: nn.Module, shape: tuple[int, int, int]) -> Flows:
     image = torch.ones((1, *shape), dtype=torch.float64, device=device)
     with without_norms(network):
         flow = logits_of(network(image)).sum()
-    gradients = torch.autograd.grad(flow, weights, allow_unused=True)
+    gradients: tuple[Tensor | None, ...] = (None,) * len(weights)
+    if flow.requires_grad:  # the logits may be constants
+        gradients = torch.autograd.grad(flow, weights, allow_unused=True)
     plain, logged = 0.0, 0.0
     for weight, gradient in zip(weights, gradients, strict=True):
         if gradient is not None:  # of a part that is not on any path to the output there is none

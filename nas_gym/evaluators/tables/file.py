@@ -29,7 +29,7 @@ _SomeNames = str | Annotated[tuple[str, ...], MinLen(1), EachOnce]
 # Options that follow from a table's own note where the user gives none.
 _NOTED = (
     *("unit", "architecture", "form", "accuracy", "seconds", "metrics"),
-    *("curves", "counted", "isomorphic"),
+    *("curves", "counted", "isomorphic", "exact"),
 )
 
 
@@ -68,6 +68,8 @@ class TableFile(Configured, TabularEvaluator):
         counted: How many of the last epochs the accuracy is the best of, >= 1; 1 by default.
         isomorphic: Whether a row answers for all architectures with its canonical key. Its
             ``metrics`` are then those of the architecture that was trained.
+        exact: Whether another training would come to the same accuracies, as those of a function
+            do: a single one is then no noisy observation.
 
     Raises:
         InvalidTable: The file cannot be read, a row of it is wrong, or its note is of another
@@ -91,6 +93,7 @@ class TableFile(Configured, TabularEvaluator):
     curves: _SomeNames | None = None
     counted: Annotated[int, Ge(1)] | None = None
     isomorphic: bool | None = None
+    exact: bool | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -136,6 +139,12 @@ class TableFile(Configured, TabularEvaluator):
     def gives(self) -> tuple[str, ...]:
         """The names of its metrics."""
         return ("accuracy", *self._table.layout.metrics)
+
+    @property
+    def noise_free(self) -> bool:
+        """Whether its accuracies are exact, or means of several trainings."""
+        several = self._table.accuracies.shape[1] > 1
+        return self._table.layout.exact or (several and super().noise_free)
 
     @property
     def most_epochs(self) -> int | None:

@@ -30,6 +30,7 @@ class Layout(NamedTuple):
     failure: tuple[str, ...] = ()  # that say why a row may be without an accuracy
     counted: int = 1  # how many of a curve's last epochs the accuracy is the best of
     isomorphic: bool = False  # whether a row answers for all architectures with its canonical key
+    exact: bool = False  # whether another training would come to the same accuracies
     complete: bool = True  # as far as its note says
 
     @property
@@ -66,7 +67,9 @@ def layout_of(
     if note is not None:
         own |= _noted(space, path, note)
         if "accuracy" in given:  # the user takes another column: the note does not speak of it
-            own = {k: v for k, v in own.items() if k not in ("curves", "failure", "counted")}
+            own = {
+                k: v for k, v in own.items() if k not in ("curves", "failure", "counted", "exact")
+            }
     elif "unit" not in given:
         raise InvalidOption(
             f"{path} does not say itself in what its accuracies are written: give unit, 'percent' "
@@ -109,6 +112,7 @@ def _noted(space: SearchSpace[Any], path: Path, note: Mapping[str, Any]) -> dict
         "failure": tuple(column_names(path, "failure", seeds)),
         "counted": counted,
         "isomorphic": isomorphic,
+        "exact": note.get("exact") is True,
         "complete": complete,
     }
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from annotated_types import Interval
@@ -17,6 +17,7 @@ from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.tables.digits import Digits, read_digits_table
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
+from nas_gym.networks.task import Task
 from nas_gym.options import OneOf
 from nas_gym.search_spaces.grammar import SearchSpace, tokens_of
 from nas_gym.search_spaces.nasbench201.genotype import genotype_of_string
@@ -25,6 +26,7 @@ from nas_gym.search_spaces.nasbench201.space import NASBench201
 FILE = Path(__file__).with_name("nasbench201.npz")
 DATASETS = ("cifar10", "cifar100", "imagenet16-120")  # of the benchmark
 DIGITS = "digits"  # of nas-gym
+EPOCHS = 200  # of the benchmark's trainings
 SEEDS = 3  # trainings per cell at most; 7,456 cells have two
 
 
@@ -33,8 +35,9 @@ class NASBench201Table(Configured, TabularEvaluator):
     """Validation accuracy after 200 epochs of every cell of ``NASBench201``, really trained.
 
     Metrics: ``accuracy`` (a fraction in [0, 1]; on CIFAR-10 of the networks trained on half of the
-    training images), ``parameters``, ``multiply_adds`` (of one image), ``latency`` (seconds per
-    batch). ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
+    training images), ``parameters``, ``multiply_adds`` (of one image; the benchmark counts the
+    classifier's bias, ``nas_gym.networks.cost`` does not), ``latency`` (seconds per batch).
+    ``seconds`` is what 200 epochs took. The table has no test accuracies. For 150 cells the
     benchmark's parameters are those of an equivalent cell; multiply-adds are always the cell's own.
 
     On ``"digits"`` the cells were trained by nas-gym itself (``nas_gym.evaluators.tables.digits``),
@@ -59,12 +62,15 @@ class NASBench201Table(Configured, TabularEvaluator):
     dataset: Annotated[str, OneOf((*DATASETS, DIGITS))] = "cifar10"
     seeds: Literal["mean", "random"] | Annotated[int, Interval(ge=0, le=SEEDS - 1)] = "mean"
 
+    packaged: ClassVar[bool] = True  # reports may ask it, too: no file of the user's is read
+    in_part_with: ClassVar[str] = "the data set digits (--dataset digits)"
+
     def __post_init__(self) -> None:
         super().__post_init__()
         if not isinstance(self.space, NASBench201):
             raise InvalidOption(
                 f"this table knows only NAS-Bench-201's cells, not {type(self.space).__name__}: "
-                "leave space out, or give another evaluator"
+                "give the space nasbench201 (--space nasbench201), or another evaluator"
             )
 
     @property
@@ -74,14 +80,31 @@ class NASBench201Table(Configured, TabularEvaluator):
         return {"evaluator": "nasbench201", "dataset": self.dataset, "seeds": self.seeds, **digits}
 
     @property
+    def networks_task(self) -> Task:
+        """What the networks of the table were built for."""
+        if self._digits is not None:
+            return Task(channels=1, height=8, width=8, classes=10, repeats=2, filters=4)
+        return benchmark_task(self.dataset)
+
+    @property
     def most_epochs(self) -> int | None:
         """The epochs of the curves; None but for digits."""
         return None if self._digits is None else self._digits.epochs
 
     @property
+    def whole_epochs(self) -> int:
+        """The epochs of the trainings, whether there are curves of them or not."""
+        return self.most_epochs or EPOCHS
+
+    @property
     def last_counted(self) -> int:
         """How many of a training's last epochs the accuracy is the best of."""
         return 1 if self._digits is None else self._digits.counted
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        """The names of all metrics."""
+        return ("accuracy", *next(iter(self._table.entries.values())).metrics)
 
     def entry(self, tokens: tuple[int, ...]) -> Entry:
         """Return what is known of one cell; raise NotInTable for tokens of which nothing is."""
@@ -116,6 +139,13 @@ class NASBench201Table(Configured, TabularEvaluator):
     @cached_property
     def _digits(self) -> Digits | None:
         return read_digits_table() if self.dataset == DIGITS else None
+
+
+def benchmark_task(dataset: str) -> Task:
+    """Return what the benchmark's networks were built for: N = 5, C = 16, images and classes."""
+    classes = {"cifar100": 100, "imagenet16-120": 120}.get(dataset, 10)
+    side = 16 if dataset == "imagenet16-120" else 32
+    return Task(channels=3, height=side, width=side, classes=classes, repeats=5, filters=16)
 
 
 class _Table(NamedTuple):

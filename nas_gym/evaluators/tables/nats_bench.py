@@ -18,8 +18,10 @@ from annotated_types import Ge
 from nas_gym.errors import InvalidOption, InvalidTable, NASGymError, unknown_name
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.tables.columns import read_file
+from nas_gym.evaluators.tables.nasbench201 import benchmark_task
 from nas_gym.evaluators.tables.plain_pickle import load_plain
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.networks.task import Task
 from nas_gym.options import OneOf, check
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.grammar import SearchSpace, decode_valid
@@ -118,6 +120,16 @@ class NATSBench(Configured, TabularEvaluator):
         """The epochs of the schedule up to ``epoch``; None if the files have no curves of it."""
         on_cifar10 = _DATASETS[self.dataset].trained == "cifar10-valid"
         return self._epoch if on_cifar10 or self.hp != "200" else None
+
+    @property
+    def whole_epochs(self) -> int:
+        """The epochs of the schedule up to ``epoch``, whether there are curves of them or not."""
+        return self._epoch
+
+    @property
+    def networks_task(self) -> Task:
+        """What the networks of the files were built for."""
+        return benchmark_task(self.dataset)
 
     @property
     def protocol(self) -> dict[str, Any]:

@@ -48,6 +48,14 @@ class TabularEvaluator(ABC):
         return self.seeds == "random"
 
     @property
+    def noise_free(self) -> bool:
+        """Whether what it answers is no single training, whose luck another would not have.
+
+        Under every seed it may answer alike and have noise all the same: that of one training.
+        """
+        return self.seeds == "mean"
+
+    @property
     def most_epochs(self) -> int | None:
         """The epochs of the curves; None if there are none."""
         return None

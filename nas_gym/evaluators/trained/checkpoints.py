@@ -22,7 +22,7 @@ from nas_gym.training.packed import pack, unpack
 if TYPE_CHECKING:
     from torch import Tensor
 
-LARGEST = 2**30  # bytes of all children of one protocol
+LARGEST = 2**30  # bytes of all children in a folder, whatever searches left them there
 SUFFIX = ".child"
 
 
@@ -39,7 +39,7 @@ class ChildCheckpoints:
     Args:
         base: Folder of all protocols; by default in the system's folder for temporary files.
         protocol: All that a training depends on beside the architecture and the seed.
-        largest: Bytes of all files together, > 0.
+        largest: Bytes of the files of all protocols together, > 0.
     """
 
     def __init__(
@@ -74,8 +74,8 @@ class ChildCheckpoints:
         except OSError as error:
             raise InvalidOption(
                 f"children that are trained in part cannot be kept in {printable(self.base)} "
-                f"({error.strerror or error}): make room there, or name another folder with --set "
-                "evaluator.checkpoints=FOLDER; then go on with `nas-gym resume`"
+                f"({error.strerror or error}): make room there, or repeat the command with --run "
+                "NAME --resume --set evaluator.checkpoints=FOLDER"
             ) from error
         self._make_room()
 
@@ -85,7 +85,7 @@ class ChildCheckpoints:
 
     def clear(self) -> None:
         """Forget all children of the protocol."""
-        for path in self._files():
+        for path in self.folder.glob(f"*{SUFFIX}"):
             _remove(path)
         try:
             self.folder.rmdir()
@@ -96,13 +96,14 @@ class ChildCheckpoints:
         name = hashlib.blake2b(f"{seed}:{key}".encode(), digest_size=16).hexdigest()
         return self.folder / f"{name}{SUFFIX}"
 
-    def _files(self) -> list[Path]:
-        return list(self.folder.glob(f"*{SUFFIX}")) if self.folder.is_dir() else []
-
     def _make_room(self) -> None:
-        """Remove the oldest files until the others are no larger than they may be."""
+        """Remove the oldest files until the others are no larger than they may be.
+
+        Those of other protocols count: a search that was killed may never go on. So do files that
+        were not written to their end.
+        """
         found = []
-        for path in self._files():
+        for path in (*self.base.glob(f"*/*{SUFFIX}"), *self.base.glob(f"*/.*{SUFFIX}.new")):
             try:
                 status = path.stat()
             except FileNotFoundError:  # another worker removed it

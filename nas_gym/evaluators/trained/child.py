@@ -12,18 +12,19 @@ from uuid import uuid4
 
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError
 from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.doubts import TRAINED, judged
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Fidelity, Job, jobs_of
 from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.evaluators.metrics import LATENCY, PROCESSOR_SECONDS, leading_metric
-from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone, processor_of
-from nas_gym.evaluators.workers.number import worker_number
+from nas_gym.evaluators.trained.alone import check_can_wait, latency_alone
+from nas_gym.evaluators.trained.on_device import OnDevice
 from nas_gym.networks.task_kinds import TaskKind
 from nas_gym.options.paths import recorded_path
 from nas_gym.registry import spec_of
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import NetworkSpace
-from nas_gym.training.devices import check_there, device_of, devices_of
-from nas_gym.training.places import place_to_record, say_if_shadowed
+from nas_gym.training.devices import devices_of
+from nas_gym.training.places import BUILT_IN, place_to_record, say_if_shadowed
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
@@ -32,12 +33,11 @@ if TYPE_CHECKING:  # torch is imported when the first child is trained, not by `
     from nas_gym.training.loop import Training
 
 
-class ChildTraining(Configured, ABC):
+class ChildTraining(OnDevice, Configured, ABC):
     """An evaluator that builds each child's network under its seed and trains it in this process.
 
-    A subclass is a frozen dataclass with at least the fields ``space``, ``dataset`` (a name or the
-    data itself), ``threads``, ``device``, ``latency``, ``curve``, ``checkpoints`` and
-    ``processor_time``.
+    A subclass is a frozen dataclass with at least those fields that are declared here without a
+    value; ``dataset`` is a name or the data itself.
     """
 
     name: ClassVar[str]  # of the evaluator, and what its spaces have as ``usual_evaluator``
@@ -54,7 +54,7 @@ class ChildTraining(Configured, ABC):
     recipe_class: ClassVar[type]  # of ``named_recipe``
     data_has: ClassVar[tuple[str, ...]]  # attributes that a data set given as an object has
 
-    stateful = False
+    stateful = noise_free = False
     measures: ClassVar[tuple[str, ...]]  # the names of its metrics, of each child
     on_request: ClassVar[Mapping[str, str]] = {  # metrics beside these, and how to ask for them
         "latency": "--set evaluator.latency=true (in Python latency=True)",
@@ -82,14 +82,13 @@ class ChildTraining(Configured, ABC):
                 f"set, which has {', '.join(self.data_has)}"
             )
         if isinstance(self.dataset, str):
-            self.check_place(self.dataset)
+            self.check_place()
             say_if_shadowed(self.dataset)
             object.__setattr__(self, "dataset", place_to_record(self.dataset))
 
-    @staticmethod
     @abstractmethod
-    def check_place(dataset: str) -> None:
-        """Raise an error if a name or path means no data; loads nothing."""
+    def check_place(self) -> None:
+        """Raise an error if a name or path means no data that can be; decodes and loads nothing."""
 
     @property
     @abstractmethod
@@ -97,9 +96,23 @@ class ChildTraining(Configured, ABC):
         """The recipe itself."""
 
     @property
+    def built_in_data(self) -> bool:
+        """Whether its data comes with what is installed, so that no user can have broken it."""
+        return isinstance(self.dataset, str) and self.dataset in BUILT_IN
+
+    @property
     @abstractmethod
     def data(self) -> Any:
         """The data itself, loaded and checked at its first use, once per process."""
+
+    @property
+    @abstractmethod
+    def train_count(self) -> int:
+        """The images, words or characters that a child is trained on: of the recipe's share."""
+
+    @abstractmethod
+    def data_summary(self) -> dict[str, Any] | None:
+        """Return what a report is to know of the data, as JSON data; None if it does not say."""
 
     @property
     def gives(self) -> tuple[str, ...]:
@@ -139,28 +152,18 @@ class ChildTraining(Configured, ABC):
     @property
     def protocol(self) -> dict[str, Any]:
         """All that the metrics depend on, as JSON data: results of one protocol are comparable."""
-        from nas_gym.training.loop import training_device
-
         self.settle()
         return {
             "evaluator": self.name,
             "dataset": self.data.name,
             "fingerprint": self.data.fingerprint,
             **self._details(),
-            "device": training_device(self.device_here).type,  # a GPU has another precision
+            "device": self.device_kind,  # a GPU has another precision
             "threads": self.threads,
-            **({"latency": self._measured} if self.latency else {}),
+            **({"latency": self.measured_on} if self.latency else {}),
             **({"curve": True} if self.curve else {}),
             **({"processor_time": True} if self.processor_time else {}),
         }
-
-    @property
-    def _measured(self) -> dict[str, Any]:
-        """How latencies are measured: those of another processor are not comparable."""
-        from nas_gym.training.loop import training_device
-
-        processor = processor_of(training_device(self.device_here))
-        return {"batch": 1, "threads": 1, "processor": processor}
 
     def settle(self) -> None:
         """Load the data; pickles and copies of this evaluator then find the same, or refuse.
@@ -172,7 +175,7 @@ class ChildTraining(Configured, ABC):
         """
         from nas_gym.networks.isolation import isolated
 
-        check_there(self.device)
+        self.check_device()
         if self.latency:
             check_can_wait()
         try:
@@ -195,8 +198,8 @@ class ChildTraining(Configured, ABC):
             )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return the options, and, once settled, the fingerprint of the data and the search."""
-        known = {n: vars(self)[n] for n in ("begun_with", "search") if n in vars(self)}
+        """Return the options, and, once settled, fingerprint and search, and what data is lent."""
+        known = {n: vars(self)[n] for n in ("begun_with", "search", "lent") if n in vars(self)}
         return super().__getstate__() | known
 
     @cached_property
@@ -215,11 +218,6 @@ class ChildTraining(Configured, ABC):
     def discard(self) -> None:
         """Forget the children that were trained in part: no search goes on with them."""
         self.kept.clear()
-
-    @property
-    def device_here(self) -> str | None:
-        """The device on which this process trains: of the i-th worker the i-th one, in turns."""
-        return None if self.device is None else device_of(self.device, worker_number())
 
     @property
     def _dataset_name(self) -> str:
@@ -247,7 +245,8 @@ class ChildTraining(Configured, ABC):
         """
         self.settle()
         for job in jobs_of(architectures, seeds, fidelities):
-            yield self._evaluate(job)
+            found = self._evaluate(job)
+            yield judged(self, found) if job.fidelity == WHOLE else found
 
     def close(self) -> None:
         """Release nothing: nothing is held."""
@@ -287,7 +286,7 @@ class ChildTraining(Configured, ABC):
                     raise
                 return failed(architecture, error, time.perf_counter() - start)
         seconds = time.perf_counter() - start
-        return Evaluation(architecture, metrics, seconds, "trained", result.failure, curve=curve)
+        return Evaluation(architecture, metrics, seconds, TRAINED, result.failure, curve=curve)
 
     def _train_part(self, network: "nn.Module", job: Job) -> tuple[Any, tuple[float, ...]]:
         """Train a network as far as is asked for; return the result, and the curve."""

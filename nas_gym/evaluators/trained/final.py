@@ -27,8 +27,7 @@ class _Final(ChildTraining):
     opens_test_part = True  # asked by the guard in a worker; that of a search asks nobody
     seeded = True  # asked instead of ``stateful`` by whoever only spreads it over processes
 
-    @staticmethod
-    def check_place(dataset: str) -> None:
+    def check_place(self) -> None:
         """Leave it to whoever loads the data, and knows where it lay during the search."""
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,17 +11,20 @@ from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.options.counts import Pixels, Share, Threads, check_left_to_train
-from nas_gym.options.paths import recorded_path
+from nas_gym.options.paths import recorded_path, user_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.images.fitting import fitted_name, fitted_recipe
 from nas_gym.training.images.presets import recipe_of
 from nas_gym.training.images.recipe import Recipe, epochs_of
+from nas_gym.training.once import once
 from nas_gym.training.places import check_takes_folder, images_at
 
 if TYPE_CHECKING:  # torch is imported when the first child is trained, not by ``gym.make``
     from torch import nn
 
+    from nas_gym.evaluators.trained.lent import LentImages
     from nas_gym.training.images.sources import Dataset
+    from nas_gym.training.images.splitting import Shares
     from nas_gym.training.images.train import TrainResult
     from nas_gym.training.loop import Training
 
@@ -111,10 +114,18 @@ class TrainingEvaluator(ChildTraining):
         self._check_data()
         recipe_of(*self._given_recipe)
 
-    @staticmethod
-    def check_place(dataset: str) -> None:
-        """Raise an error if there is no such data set; loads nothing."""
-        images_at(dataset)
+    def check_place(self) -> None:
+        """Raise an error if there is no such data set, or the folder or file is none of images."""
+        assert isinstance(self.dataset, str)
+        kind = images_at(self.dataset)
+        path = user_path(self.dataset, "dataset")
+        if kind == "folder":
+            _check_folder(path, (self.validation, self.test), path.stat().st_mtime_ns)
+        elif kind == "file":
+            from nas_gym.training.images.arrays import check_npz
+            from nas_gym.training.images.folders import check_own_parts
+
+            check_own_parts(path, check_npz(path).own, (self.validation, self.test))
 
     def _check_data(self) -> None:
         """Raise InvalidOption for what is no data set of images, and for shares that cannot be."""
@@ -152,7 +163,14 @@ class TrainingEvaluator(ChildTraining):
 
     @cached_property
     def data(self) -> "Dataset":
-        """The data set itself, loaded at its first use, once per process."""
+        """The data set itself, loaded at its first use, once per process, or mapped if it is lent.
+
+        What a process lends is what it began with, even if the folder has changed since.
+        """
+        lent: LentImages | None = vars(self).get("lent")
+        mapped = None if lent is None else lent.dataset()
+        if mapped is not None:
+            return mapped
         if not isinstance(self.dataset, str):
             from nas_gym.training.images.checking import check_data
 
@@ -160,15 +178,44 @@ class TrainingEvaluator(ChildTraining):
             return self.dataset
         from nas_gym.training.images.sources import load_dataset
 
-        return load_dataset(
-            self.dataset, folder=self.folder, download=self.download, image_size=self.image_size,
-            validation=self.validation, test=self.test,
+        return once(
+            load_dataset, self.dataset, folder=self.folder, download=self.download,
+            image_size=self.image_size, validation=self.validation, test=self.test,
         )  # fmt: skip
+
+    def lend_data(self) -> None:
+        """Put the decoded images of a folder where pickles of this evaluator map them."""
+        if "loan" in vars(self) or not isinstance(self.dataset, str) or not self.data.class_names:
+            return  # only a folder's classes have names; other data is read at once
+        from nas_gym.evaluators.trained.lent import lend
+
+        vars(self)["loan"] = loan = lend(self.data, self.data.name)
+        if loan is not None:
+            vars(self)["lent"] = loan.images
+            vars(self)["data"] = loan.images.dataset() or self.data  # one copy, for all
+
+    def close(self) -> None:
+        """Take back what is lent."""
+        loan = vars(self).pop("loan", None)
+        if loan is not None:
+            vars(self).pop("lent", None)
+            loan.close()
 
     def data_summary(self) -> dict[str, Any] | None:
         """Return what the data set is, as JSON data (``DataSummary``); None if it does not say."""
         summary = getattr(self.data, "summary", None)
-        return None if summary is None else summary.to_json()
+        if summary is None:
+            return None
+        told: dict[str, Any] = summary.to_json()
+        return told | {"parts": {**told["parts"], "train": self.train_count}}
+
+    @property
+    def train_count(self) -> int:
+        """The images that a child is trained on: those of the recipe's share."""
+        from nas_gym.training.images.splitting import sample_of
+
+        labels, share = self.data.train_labels, self.named_recipe.train_share
+        return len(labels if share == 1 else sample_of(labels.numpy(force=True), share))
 
     @property
     def task(self) -> Task:
@@ -233,3 +280,19 @@ class TrainingEvaluator(ChildTraining):
             "recipe": self.named_recipe.to_json(),
             "task": task_to_json(self.task),
         }
+
+
+@lru_cache(maxsize=8)  # a search makes its evaluator more than once
+def _check_folder(folder: Path, shares: "Shares", changed: int) -> None:
+    """Raise an error unless a folder has the layout of a data set; opens no image.
+
+    Args:
+        folder: The folder.
+        shares: Of validation and test.
+        changed: When it was, in nanoseconds.
+    """
+    from nas_gym.training.images.decoding import readable
+    from nas_gym.training.images.folders import check_own_parts, list_images
+
+    del changed
+    check_own_parts(folder, list_images(folder, readable()[0]).parts or (), shares)

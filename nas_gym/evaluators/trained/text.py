@@ -12,8 +12,10 @@ from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.networks.task import LanguageTask, task_to_json
 from nas_gym.networks.task_kinds import TEXT
 from nas_gym.options.counts import Threads
+from nas_gym.options.paths import user_path
 from nas_gym.search_spaces.grammar import NetworkSpace
 from nas_gym.training.places import text_at
+from nas_gym.training.text.files import text_files
 from nas_gym.training.text.recipe import LanguageRecipe, language_recipe_of
 from nas_gym.training.text.sources import Level, Vocabulary
 
@@ -118,10 +120,11 @@ class LanguageModelEvaluator(ChildTraining):
             )
         _ = self.named_recipe
 
-    @staticmethod
-    def check_place(dataset: str) -> None:
-        """Raise an error if there is no such text; loads nothing."""
-        text_at(dataset)
+    def check_place(self) -> None:
+        """Raise an error if there is no such text, or the folder has no such files."""
+        assert isinstance(self.dataset, str)
+        if text_at(self.dataset) == "folder":
+            text_files(user_path(self.dataset, "dataset"), self.level)
 
     @property
     def named_recipe(self) -> LanguageRecipe:
@@ -138,7 +141,7 @@ class LanguageModelEvaluator(ChildTraining):
         text = self.dataset
         if isinstance(text, str):
             text = load_text(text, level=self.level, vocabulary=self.vocabulary)
-        check_lengths(text, self.named_recipe.bptt)
+        check_lengths(text, self.named_recipe.bptt, self.named_recipe.train_share)
         check_size(self.space, self.named_recipe, len(text.vocabulary))
         return text
 
@@ -201,13 +204,22 @@ class LanguageModelEvaluator(ChildTraining):
             "multiply_adds": count_multiply_adds(network, (1,), torch.int64),
         }
 
+    @property
+    def train_count(self) -> int:
+        """The words or characters that a child is trained on: those of the recipe's share."""
+        return int(self.named_recipe.train_share * len(self.data.train))
+
     def data_summary(self) -> dict[str, Any]:
         """Return what a report is to know of the text, as JSON data."""
         text = self.data
         return {
             "name": text.name,
             "unit": f"{text.level}s",
-            "parts": {part: len(getattr(text, part)) for part in ("train", "validation", "test")},
+            "parts": {
+                "train": self.train_count,
+                "validation": len(text.validation),
+                "test": len(text.test),
+            },
             "unigram_perplexity": text.unigram_perplexity(),
         }
 

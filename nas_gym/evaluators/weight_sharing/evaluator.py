@@ -1,6 +1,6 @@
 """The evaluator by shared weights: its options, and what it tells of itself."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -11,11 +11,12 @@ from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, InvalidSpace
 from nas_gym.evaluators.configured import Configured
+from nas_gym.evaluators.doubts import judged
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, PERPLEXITY, Metric
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.trainers import TRAINERS
-from nas_gym.evaluators.weight_sharing.recipes import USUAL, check_recipe
+from nas_gym.evaluators.weight_sharing.recipes import check_recipe, named_recipe
 from nas_gym.evaluators.weight_sharing.sampling import FairPaths
 from nas_gym.options.counts import Pixels, Seed, Share, Threads
 from nas_gym.options.paths import recorded_path
@@ -113,6 +114,7 @@ class WeightSharing(Configured):
     device: str | None = None
 
     name = "weight-sharing"
+    noise_free = False
     in_this_process = True  # and no other one: see ``nas_gym.evaluators.workers.spread``
 
     def __post_init__(self) -> None:
@@ -166,10 +168,8 @@ class WeightSharing(Configured):
 
     @property
     def _given_recipe(self) -> Any:
-        name = USUAL[self._kind]
-        if self.recipe is None:
-            return name
-        return {"name": name, **self.recipe} if isinstance(self.recipe, Mapping) else self.recipe
+        paths = None if self.sampling == "fair" else 1
+        return named_recipe(self.recipe, self._kind, self.space, paths)
 
     @property
     def _kind(self) -> str:
@@ -215,9 +215,7 @@ class WeightSharing(Configured):
 
     def data_summary(self) -> dict[str, Any] | None:
         """Return what a report is to know of the data, as JSON data."""
-        summary = getattr(self.trainer, "data_summary", None)
-        found: dict[str, Any] | None = None if summary is None else summary()
-        return found
+        return self.trainer.data_summary()
 
     def settle(self) -> None:
         """Load the data, or find that it is what it was when the run began."""
@@ -267,7 +265,7 @@ class WeightSharing(Configured):
             return
         self.settle()
         for architecture, seed in zip(architectures, seeds, strict=True):
-            yield self._session.answer(architecture, seed)
+            yield judged(self, self._session.answer(architecture, seed))
 
     def replayed(self, architecture: Architecture[Any], seed: int) -> None:
         """Take note of a request that was answered from a record: the weights live through it."""

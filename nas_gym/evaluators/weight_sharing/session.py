@@ -9,9 +9,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
 
 from nas_gym.errors import InvalidOption, NASGymError, TimeUp
+from nas_gym.evaluators.doubts import SHARED
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.evaluators.weight_sharing.sampling import FairPaths, Paths, RecentPaths, UniformPaths
@@ -24,11 +24,12 @@ from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.grammar import decode_valid
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.loop import seeded, training_device
+from nas_gym.training.preparation import tell, telling
+from nas_gym.training.text.sizing import draw_weights
 
 if TYPE_CHECKING:
     from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
 
-SOURCE = "shared weights"  # of its evaluations
 SECONDS = 20.0  # between two snapshots of a training
 STEPS = 10  # of a training between two looks at the clock
 _CPU = torch.device("cpu")
@@ -59,9 +60,8 @@ class Session:
             recipe = self.trainer.named_recipe
             self.task = self.trainer.task_of(self.space.choose(lambda name, options: options[0]))
             self.supernet: Supernet = space.supernet(self.task, settings.seed)
-            width = getattr(recipe, "initial_range", 0)
-            for parameter in self.supernet.parameters() if width else ():
-                nn.init.uniform_(parameter, -width, width)
+            if not isinstance(recipe, Recipe):
+                draw_weights(self.supernet, recipe, self.task)
             device = training_device(self.trainer.device_here)
             self.training: SharedImages | SharedText
             if isinstance(recipe, Recipe):
@@ -112,7 +112,7 @@ class Session:
                     raise
                 return failed(architecture, error, time.perf_counter() - start)
         failure = None if metrics else "diverged"
-        return Evaluation(architecture, metrics, time.perf_counter() - start, SOURCE, failure)
+        return Evaluation(architecture, metrics, time.perf_counter() - start, SHARED, failure)
 
     def _metrics(self, architecture: Architecture[Any], seed: int) -> dict[str, float]:
         settings = self.settings
@@ -137,14 +137,19 @@ class Session:
 
     def _train(self) -> None:
         """Train the weights to the end, from the last snapshot on, unless they are."""
-        training = self.training
         if not self._looked:
             self._restore(lambda facts: float(facts["done"]))
+        self._train_to(self.training.length)
+
+    def _train_to(self, steps: int) -> None:
+        """Train the weights until so many steps are done; what is done is kept."""
+        training = self.training
         begun = training.done
         try:
-            while training.done < training.length:
+            while training.done < steps:
                 self._check_time()
-                training.take(min(STEPS, training.length - training.done))
+                training.take(min(STEPS, steps - training.done))
+                tell("steps of the supernet", training.done, steps)
                 self._save_sometimes()
         except TimeUp:
             if training.done > begun:
@@ -159,14 +164,26 @@ class Session:
         """Train the weights on what was asked for last."""
         architecture, seed = lived
         assert isinstance(self.paths, RecentPaths)
+        if not self.answered:
+            self._warm_up()
         genotype = self.supernet.canonical(architecture.genotype)
         self.paths.recent.append((architecture.tokens, genotype))
-        if not self.answered:
-            self.training.take(self.settings.warm_up)
-        self.training.take(self.settings.turn)
+        self._take(self.settings.turn)
         self.answered += 1
         self.history = _after(self.history, architecture.tokens, seed)
         self._save_sometimes()
+
+    def _take(self, steps: int) -> None:
+        """Train the weights, with looks at the clock; a turn that is cut is taken anew."""
+        for first in range(0, steps, STEPS):
+            self._check_time()
+            self.training.take(min(STEPS, steps - first))
+
+    def _warm_up(self) -> None:
+        """Train the weights on even paths, from the last snapshot on."""
+        if not self._looked:
+            self._restore(lambda facts: -1.0 if facts["answered"] else float(facts["done"]))
+        self._train_to(self.settings.warm_up)
 
     def _catch_up(self) -> None:
         """Live through what a run that goes on asked for before, from the last snapshot on."""
@@ -179,9 +196,9 @@ class Session:
             known = {history: number for number, history in enumerate(histories)}
             self._restore(lambda facts: float(known.get(facts["history"], -1)))
         del self.lived[: histories.index(self.history)]
-        while self.lived:
+        for each in telling(tuple(self.lived), "requests that the shared weights live through"):
             self._check_time()
-            self._live(self.lived[0])
+            self._live(each)
             del self.lived[0]
 
     # ------------------------------------------------------------ files

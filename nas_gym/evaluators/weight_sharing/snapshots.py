@@ -85,10 +85,12 @@ class Snapshots:
         try:
             write_file(path, content)
         except OSError as error:
+            there = any((self.folder / name).exists() for name in NAMES)
             raise InvalidOption(
                 f"the shared weights cannot be kept in {printable(self.folder)} "
-                f"({error.strerror or error}); what was kept before is there: make room, then go "
-                "on with `nas-gym resume`"
+                f"({error.strerror or error}); {'what' if there else 'nothing'} was kept before"
+                f"{' is there' if there else ''}: make room, then go on with `nas-gym resume`, or "
+                "with the same search where no child is recorded yet"
             ) from error
         self._next = 1 - self._next
 

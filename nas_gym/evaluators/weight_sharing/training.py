@@ -14,7 +14,7 @@ from nas_gym.errors import TrainingDiverged
 from nas_gym.evaluators.weight_sharing.sampling import Paths
 from nas_gym.networks.isolation import ordinary
 from nas_gym.networks.supernet import Supernet, recalibrated
-from nas_gym.training.images.feed import EVALUATION_BATCH, Batch
+from nas_gym.training.images.feed import EVALUATION_BATCH, Batch, trained_on
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.loop import Training, seeded
@@ -154,6 +154,8 @@ class SharedImages(SharedTraining, ImageTraining):
     def _calibrating(self, count: int) -> Iterator[Tensor]:
         """Yield batches of training images, the same for every path."""
         images = ordinary(self.dataset.train_images)
+        trained = trained_on(self.dataset.train_labels, self.recipe)
+        images = images if trained is None else images[trained]
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
         for chosen in torch.split(order, self.feed.batch_size)[:count]:
             yield self._normal(images[chosen])

@@ -4,12 +4,23 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, TimeUp
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, jobs_of, keeps_state
+from nas_gym.evaluators.doubts import judged
+from nas_gym.evaluators.evaluation import (
+    WHOLE,
+    Evaluation,
+    Evaluator,
+    Fidelity,
+    Job,
+    jobs_of,
+    keeps_state,
+)
 from nas_gym.evaluators.failures import failed
+from nas_gym.evaluators.workers.engines.engine import Engine
+from nas_gym.evaluators.workers.engines.faults import row_of
 from nas_gym.evaluators.workers.jobs import (
     SpreadEvaluator,
     dump_evaluator,
@@ -78,7 +89,7 @@ class ExecutorEvaluator(SpreadEvaluator):
                 data cannot be read, its processes cannot load the evaluator.
             TimeUp: The time that ``end_at`` gave is over; what runs is left to the executor.
         """
-        pickled = dump_evaluator(self.inner)
+        pickled = dump_evaluator(self.inner, is_here(self.executor))
         asked: dict[Future[bytes], Architecture[Any]] = {}
         try:
             for job in jobs_of(architectures, seeds, fidelities):
@@ -90,15 +101,58 @@ class ExecutorEvaluator(SpreadEvaluator):
                     future = next(finished)
                 except TimeoutError:
                     raise TimeUp(sum(future.running() for future in asked)) from None
-                yield _evaluation(future, asked.pop(future))
+                yield judged(self, _evaluation(future, asked.pop(future)))
         finally:
             for future in asked:
                 future.cancel()
 
+    def submit(
+        self, architecture: Architecture[Any], seed: int, fidelity: Fidelity = WHOLE
+    ) -> "Future[Evaluation]":
+        """Return the future of one child, as a job of the executor; it raises as ``evaluate``.
+
+        Raises:
+            NASGymError: As ``evaluate``.
+        """
+        if not self._pickled:
+            self._pickled.append(dump_evaluator(self.inner, is_here(self.executor)))
+        job = self._submit(self._pickled[0], job_of(Job(architecture, seed, fidelity)))
+        answer = _Submission(job)
+
+        def read(job: Future[bytes]) -> None:
+            self._submitted.discard(job)
+            if not answer.set_running_or_notify_cancel():
+                return
+            try:
+                answer.set_result(_evaluation(job, architecture))
+            except BaseException as error:
+                answer.set_exception(error)
+
+        self._submitted.add(job)
+        job.add_done_callback(read)
+        return answer
+
     def close(self) -> None:
-        """Close the inner evaluator; the executor is the caller's."""
+        """Close the inner evaluator; the executor is the caller's, but for what waits in it."""
+        self._cancel()
+        self._pickled.clear()
         self._ends.clear()
         self.inner.close()
+
+    def _cancel(self) -> None:
+        """Cancel what was submitted and is not done."""
+        for job in list(self._submitted):
+            job.cancel()
+
+    @cached_property
+    def _pickled(self) -> list[bytes]:
+        """The inner evaluator as ``submit`` sends it, if it did."""
+        return []
+
+    @cached_property
+    def _submitted(self) -> "set[Future[bytes]]":
+        """The jobs of ``submit`` that are not done."""
+        return set()
 
     def _submit(self, pickled: bytes, job: bytes) -> "Future[bytes]":
         try:
@@ -114,6 +168,30 @@ class ExecutorEvaluator(SpreadEvaluator):
                 f"the executor cannot take a job ({type(error).__name__}: {error}): give one that "
                 "can start its processes"
             ) from error
+
+
+def is_here(executor: Executor) -> bool:
+    """Return whether an executor's processes are taken to be on this machine.
+
+    So are an engine's that is ``local`` or takes an address and was given none, and those of every
+    executor that is no engine: it says nothing. Others would find no file that is lent.
+    """
+    if not isinstance(executor, Engine) or getattr(executor, "local", False):
+        return True
+    places = [getattr(executor, name, None) for name in ("address", "scheduler_file")]
+    return hasattr(executor, "address") and places == [None, None]
+
+
+class _Submission(Future[Evaluation]):
+    """The evaluation of a child to come, which runs if its job does."""
+
+    def __init__(self, job: "Future[bytes]") -> None:
+        super().__init__()
+        self._job = job
+
+    def running(self) -> bool:
+        """Return whether the child may have begun, as far as the executor tells."""
+        return not self.done() and self._job.running()
 
 
 def run_job(pickled: bytes, job: bytes) -> bytes:
@@ -137,8 +215,10 @@ def _evaluation(future: "Future[bytes]", architecture: Architecture[Any]) -> Eva
         raise _broken(error) from error
     except TimeoutError as error:  # of executors that have a limit
         return Evaluation(architecture, failure="timeout", detail=str(error) or None)
+    except NASGymError:  # of an engine whose machines are gone
+        raise
     except BaseException as error:  # CancelledError; what the child raised past ``Exception``
-        return failed(architecture, error, 0.0)
+        return row_of(error, architecture) or failed(architecture, error, 0.0)
     return read_outcome(pickled, architecture)
 
 

@@ -6,16 +6,19 @@ cannot be read, or end with it.
 
 import pickle
 import time
-from dataclasses import replace
+from dataclasses import fields, is_dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job
+from nas_gym.evaluators.doubts import doubts_of
+from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Job, settle_evaluator
 from nas_gym.evaluators.failures import FAILURE_MOST, cut, failed
 from nas_gym.evaluators.guard import Guard
 from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.architecture import Architecture
+
+UNSENT = Architecture((), None, "")  # what comes back has this: whoever asked knows the real one
 
 
 def job_of(job: Job) -> bytes:
@@ -30,19 +33,24 @@ def job_of(job: Job) -> bytes:
         raise _unreadable("architecture", error) from error
 
 
-def dump_evaluator(evaluator: Evaluator) -> bytes:
+def dump_evaluator(evaluator: Evaluator, lends: bool = True) -> bytes:
     """Return what is sent to a process that is to use the evaluator.
+
+    Args:
+        evaluator: To be sent.
+        lends: Whether it may lend its data in a file: the process must be on this machine.
 
     Raises:
         InvalidOption: It cannot be sent.
     """
-    settle = getattr(evaluator, "settle", None)
-    if callable(settle):
-        settle()  # so that all processes find the same data, or say that it has changed
+    settle_evaluator(evaluator)  # so that all processes find the same data, or say what changed
+    lend = getattr(evaluator, "lend_data", None)
+    if lends and callable(lend):
+        lend()
     try:
         return pickle.dumps(evaluator)
     except Exception as error:
-        raise _unreadable("evaluator", error) from error
+        raise _unreadable(f"evaluator{_unpicklable_part(evaluator)}", error) from error
 
 
 def load_evaluator(pickled: bytes) -> Evaluator:
@@ -53,8 +61,11 @@ def load_evaluator(pickled: bytes) -> Evaluator:
     """
     try:
         evaluator: Evaluator = pickle.loads(pickled)
+    except NASGymError:  # it says itself what is wrong
+        raise
     except Exception as error:
         raise _unreadable("evaluator", error) from error
+    doubts_of(evaluator).hush()
     return evaluator
 
 
@@ -90,14 +101,15 @@ def evaluate_job(
 def dump_outcome(outcome: Evaluation | NASGymError) -> bytes:
     """Return what is sent back: the outcome, or a failure if it cannot be pickled."""
     try:
+        if isinstance(outcome, Evaluation):
+            return pickle.dumps(replace(outcome, architecture=UNSENT))
         pickled = pickle.dumps(outcome)
-        if isinstance(outcome, NASGymError):
-            pickle.loads(pickled)  # a class of the user's may ask for other arguments
+        pickle.loads(pickled)  # a class of the user's may ask for other arguments
         return pickled
     except Exception as error:
         if isinstance(outcome, NASGymError):
             return pickle.dumps(NASGymError(str(outcome)))
-        return pickle.dumps(failed(outcome.architecture, error, outcome.seconds))
+        return pickle.dumps(failed(UNSENT, error, outcome.seconds))
 
 
 def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
@@ -111,6 +123,17 @@ def read_outcome(pickled: bytes, architecture: Architecture[Any]) -> Evaluation:
         raise outcome
     evaluation: Evaluation = replace(outcome, architecture=architecture)
     return evaluation
+
+
+def _unpicklable_part(evaluator: Evaluator) -> str:
+    """Return which option of an evaluator cannot be pickled, as the end of its name."""
+    options: tuple[Any, ...] = fields(evaluator) if is_dataclass(evaluator) else ()
+    for field in options:
+        try:
+            pickle.dumps(getattr(evaluator, field.name, None))
+        except Exception:
+            return f"'s {field.name}"
+    return ""
 
 
 def _unreadable(what: str, error: Exception) -> InvalidOption:
@@ -142,6 +165,10 @@ class SpreadEvaluator:
     def end_at(self, moment: float) -> None:
         """Begin no child after ``moment`` of ``time.monotonic()``, and raise ``TimeUp`` then."""
         self._ends[:] = [moment]
+
+    def settle(self) -> None:
+        """Let the inner evaluator find its data and the like, in this process."""
+        settle_evaluator(self.inner)
 
     @property
     def gives(self) -> tuple[str, ...] | None:

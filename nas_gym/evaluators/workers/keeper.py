@@ -20,6 +20,7 @@ from pathlib import Path
 SUBREAPER, DEATH_SIGNAL = 36, 1  # PR_SET_CHILD_SUBREAPER, PR_SET_PDEATHSIG of linux/prctl.h
 KILL_SECONDS = 10.0  # until nothing more is tried
 PAUSE = 0.01  # seconds between looks for what is left
+LOOKS = 2  # in a row that find nothing: one may miss a process that gets a new parent just then
 IGNORED = (signal.SIGINT, signal.SIGTERM)  # the main process answers them
 
 
@@ -64,32 +65,36 @@ def _watch(main: int, server: int) -> None:
     waiting.register(main, select.POLLIN)
     waiting.register(child, select.POLLIN)
     waiting.poll()
-    deadline = time.monotonic() + KILL_SECONDS
-    while (left := descendants(os.getpid())) and time.monotonic() < deadline:
+    deadline, empty = time.monotonic() + KILL_SECONDS, 0
+    while empty < LOOKS and time.monotonic() < deadline:
+        left = descendants(os.getpid())
         kill(left)
+        empty = 0 if left else empty + 1
         time.sleep(PAUSE)
 
 
 def descendants(pid: int) -> list[int]:
     """Return the processes that ``pid`` started, and theirs; Linux only, else none.
 
-    Those of a process that has ended are not among them, unless ``pid`` is a keeper.
+    Those of a process that has ended are not among them, unless ``pid`` is a keeper. One whose
+    first thread has ended looks like it, yet keeps its children while another thread is there.
     """
     if not sys.platform.startswith("linux"):
         return []
     children: dict[int, list[int]] = {}
+    ended = set()
     for name in os.listdir("/proc"):
         if name.isdecimal():
             with suppress(OSError):  # it has just ended
-                state, parent = (
-                    Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()[:2]
-                )
-                if state not in b"ZX":
-                    children.setdefault(int(parent), []).append(int(name))
+                fields = Path("/proc", name, "stat").read_bytes().rpartition(b")")[2].split()
+                state, parent, threads = fields[0], int(fields[1]), int(fields[17])
+                children.setdefault(parent, []).append(int(name))
+                if state in b"ZX" and threads < 2:
+                    ended.add(int(name))
     found = [pid]
     for one in found:
         found += children.get(one, [])
-    return found[1:]
+    return [one for one in found[1:] if one not in ended]
 
 
 def kill(pids: list[int]) -> None:

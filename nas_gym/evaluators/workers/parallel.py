@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,12 +12,24 @@ from annotated_types import Gt
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.configured import Configured
-from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, jobs_of, keeps_state
+from nas_gym.evaluators.doubts import judged
+from nas_gym.evaluators.evaluation import (
+    WHOLE,
+    Evaluation,
+    Evaluator,
+    Fidelity,
+    Job,
+    jobs_of,
+    keeps_state,
+)
 from nas_gym.evaluators.workers.jobs import SpreadEvaluator, dump_evaluator, job_of, read_outcome
-from nas_gym.evaluators.workers.pool import Lost, WorkerPool
+from nas_gym.evaluators.workers.pool import WorkerPool
+from nas_gym.evaluators.workers.process import Lost
+from nas_gym.evaluators.workers.pump import PoolPump, of_no_child
 from nas_gym.options.counts import SomeWorkers
 from nas_gym.registry import check_part
 from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.training.preparation import tell
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,13 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
                 start or load the evaluator.
             TimeUp: The time that ``end_at`` gave is over; what was in flight is cut.
         """
+        if self._pumps:
+            if not self._pumps[0].idle:
+                raise InvalidOption(
+                    "children that were submitted are in flight: take their results before a batch "
+                    "is evaluated"
+                )
+            self._pumps.pop().close()
         jobs = [job_of(job) for job in jobs_of(architectures, seeds, fidelities)]
         one_process = keeps_state(self.inner)
         try:
@@ -91,7 +111,7 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
                     is_lost = isinstance(outcome, Lost)
                     if one_process and not is_lost:
                         self._check_state()
-                    yield _evaluation(outcome, architectures[position])
+                    yield judged(self, _evaluation(outcome, architectures[position]))
                     if one_process and is_lost:  # only now: this child is to be recorded
                         self._check_state()
         except GeneratorExit:  # nobody wants the rest; the workers may be wanted again
@@ -100,16 +120,38 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
             self.close()
             if isinstance(error, NASGymError):
                 raise
-            raise NASGymError(  # what a child raises comes back as an outcome
-                f"the worker processes failed, and no child of theirs ({type(error).__name__}: "
-                f"{error}): free memory and open files, then go on"
-            ) from error
+            raise of_no_child(error) from error
         except BaseException:  # Ctrl-C among them
             self.close()
             raise
 
+    def submit(
+        self, architecture: Architecture[Any], seed: int, fidelity: Fidelity = WHOLE
+    ) -> "Future[Evaluation]":
+        """Return the future of one child, which the next free worker evaluates.
+
+        A batch of ``evaluate`` has to wait for them. Futures raise as ``evaluate`` does.
+
+        Raises:
+            NASGymError: As ``evaluate``.
+        """
+        one_process = keeps_state(self.inner)
+        if one_process:
+            self._check_state()
+        if not self._pumps:
+            self._pumps.append(PoolPump(self._pool(), self.timeout))
+
+        def read(outcome: bytes | Lost) -> Evaluation:
+            if one_process and not isinstance(outcome, Lost):  # that child is to be recorded
+                self._check_state()
+            return _evaluation(outcome, architecture)
+
+        return self._pumps[0].submit(job_of(Job(architecture, seed, fidelity)), read)
+
     def close(self) -> None:
         """End the workers, whatever they are doing; safe to call twice."""
+        while self._pumps:
+            self._pumps.pop().close()
         while self._pools:
             self._pools.pop().close()
         self._ends.clear()
@@ -118,6 +160,11 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
     @cached_property
     def _pools(self) -> list[WorkerPool]:
         """The running pool, if there is one."""
+        return []
+
+    @cached_property
+    def _pumps(self) -> list[PoolPump]:
+        """What runs the pool for ``submit``, if it does."""
         return []
 
     def _check_state(self) -> None:
@@ -133,7 +180,9 @@ class ParallelEvaluator(Configured, SpreadEvaluator):
         """Return the running pool, started if there is none."""
         if not self._pools:
             pickled = dump_evaluator(self.inner)
+            tell("workers started", 0, self.workers)
             self._pools.append(WorkerPool(self.workers, pickled, self.memory_limit))
+            tell("workers started", self.workers, self.workers)  # nobody waits for the others
         return self._pools[0]
 
 

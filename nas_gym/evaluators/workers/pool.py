@@ -12,39 +12,40 @@ thread, no polling, no shared lock that a killed worker could take along.
 """
 
 import math
-import os
 import signal
 import time
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import suppress
-from multiprocessing.connection import wait
-from multiprocessing.context import BaseContext
+from multiprocessing.connection import Connection, wait
 from multiprocessing.util import Finalize
-from typing import NamedTuple
+from typing import Protocol
 
 from nas_gym.errors import InvalidOption, NASGymError, TimeUp
-from nas_gym.evaluators.workers.keeper import descendants, kill
+from nas_gym.evaluators.workers.process import (
+    LOST_TRACK,
+    Lost,
+    Outcome,
+    WorkerProcess,
+    describe_exit,
+)
 from nas_gym.evaluators.workers.starting import cannot_start, check_main_process, start_worker
-from nas_gym.evaluators.workers.worker import DONE, READY, STARTED, serve
 
 FAILED_STARTS = 5  # in a row, after which it is no accident
 START_SECONDS = 300.0  # for the first worker to be ready
-GRACE = 5.0  # seconds for a killed process to be gone
-LOST_TRACK = 255  # exit status that is reported if the fork server died, not the worker
 FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGHUP) if hasattr(signal, "SIGKILL") else ()
 LONGEST_WAIT = 60.0  # seconds; the system's own limit is in milliseconds of 32 bits
 
 
-class Lost(NamedTuple):
-    """The reason why a job has no outcome."""
+class Inbox(Protocol):
+    """Jobs that come in while others run."""
 
-    failure: str  # "crashed" or "timeout"
-    seconds: float  # since the job began, >= 0
-    detail: str
+    bell: Connection  # readable if there is something to take
 
+    def take(self) -> dict[int, bytes] | None:
+        """Return new jobs by position, maybe none; None if there will be no more."""
 
-Outcome = tuple[int, bytes | Lost]  # the job's position, and what came back
+    def begin(self, number: int) -> bool:
+        """Take note that a worker gets a job; return False if nobody wants it any more."""
 
 
 class WorkerPool:
@@ -63,9 +64,11 @@ class WorkerPool:
         check_main_process()
         self._count = workers
         self._arguments = (pickled, memory_limit)
-        self._workers: list[_Worker] = []
+        self._workers: list[WorkerProcess] = []
         self._failed_starts = 0
         self._orphaned: set[int] = set()  # jobs whose end may be no fault of theirs
+        self._jobs: dict[int, bytes] = {}  # by their positions
+        self._waiting: deque[int] = deque()  # those that no worker has
         self.starts = 0  # of workers; more than their number if one was replaced
         self._running = False
         # Before multiprocessing joins the processes that it started, at exit.
@@ -92,32 +95,49 @@ class WorkerPool:
             timeout: Seconds that a job may take; None for no limit.
             until: Of ``time.monotonic()``; what is not done then is cut, and ``TimeUp`` raised.
         """
-        if self._running:
-            raise InvalidOption(
-                "these workers are busy with another batch: take all its evaluations first, or "
-                "close() the generator that gives them"
-            )
-        self._running = True
+        self._claim()
         self._orphaned.clear()
-        waiting = deque(range(len(jobs)))
+        self._jobs = dict(enumerate(jobs))
+        self._waiting.extend(self._jobs)
         left = len(jobs)
         try:
-            self._wait(waiting, 0.0)  # some may have died since the last batch
+            self._wait(0.0)  # some may have died since the last batch
             while left:
                 if time.monotonic() >= until:
                     raise TimeUp(sum(w.started and w.job is not None for w in self._workers))
-                self._fill()
-                self._hand_out(waiting, jobs)
-                patience = min(self._patience(timeout), max(0.0, until - time.monotonic()))
-                outcomes = self._wait(waiting, patience, timeout)
+                outcomes = self._step(timeout, until - time.monotonic())
                 left -= len(outcomes)
-                self._fill()
-                self._hand_out(waiting, jobs)  # before the caller takes its time
                 yield from outcomes
         finally:
             for worker in [w for w in self._workers if w.job is not None]:
                 self._workers.remove(worker)
                 worker.end()
+            self._waiting.clear()
+            self._running = False
+
+    def serve(self, inbox: "Inbox", timeout: float | None) -> Generator[Outcome]:
+        """Yield outcomes of jobs that come in at any time, as they end.
+
+        It ends when the inbox is closed; then the workers still have what they were doing.
+
+        Args:
+            inbox: Gives jobs.
+            timeout: Seconds that a job may take; None for no limit.
+        """
+        self._claim()
+        self._orphaned.clear()
+        try:
+            while True:
+                new = inbox.take()
+                if new is None:
+                    return
+                self._jobs |= new
+                self._waiting.extend(new)
+                for position, outcome in self._step(timeout, LONGEST_WAIT, inbox):
+                    del self._jobs[position]
+                    self._orphaned.discard(position)
+                    yield position, outcome
+        finally:
             self._running = False
 
     def close(self) -> None:
@@ -138,28 +158,59 @@ class WorkerPool:
         taken = {worker.number for worker in self._workers}
         number = next(n for n in range(self._count) if n not in taken)
         self._workers.append(
-            start_worker(lambda context: _Worker(context, number, *self._arguments))
+            start_worker(lambda context: WorkerProcess(context, number, *self._arguments))
         )
 
-    def _hand_out(self, waiting: deque[int], jobs: Sequence[bytes]) -> None:
-        for worker in self._workers:
-            if waiting and worker.ready and worker.job is None:
-                worker.give(waiting.popleft(), jobs)
+    def _claim(self) -> None:
+        if self._running:
+            raise InvalidOption(
+                "these workers are busy with another batch: take all its evaluations first, or "
+                "close() the generator that gives them"
+            )
+        self._running = True
+
+    def _step(
+        self, timeout: float | None, patience: float, inbox: Inbox | None = None
+    ) -> list[Outcome]:
+        """Keep the workers busy until the next event, and return what came back, if anything.
+
+        Args:
+            timeout: Seconds that a job may take; None for no limit.
+            patience: Seconds until there is nothing to wait for any more.
+            inbox: Rings if there is something else to do, and is told what begins.
+        """
+        self._fill()
+        self._hand_out(inbox)
+        bell = None if inbox is None else inbox.bell
+        outcomes = self._wait(min(self._patience(timeout), max(0.0, patience)), timeout, bell)
+        self._fill()
+        self._hand_out(inbox)  # before the caller takes its time
+        return outcomes
+
+    def _hand_out(self, inbox: Inbox | None) -> None:
+        free = [worker for worker in self._workers if worker.ready and worker.job is None]
+        while free and self._waiting:
+            position = self._waiting.popleft()
+            if inbox is None or inbox.begin(position):
+                free.pop(0).give(position, self._jobs[position])
+            else:
+                del self._jobs[position]
+                self._orphaned.discard(position)
 
     def _wait(
-        self, waiting: deque[int], patience: float, timeout: float | None = None
+        self, patience: float, timeout: float | None = None, bell: Connection | None = None
     ) -> list[Outcome]:
         """Return what came back, if anything, at the next event; requeue jobs that never began."""
         watched = {handle: worker for worker in self._workers for handle in worker.handles}
-        happened = wait(list(watched), patience)
+        happened = wait([*watched, *([] if bell is None else [bell])], patience)
         outcomes: list[Outcome] = []
-        for worker in dict.fromkeys(watched[handle] for handle in happened):
+        for worker in dict.fromkeys(watched[h] for h in happened if h in watched):
             alive = worker.listen()
             outcomes += worker.take()
             if worker.ready:
                 self._failed_starts = 0
             if not alive:
-                outcomes += self._bury(worker, waiting)
+                outcomes += self._bury(worker)
         now = time.monotonic()
         for worker in list(self._workers):
             if timeout is not None and worker.job is not None and now >= worker.began + timeout:
@@ -176,7 +227,7 @@ class WorkerPool:
         first = min((w.began for w in self._workers if w.job is not None), default=float("inf"))
         return min(max(0.0, first + timeout - time.monotonic()), LONGEST_WAIT)
 
-    def _bury(self, worker: "_Worker", waiting: deque[int]) -> list[Outcome]:
+    def _bury(self, worker: WorkerProcess) -> list[Outcome]:
         """Take a dead worker out, and return what became of its job."""
         self._workers.remove(worker)
         exit_status = worker.end()
@@ -194,103 +245,13 @@ class WorkerPool:
         if orphan:  # once: the child may be what ends the server, or takes the machine's memory
             self._orphaned.add(worker.job)
         if orphan or not worker.started:  # no fault of the child
-            waiting.appendleft(worker.job)
+            self._waiting.appendleft(worker.job)
             return []
         seconds = time.monotonic() - worker.began
         return [(worker.job, Lost("crashed", seconds, describe_exit(exit_status)))]
 
 
-class _Worker:
-    """A worker process as the pool sees it; one that replaces another has its number."""
-
-    def __init__(
-        self, context: BaseContext, number: int, pickled: bytes, memory_limit: float | None
-    ) -> None:
-        self.number = number
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(  # type: ignore[attr-defined]
-            target=serve, args=(theirs, pickled, memory_limit, number), name="nas-gym-worker",
-            daemon=False,
-        )  # fmt: skip
-        try:
-            self.process.start()
-        except BaseException:
-            self.connection.close()
-            raise
-        finally:
-            theirs.close()  # so that its end is seen here
-        self.handles = (self.connection, self.process.sentinel)
-        self.ready = self.gone = False
-        self.job: int | None = None  # position of the job that it has
-        self.started = False  # the job
-        self.began = float("inf")  # time.monotonic() when the job started
-        self.done: list[Outcome] = []
-
-    def give(self, position: int, jobs: Sequence[bytes]) -> None:
-        """Send a job."""
-        self.job, self.started, self.began = position, False, float("inf")
-        with suppress(OSError):  # if it is dead, the next wait will tell
-            self.connection.send_bytes(jobs[position])
-
-    def listen(self) -> bool:
-        """Take in its messages, and return whether it is alive."""
-        alive: bool = self.process.is_alive()  # asked first: its last words count
-        try:
-            while self.connection.poll():
-                kind, outcome = self.connection.recv()
-                if kind == READY:
-                    self.ready = True
-                elif kind == STARTED:
-                    self.started, self.began = True, time.monotonic()
-                elif kind == DONE and self.job is not None:
-                    self.done.append((self.job, outcome))
-                    self.job = None
-        except (EOFError, OSError):
-            self.gone = True
-            return False
-        return alive
-
-    def take(self) -> list[Outcome]:
-        """Return the outcomes that have come in since the last call."""
-        done, self.done = self.done, []
-        return done
-
-    def end(self) -> int | None:
-        """Kill it and what it started; return its exit status, negative if a signal ended it."""
-        self.kill()
-        self.process.join(GRACE)
-        if self.process.exitcode == LOST_TRACK and not self.gone:
-            with suppress(ProcessLookupError):
-                os.kill(self.process.pid, signal.SIGKILL)
-        self.connection.close()
-        exit_status: int | None = self.process.exitcode
-        return exit_status
-
-    def kill(self) -> None:
-        """Kill it and what it started: its group, and what has a session of its own."""
-        started = descendants(self.process.pid)
-        if hasattr(os, "killpg"):
-            with suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
-        kill(started)
-
-
-def describe_exit(exit_status: int | None) -> str:
-    """Return e.g. ``exit status 3`` or ``killed by signal 11 (SIGSEGV)``."""
-    if exit_status is None or exit_status >= 0:
-        return f"exit status {exit_status}"
-    try:
-        name = signal.Signals(-exit_status).name
-    except ValueError:
-        name = "unknown"
-    killed = f"killed by signal {-exit_status} ({name})"
-    if name == "SIGKILL":  # the kernel's way out, which leaves no other trace here
-        return f"{killed}: by someone, or by the system because memory ran out"
-    return killed
-
-
-def _kill_all(workers: list[_Worker]) -> None:
+def _kill_all(workers: list[WorkerProcess]) -> None:
     if not workers:
         return
     for worker in workers:

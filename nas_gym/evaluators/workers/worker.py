@@ -13,8 +13,9 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-from nas_gym.errors import NASGymError
+from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.evaluators.evaluation import Evaluation
+from nas_gym.evaluators.failures import FAILURE_MOST, cut, lacks_memory
 from nas_gym.evaluators.workers.jobs import dump_outcome, evaluate_job, load_evaluator
 from nas_gym.evaluators.workers.number import set_worker_number
 from nas_gym.options.lasting import LastingStream
@@ -56,6 +57,8 @@ def serve(
             return
         connection.send((STARTED, None))
         outcome = broken or evaluate_job(evaluator, job)
+        if memory_limit is not None and isinstance(outcome, NASGymError):
+            outcome = _of_the_limit(outcome, memory_limit)
         connection.send((DONE, dump_outcome(outcome)))
         failure = outcome.failure if isinstance(outcome, Evaluation) else None
         if failure is not None and "CUDA error" in failure:
@@ -64,6 +67,23 @@ def serve(
             release_memory()
         if memory_limit is not None and freed_but_counted() > memory_limit * GIB * MAY_BE_LOST:
             return  # the next child would find too little: the pool starts another process
+
+
+def _of_the_limit(error: NASGymError, memory_limit: float) -> NASGymError:
+    """Return an error for all children that names the limit, if it came of it.
+
+    What reads data says what it was about, and does not know that memory was kept from it.
+    """
+    cause: BaseException | None = error
+    while cause is not None and not lacks_memory(cause):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return error
+    return InvalidOption(
+        f"a child may allocate {memory_limit:g} GiB, which is too little to read its data "
+        f"({cut(str(cause) or type(cause).__name__, FAILURE_MOST)}): give more with --memory-limit "
+        "(memory_limit), or inf for no limit"
+    )
 
 
 def prepare_process(memory_limit: float | None) -> None:

@@ -1,6 +1,6 @@
 """One training from its network, fresh or of a checkpoint, to the model."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from nas_gym.errors import InvalidModel, StoreError
+from nas_gym.evaluators.doubts import interval, learnt_nothing, warn
 from nas_gym.models.folder import Model, built, write_model
 from nas_gym.models.preprocessing import preprocessing_of
 from nas_gym.models.source import model_source
@@ -28,6 +29,7 @@ from nas_gym.networks.isolation import isolated
 from nas_gym.networks.task import LanguageTask
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.printable import printable
+from nas_gym.runs.recipe_words import unit_of
 from nas_gym.training.images.augmentation import check_cutout
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.train import ImageTraining
@@ -39,8 +41,8 @@ OF_RANKS = 1_000_003  # what tells the randomness of processes that train togeth
 
 
 def run_to_the_end(
-    plan: Plan, folder: Path, device: torch.device, minutes: float, say: Callable[[str], None],
-    processes: Processes,
+    plan: Plan, folder: Path, device: torch.device, minutes: float,
+    say: Callable[[str], None] | None, processes: Processes,
 ) -> Model:  # fmt: skip
     """Train as planned, from a checkpoint if there is one, and write the model.
 
@@ -49,7 +51,7 @@ def run_to_the_end(
         folder: Of the training; it is there.
         device: What this process trains on.
         minutes: Between two checkpoints within an epoch.
-        say: Told in words how it goes.
+        say: Told in words how it goes; None: the log is told what is wrong, and nobody else.
         processes: Those that train together.
 
     Raises:
@@ -59,7 +61,7 @@ def run_to_the_end(
     """
     checkpoint = read_checkpoint(folder)
     threads, seed = plan.evaluator.threads, plan.seed % 2**32
-    tell = say if processes.first else lambda line: None
+    tell = say if say is not None and processes.first else lambda line: None
     with isolated(threads, seed):
         with seeded(plan.seed, torch.device("cpu")):
             network = plan.evaluator.build(plan.genotype)
@@ -67,7 +69,8 @@ def run_to_the_end(
             seeded(plan.seed + OF_RANKS * processes.rank, device),
             closing(_training(plan, network, device, processes)) as training,
         ):
-            loop = Loop(training, folder, minutes, tell, processes)
+            unit = unit_of(plan.recipe)
+            loop = Loop(training, folder, minutes, tell, processes, unit)
             if checkpoint is not None:
                 try:
                     loop.restore(checkpoint)
@@ -80,7 +83,15 @@ def run_to_the_end(
                 tell("the test part has no figures: an output of the network is not finite")
         if not processes.first:
             return _model(plan, training, {})
-        model = _model(plan, training, _figures(plan, loop, measured or {}))
+        figures = _figures(plan, loop, measured or {})
+        model = _model(plan, training, figures)
+    validated = {n.removeprefix("validation_"): v for n, v in loop.epochs[-1].items()}
+    doubt = learnt_nothing(plan.evaluator.data_summary(), validated)
+    if doubt is not None:
+        if say is None:
+            warn(doubt)
+        else:
+            say(f"warning: {doubt}")
     try:
         draw_curve(folder, loop.epochs, f"{plan.shown} on {plan.evaluator.data.name}")
         write_model(model, folder, replace=True)
@@ -124,14 +135,14 @@ def _say_what_comes(
     total = training.end_of_epoch(training.epochs - 1)
     shape = getattr(data, "image_shape", ())
     images = f" ({' x '.join(map(str, shape))} pixels)" if shape else ""
-    part = "part" if getattr(plan.recipe, "steps", None) else "epoch"
     say(
         f"{plan.shown} on {printable(data.name)}{images}: {_parameters(plan):,} "
-        f"parameters, {total:,} steps in {training.epochs:,} {part}{'s'[: training.epochs != 1]} "
-        f"on {device}" + (f", {processes.count} processes" if processes.count > 1 else "")
+        f"parameters, {total:,} steps in {training.epochs:,} "
+        f"{loop.unit}{'s'[: training.epochs != 1]} on {device}"
+        + (f", {processes.count} processes" if processes.count > 1 else "")
     )
     if training.done:
-        say(f"goes on after step {training.done:,} (epoch {training.epoch} is done)")
+        say(f"goes on after step {training.done:,} ({loop.unit} {training.epoch} is done)")
     left = (total - training.done) * loop.step_seconds()
     if left:
         say(f"about {duration_in_words(rounded(left))}, by the time of the first steps")
@@ -156,11 +167,10 @@ def _figures(plan: Plan, loop: Loop, measured: dict[str, float]) -> dict[str, An
     last = loop.epochs[-1]
     text = isinstance(_task(plan), LanguageTask)
     shape = (1,) if text else data.image_shape
-    parts = {
-        f"{part}_images": len(getattr(data, f"{part}_labels"))
-        for part in ("train", "validation", "test")
-        if not text and getattr(data, f"{part}_labels") is not None
-    }
+    parts = {} if text else {"train_images": plan.evaluator.train_count}
+    for part in () if text else ("validation", "test"):
+        if getattr(data, f"{part}_labels") is not None:
+            parts[f"{part}_images"] = len(getattr(data, f"{part}_labels"))
     network.eval()
     command = command_of(plan)
     return {
@@ -171,6 +181,7 @@ def _figures(plan: Plan, loop: Loop, measured: dict[str, float]) -> dict[str, An
         **parts,
         **{n: v for n, v in last.items() if n.startswith("validation_")},
         **measured,
+        **_intervals({**last, **measured}, parts),
         "parameters": _parameters(plan),
         "multiply_adds": count_multiply_adds(
             network.cpu(), shape, torch.int64 if text else torch.float32
@@ -181,6 +192,16 @@ def _figures(plan: Plan, loop: Loop, measured: dict[str, float]) -> dict[str, An
         "training_seconds": round(sum(epoch["seconds"] for epoch in loop.epochs), 1),
         "device": str(training.device.type),
         "recipe": plan.recipe.to_json(),
+    }
+
+
+def _intervals(found: Mapping[str, float], sizes: Mapping[str, int]) -> dict[str, list[float]]:
+    """Return in which 95 % interval the accuracies lie, of those parts that have images."""
+    return {
+        f"{part}_accuracy_interval": [round(end, 4) for end in interval(accuracy, count)]
+        for part in ("validation", "test")
+        if (accuracy := found.get(f"{part}_accuracy")) is not None
+        and (count := sizes.get(f"{part}_images"))
     }
 
 

@@ -1,4 +1,4 @@
-"""What a training has come to: a line per epoch in ``log.csv``, and its learning curve."""
+"""What a training has come to: a line per epoch, or part, in ``log.csv``; its learning curve."""
 
 import csv
 import io
@@ -44,10 +44,10 @@ def draw_curve(folder: Path, epochs: Sequence[dict[str, Any]], title: str) -> li
 
 
 def line_of(epoch: dict[str, Any], epochs: int, left: float) -> str:
-    """Return what is said after an epoch.
+    """Return what is said after an epoch, or a part.
 
     Args:
-        epoch: Its line in the log.
+        epoch: Its line in the log, which begins with its number.
         epochs: Of the training.
         left: Seconds until the end, as it goes.
     """
@@ -57,7 +57,8 @@ def line_of(epoch: dict[str, Any], epochs: int, left: float) -> str:
         if name in ("loss", "validation_accuracy", "validation_perplexity")
     )
     end = f", about {duration_in_words(rounded(left))} left" if left else ""
-    return f"epoch {epoch['epoch']}/{epochs}: {figures}, {epoch['seconds']:.1f} s{end}"
+    unit = next(iter(epoch))
+    return f"{unit} {epoch[unit]}/{epochs}: {figures}, {epoch['seconds']:.1f} s{end}"
 
 
 def rounded(seconds: float) -> float:

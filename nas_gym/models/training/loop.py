@@ -26,15 +26,17 @@ class Loop:
         minutes: Between two checkpoints within an epoch; infinity for none.
         say: Told in words how it goes.
         processes: Those that train together; the first writes.
+        unit: What its epochs are called.
     """
 
     def __init__(
         self, training: Training[Any], folder: Path, minutes: float, say: Callable[[str], None],
-        processes: Processes,
+        processes: Processes, unit: str = "epoch",
     ) -> None:  # fmt: skip
         self.training, self.folder, self.minutes, self.say = training, folder, minutes, say
         self.processes = processes
         self.epochs: list[dict[str, Any]] = []  # the lines of the log
+        self.unit = unit
         self.loss, self.seconds = 0.0, 0.0  # of the epoch that is under way: sum, time
         self.saved = time.monotonic()
 
@@ -50,7 +52,7 @@ class Loop:
         self.loss, self.seconds = float(facts["loss"]), float(facts["seconds"])
         numbers = [value for epoch in self.epochs for value in epoch.values()]
         known = all(isinstance(value, int | float) for value in numbers)
-        if not known or [e["epoch"] for e in self.epochs] != [*range(1, self.training.epoch + 1)]:
+        if not known or [e[self.unit] for e in self.epochs] != [*range(1, self.training.epoch + 1)]:
             raise LookupError("its epochs are not those of the training")
 
     def run(self) -> None:
@@ -89,7 +91,7 @@ class Loop:
         self.seconds += time.monotonic() - begun
         self.epochs.append(
             {
-                "epoch": epoch,
+                self.unit: epoch,
                 "steps": training.done,
                 "learning_rate": training.rate,
                 "loss": self.loss / steps,
@@ -141,6 +143,6 @@ class Loop:
 
     def _diverged(self, epoch: int, why: str) -> TrainingDiverged:
         return TrainingDiverged(
-            f"the training diverged in epoch {epoch} ({why}); any checkpoint is kept: "
+            f"the training diverged in {self.unit} {epoch} ({why}); any checkpoint is kept: "
             "begin again (--force) with a smaller recipe.learning_rate, or recipe.gradient_clip"
         )

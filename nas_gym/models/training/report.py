@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
+from nas_gym.evaluators.doubts import interval_in_words
 from nas_gym.models.folder import CONFIG
 from nas_gym.models.training.plan import Plan
 from nas_gym.options.durations import duration_in_words
@@ -37,14 +38,14 @@ def lines_of(trained: "Trained") -> Iterator[str]:
 
 
 def _of(figures: Any, name: str) -> str:
-    """Return how many images an accuracy is of, and its standard error."""
+    """Return how many images an accuracy is of, and how sure it is."""
     part = name.partition("_")[0]
     count = figures.get(f"{part}_images")
     if not count:
         return ""
     share = figures[name]
-    error = (share * (1 - share) / count) ** 0.5
-    return f" ({round(share * count):,} of {count:,} images; standard error {error:.4f})"
+    sure = interval_in_words(share, count)
+    return f" ({round(share * count):,} of {count:,} images; 95 % interval {sure})"
 
 
 def command_of(plan: Plan) -> str | None:

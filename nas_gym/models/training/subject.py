@@ -16,7 +16,7 @@ from nas_gym.runs.findings import best_rows
 from nas_gym.search_spaces.grammar import decode
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
-from nas_gym.store import RunData, load_run
+from nas_gym.store import DEFAULT_STORE, RunData, load_run
 
 MODERN = {"training": "modern", "language-model": "modern-text"}  # where no paper says how
 # How the papers trained what they published.
@@ -90,6 +90,19 @@ def subject_of(
             f"--space is {space!r}, and {given} is a run, whose space is recorded: leave it out"
         )
     return _of_run(run, rank, trust)
+
+
+def model_to_send(
+    model: Any, *, space: str | None = None, store: str | Path = DEFAULT_STORE, **others: Any
+) -> Any:
+    """Return what means the same on a machine that has no results database: a run itself."""
+    if not isinstance(model, str) or user_path(model, "MODEL").is_dir():
+        return model
+    try:
+        find(model, space)
+    except UnknownName:
+        return _run(model, store) or model
+    return model
 
 
 def _of_found(found: Found, shown: str) -> Subject:

@@ -116,7 +116,7 @@ def train(
         resume: Go on with the training in the folder, if there is one.
         replace: Begin again although the folder has a training or a model.
         trust: Modules of the user's own search space.
-        say: Told in words, line by line, how it goes.
+        say: Told in words, line by line, how it goes. Without it a warning goes to the log.
 
     Returns:
         The model; ``figures`` has what was measured.
@@ -142,7 +142,7 @@ def train(
     tell = say or (lambda line: None)
     if isinstance(model, os.PathLike):
         model = os.fsdecode(model)
-    if isinstance(model, str) and _has_training(user_path(model, "MODEL")):
+    if isinstance(model, str) and has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")
         if not resume:
             raise InvalidModel(f"{printable(place)} has a training: go on with it with --resume")
@@ -158,9 +158,9 @@ def train(
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
         place = user_path(to, "--to") if to is not None else Path(
             _folder_name(subject.shown, dataset, subject.data))  # fmt: skip
-        goes_on = resume and _has_training(place)
+        goes_on = resume and has_training(place)
         if not goes_on:
-            _check_place(place, replace)
+            check_place(place, replace)
         begun_with = _recorded_threads(place) if goes_on else None
         plan = new_plan(
             subject, recipe=recipe, seed=seed, threads=threads or begun_with or cores(),
@@ -182,7 +182,7 @@ def train(
         _make_folder(place, plan, goes_on, processes)
         if processes.first and not goes_on:
             stack.enter_context(held(place))  # its new record
-        finished = run_to_the_end(plan, place, where, minutes, tell, processes)
+        finished = run_to_the_end(plan, place, where, minutes, say, processes)
         processes.wait()
     return Trained(finished, place)
 
@@ -202,12 +202,13 @@ def _together(device: str | None) -> Iterator[tuple[Any, Any]]:
         yield where, processes
 
 
-def _has_training(place: Path) -> bool:
+def has_training(place: Path) -> bool:
+    """Return whether a folder has a training, under way or done."""
     return (place / TRAINING).is_file()
 
 
 def _is_done(place: Path) -> bool:
-    return _has_training(place) and (place / CONFIG).is_file() and not (place / CHECKPOINT).exists()
+    return has_training(place) and (place / CONFIG).is_file() and not (place / CHECKPOINT).exists()
 
 
 def _done(place: Path, trust: Collection[str], tell: Callable[[str], None]) -> Trained:
@@ -240,13 +241,13 @@ def _folder_name(shown: str, dataset: Any, of_run: Any) -> str:
     return plain.strip("-.")[:80] or "model"
 
 
-def _check_place(place: Path, replace: bool) -> None:
+def check_place(place: Path, replace: bool) -> None:
     """Raise InvalidModel if a new training may not begin in the folder."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
         raise InvalidModel(f"{printable(place)} is no folder: give another place with --to")
     if not place.is_dir() or not any(place.iterdir()):
         return
-    if _has_training(place):
+    if has_training(place):
         if not replace:
             raise InvalidModel(
                 f"{printable(place)} has a training: go on with it with --resume, give another "

@@ -48,20 +48,19 @@ def diagonal_halving(x: Tensor, straight: Tensor, shifted: Tensor) -> Tensor:
 
     Args:
         x: (batch, in_channels, height, width)
-        straight: (half, in_channels, 1, 1), sees the upper left pixel of each 2 x 2 square.
-        shifted: (half, in_channels, 1, 1), sees the lower right one; zero outside the image.
+        straight: (some, in_channels, 1, 1), sees the upper left pixel of each 2 x 2 square.
+        shifted: (others, in_channels, 1, 1), sees the lower right one; zero outside the image.
 
     Returns:
-        (batch, 2 * half, ceil(height / 2), ceil(width / 2))
+        (batch, some + others, ceil(height / 2), ceil(width / 2))
     """
     x = F.pad(x, (0, x.shape[3] % 2, 0, x.shape[2] % 2))
     batch, channels, height, width = x.shape
-    half = len(straight)
     squares = x.permute(0, 2, 3, 1).reshape(batch, height // 2, 2, width // 2, 2, channels)
     squares = squares.transpose(2, 3).reshape(-1, 4 * channels)
     # One matrix for both: taking single pixels out would cost more in the gradient.
-    upper_left = F.pad(straight.flatten(1).t(), (0, half, 0, 3 * channels))
-    lower_right = F.pad(shifted.flatten(1).t(), (half, 0, 3 * channels, 0))
+    upper_left = F.pad(straight.flatten(1).t(), (0, len(shifted), 0, 3 * channels))
+    lower_right = F.pad(shifted.flatten(1).t(), (len(straight), 0, 3 * channels, 0))
     return _from_pixels(squares @ (upper_left + lower_right), batch, height // 2, width // 2)
 
 

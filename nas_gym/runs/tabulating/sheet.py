@@ -66,6 +66,7 @@ class Sheet:
         self._keys = {architecture.key for architecture in architectures}
         self._form, self._texts = _texts(space, architectures)
         self.trained = self.failed = 0  # trainings that it has, and those of them that failed
+        self.recorded = 0  # trainings that were in the store when their run began, or went on
         self._saved = time.monotonic()
         self._changed = False
 

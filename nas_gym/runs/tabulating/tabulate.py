@@ -4,7 +4,6 @@ import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Executor
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any
 from annotated_types import Interval
 
 from nas_gym.errors import InvalidOption, TimeUp
-from nas_gym.evaluators.evaluation import keeps_state
+from nas_gym.evaluators.evaluation import keeps_state, noise_free
 from nas_gym.evaluators.metrics import ACCURACY, leading_metric
 from nas_gym.evaluators.tables.writing import check_writable
 from nas_gym.options import check
@@ -33,6 +32,7 @@ from nas_gym.store import DEFAULT_STORE
 from nas_gym.store.location import check_store, checked_run_name, file_of
 
 Seeds = Annotated[int, Interval(ge=1, le=1000)]
+MACHINES = 16  # taken to be behind an executor, which may have any number
 Sample = Annotated[int, Interval(ge=1, le=10**6)]
 
 
@@ -45,6 +45,7 @@ class Tabulation:
     seeds: int  # trainings of each
     trained: int  # trainings that it has
     failed: int  # of these
+    recorded: int = 0  # of these, that were in the store, but not yet in the file
     time_up: TimeUp | None = None  # if a time limit ended it
 
     @property
@@ -65,7 +66,7 @@ def tabulate(
     workers: int = 0,
     timeout: float | None = None,
     memory_limit: float | None = None,
-    executor: Executor | None = None,
+    executor: Part | None = None,
     store: str | Path = DEFAULT_STORE,
     progress: Callable[[Tabulation], None] | None = None,
     time_limit: float | str | None = None,
@@ -130,6 +131,12 @@ def tabulate(
             f"the evaluator {type(unwrapped(trainer)).__name__} gives another answer each time: "
             "give one that depends on the architecture and the seed alone"
         )
+    if (getattr(unwrapped(trainer), "protocol", None) or {}).get("alone"):
+        raise InvalidOption(
+            f"the evaluator {type(unwrapped(trainer)).__name__} measures architectures that were "
+            "not trained for themselves, and a table is one of trainings: leave it out, or give "
+            f"another, such as {usual('evaluator', made_space)!r}"
+        )
     architectures = architectures_of(made_space, sample, seed)
     versions = session()["versions"]
     sheet = Sheet(
@@ -140,6 +147,7 @@ def tabulate(
         _making(made_space, trainer, seed),
         {
             "isomorphic": True,
+            "exact": noise_free(trainer) is True,
             "counted": _counted(trainer),
             "sample": None if sample is None else sample,
             "versions": [versions],
@@ -149,17 +157,18 @@ def tabulate(
     say = partial(_say, sheet, progress)
     say()
     end = None if limits["time_limit"] is None else time.monotonic() + limits["time_limit"]
-    time_up = None
+    time_up, watcher = None, SheetWatcher(sheet, say)
     try:
         for number in range(sheet.seeds):
             order = _order(sheet, number, f"{name}-seed{number}", store)
+            watcher.number = number
             left = None if end is None else max(end - time.monotonic(), 1e-3)
             if not order:
                 continue
             time_up = search(
                 made_space,
                 trainer,
-                InOrder(order, BATCH * max(1, workers)),
+                InOrder(order, BATCH * (max(1, workers) if executor is None else MACHINES)),
                 budget=len(order),
                 seed=seed,
                 child_seed=seed + number,
@@ -167,7 +176,7 @@ def tabulate(
                 run=f"{name}-seed{number}",
                 resume=True,
                 store=store,
-                watcher=SheetWatcher(sheet, number, say),
+                watcher=watcher,
                 executor=executor,
                 **{**limits, "time_limit": left},
             ).time_up
@@ -185,7 +194,8 @@ def run_name(path: Path) -> str:
 
 def _has_now(sheet: Sheet, time_up: TimeUp | None = None) -> Tabulation:
     architectures = len(sheet.architectures)
-    return Tabulation(sheet.path, architectures, sheet.seeds, sheet.trained, sheet.failed, time_up)
+    counts = sheet.seeds, sheet.trained, sheet.failed, sheet.recorded
+    return Tabulation(sheet.path, architectures, *counts, time_up)
 
 
 def _say(sheet: Sheet, progress: Callable[[Tabulation], None] | None) -> None:

@@ -1,29 +1,37 @@
 """What a run tells a table that is being made."""
 
+import logging
 from collections.abc import Callable, Sequence
 
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.runs.tabulating.sheet import Sheet
 
+_log = logging.getLogger("nas_gym")
+
 
 class SheetWatcher(Recorder):
-    """Puts what a run evaluates into a sheet.
+    """Puts what the runs of a table evaluate into its sheet.
 
     Args:
         sheet: Where to.
-        number: Of the seed.
         progress: Called after that.
     """
 
-    def __init__(self, sheet: Sheet, number: int, progress: Callable[[], None]) -> None:
-        self.sheet, self.number, self.progress = sheet, number, progress
+    number = 0  # of the seed whose run it watches
+
+    def __init__(self, sheet: Sheet, progress: Callable[[], None]) -> None:
+        self.sheet, self.progress = sheet, progress
+        self._doubted = False
 
     def started(self) -> None:
         """Do nothing: nothing is trained yet."""
 
     def replayed(self, first: int, answers: Sequence[Answer]) -> None:
         """Keep what the run's record has."""
-        self._keep(answers)
+        before = self.sheet.trained
+        self._keep(answers, said=False)
+        self.sheet.recorded += self.sheet.trained - before
+        self.progress()
 
     def evaluated(self, answer: Answer, seed: int) -> None:
         """Keep a new evaluation."""
@@ -33,8 +41,15 @@ class SheetWatcher(Recorder):
         """Keep what another run of the store has trained."""
         self._keep(answers)
 
-    def _keep(self, answers: Sequence[Answer]) -> None:
+    def doubted(self, said: str) -> None:
+        """Log what is wrong with a network, once for all seeds."""
+        if not self._doubted:
+            self._doubted = True
+            _log.warning("%s", said)
+
+    def _keep(self, answers: Sequence[Answer], said: bool = True) -> None:
         for answer in answers:
             self.sheet.add(self.number, answer.evaluation)
         self.sheet.save_sometimes()
-        self.progress()
+        if said:
+            self.progress()

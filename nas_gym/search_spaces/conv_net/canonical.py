@@ -5,10 +5,11 @@ same graph. The order in which a layer's inputs are concatenated does not count 
 it). No layer is dead: what nobody reads goes to the classifier.
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
+from nas_gym.search_spaces.conv_net.genotype import TYPES, ConvLayer, ConvNetGenotype
 
 TRIES = 24  # of layers that look alike, for one network; each takes about 0.1 ms at 20 layers
 
@@ -29,6 +30,40 @@ def canonical_key(genotype: ConvNetGenotype) -> str:
     if len(set(labels)) == len(labels):  # the usual case
         return head + _spelled(sorted(range(len(labels)), key=labels.__getitem__), labels, inputs)
     return head + _smallest(labels, inputs)
+
+
+def canonical_form(genotype: ConvNetGenotype) -> ConvNetGenotype:
+    """Return the network that a key spells out: one for all genotypes with the same key.
+
+    Its layers are in the key's order as far as each stands after its inputs, and after the pools
+    that it stood after.
+    """
+    text = canonical_key(genotype).split("|", 2)[2]
+    parts = [match.groupdict("0") for match in map(_SPELLED.fullmatch, text.split(";")) if match]
+    inputs = [[int(number) for number in part["inputs"].split(",") if number] for part in parts]
+    place: dict[int, int] = {}  # of each part in the network
+    while len(place) < len(parts):
+        ready = [i for i in range(len(parts)) if i not in place and place.keys() >= {*inputs[i]}]
+        place[min(ready, key=lambda i: (int(parts[i]["pools"]), i))] = len(place)
+    layers = [
+        ConvLayer(
+            int(parts[i]["height"]),
+            int(parts[i]["width"]),
+            int(parts[i]["filters"]),
+            tuple(sorted(place[j] for j in inputs[i])),
+            int(parts[i]["down"]),
+            int(parts[i]["across"]),
+            next(name for name in TYPES if name[0] == parts[i]["type"]),
+        )
+        for i in place
+    ]
+    return ConvNetGenotype(tuple(layers), genotype.block_layers, genotype.pools)
+
+
+_SPELLED = re.compile(  # a layer, as _spelled writes it
+    r"((?P<pools>\d+)\|)?(?P<type>.)(?P<height>\d+)x(?P<width>\d+)"
+    r"/(?P<down>\d+)x(?P<across>\d+)\*(?P<filters>\d+)<(?P<inputs>[\d,]*)"
+)
 
 
 def _label(layer: ConvLayer) -> str:

@@ -1,5 +1,6 @@
 """Whole convolutional networks, layer by layer (Zoph & Le 2016, sections 3.2, 3.3 and 4.1)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,7 +9,7 @@ from annotated_types import Interval, MinLen
 from nas_gym.errors import InvalidOption
 from nas_gym.networks.task import Filters, Task
 from nas_gym.options import EachOnce, OneOf, Options
-from nas_gym.search_spaces.conv_net.canonical import canonical_key
+from nas_gym.search_spaces.conv_net.canonical import canonical_form, canonical_key
 from nas_gym.search_spaces.conv_net.genotype import (
     MOST_LAYERS,
     MOST_PIXELS,
@@ -158,6 +159,10 @@ class ConvNet(Options):
         """Return a key equal for networks that differ only in the numbers of their layers."""
         return canonical_key(genotype)
 
+    def canonical(self, genotype: ConvNetGenotype) -> ConvNetGenotype:
+        """Return the canonical form: one for all genotypes with the same key."""
+        return canonical_form(genotype)
+
     def genotype_from_json(self, data: object) -> ConvNetGenotype:
         """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
@@ -167,6 +172,12 @@ class ConvNet(Options):
         from nas_gym.search_spaces.conv_net.network import ConvNetwork
 
         return ConvNetwork(genotype, task)
+
+    def cost_states(self, task: Task, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: ``conv_net.costs.ConvNetCosts``."""
+        from nas_gym.search_spaces.conv_net.costs import ConvNetCosts
+
+        return ConvNetCosts(self, task, metrics)
 
     def draw(self, genotype: ConvNetGenotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""

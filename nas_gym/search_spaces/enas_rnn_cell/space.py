@@ -1,5 +1,6 @@
 """ENAS's recurrent cells: a chain of nodes that each read an earlier one (Pham et al. 2018)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import factorial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -101,6 +102,12 @@ class ENASRNNCell(Options):
         from nas_gym.search_spaces.enas_rnn_cell.supernet import ENASSupernet
 
         return ENASSupernet(self, task, seed)
+
+    def cost_states(self, task: LanguageTask, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: cells of as many units cost the same."""
+        from nas_gym.search_spaces.limits.same import SameCosts
+
+        return SameCosts(self, task, metrics)
 
     def draw(self, genotype: ENASRNNCellGenotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""

@@ -12,11 +12,11 @@ so that there are more classes here.
 """
 
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from itertools import permutations, product
 from typing import NamedTuple
 
-from nas_gym.search_spaces.nasbench201.genotype import EDGES
+from nas_gym.search_spaces.nasbench201.genotype import EDGES, OPERATIONS
 
 Value = tuple[tuple[int, int], ...]  # (convolution, poolings) of each term, sorted; the input is -1
 _INPUT = -1
@@ -39,6 +39,15 @@ def canonical_key(operations: tuple[str, ...]) -> str:
     convolutions, output = _read(operations)
     used = _used(convolutions, output)
     return min(_text(convolutions, output, order) for order in _orders(convolutions, used))
+
+
+@cache
+def first_cells() -> dict[str, tuple[str, ...]]:
+    """Return the operations of the first cell of each key; takes about a second, once."""
+    cells: dict[str, tuple[str, ...]] = {}
+    for operations in product(OPERATIONS, repeat=len(EDGES)):
+        cells.setdefault(canonical_key(operations), operations)
+    return cells
 
 
 def _read(operations: Sequence[str]) -> tuple[list[ConvolutionTerm], Value]:

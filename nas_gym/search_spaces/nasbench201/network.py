@@ -133,7 +133,7 @@ class BenchmarkNetwork(nn.Module):
         super().__init__()
         _check(task)
         self.stem_channels = stem
-        self.stem = make("stem", partial(_stem, task, stem))
+        self.stem = make("stem", partial(first_layers, task, stem))
         self.layers = nn.ModuleDict()
         widths = [stem]
         for stack, cells in enumerate(stacks):
@@ -206,7 +206,7 @@ class NATSSizeNetwork(BenchmarkNetwork):
         super().__init__(operations, a, [[a], [c], [e]], (b, d), task)
 
 
-def _stem(task: Task, channels: int) -> nn.Module:
+def first_layers(task: Task, channels: int) -> nn.Module:
     """Return the first convolution and its norm."""
     if task.stem == "pooled":
         return PooledStem(task.channels, channels, task.height, task.width)

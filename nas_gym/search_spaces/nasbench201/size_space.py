@@ -1,5 +1,6 @@
 """NATS-Bench's size space (Dong et al. 2021, arXiv 2009.00437): channels of layers."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,6 +49,12 @@ class NATSSize(Options):
         from nas_gym.search_spaces.nasbench201.network import NATSSizeNetwork
 
         return NATSSizeNetwork(genotype, task)
+
+    def cost_states(self, task: Task, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: ``nasbench201.costs.NATSSizeCosts``."""
+        from nas_gym.search_spaces.nasbench201.costs import NATSSizeCosts
+
+        return NATSSizeCosts(task, metrics)
 
     def to_source(self, genotype: NATSSizeGenotype, task: Task) -> Any:
         """Write the network as plain PyTorch: a ``nas_gym.networks.source.Source``."""

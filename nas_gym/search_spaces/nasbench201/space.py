@@ -1,13 +1,13 @@
 """NAS-Bench-201's cell (Dong & Yang 2020, section 2.1): six edges, five operations each."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.networks.task import Task
 from nas_gym.options import Options
 from nas_gym.search_spaces.grammar import Pick, Picked
-from nas_gym.search_spaces.nasbench201.canonical import canonical_key
+from nas_gym.search_spaces.nasbench201.canonical import canonical_key, first_cells
 from nas_gym.search_spaces.nasbench201.genotype import (
     EDGES,
     OPERATIONS,
@@ -51,6 +51,11 @@ class NASBench201(Options):
         """A text that is equal for cells of the same function; None if each has its own key."""
         return _key if self.isomorphic else None
 
+    @property
+    def canonical(self) -> Callable[[NASBench201Genotype], NASBench201Genotype] | None:
+        """The first of all cells with the same key; None if each has its own key."""
+        return _first if self.isomorphic else None
+
     def up_to_isomorphism(self) -> "NASBench201":
         """Return the space in which cells that compute the same function share a key."""
         return replace(self, isomorphic=True)
@@ -72,6 +77,12 @@ class NASBench201(Options):
         from nas_gym.search_spaces.nasbench201.network import NASBench201Network
 
         return NASBench201Network(genotype, task)
+
+    def cost_states(self, task: Task, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: ``nasbench201.costs.NASBench201Costs``."""
+        from nas_gym.search_spaces.nasbench201.costs import NASBench201Costs
+
+        return NASBench201Costs(task, metrics)
 
     def supernet(self, task: Task, seed: int = 0) -> Any:
         """Make weights that all cells share: ``nasbench201.supernet.NASBench201Supernet``."""
@@ -111,6 +122,10 @@ class NASBench201(Options):
 
 def _key(genotype: NASBench201Genotype) -> str:
     return canonical_key(genotype.operations)
+
+
+def _first(genotype: NASBench201Genotype) -> NASBench201Genotype:
+    return NASBench201Genotype(first_cells()[_key(genotype)])
 
 
 _NAMES = tuple(f"node{node}.operation{source}" for source, node in EDGES)

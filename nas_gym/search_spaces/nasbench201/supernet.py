@@ -1,8 +1,6 @@
 """The supernet of NAS-Bench-201's cells: each edge has a module for each of its operations."""
 
 from collections.abc import Callable
-from functools import cache
-from itertools import product
 from typing import TYPE_CHECKING
 
 from torch import nn
@@ -38,9 +36,8 @@ class NASBench201Supernet(Supernet):
 
     def canonical(self, genotype: NASBench201Genotype) -> NASBench201Genotype:
         """Return the cell that stands for all of one key: itself, unless keys are by function."""
-        if not self.space.isomorphic:
-            return genotype
-        return _first_cells()[self.distinct(genotype)]
+        canonical = self.space.canonical
+        return genotype if canonical is None else canonical(genotype)
 
     def distinct(self, genotype: NASBench201Genotype) -> str:
         """Return a text that is equal for cells that compute the same function."""
@@ -51,12 +48,3 @@ class NASBench201Supernet(Supernet):
 
     def _prepare(self, module: nn.Module) -> None:
         set_norms(module, self.task)
-
-
-@cache
-def _first_cells() -> dict[str, NASBench201Genotype]:
-    """Return the first cell of each function."""
-    cells: dict[str, NASBench201Genotype] = {}
-    for operations in product(OPERATIONS, repeat=len(EDGES)):
-        cells.setdefault(canonical_key(operations), NASBench201Genotype(operations))
-    return cells

@@ -96,7 +96,7 @@ class CellModule(nn.Module):
         make: Gives what it consists of.
 
     Raises:
-        InvalidOption: ``filters`` is odd, and an input of another size has to be reduced.
+        InvalidOption: ``filters`` is 1, and an input of another size has to be reduced.
     """
 
     def __init__(

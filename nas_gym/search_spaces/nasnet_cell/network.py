@@ -25,6 +25,7 @@ from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Cell, CellGenotype
 from nas_gym.search_spaces.nasnet_cell.layers import CellModule, Shape
 
 AUXILIARY_FILTERS = (128, 768)
+STEM_CELLS = ((0, 4), (1, 2))  # of the ImageNet stem: number, and by what it divides the filters
 
 
 class AuxiliaryHead(nn.Sequential):
@@ -76,8 +77,7 @@ class NASNet(nn.Module):
 
     Raises:
         InvalidGenotype: The genotype cannot be built.
-        InvalidOption: A size that does not fit, such as an odd number of filters with the
-            ImageNet stem.
+        InvalidOption: A size that does not fit, such as 3 filters with the ImageNet stem.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class NASNet(nn.Module):
         self.task = task
         self.progress = 0.0
         self.reductions: set[int] = set()  # places in self.cells
-        stem, shape = _stem(task, stem_filters or (32 if task.filters < 64 else 96))
+        stem, shape = stem_of(task, stem_filters)
         self.stem = make("stem", lambda: stem)
         self.cells = nn.ModuleDict()
         self.shapes = [shape, shape]
@@ -110,16 +110,8 @@ class NASNet(nn.Module):
             set_norms(self, task)
 
     def _add_cells(self, genotype: CellGenotype, make: Make) -> None:
-        task = self.task
-        if task.stem == "imagenet":
-            for index, divisor in enumerate((4, 2)):
-                self._add(f"stem{index}", genotype.reduction, task.filters // divisor, True, make)
-        for stack in range(3):
-            filters = task.filters * 2**stack
-            if stack:
-                self._add(f"reduction{stack - 1}", genotype.reduction, filters, True, make)
-            for index in range(stack * task.repeats, (stack + 1) * task.repeats):
-                self._add(f"normal{index}", genotype.normal, filters, False, make)
+        for name, filters, reduction in cells_of(self.task):
+            self._add(name, genotype[reduction], filters, reduction, make)
 
     def _add(self, name: str, cell: Cell, filters: int, reduction: bool, make: Make) -> None:
         place = len(self.cells)
@@ -162,8 +154,23 @@ class NASNet(nn.Module):
         return self.task.drop_path * self.progress * depth
 
 
-def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
-    """Return the first convolution, and the shape that it puts out."""
+def cells_of(task: Task) -> list[tuple[str, int, bool]]:
+    """Return the cells of a network in order: name, filters, and whether it is a reduction."""
+    cells: list[tuple[str, int, bool]] = []
+    if task.stem == "imagenet":  # rounded down: AmoebaNet-A's F = 190 gives 47 and 95
+        cells += [(f"stem{index}", task.filters // divisor, True) for index, divisor in STEM_CELLS]
+    for stack in range(3):
+        filters = task.filters * 2**stack
+        if stack:
+            cells.append((f"reduction{stack - 1}", filters, True))
+        numbers = range(stack * task.repeats, (stack + 1) * task.repeats)
+        cells += [(f"normal{index}", filters, False) for index in numbers]
+    return cells
+
+
+def stem_of(task: Task, stem_filters: int | None = None) -> tuple[nn.Module, Shape]:
+    """Return the first convolution, and the shape that it puts out; see ``NASNet``."""
+    stem_filters = stem_filters or (32 if task.filters < 64 else 96)
     if task.stem == "cifar":
         shape = Shape(3 * task.filters, task.height, task.width)
         return Convolution(task.channels, shape.channels, (3, 3)), shape
@@ -179,9 +186,10 @@ def _stem(task: Task, stem_filters: int) -> tuple[nn.Module, Shape]:
 def _check(genotype: CellGenotype, task: Task) -> None:
     for name, cell in zip(CELLS, genotype, strict=True):
         check_cell(name, cell)
-    if task.stem == "imagenet" and task.filters % 4:
+    if task.stem == "imagenet" and task.filters < 4:
         raise InvalidOption(
-            f"filters is {task.filters}: the imagenet stem halves it twice, give a multiple of 4"
+            f"filters is {task.filters}: the imagenet stem begins with a quarter of it, give 4 or "
+            "more"
         )
     if task.stem == "imagenet" and min(task.height, task.width) < 3:
         raise InvalidOption(

@@ -2,7 +2,13 @@
 
 from types import MappingProxyType
 
-from nas_gym.search_spaces.nasnet_cell.genotype import Block, Cell, CellGenotype
+from nas_gym.search_spaces.nasnet_cell.genotype import (
+    CONCATS,
+    Block,
+    Cell,
+    CellGenotype,
+    with_concat,
+)
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 
@@ -75,5 +81,17 @@ PUBLISHED = MappingProxyType(
 
 
 def space_of(genotype: CellGenotype) -> NASNetCell:
-    """Return NASNet's space, which builds every cell, also of operations that it does not offer."""
-    return NASNetCell()
+    """Return a space of NASNet's kind that offers the cells, so that they have tokens.
+
+    Its number of blocks, its operations and its concat rule are theirs. No rule gives the
+    concatenation of NASNet-A as it was published: with ``with_concat(NASNET_A, "unused")``, which
+    is the paper's text, it has tokens.
+    """
+    used = {op for cell in genotype for block in cell.blocks for op in block[2:4]}
+    offered = NASNetCell().operations
+    fitting = [r for r in CONCATS if with_concat(genotype, r) == genotype]
+    return NASNetCell(
+        blocks=len(genotype.normal.blocks),
+        operations=(*offered, *sorted(used - set(offered))),
+        concat=fitting[0] if fitting else NASNetCell().concat,
+    )

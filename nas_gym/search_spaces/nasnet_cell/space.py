@@ -1,5 +1,6 @@
 """NASNet's search space: a normal and a reduction cell (Zoph et al. 2017, 3.2, appendix A)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +11,7 @@ from nas_gym.networks.task import Task
 from nas_gym.networks.task_kinds import IMAGES
 from nas_gym.options import EachOnce, OneOf, Options
 from nas_gym.search_spaces.grammar import Pick, Picked
-from nas_gym.search_spaces.nasnet_cell.canonical import canonical_key
+from nas_gym.search_spaces.nasnet_cell.canonical import canonical_cell, canonical_key
 from nas_gym.search_spaces.nasnet_cell.genotype import (
     AMOEBANET_OPERATIONS,
     CELLS,
@@ -119,6 +120,10 @@ class NASNetCell(Options):
         """Return a key equal for genotypes that differ only in names: see ``canonical_cell``."""
         return canonical_key(genotype)
 
+    def canonical(self, genotype: CellGenotype) -> CellGenotype:
+        """Return the canonical form: one for all genotypes with the same key."""
+        return CellGenotype(*(canonical_cell(cell).cell for cell in genotype))
+
     def genotype_from_json(self, data: object) -> CellGenotype:
         """Return the genotype in JSON data, checked; raises InvalidGenotype."""
         return genotype_from_json(data)
@@ -128,6 +133,12 @@ class NASNetCell(Options):
         from nas_gym.search_spaces.nasnet_cell.network import NASNet
 
         return NASNet(genotype, task)
+
+    def cost_states(self, task: Task, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: ``nasnet_cell.costs.NASNetCosts``."""
+        from nas_gym.search_spaces.nasnet_cell.costs import NASNetCosts
+
+        return NASNetCosts(self, task, metrics)
 
     def supernet(self, task: Task, seed: int = 0, by_input: bool = False) -> Any:
         """Make weights that all cells share: ``nasnet_cell.supernet.NASNetSupernet``."""
@@ -181,4 +192,6 @@ class NASNetCell(Options):
 
 # The spaces of two papers that search NASNet's cells with fewer choices.
 AMOEBANET_CELL = NASNetCell(operations=AMOEBANET_OPERATIONS, combines=("add",))
+"""AmoebaNet's space of cells: 8 operations, added (Real et al. 2018)."""
 ENAS_MICRO_CELL = NASNetCell(operations=ENAS_OPERATIONS, combines=("add",))
+"""ENAS's micro space of cells: 5 operations, added (Pham et al. 2018)."""

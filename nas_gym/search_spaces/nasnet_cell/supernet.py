@@ -19,7 +19,7 @@ from nas_gym.networks.operations import FactorizedReduction, initialize
 from nas_gym.networks.regularization import set_norms
 from nas_gym.networks.supernet import Supernet, put, without_affine
 from nas_gym.networks.task import Task
-from nas_gym.search_spaces.nasnet_cell.canonical import canonical_cell, canonical_key
+from nas_gym.search_spaces.nasnet_cell.canonical import canonical_key
 from nas_gym.search_spaces.nasnet_cell.genotype import Block, Cell, CellGenotype, concat_by_rule
 from nas_gym.search_spaces.nasnet_cell.layers import CellModule
 from nas_gym.search_spaces.nasnet_cell.network import NASNet
@@ -69,7 +69,7 @@ class NASNetSupernet(Supernet):
 
     def canonical(self, genotype: CellGenotype) -> CellGenotype:
         """Return the canonical form: equal for genotypes with one key."""
-        return CellGenotype(*(canonical_cell(cell).cell for cell in genotype))
+        return self.space.canonical(genotype)
 
     def distinct(self, genotype: CellGenotype) -> str:
         """Return the canonical key."""

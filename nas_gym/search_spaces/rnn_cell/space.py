@@ -1,5 +1,6 @@
 """Recurrent cells as trees (Zoph & Le 2016, sections 3.4 and 4.2)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -107,6 +108,12 @@ class RNNCell(Options):
         from nas_gym.search_spaces.rnn_cell.network import TreeLayer
 
         return LanguageModel(task, lambda inputs, units: TreeLayer(genotype, inputs, units))
+
+    def cost_states(self, task: LanguageTask, metrics: Sequence[str]) -> Any:
+        """Say how costs add up: cells of as many units cost the same."""
+        from nas_gym.search_spaces.limits.same import SameCosts
+
+        return SameCosts(self, task, metrics)
 
     def draw(self, genotype: RNNCellGenotype, title: str | None = None) -> "Figure":
         """Draw the finished architecture."""

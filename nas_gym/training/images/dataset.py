@@ -195,19 +195,19 @@ def with_test_part(
 
 def with_parts(
     name: str, images: np.ndarray, labels: np.ndarray, parts: np.ndarray, shares: Shares, *,
-    names: Sequence[str], class_names: Sequence[str], reading: Reading,
+    names: Sequence[str], class_names: Sequence[str] | None, reading: Reading,
 ) -> Dataset:  # fmt: skip
     """Make a data set whose images say their part; a part that is missing comes from training.
 
     Args:
         name: For people and records.
-        images: (N, channels, height, width), uint8.
-        labels: (N,) whole numbers from 0, each class in each part.
+        images: (N, channels, height, width), uint8 or float32.
+        labels: (N,) whole numbers from 0, each class in the training part.
         parts: (N,) ``"train"``, ``"validation"`` or ``"test"``.
         shares: Of the training part, for the part that is missing; None: ``usual_shares``. (One of
             a part that is there says nothing.)
         names: What the hash that orders images is made of.
-        class_names: For messages.
+        class_names: For messages; the labels by default.
         reading: What reading its files found.
 
     Raises:

@@ -17,6 +17,7 @@ from nas_gym.training.images.augmentation import (
 )
 from nas_gym.training.images.dataset import Dataset
 from nas_gym.training.images.recipe import Recipe
+from nas_gym.training.images.splitting import sample_of
 from nas_gym.training.processes import ALONE, Processes
 
 EVALUATION_BATCH = 512  # images
@@ -69,12 +70,15 @@ class MemoryFeed:
         processes: Processes = ALONE,
     ) -> None:  # fmt: skip
         self.dataset, self.recipe, self.device, self.processes = dataset, recipe, device, processes
-        self.batch_size = min(recipe.batch_size, len(dataset.train_labels))
-        self.batches = len(dataset.train_labels) // self.batch_size
+        images, labels = ordinary(dataset.train_images), ordinary(dataset.train_labels)
+        chosen = trained_on(labels, recipe)
+        if chosen is not None:
+            images, labels = images[chosen], labels[chosen]
+        self.batch_size = min(recipe.batch_size, len(labels))
+        self.batches = len(labels) // self.batch_size
         self.rows = processes.rows(self.batch_size)
         self.random = torch.Generator().manual_seed(seed)
-        self.images = ordinary(dataset.train_images).to(device)
-        self.labels = ordinary(dataset.train_labels).to(device)
+        self.images, self.labels = images.to(device), labels.to(device)
         self.order = torch.empty(0, dtype=torch.int64)  # of the pass that is under way
         self.position = 0  # in it
         channels, *size = dataset.image_shape
@@ -121,6 +125,18 @@ class MemoryFeed:
 
     def close(self) -> None:
         """Release nothing: nothing is held."""
+
+
+def trained_on(labels: Tensor, recipe: Recipe) -> Tensor | None:
+    """Return the indices of the training images that a recipe takes; None: all.
+
+    Args:
+        labels: (N,) int64, of the training part.
+        recipe: Says the share.
+    """
+    if recipe.train_share == 1:
+        return None
+    return torch.from_numpy(sample_of(labels.numpy(force=True), recipe.train_share))
 
 
 def part_of(

@@ -8,8 +8,8 @@ The steps and the learning rate are those of the digits: at a higher rate cells 
 other that the seed decides. With 8 filters instead of 16 seeds agree as well on 600 images, but not
 on 300. What is measured, and of how many cells, is in benchmarks/results/photo_signal.md.
 
-``"supernet"``, for shared weights, has the size and the images of ``"fitted"``, and more steps,
-which are shared out among the paths.
+``"supernet"``, for shared weights, has the size and the images of ``"fitted"``; the evaluator
+``weight-sharing`` says how many steps, by the space.
 
 ``"modern"``, for final trainings, keeps its epochs and its size, but for tiny images: the data says
 how images are varied and which stem the network has.
@@ -22,7 +22,6 @@ from nas_gym.training.images.presets import MODERN, UNFITTED, recipe_of
 from nas_gym.training.images.recipe import Recipe
 
 STEPS = 60  # as on the digits
-SUPERNET_STEPS = 3_000  # of shared weights
 FEW_STEPS, MANY_STEPS = 50, 150  # of the unfitted recipe: between them it stays as it is
 SMALL = 8  # pixels of the longer side: such images stay as they are
 LARGE = 32  # pixels of the longer side: beyond, convolutional networks are half as wide
@@ -64,8 +63,6 @@ def fitted_recipe(
         values = _modern(changes.get("epochs"), shape, stems, drops_paths)
     else:
         values = _fitted(checked, counts, shape, stems)
-    if name == "supernet":
-        values["steps"] = SUPERNET_STEPS
     if "epochs" in changes:
         values.pop("steps", None)
     return recipe_of({"name": name, **values, **changes})
@@ -89,7 +86,8 @@ def _fitted(
     stems: Collection[str],
 ) -> dict[str, Any]:
     """Return what is to change in ``base``, the recipe with the values that the user gives."""
-    train, validation = counts
+    validation = counts[1]
+    train = max(1, round(base.train_share * counts[0]))
     channels, height, width = shape
     batch = min(base.batch_size, train)
     values: dict[str, Any] = {}

@@ -7,13 +7,12 @@ images.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from nas_gym.errors import InvalidDataset, InvalidOption
 from nas_gym.options.printable import printable
-from nas_gym.training.images.dataset import check_class_count
 from nas_gym.training.images.entries import (
     Contents,
     LeftOut,
@@ -23,7 +22,7 @@ from nas_gym.training.images.entries import (
     walk,
 )
 from nas_gym.training.images.part_names import are_parts, plain_name
-from nas_gym.training.images.splitting import Shares
+from nas_gym.training.images.splitting import Shares, check_class_count
 
 _OWN = {"train": "train", "val": "validation", "valid": "validation", "validation": "validation",
         "test": "test"}  # fmt: skip
@@ -232,11 +231,11 @@ def has_own_part(data: str, part: str) -> InvalidOption:
     return InvalidOption(f"{data} has its own {part} part: leave out the option {part!r}")
 
 
-def check_own_parts(folder: Path, listing: Listing, shares: Shares) -> None:
-    """Raise InvalidOption for a share of validation or test that the folder has already."""
+def check_own_parts(place: Path, parts: Collection[str], shares: Shares) -> None:
+    """Raise InvalidOption for a share of validation or test that a folder or file has already."""
     for part, share in zip(("validation", "test"), shares, strict=True):
-        if share is not None and part in (listing.parts or ()):
-            raise has_own_part(printable(folder), part)
+        if share is not None and part in parts:
+            raise has_own_part(printable(place), part)
 
 
 def path_below(path: str, root: Path) -> str:

@@ -14,6 +14,7 @@ from nas_gym.training.images.folders import Listing
 from nas_gym.training.images.part_names import plain_name
 from nas_gym.training.images.summary import Reading
 from nas_gym.training.memory import check_memory
+from nas_gym.training.preparation import telling
 
 
 def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray, Reading]:
@@ -25,7 +26,7 @@ def read_pictures(folder: Path, listing: Listing, side: int) -> tuple[np.ndarray
     )
     images = np.empty((count, 3, side, side), dtype=np.uint8)
     found = FolderFindings()
-    for index, path in enumerate(listing.paths):
+    for index, path in enumerate(telling(listing.paths, "files of the data set read")):
         picture = read_picture(path, side)
         images[index] = picture.pixels
         found.add(path, picture.size, picture.notes)

@@ -193,7 +193,7 @@ MODERN = Recipe(
 # weight decay, batches and clipped gradient are those of RSPS on NAS-Bench-201 (Li & Talwalkar 2019
 # as released in AutoDL-Projects, configs/nas-benchmark/algos/RANDOM.config; there the cosine ends
 # at 0.001). The size is that of the children that the search would train else;
-# ``nas_gym.training.images.fitting`` says which, and how many steps.
+# ``nas_gym.training.images.fitting`` says which, and the evaluator how many steps.
 SUPERNET = Recipe(
     epochs=5, batch_size=64, learning_rate=0.025, weight_decay=5e-4, gradient_clip=5.0, filters=4
 )

@@ -22,6 +22,7 @@ from nas_gym.networks.task import (
     recorded,
 )
 from nas_gym.options import Options
+from nas_gym.options.counts import TrainShare
 
 _Fraction = Annotated[float, Interval(ge=0, lt=1)]
 
@@ -98,6 +99,9 @@ class Recipe(Options):
         cutmix: The same of CutMix (Yun et al. 2019), which pastes a rectangle.
         precision: ``"bfloat16"`` where that is safe (autocast), ``"float32"``, or ``"auto"``:
             bfloat16 on a GPU and float32 on a CPU.
+        train_share: Share of each class's images of the training part that are trained on, in
+            (0, 1]; which ones depends on the data alone, and a smaller share is a part of a larger
+            one. Validation and test part stay whole, and so does what images are normalised by.
     """
 
     epochs: Annotated[int, Interval(ge=1, le=10**6)]
@@ -141,6 +145,7 @@ class Recipe(Options):
     mixup: Annotated[float, Interval(ge=0, le=100)] = 0.0
     cutmix: Annotated[float, Interval(ge=0, le=100)] = 0.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    train_share: TrainShare = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -15,7 +15,7 @@ from nas_gym.options.counts import Pixels, Share, check_left_to_train
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.plugins import load
-from nas_gym.training.images.arrays import read_digits, read_idx, read_npz
+from nas_gym.training.images.arrays import check_npz, read_digits, read_idx, read_npz
 from nas_gym.training.images.dataset import Dataset, split_dataset, with_parts, with_test_part
 from nas_gym.training.images.decoding import readable
 from nas_gym.training.images.folders import (
@@ -26,7 +26,7 @@ from nas_gym.training.images.folders import (
     path_below,
 )
 from nas_gym.training.images.pictures import read_pictures
-from nas_gym.training.images.splitting import Shares, usual_shares
+from nas_gym.training.images.splitting import Shares, check_images, usual_shares
 from nas_gym.training.images.summary import Reading
 from nas_gym.training.places import check_takes_folder, images_at
 
@@ -52,7 +52,7 @@ def load_dataset(
     Args:
         name_or_path: A name (``nas-gym list``), a folder with one folder of images per class (or
             with ``train``, ``val`` and ``test``, each with such folders), or a file with the arrays
-            ``images`` and ``labels``.
+            ``images`` and ``labels`` (and ``test_images`` and ``test_labels``).
         folder: Where a named data set lies or is downloaded to; its usual places by default.
         download: Whether a named data set may be downloaded when it is not there.
         image_size: Side in pixels of a folder's images, >= 1 (default 32); other data has its own.
@@ -176,7 +176,7 @@ def image_folder(
     ``folder``, as ``usual_shares`` says, unless the folder has parts of its own.
     """
     listing = list_images(folder, readable()[0])
-    check_own_parts(folder, listing, shares)
+    check_own_parts(folder, listing.parts or (), shares)
     images, reading = read_pictures(folder, listing, image_size)
     name = folder_name(folder)
     names = [path_below(path, folder) for path in listing.paths]
@@ -196,14 +196,22 @@ def npz_file(path: Path, shares: Shares = (None, None)) -> Dataset:
 
     ``images`` are (N, height, width), (N, channels, height, width) or (N, height, width, channels)
     with 1, 3 or 4 channels, of any numeric type; ``labels`` are N whole numbers from 0. Each class
-    is split as ``usual_shares`` says; other arrays, such as a test part, are left out.
+    is split as ``usual_shares`` says, unless the file has parts of its own (``test_images`` and
+    ``test_labels``; see ``read_npz``); other arrays are left out.
     """
-    images, labels, others = read_npz(path)
+    check_own_parts(path, check_npz(path).own, shares)
+    images, labels, parts, others = read_npz(path)
     reading = Reading(
         left_out={"other arrays": (len(others), printable(others[0]))} if others else {}
     )
-    shares = usual_shares(shares, len(images))
-    return split_dataset(path.stem, images, labels, shares=shares, reading=reading)
+    if parts is None:
+        shares = usual_shares(shares, len(images))
+        return split_dataset(path.stem, images, labels, shares=shares, reading=reading)
+    check_images(path.stem, images, labels)
+    names = [str(number) for number in range(len(labels))]
+    return with_parts(
+        path.stem, images, labels, parts, shares, names=names, class_names=None, reading=reading
+    )
 
 
 # ---------------------------------------------------------------- reading files

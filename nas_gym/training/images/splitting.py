@@ -84,7 +84,7 @@ def split_by_hash(
 def fill_parts(
     name: str, labels: np.ndarray, parts: np.ndarray, shares: Shares,
     groups: Callable[[np.ndarray], Sequence[bytes]], names: Sequence[str],
-    class_names: Sequence[str],
+    class_names: Sequence[str] | None,
 ) -> list[np.ndarray]:  # fmt: skip
     """Return the indices of training, validation and test, of images that say their part.
 
@@ -98,7 +98,7 @@ def fill_parts(
             a part that is there says nothing.)
         groups: Returns what ``split_by_hash`` takes as such, for the images of these indices.
         names: What the hash that orders images is made of.
-        class_names: For messages.
+        class_names: For messages; the labels by default.
 
     Raises:
         InvalidDataset: A class has too few images.
@@ -133,6 +133,19 @@ def split_rest(labels: np.ndarray, share: float | None) -> tuple[np.ndarray, np.
     return train, held_out
 
 
+def sample_of(labels: np.ndarray, share: float) -> np.ndarray:
+    """Return the indices of a share of each class's images, at least one, in rising order.
+
+    Args:
+        labels: (N,) whole numbers from 0.
+        share: In (0, 1]; what a smaller one has, a larger one has as well.
+    """
+    counts = np.bincount(labels)
+    wanted = [min(int(count), max(1, round(share * int(count)))) for count in counts]
+    order = hash_order([str(i) for i in range(len(labels))])
+    return _split(labels, order, wanted, [0] * len(counts), None)[1]
+
+
 def copy_groups(images: np.ndarray) -> list[bytes]:
     """Return a digest of each image (N, …): the same for exact copies."""
     if not len(images):
@@ -157,19 +170,32 @@ def check_images(name: str, images: np.ndarray, labels: np.ndarray) -> None:
         raise InvalidDataset(
             f"{printable(name)}: images has values that are not finite: take them out"
         )
-    if labels.shape != (len(images),) or labels.dtype.kind not in "iu":
-        raise InvalidDataset(
-            f"{printable(name)}: labels is {labels.dtype} {labels.shape}: expected {len(images)} "
-            f"whole numbers, one per image{_advice(labels, len(images))}"
-        )
-    if labels.min() < 0:
-        raise InvalidDataset(
-            f"{printable(name)}: label {labels.min()} is negative: number classes from 0"
-        )
+    check_labels(name, labels, len(images))
     if int(labels.max()) >= len(labels):
         raise InvalidDataset(
             f"{printable(name)}: label {labels.max()} among {len(labels)} images: number classes "
             "from 0 without gaps"
+        )
+
+
+def check_labels(name: str, labels: np.ndarray, count: int, what: str = "labels") -> None:
+    """Raise InvalidDataset unless these are ``count`` whole numbers from 0.
+
+    Args:
+        name: Of the data set, for messages.
+        labels: To be checked.
+        count: Of the images.
+        what: The name of the array.
+    """
+    if labels.shape != (count,) or labels.dtype.kind not in "iu":
+        advice = _advice(labels, count).replace("labels", what)
+        raise InvalidDataset(
+            f"{printable(name)}: {what} is {labels.dtype} {labels.shape}: expected {count} "
+            f"whole numbers, one per image{advice}"
+        )
+    if labels.min() < 0:
+        raise InvalidDataset(
+            f"{printable(name)}: label {labels.min()} is negative: number classes from 0"
         )
 
 

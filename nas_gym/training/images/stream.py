@@ -153,7 +153,7 @@ def stream_folder(
         for path in listing.paths:  # what is no image at all is found now, not after hours
             with opened(path):
                 pass
-    check_own_parts(root, listing, shares)
+    check_own_parts(root, listing.parts or (), shares)
     name = folder_name(root)
     below = [path_below(path, root) for path in listing.paths]
     labels = np.asarray(listing.labels, dtype=np.int64)

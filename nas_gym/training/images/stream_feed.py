@@ -18,7 +18,7 @@ from nas_gym.training.images.augmentation import (
     check_pixels,
     mixing,
 )
-from nas_gym.training.images.feed import EVALUATION_BATCH, Batch
+from nas_gym.training.images.feed import EVALUATION_BATCH, Batch, trained_on
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.stream_memory import mapped
 from nas_gym.training.images.stream_reading import (
@@ -59,8 +59,13 @@ class StreamFeed:
     ) -> None:  # fmt: skip
         self.dataset, self.recipe, self.seed = dataset, recipe, seed
         self.device, self.processes = device, processes
-        self.batch_size = min(recipe.batch_size, len(dataset.train_labels))
-        self.batches = len(dataset.train_labels) // self.batch_size
+        self.paths, self.labels = dataset.paths["train"], dataset.train_labels
+        trained = trained_on(self.labels, recipe)
+        if trained is not None:
+            self.paths = [self.paths[index] for index in trained.tolist()]
+            self.labels = self.labels[trained]
+        self.batch_size = min(recipe.batch_size, len(self.labels))
+        self.batches = len(self.labels) // self.batch_size
         check_pixels(recipe, dataset.image_shape[0], dataset.white, True)
         own = processes.rows(self.batch_size)
         self.rows = torch.arange(own.start, own.stop)
@@ -85,7 +90,7 @@ class StreamFeed:
         if position + self.batch_size > self.batches * self.batch_size:
             turn, position = turn + 1, 0
         if self._order is None or self._order[0] != turn:
-            self._order = turn, _order(self.seed, turn, len(self.dataset.train_labels))
+            self._order = turn, _order(self.seed, turn, len(self.labels))
         chosen = self._order[1][position + self.rows]
         with mapped():
             pixels = self.workers.take(self.line).pixels
@@ -95,7 +100,7 @@ class StreamFeed:
     def _varied(self, pixels: Tensor, chosen: Tensor, turn: int, position: int) -> Batch:
         """Return a batch: what the workers have not done to it is done."""
         images = self._normal(pixels)
-        labels = self.dataset.train_labels[chosen].to(self.device)
+        labels = self.labels[chosen].to(self.device)
         random = torch.Generator().manual_seed(_seed(self.seed, "batch", turn, position))
         images = augment(images, self.later, random, self.rows, self.batch_size)
         with own_random_state():
@@ -140,8 +145,7 @@ class StreamFeed:
 
     def _line(self) -> Line:
         """Return the training part from here on."""
-        paths, batches = self.dataset.paths["train"], self.batches
-        return Line(_requests(paths, self.seed, self.rows, self.batch_size, batches,
+        return Line(_requests(self.paths, self.seed, self.rows, self.batch_size, self.batches,
                               self.turn, self.position))  # fmt: skip
 
     def _normal(self, pixels: Tensor) -> Tensor:

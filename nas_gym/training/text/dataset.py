@@ -21,6 +21,7 @@ from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.plugins import load
 from nas_gym.training.places import text_at
+from nas_gym.training.text.files import PARTS
 from nas_gym.training.text.sources import (
     END,
     UNKNOWN,
@@ -41,8 +42,6 @@ __all__ = [
     "text_from_strings",
     "text_of",
 ]
-
-PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +110,10 @@ def load_text(
 ) -> TextDataset:
     """Load the text of a folder, or the embedded text of a name.
 
-    A folder has the files ``train.txt``, ``valid.txt`` and ``test.txt`` in UTF-8, in the layout of
-    Mikolov's Penn Treebank: words between spaces; the end of each line is the word ``<eos>``. At
-    the level of characters, a part is its lines without the spaces around them.
+    A folder has the files ``train.txt``, ``valid.txt`` and ``test.txt`` in UTF-8, or those of
+    Mikolov's Penn Treebank (``ptb.train.txt``) or of WikiText (``wiki.train.tokens``), as they
+    come: words between spaces; the end of each line is the word ``<eos>``. At the level of
+    characters, a part is its lines without the spaces around them.
 
     ``python-docs`` is Python's own help on topics of the language (``pydoc_data.topics``, about
     380,000 characters). It changes with the version of Python, and its fingerprint with it. What
@@ -138,7 +138,7 @@ def load_text(
             vocabulary = source.words
         raw = source.read()
     else:
-        raw = read_folder(user_path(name, "dataset"))
+        raw = read_folder(user_path(name, "dataset"), check("level", level, Level))
     return text_of(raw, level=level, vocabulary=vocabulary)
 
 
@@ -167,7 +167,7 @@ def text_of(raw: RawText, *, level: str = "word", vocabulary: int | None = None)
         validation_characters=characters[1],
         test_characters=characters[2],
         fingerprint=_fingerprint(level, entries, streams, characters),
-        warnings=repetitions(raw.parts, PARTS),
+        warnings=(*raw.warnings, *repetitions(raw.parts, PARTS)),
     )
 
 
@@ -198,13 +198,20 @@ def _fingerprint(
     return fingerprint.hexdigest()
 
 
-def check_lengths(text: TextDataset, bptt: int) -> None:
+def check_lengths(text: TextDataset, bptt: int, train_share: float = 1.0) -> None:
     """Raise InvalidDataset if a part is too short for one sequence of ``bptt`` and its target.
 
     Args:
         text: To train on.
         bptt: Steps of a sequence, as a recipe says.
+        train_share: Of the training part, in (0, 1], as a recipe says.
     """
+    if train_share < 1 and len(text.train) > bptt >= int(train_share * len(text.train)):
+        raise InvalidDataset(
+            f"train_share is {train_share:g}, which leaves {int(train_share * len(text.train))} of "
+            f"{len(text.train)} {text.level}s of {text.name}, and a sequence of {bptt} needs "
+            f"{bptt + 1}: give a larger share"
+        )
     for part in PARTS:
         length = len(getattr(text, part))
         if length <= bptt:

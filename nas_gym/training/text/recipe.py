@@ -5,15 +5,16 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 from annotated_types import Ge, Gt, Interval
 
 from nas_gym.errors import InvalidOption
-from nas_gym.networks.task import LanguageTask, Layers, Units
+from nas_gym.networks.task import LanguageTask, Layers, Units, recorded
 from nas_gym.options import Options
+from nas_gym.options.counts import TrainShare
 from nas_gym.training.recipes import named_recipe
 
 _Fraction = Annotated[float, Interval(ge=0, lt=1)]
@@ -55,6 +56,9 @@ class LanguageRecipe(Options):
         dropout_output: Of what goes into the softmax.
         initial_range: All initial weights and biases are uniform in [-initial_range,
             initial_range], >= 0; 0: as each module draws its own.
+        initial_width: Units per cell, >= 1, for which ``initial_range`` is meant: networks of fewer
+            have it times sqrt(initial_width / units), see ``range_for``. None: all have it.
+        train_share: Share of the training part that is trained on, from its beginning, in (0, 1].
     """
 
     epochs: Annotated[int, Interval(ge=1, le=10**6)]
@@ -77,6 +81,8 @@ class LanguageRecipe(Options):
     dropout_hidden: _Fraction = 0.0
     dropout_output: _Fraction = 0.0
     initial_range: Annotated[float, Ge(0)] = 0.0
+    train_share: TrainShare = 1.0
+    initial_width: Units | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -104,6 +110,24 @@ class LanguageRecipe(Options):
             dropout_output=self.dropout_output,
         )
 
+    def range_for(self, hidden: int) -> float:
+        """Return the range of the initial weights of a network with so many units per cell.
+
+        A product with a matrix of n inputs, whose entries are uniform in [-a, a], multiplies a
+        signal's deviation by a sqrt(n / 3). At a fixed a, narrow layers therefore hand on less of
+        it, and several of them next to nothing: with 64 units and the range of 537 the logits of
+        the published cell in two layers say 24 times less of the input, and training stays at the
+        frequencies of words. So a sqrt(n) is kept, as in the models of Zaremba et al. 2014 (0.1 for
+        200 units, 0.05 for 650, 0.04 for 1,500); wider networks keep the range itself.
+
+        Args:
+            hidden: Units per cell, >= 1.
+        """
+        width = self.initial_width
+        if width is None or hidden >= width:
+            return self.initial_range
+        return self.initial_range * math.sqrt(width / hidden)
+
     def rate(self, epoch: int, progress: float) -> float:
         """Return the learning rate in an epoch, from 0, at ``progress``, in [0, 1), of training."""
         if self.schedule == "cosine":
@@ -114,7 +138,7 @@ class LanguageRecipe(Options):
 
     def to_json(self) -> dict[str, Any]:
         """Return the recipe as JSON data; ``LanguageRecipe(**data)`` reads it back."""
-        return asdict(self)
+        return recorded(self, {"train_share", "initial_width"})
 
 
 # Chosen by benchmarks/recipes/language_signal.py on python-docs
@@ -136,6 +160,7 @@ QUICK_TEXT = LanguageRecipe(
 # 20, sequences of 35, SGD with rate 1 that is divided by 1.2 each epoch after the sixth, gradient
 # norm up to 5, initial weights up to 0.05, dropout 0.5 of what is not recurrent, no tied weights).
 # That model has no dropout of words or of h_{t-1}: their 0.2 is our choice.
+# A tree of eight leaves has 537 units then, with the 10,000 words of Penn Treebank.
 ZOPH2016_PTB = LanguageRecipe(
     epochs=35,
     batch_size=20,
@@ -153,6 +178,7 @@ ZOPH2016_PTB = LanguageRecipe(
     dropout_hidden=0.2,
     dropout_output=0.5,
     initial_range=0.05,
+    initial_width=537,
 )
 
 # The character models of Zoph & Le 2016, appendix: Adam, sizes, batches, sequences; "dropout 0.2

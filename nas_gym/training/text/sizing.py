@@ -29,10 +29,21 @@ def build_language_model(
     """
     task = language_task_of(space, genotype, recipe, vocabulary)
     network: nn.Module = space.build(genotype, task)
-    if recipe.initial_range > 0:
-        for parameter in network.parameters():
-            nn.init.uniform_(parameter, -recipe.initial_range, recipe.initial_range)
+    draw_weights(network, recipe, task)
     return network
+
+
+def draw_weights(network: nn.Module, recipe: LanguageRecipe, task: LanguageTask) -> None:
+    """Draw all weights from the recipe's initial range, if it has one, by torch's own generator.
+
+    Args:
+        network: A network, or the supernet of many.
+        recipe: Says the range, see ``LanguageRecipe.range_for``.
+        task: What the network was built for.
+    """
+    bound = recipe.range_for(task.hidden)
+    for parameter in network.parameters() if bound > 0 else ():
+        nn.init.uniform_(parameter, -bound, bound)
 
 
 def check_size(space: NetworkSpace[Any], recipe: LanguageRecipe, vocabulary: int) -> None:

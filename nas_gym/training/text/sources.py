@@ -14,6 +14,7 @@ from annotated_types import Interval
 from nas_gym.errors import InvalidDataset
 from nas_gym.options.printable import printable
 from nas_gym.training.memory import check_memory
+from nas_gym.training.text.files import text_files
 
 Level = Literal["word", "character"]  # the items that a model reads
 Vocabulary = (
@@ -22,7 +23,6 @@ Vocabulary = (
 
 UNKNOWN = "<unk>"  # a word outside the vocabulary
 END = "<eos>"  # the end of a line, or of a paragraph
-FILES = ("train.txt", "valid.txt", "test.txt")
 
 SHARE = 0.1  # of python-docs' characters, at most, that validate; and as many that test
 _MEMORY_PER_BYTE = 20  # of a file, at least: its words are Python's, and then numbers
@@ -39,6 +39,7 @@ class RawText(NamedTuple):
     name: str
     parts: tuple[str, str, str]  # train, validation, test
     words: Callable[[str], list[str]]
+    warnings: tuple[str, ...] = ()  # of what was read, one sentence each
 
 
 def words_of_lines(part: str) -> list[str]:
@@ -47,20 +48,22 @@ def words_of_lines(part: str) -> list[str]:
     return [word for line in lines for word in (*line.split(), END)]
 
 
-def read_folder(folder: Path) -> RawText:
-    """Read a folder with ``train.txt``, ``valid.txt`` and ``test.txt``.
+def read_folder(folder: Path, level: str = "word") -> RawText:
+    """Read the text in a folder, whose files are named as ``nas_gym.training.text.files`` tells.
 
     Raises:
-        InvalidDataset: A file is missing, unreadable, empty, too large or not UTF-8.
+        InvalidDataset: A file is missing, unreadable, empty, too large or not UTF-8; there are
+            several texts, or one that has no such level.
     """
-    missing = [name for name in FILES if not (folder / name).is_file()]
-    if missing:
-        raise InvalidDataset(
-            f"{printable(folder)} has no {' and no '.join(missing)}: a folder of text has the "
-            f"files {', '.join(FILES)}"
-        )
-    train, validation, test = (read_lines(folder / name) for name in FILES)
-    return RawText(printable(folder.resolve().name), (train, validation, test), words_of_lines)
+    files = text_files(folder, level)
+    train, validation, test = (read_lines(path) for path in files.paths)
+    name = printable(folder.resolve().name)
+    if not files.left_out:
+        return RawText(name, (train, validation, test), words_of_lines)
+    others = ", ".join(map(printable, files.left_out))
+    read = ", ".join(printable(path.name) for path in files.paths)
+    warning = f"its parts are {read}; left out in its folder: {others}"
+    return RawText(name, (train, validation, test), words_of_lines, (warning,))
 
 
 def read_lines(path: Path) -> str:

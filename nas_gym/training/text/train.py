@@ -68,7 +68,7 @@ def train_language_model(
     Raises:
         InvalidDataset: A part of the text is shorter than a sequence.
     """
-    check_lengths(text, recipe.bptt)
+    check_lengths(text, recipe.bptt, recipe.train_share)
     device = training_device(device)
     start = time.perf_counter()
     with seeded(seed, device):
@@ -113,10 +113,11 @@ class TextTraining(Training[Figures]):
         )  # fmt: skip
         self.text = text
         self.recipe = recipe
-        batch = min(recipe.batch_size, (len(text.train) - 1) // recipe.bptt)
+        train = ordinary(text.train)[: int(recipe.train_share * len(text.train))]
+        batch = min(recipe.batch_size, (len(train) - 1) // recipe.bptt)
         rows = processes.rows(batch)
         self.streams = rows.stop - rows.start  # of this process
-        sides = streams(ordinary(text.train), batch)
+        sides = streams(train, batch)
         self.inputs, self.targets = (side[:, rows].contiguous().to(device) for side in sides)
         self.steps = math.ceil(len(self.inputs) / recipe.bptt)  # of an epoch
         self.hidden: Any = None  # the state after the last sequence

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 
 from nas_agents import ASHA, Hyperband, SuccessiveHalving
+from nas_agents.fidelity.brackets import Bracket, BracketLadder
 from nas_gym import load_run, resume, search
+from nas_gym.envs.ledger import Ledger
+from nas_gym.envs.rewards import Accuracy
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName, UntrustedModule
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.registry import foreign_modules, make, spec_of
+from nas_gym.search_spaces.architecture import architecture_of
+from nas_gym.search_spaces.moves import enumerate_tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.testing import BitString, FailingEvaluator
 
 SPACE = NASBench201()
 EPOCHS = 27
@@ -41,6 +47,15 @@ def test_successive_halving_halves() -> None:
         rung = sorted(range(first, first + count), key=lambda n: -rewards[n])[: count // 3]
         assert keys[first + count : first + count + count // 3] == [keys[n] for n in rung]
     assert result.answers[-1] is result.best()[0]
+
+
+def test_a_failure_takes_no_place_in_a_bracket() -> None:
+    failing = FailingEvaluator(LANDSCAPE, rate=0.8)
+    result = search(SPACE, failing, "successive-halving", budget=60, seed=0)
+    good = sum(answer.evaluation.failure is None for answer in result.answers[:27])
+    assert 3 <= good < 9  # fewer than have a place on the next rung
+    assert epochs_of(result)[: 27 + good + 4] == [1] * 27 + [3] * good + [9] * 3 + [27]
+    assert all(answer.evaluation.failure is None for answer in result.answers[27 : 27 + good + 4])
 
 
 def test_hyperband_begins_on_every_rung() -> None:
@@ -140,6 +155,7 @@ def test_the_budget_is_spent(proposer: str) -> None:
     assert len(alike.answers) == 64
 
 
+@pytest.mark.slow
 def test_agents_that_step_can_propose() -> None:
     agent = ASHA(proposer={"name": "sb3-ppo", "batch_size": 4})
     result = search(SPACE, LANDSCAPE, agent, budget_epochs=150, seed=0)
@@ -182,6 +198,10 @@ def test_a_proposer_of_the_users_is_to_be_trusted(tmp_path: Path) -> None:
     assert len(resume("r", store, budget=12, trust=[__name__]).answers) == 12
 
 
+TRAINED = {"name": "nsga2", "objectives": ["accuracy", "-parameters"]}
+WRAPPED = {"name": "with-proxy", "agent": {**TRAINED, "name": "mo-evolution"}}
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -189,6 +209,9 @@ def test_a_proposer_of_the_users_is_to_be_trusted(tmp_path: Path) -> None:
         ({"min_epochs": 9, "max_epochs": 3}, "max_epochs is 3 and min_epochs is 9"),
         ({"reduction_factor": 1}, "reduction_factor of agent 'asha' is 1: give a whole number"),
         ({"mode": "halting"}, "mode"),
+        ({"proposer": TRAINED}, "'accuracy', and values after different epochs do not compare"),
+        ({"proposer": WRAPPED}, "'accuracy', and values after different epochs do not compare"),
+        ({"name": "successive-halving", "trials": 2}, "so nobody would go on: give at least 3"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
@@ -200,13 +223,101 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
 
 @pytest.mark.parametrize("options", [{"max_epochs": 28}, {"min_epochs": 28}])
 def test_epochs_beyond_a_training(options: dict[str, int]) -> None:
-    with pytest.raises(InvalidOption, match="a whole training has 27: give epochs from 1 to that"):
+    ((option, epochs),) = options.items()
+    message = f"{option} is {epochs}, and a whole training has 27 epochs: give at most so many"
+    with pytest.raises(InvalidOption, match=message):
         search(SPACE, LANDSCAPE, ASHA(**options), budget=10)
+
+
+@pytest.mark.parametrize("name", ["asha", "hyperband", "successive-halving"])
+@pytest.mark.parametrize(
+    ("epochs", "options", "message"),
+    [
+        (6, {"min_epochs": 3}, "no rung below 6 epochs.* min_epochs of at most 2 or reduction.* 2"),
+        (2, {}, "no rung below 2 epochs, .*: give reduction_factor of at most 2"),
+        (27, {"max_epochs": 2}, "no rung below 2 epochs"),
+        (27, {"reduction_factor": 28}, "no rung below 27 epochs"),
+        (1, {}, "a whole training has 1 epoch, so nothing can be trained in part"),
+    ],
+)
+def test_a_ladder_of_one_rung_is_refused(
+    name: str, epochs: int, options: dict[str, int], message: str
+) -> None:
+    landscape = Landscape(SPACE, epochs=epochs)
+    with pytest.raises(InvalidOption, match=message):
+        search(SPACE, landscape, {"name": name, **options}, budget=10)
+
+
+def test_one_rung_that_was_asked_for() -> None:
+    result = search(SPACE, LANDSCAPE, {"name": "asha", "max_epochs": 1}, budget=10)
+    assert epochs_of(result) == [1] * 10
+
+
+def test_too_few_trials_for_the_highest_rung(caplog: pytest.LogCaptureFixture) -> None:
+    search(SPACE, LANDSCAPE, SuccessiveHalving(trials=27), budget=10)
+    assert caplog.messages == []
+    search(SPACE, LANDSCAPE, SuccessiveHalving(trials=9), budget=10)
+    (said,) = caplog.messages
+    assert said.startswith("of 9 trials nobody comes to the highest of the rungs of 1, 3, 9, 27")
+
+
+@pytest.mark.parametrize("proposer", ["nsga2", {"name": "nsga2", "objectives": ["reward"]}])
+def test_objectives_that_no_training_changes(proposer: Any) -> None:
+    assert len(search(SPACE, LANDSCAPE, ASHA(proposer), budget=20, seed=0).answers) == 20
+
+
+# Of BitString(5) there are 32 architectures, so agents propose them again and again.
+NOISY = Landscape(
+    BitString(5), seed=3, noise=0.01, fresh_noise=True, epochs=EPOCHS, curve_noise=0.01
+)
+FAILS = FailingEvaluator(NOISY, rate=0.3)
+AGAIN = [
+    (ASHA("regularized-evolution"), False),
+    (ASHA("regularized-evolution"), True),
+    (ASHA("regularized-evolution", mode="stopping"), False),
+    (ASHA("regularized-evolution", mode="stopping"), True),
+    (Hyperband("regularized-evolution"), False),
+    (SuccessiveHalving("regularized-evolution"), False),
+]
+
+
+@pytest.mark.parametrize("evaluator", [NOISY, FAILS], ids=["noisy", "fails"])
+@pytest.mark.parametrize(("agent", "asynchronous"), AGAIN)
+def test_what_is_known_is_not_paid_again(agent: Any, asynchronous: bool, evaluator: Any) -> None:
+    result = search(BitString(5), evaluator, agent, budget=150, seed=0, asynchronous=asynchronous)
+    paid = [(a.evaluation.architecture.key, a.evaluation.epochs) for a in result.answers]
+    assert len(paid) > 30
+    assert len(paid) == len(set(paid))
+
+
+def test_the_rungs_of_a_trial_are_of_one_training() -> None:
+    """In Hyperband an architecture may begin on a lower rung than it has been on."""
+    asked: list[tuple[int, int, int]] = []
+
+    class Noting(FailingEvaluator):
+        def evaluate(self, architectures: Any, seeds: Any, fidelities: Any) -> Any:
+            for each, seed, part in zip(architectures, seeds, fidelities, strict=True):
+                if each.key == best.key:
+                    asked.append((seed, part.begun, part.epochs or 4))
+            return super().evaluate(architectures, seeds, fidelities)
+
+    space = BitString(3)
+    noisy = Landscape(space, seed=3, noise=1e-9, fresh_noise=True, epochs=4, curve_noise=0.0)
+    some = [architecture_of(space, tokens) for tokens in enumerate_tokens(space)]
+    best, *others = sorted(some, key=lambda each: -noisy.accuracy(each.tokens))
+    ledger = Ledger(Noting(noisy, rate=0.0), Accuracy())
+    ladder = BracketLadder(ledger, (1, 2, 4), 2, [Bracket(1, 1), Bracket(4, 0)], 2)
+    for proposals in ([best], [best, *others[:3]], [best], [best, *others[:3]]):
+        ladder.request(proposals)
+    first, second = asked[0][0], asked[-1][0]
+    # The other training of it begins again, and has all its rungs; then nothing is asked again.
+    assert asked == [(first, 0, 2), (second, 0, 1), (second, 1, 2), (second, 2, 4)]
+    assert first != second
 
 
 def test_who_trains_in_part_decides_last() -> None:
     inside = {"name": "with-proxy", "agent": "asha", "proxies": ["synflow"], "scored": 0}
-    with pytest.raises(InvalidOption, match="give that one as the proposer"):
+    with pytest.raises(InvalidOption, match="agent='asha' with proposer='with-proxy'"):
         search(SPACE, LANDSCAPE, {**inside, "first": 0, "share": 0.5, **SMALL}, budget=10)
     outside = {**inside, "agent": "genetic", "first": 0, "share": 0.5, **SMALL}
     result = search(SPACE, LANDSCAPE, ASHA(proposer=outside), budget=30, seed=0)

@@ -19,6 +19,7 @@ from nas_agents.sb3.maskable_ppo import SB3MaskablePPO
 from nas_agents.sb3.ppo import SB3PPO
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.evaluators.landscapes import BitCount
 from nas_gym.registry import make, restorable, spec_of
 from nas_gym.sb3 import SB3VecEnv
 from nas_gym.search_spaces.nasbench201.space import NASBench201
@@ -28,7 +29,12 @@ from nas_gym.testing import BitString, Landscape, LayerChain, tuning_landscape
 from nas_gym.testing.agent_suite import run_agent
 
 TUNED = [SB3PPO(), SB3MaskablePPO(), SB3A2C(), SB3DQN()]
-EVERY = [*TUNED, SB3()]
+EDITING = [
+    SB3MaskablePPO(action="edit"),
+    SB3DQN(action="edit", start="random", horizon=2, learning_starts=5),
+    SB3(action="edit", start="random", algorithm="stable_baselines3:DQN"),
+]
+EVERY = [*TUNED, SB3(), *EDITING]
 
 
 # ---------------------------------------------------------------- learning
@@ -67,6 +73,40 @@ def test_a_sequence_of_which_one_prefix_pays_is_found():
     requests = run_agent(SB3MaskablePPO(), Deepest(space), space, budget=160)
     lengths = [len(tokens) for tokens, _ in requests]
     assert np.mean(lengths[-40:]) > 0.95 * space.max_length > np.mean(lengths[:40])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("agent", [SB3MaskablePPO, SB3DQN], ids=lambda agent: agent.__name__)
+def test_it_learns_to_edit(agent):
+    """From random strings towards ones; a random walk stays where it began."""
+    first, last = [], []
+    for seed in range(2):
+        edits = agent(action="edit", start="random")
+        requests = run_agent(edits, BitCount(noise=0.0), BitString(6), budget=500, seed=seed)
+        rewards = [reward for _, reward in requests]
+        first.append(np.mean(rewards[:100]))
+        last.append(np.mean(rewards[-100:]))
+    assert np.mean(last) > np.mean(first) + 0.07
+
+
+def test_edits_change_one_choice_of_the_best_so_far_and_keep_limits():
+    space, limits = NASBench201(), {"parameters": 600_000}
+    agent = SB3MaskablePPO(action="edit", horizon=1, batch_size=1)
+    result = nas_gym.search(space, "nasbench201", agent, budget=40, limits=limits)
+    best = result.answers[0]
+    for answer in result.answers[1:]:
+        assert answer.evaluation.metrics["parameters"] <= 600_000
+        one, other = (a.evaluation.architecture.tokens for a in (best, answer))
+        assert sum(map(np.not_equal, one, other)) == 1
+        best = max(best, answer, key=lambda a: a.reward)
+
+
+def test_a_proxy_stands_before_an_agent_that_edits():
+    proposer = {"name": "sb3-dqn", "action": "edit", "batch_size": 4}
+    agent = {"name": "with-proxy", "agent": proposer, "proxies": ["parameters"]}
+    agent |= {"scored": 30, "first": 5, "share": 0.5}
+    result = nas_gym.search("nasbench201", "nasbench201", agent, budget=20)
+    assert len(result.answers) == 20
 
 
 # ---------------------------------------------------------------- apart from everybody else
@@ -152,6 +192,17 @@ def test_numbers_of_steps_are_told_in_episodes():
     assert rollout(one, 1) == 2  # SB3 standardizes the advantages of two and more
 
 
+def test_steps_of_edits_are_evaluations():
+    space = BitString(5)
+    env = NASVectorEnv(space, Landscape(space), num_envs=4)
+    edits = SB3DQN(action="edit", horizon=3).stepped(env)
+    assert rollout(edits, 8) == 6
+    assert exploration(edits, 30) * FOREVER == pytest.approx(30)
+    arguments = SB3DQN(learning_starts=7, replay=50).arguments(edits)
+    assert (arguments["learning_starts"], arguments["buffer_size"]) == (7, 50)
+    assert (arguments["train_freq"], arguments["n_steps"]) == (1, 3)
+
+
 def test_dqn_explores_in_each_episode_on_its_own():
     env = SB3VecEnv(NASVectorEnv(BitString(30), Landscape(BitString(30)), num_envs=2000))
     model = EpisodicDQN("MlpPolicy", env, buffer_size=2000, device="cpu", seed=0)
@@ -221,6 +272,8 @@ def test_the_tuned_agents_are_made_from_json():
         (SB3, {"options": "[1, 2]"}, "keyword arguments as JSON"),
         (SB3, {"options": {"learning_rate": object()}}, "keyword arguments as JSON"),
         (SB3, {"batch_size": 0}, "batch_size is 0"),
+        (SB3PPO, {"horizon": 0}, "horizon is 0"),
+        (SB3DQN, {"start": 3}, "start is 3"),
     ],
 )
 def test_options_are_checked(agent, options, message):

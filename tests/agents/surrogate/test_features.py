@@ -116,6 +116,7 @@ def test_a_sample_of_the_posterior_has_its_moments(ranking: Counting) -> None:
     np.testing.assert_allclose(draws.std(axis=0), posterior.deviation, rtol=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [PredictorEvolution, ModelBasedReinforce])
 def test_both_agents_search_with_real_proxies(kind: Any) -> None:
     agent = kind(initial=4, batch_size=3, proxies=("parameters",), proxy_options=CHEAP)

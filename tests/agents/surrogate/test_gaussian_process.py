@@ -87,7 +87,7 @@ def test_it_predicts_what_it_has_not_seen():
 def test_the_unit_of_the_rewards_does_not_matter(scale):
     space = BitString(12)
     plain = observed(space, 30)
-    scaled = [Observed(t, scale * r) for t, r, _ in plain]
+    scaled = [Observed(t, scale * r) for t, r, *_ in plain]
     means = [fitted(space, each).posterior([(0,) * 12]).mean for each in (plain, scaled)]
     assert means[0] == means[1]
 

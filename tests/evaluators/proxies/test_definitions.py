@@ -359,10 +359,10 @@ def test_a_value_does_not_depend_on_what_else_is_computed_and_the_network_stays(
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     inputs = gaussian_inputs((3, 8, 8), 4, 6, 0, CPU)
     together = compute(network, inputs, names, CPU)
-    assert set(together) == set(names)
+    assert set(together) == {*names, "alive"}
     assert all(math.isfinite(value) for value in together.values())
     for name in names:
-        assert compute(network, inputs, [name], CPU) == {name: together[name]}
+        assert compute(network, inputs, [name], CPU) == {name: together[name], "alive": 1}
     after = network.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)

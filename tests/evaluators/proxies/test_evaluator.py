@@ -72,12 +72,22 @@ def test_a_network_without_a_path_has_the_lowest_rank_and_it_is_said() -> None:
     evaluator = ZeroCost(SPACE, proxies=("az-nas", "nwot"), **FAST)
     good, dead = evaluated(evaluator, GOOD, DEAD)
     assert dead.failure is None
-    assert dead.metrics["unscored"] == 4  # three parts of AZ-NAS, and nwot
+    assert dead.metrics["unscored"] == 5  # all of them, although one is known
     assert "could not be computed" in str(dead.detail)
     assert "nwot" not in dead.metrics
     assert "multiply_adds" in dead.metrics
     assert dead.metrics["zero_cost"] == pytest.approx(1 / 6)  # of a pool of five and itself
     assert good.metrics["zero_cost"] > 1 / 6
+
+
+def test_an_unconnected_network_is_the_lowest_by_its_size_as_well_and_it_is_said() -> None:
+    evaluator = ZeroCost(SPACE, proxies=("parameters",), score="parameters", **FAST)
+    dead, small = evaluated(evaluator, (3, 0, 3, 0, 0, 0), (0, 0, 0, 1, 0, 0))
+    assert dead.metrics["parameters"] > small.metrics["parameters"]
+    assert small.metrics["zero_cost"] > dead.metrics["zero_cost"] == pytest.approx(1 / 6)
+    assert (dead.metrics["unscored"], small.metrics["unscored"]) == (1, 0)
+    assert "the same for all images" in str(dead.detail)
+    assert small.detail is None
 
 
 def test_the_childs_seed_says_nothing() -> None:
@@ -140,7 +150,7 @@ def test_a_data_set_gives_images_and_task() -> None:
 @pytest.mark.parametrize(
     ("options", "error", "words"),
     [
-        ({"score": "az_nas"}, InvalidOption, "give one of 'az-nas'"),
+        ({"score": "az_nas"}, UnknownName, "did you mean 'az-nas'"),
         ({"score": []}, InvalidOption, "score"),
         ({"proxies": ["nothing"]}, UnknownName, "nothing"),
         ({"pool": 0}, InvalidOption, "pool of evaluator 'zero-cost' is 0"),

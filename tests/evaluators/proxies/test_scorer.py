@@ -48,7 +48,7 @@ def test_networks_of_every_image_space_are_scored_by_every_proxy(name: str) -> N
     rng = np.random.default_rng(0)
     pool = [judge.values(architecture_of(space, random_tokens(space, rng))) for _ in range(3)]
     for values in pool:
-        assert set(values) == set(judge.names)
+        assert set(values) == {*judge.names, "alive"}
         assert math.isfinite(values["expressivity"])
         assert values["multiply_adds"] > 0
         assert math.isfinite(values["synflow"])
@@ -92,21 +92,38 @@ def test_the_same_options_give_the_same_values_whatever_came_before() -> None:
     assert scorer(proxies=PROXIES, seed=1).values(cell()) != everything
 
 
-def test_values_do_not_depend_on_which_of_two_isomorphic_cells_came_first() -> None:
-    space = NASBench201().up_to_isomorphism()
-    twins = [
-        architecture_of(space, tokens_of(space, space.genotype_from_json(text)))
-        for text in (
-            "|nor_conv_1x1~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
-            "|none~0|+|none~0|none~1|+|nor_conv_3x3~0|none~1|none~2|",
-        )
-    ]
+CELLS = NASBench201().up_to_isomorphism()
+TWINS = [
+    (CELLS, (2, 0, 0, 3, 0, 0), (0, 0, 0, 3, 0, 0)),  # a convolution that nothing reads
+    (make("space", {"name": "nasnet-cell", "blocks": 2}), (0, 1, 0, 3, 0) * 4, (1, 0, 3, 0, 0) * 4),
+    (
+        make("space", {"name": "conv-net", "depth": 3}),
+        (*(0, 1, 0, 0, 2), *(1, 0, 0, 0, 1, 0), *(0, 0, 0, 0, 0, 1, 1)),
+        (*(1, 0, 0, 0, 1), *(0, 1, 0, 0, 2, 0), *(0, 0, 0, 0, 0, 1, 1)),
+    ),
+]
+
+
+@pytest.mark.parametrize(("space", "one", "other"), TWINS)
+def test_isomorphic_architectures_have_the_same_values(space: Any, one: Any, other: Any) -> None:
+    twins = [architecture_of(space, tokens) for tokens in (one, other)]
     assert twins[0].key == twins[1].key
+    assert twins[0].genotype != twins[1].genotype
     found = []
-    for order in (twins, twins[::-1]):
-        judge = scorer(space=space, proxies=("zen", "parameters"))
-        found.append({twin.tokens: dict(judge.values(twin)) for twin in order})
-    assert found[0] == found[1]
+    for order in (twins, twins[::-1]):  # whichever comes first
+        judge = scorer(space=space, proxies=("zen", "nwot", "parameters"))
+        found += [dict(judge.values(twin)) for twin in order]
+    assert found == [found[0]] * 4
+
+
+@pytest.mark.parametrize("space", [space for space, *_ in TWINS])
+def test_a_canonical_form_has_the_key_of_all_and_is_one(space: Any) -> None:
+    rng = np.random.default_rng(0)
+    drawn = [architecture_of(space, random_tokens(space, rng)).genotype for _ in range(100)]
+    forms = [space.canonical(genotype) for genotype in drawn]
+    assert [space.canonical_key(f) for f in forms] == [space.canonical_key(g) for g in drawn]
+    assert [space.canonical(form) for form in forms] == forms
+    assert forms != drawn
 
 
 def test_nothing_of_the_caller_is_touched() -> None:
@@ -142,6 +159,89 @@ def test_a_dead_network_that_its_space_does_not_tell_crashes_nothing() -> None:
     values = scorer(space=Silent(), proxies=PROXIES).values(cell(DEAD[0]))
     assert not math.isfinite(values["trainability"])
     assert not math.isfinite(values["nwot"])
+
+
+class Ending(nn.Module):
+    """A last layer, by the name of what it makes of the logits."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.kind == "zeros":
+            return x * 0
+        if self.kind == "some nan":
+            return torch.cat([x[:, :1] * math.nan, x[:, 1:]], dim=1)
+        return {
+            "alive": x,
+            "constant": torch.full_like(x, 0.3) + 0 * x,
+            "detached": torch.ones_like(x),
+            "nan": x * math.nan,
+            "infinite": x / 0,
+            "one image's": x[:1].expand_as(x),
+        }[self.kind]
+
+
+@dataclass(frozen=True)
+class DeadEnds:
+    """Networks that are all alike but for what their last layer does."""
+
+    kinds = ("alive", "zeros", "constant", "detached", "nan", "some nan", "infinite", "one image's")
+    noisy: bool = False
+    static = True
+    max_length = 1
+    max_options = len(kinds)
+
+    def choose(self, pick: Pick) -> str:
+        return pick("ending", self.kinds)
+
+    def build(self, kind: str, task: Task) -> nn.Module:
+        last = nn.Linear(8, task.classes)
+        nn.init.zeros_(last.weight)  # a usual way to begin: no sign of death
+        body = nn.Sequential(
+            nn.Conv2d(task.channels, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+            nn.Conv2d(8, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(),
+        )  # fmt: skip
+        head = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+        tail = nn.Sequential(nn.Dropout(0.5), nn.Linear(task.classes, task.classes))
+        end = Ending(kind)
+        return nn.Sequential(body, head, last, end, *((tail,) if self.noisy else ()))
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_a_network_whose_output_says_nothing_is_dead_whatever_the_proxy(
+    proxy: str, noisy: bool
+) -> None:
+    space = DeadEnds(noisy)
+    judge = Scorer(space, (proxy,), {"height": 8, "width": 8}, images=4)
+    drawn = [judge.values(architecture_of(space, (i,))) for i in range(len(DeadEnds.kinds))]
+    alive, *dead = drawn
+    assert alive["alive"] == 1
+    for values in dead:
+        assert {name for name, value in values.items() if math.isfinite(value)} <= {
+            "parameters", "multiply_adds"
+        }  # fmt: skip
+    ranking = Ranking(judge, drawn)
+    assert [ranking.score(each, (proxy,)) for each in dead] == [pytest.approx(1 / 9)] * len(dead)
+    if proxy in ("az-nas", "nwot", "zen", "parameters"):  # zeros in a last layer hide all others
+        assert ranking.score(alive, (proxy,)) > 1 / 9
+
+
+def test_an_unconnected_cell_is_dead_although_only_its_size_is_asked_for() -> None:
+    dead = architecture_of(SPACE, (3, 0, 3, 0, 0, 0))
+    ranking = ranking_of(SPACE, ("parameters",), {"task": SMALL, "images": 4, "pool": 6})
+    assert ranking.score_of(dead) == pytest.approx(1 / 7)
+    assert ranking.scorer.values(dead)["parameters"] > 0
+
+
+def test_no_pass_is_made_for_it_where_one_is_made_anyway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nas_gym.evaluators.proxies.compute.responds", None)
+    for proxies in (("az-nas",), ("nwot", "parameters"), ("parameters",), ("synflow",)):
+        assert scorer(proxies=proxies).values(cell())["alive"] == 1  # or the space says it
+    with pytest.raises(TypeError):
+        Scorer(OwnSpace(), ("parameters",), {"height": 8}).values(architecture_of(OwnSpace(), (1,)))
 
 
 def test_which_cells_are_connected() -> None:

@@ -100,8 +100,8 @@ def test_the_forms_of_a_file_say_the_same(tmp_path: Path, suffix: str) -> None:
     assert (table.most_epochs, table.last_counted) == (EPOCHS, 3)
     assert table.protocol["counted"] == 3
     # What the user gives comes first.
-    other = TableFile(BITS, path, counted=1, metrics=(), seconds=None)
-    assert other.last_counted == 1
+    other = TableFile(BITS, path, counted=4, metrics=(), seconds=None)
+    assert other.last_counted == 4
     assert other.protocol != table.protocol
     with pytest.raises(InvalidTable, match=r"is a table of the space .*BitString"):
         TableFile(BitString(3), path)
@@ -148,6 +148,34 @@ def test_curves_that_are_none(tmp_path: Path, changes: dict[str, Any], says: str
     with pytest.raises(InvalidTable, match=says) as error:
         TableFile(BITS, file, **OPTIONS)
     assert "\n" not in str(error.value)
+
+
+def test_an_accuracy_that_is_not_where_its_curve_ends(tmp_path: Path) -> None:
+    file = saved(tmp_path / "t.npz", accuracy=columns()["accuracy"].round(3))
+    assert TableFile(BITS, file, **OPTIONS, counted=3).most_epochs == EPOCHS
+    says = r"row 0: accuracy 0 is 0\.3, but the last number .* is 0\.25: give counted=3, which"
+    with pytest.raises(InvalidTable, match=says):
+        TableFile(BITS, file, **OPTIONS)
+    accuracy = columns()["accuracy"]
+    accuracy[2, 1] = 0.75
+    file = saved(tmp_path / "t.npz", accuracy=accuracy)
+    says = r"row 2: accuracy 1 is 0\.75, but the best of the last 3 .* is 0\.6: mend that row"
+    with pytest.raises(InvalidTable, match=says) as error:
+        TableFile(BITS, file, **OPTIONS, counted=3)
+    assert "\n" not in str(error.value)
+
+
+def test_epochs_that_no_curve_has_are_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    wider = np.pad(CURVES, ((0, 0), (0, 0), (0, 2)), constant_values=np.nan)
+    whole = TableFile(BITS, saved(tmp_path / "t.npz"), **OPTIONS, counted=3)
+    assert caplog.messages == []
+    file = saved(tmp_path / "wider.npz", curves=wider)
+    table = TableFile(BITS, file, **OPTIONS, counted=3)
+    assert whole.most_epochs == table.most_epochs == EPOCHS
+    (said,) = caplog.messages
+    assert "room for 6 epochs, and none has a number after epoch 4; a whole training is" in said
 
 
 def test_without_a_note_the_unit_has_to_be_given(tmp_path: Path) -> None:

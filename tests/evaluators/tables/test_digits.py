@@ -50,7 +50,9 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "counted": 5,
     }
     path = tmp_path_factory.mktemp("digits") / "made_up.npz"
+    failure = np.where(np.isnan(curves[:, :, 0]), "diverged", "")
     columns = {
+        "failure": failure,
         "architecture": np.array([str(each.genotype) for each in architectures]),
         "accuracy": curves[:, :, -5:].max(axis=2),
         "curves": curves,
@@ -72,6 +74,7 @@ def packed(made_up: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return path
 
 
+@pytest.mark.slow
 def test_what_is_packed_is_answered_for_every_cell(made_up: Path, packed: Path) -> None:
     with np.load(made_up) as arrays:
         rows = {text: row for row, text in enumerate(arrays["architecture"].tolist())}
@@ -112,6 +115,22 @@ def test_an_environment_on_digits(packed: Path) -> None:
         env.play([cell], epochs=7)
 
 
+def test_the_table_of_the_package_is_what_tabulate_wrote() -> None:
+    """Every cell that differs, two seeds and all epochs, from the file beside its command."""
+    table = digits.read_digits_table()
+    assert len(table.keys) == len(table.right) == len(architectures_of(KEYED, None, 0)) == 5_267
+    assert table.right.shape[1:] == (SEEDS, EPOCHS)
+    assert table.images == IMAGES
+    assert (table.right <= IMAGES).all()  # none is UNTRAINED
+    assert digits.FILE.read_bytes() == make_digits_table.pack(make_digits_table.SOURCE)
+    answers = NASBench201Table(dataset="digits")
+    first = architectures_of(KEYED, None, 0)[0]
+    with np.load(make_digits_table.SOURCE) as arrays:
+        row = arrays["architecture"].tolist().index(str(first.genotype))
+        assert answers.entry(first.tokens).accuracies == tuple(arrays["accuracy"][row].tolist())
+        assert answers.entry(first.tokens).metrics["parameters"] == arrays["parameters"][row]
+
+
 def test_the_other_data_sets_have_no_curves() -> None:
     for name in DATASETS:
         table = NASBench201Table(dataset=name)
@@ -138,6 +157,27 @@ def test_only_the_table_that_is_meant_is_packed(made_up: Path, tmp_path: Path) -
     write_table(tmp_path / "other.npz", content, note)
     with pytest.raises(AssertionError, match="another recipe than nasbench201-digits"):
         make_digits_table.pack(tmp_path / "other.npz")
+
+
+@pytest.mark.parametrize("how", ["a cell is missing", "a training is missing", "one seed"])
+def test_a_table_that_is_not_complete_is_not_packed(
+    how: str, made_up: Path, tmp_path: Path
+) -> None:
+    with np.load(made_up) as arrays:
+        content = {name: arrays[name] for name in arrays.files}
+    note = json.loads(str(content.pop("note")))
+    if how == "a cell is missing":
+        content = {name: array[1:] for name, array in content.items()}
+    elif how == "a training is missing":
+        content["accuracy"][0, 1] = np.nan
+    else:
+        seeds = ("accuracy", "curves", "seconds", "failure")
+        content |= {name: content[name][:, :1] for name in seeds}
+    write_table(tmp_path / "part.npz", content, note)
+    lacks = {"a cell is missing": "2", "a training is missing": "1", "one seed": "5,267"}[how]
+    message = rf"lacks {lacks} of the trainings .* until it is complete$"
+    with pytest.raises(InvalidTable, match=message):
+        make_digits_table.pack(tmp_path / "part.npz")
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import nas_gym  # noqa: F401
+from nas_gym.cli.evaluators import parts_of
 from nas_gym.cli.main import main
 from nas_gym.cli.search import Search
 from nas_gym.cli.settings import settings_of
@@ -381,8 +382,7 @@ def test_options_of_the_command_line(tmp_path, monkeypatch, capsys):
     made = []
     for evaluator, more in (("mine.csv", ""), ("table", " evaluator.file=mine.csv")):
         command = Search(space="nasbench201", evaluator=evaluator)
-        spec = command._evaluator(settings_of((settings + more).split()), NASBench201())
-        made.append(make("evaluator", spec, space=NASBench201()))
+        made.append(parts_of(command, settings_of((settings + more).split()))["evaluator"])
     assert made[0] == made[1]
     assert made[0].accuracy == ("one", "two")
     assert made[0].metrics == ("latency",)

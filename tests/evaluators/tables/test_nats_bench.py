@@ -11,6 +11,7 @@ import pytest
 
 from nas_gym.envs.registration import make_vector_env
 from nas_gym.errors import InvalidOption, InvalidTable, UnknownName
+from nas_gym.evaluators.evaluation import epochs_recorded
 from nas_gym.evaluators.tables import nats_bench
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
 from nas_gym.evaluators.tables.nats_bench import NATSBench
@@ -299,6 +300,13 @@ def test_genuine_curves():
     assert NATSBench(TOPOLOGY, folder, "cifar100").most_epochs is None
     size = NATSBench(SIZE, f"{GENUINE}/NATS-sss-v1_0-50262-simple", "imagenet16-120")
     assert len(size.entry(tokens("8:8:8:8:8")).curves[0]) == size.most_epochs == 90
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "cifar100"])  # the latter has no curves
+def test_a_record_has_the_epochs_of_the_schedule(synthetic, dataset):
+    for part, epochs in (({}, 200), ({"hp": 12}, 12), ({"epoch": 120}, 120)):
+        evaluator = NATSBench(TOPOLOGY, synthetic / "tss", dataset, **part)
+        assert epochs_recorded(evaluator) == {"most_epochs": epochs}
 
 
 def test_a_part_of_a_schedule_is_answered_from_its_curve(synthetic):

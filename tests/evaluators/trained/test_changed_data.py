@@ -66,6 +66,7 @@ def test_a_process_that_finds_other_data_says_so(
 ) -> None:
     evaluator = make(write(tmp_path, 0))
     sent = dump_evaluator(evaluator)  # in the main process, which has the data
+    evaluator.close()  # and lends no images any more
     write(tmp_path, 1)
     worker = load_evaluator(sent)
     job = job_of(Job(architecture_of(evaluator.space, _first(evaluator.space)), 0))

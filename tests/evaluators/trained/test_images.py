@@ -77,6 +77,28 @@ def test_metrics_of_a_trained_child():
     json.dumps(evaluation.to_info())
 
 
+@dataclass(frozen=True)
+class Watched(NASNetCell):
+    """Keeps the networks of the children."""
+
+    def build(self, genotype, task):
+        built.append(super().build(genotype, task))
+        return built[-1]
+
+
+built: list[nn.Module] = []
+
+
+def test_children_have_the_batch_norms_of_the_recipe():
+    built.clear()
+    recipe = replace(SHORT, batch_norm_eps=1e-3, batch_norm_momentum=0.0003)
+    space = Watched(blocks=1)
+    nas_gym.search(space, TrainingEvaluator(space, recipe=recipe), "random-search", budget=1)
+    norms = [m for network in built for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
+    assert {(norm.eps, norm.momentum) for norm in norms} == {(1e-3, 0.0003)}
+    assert any(norm.num_batches_tracked > 0 for norm in norms)  # it is the one that was trained
+
+
 def test_bad_children_are_rows():
     evaluator = TrainingEvaluator(Chain(), recipe=SHORT)
     raised, diverged, fine = evaluations(evaluator, Chain(), [(2,), (3,), (0,)], [1, 2, 3])
@@ -189,6 +211,11 @@ def test_bad_options_are_found_before_the_first_child(tmp_path):
         TrainingEvaluator(Chain(), dataset=3)
     missing = TrainingEvaluator(Chain(), dataset="cifar10", folder=tmp_path)
     assert missing == TrainingEvaluator(Chain(), dataset="cifar10", folder=str(tmp_path))
+    with pytest.raises(InvalidDataset, match="has no folders"):
+        TrainingEvaluator(Chain(), dataset=tmp_path)
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.png").write_bytes(b"read later")
     assert TrainingEvaluator(Chain(), dataset=tmp_path).dataset == str(tmp_path)
     with pytest.raises(InvalidDataset, match="pass --download"):
         evaluations(missing, Chain(), [(0,)], [1])

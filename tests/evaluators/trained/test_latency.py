@@ -49,7 +49,7 @@ def search(run: str, evaluator: Any = ASKED, space: Any = SPACE, **options: Any)
 
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_search_is_rewarded_by_latency(workers: int) -> None:
-    run = search("fast", reward=UNDER, workers=workers)
+    run = search("fast", reward=UNDER, workers=workers, asynchronous=False)
     for row in run.rows:
         latency = row.metrics["latency"]
         assert 1e-5 < latency < 10

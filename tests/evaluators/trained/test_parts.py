@@ -72,6 +72,7 @@ def in_parts(evaluator: Any, ends: Sequence[int]) -> list[Evaluation]:
     return answers
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", sorted(RECIPES))
 def test_parts_come_to_the_whole_bit_for_bit(recipe: str, tmp_path: Path) -> None:
     evaluator = images(tmp_path, recipe)
@@ -96,6 +97,7 @@ def test_a_language_model_in_parts(tmp_path: Path) -> None:
     assert whole.metrics["perplexity"] == min(whole.curve[-5:])
 
 
+@pytest.mark.slow
 def test_a_curve_is_the_accuracy_after_each_epoch(tmp_path: Path) -> None:
     plain, curved = images(tmp_path), images(tmp_path, curve=True)
     whole = evaluated(curved, None)
@@ -141,6 +143,7 @@ def test_a_child_that_is_lost_is_trained_from_the_beginning(spoil: Any, tmp_path
     assert evaluated(evaluator, Fidelity(0, 3)).metrics == whole.metrics
 
 
+@pytest.mark.slow
 def test_a_child_of_another_network_is_no_beginning(tmp_path: Path) -> None:
     evaluator = images(tmp_path)
     evaluated(evaluator, Fidelity(3))
@@ -204,6 +207,22 @@ def test_the_oldest_children_make_room(tmp_path: Path) -> None:
     assert not kept.folder.exists()
 
 
+def test_children_that_killed_searches_left_make_room(tmp_path: Path) -> None:
+    import torch
+
+    child = HalfTrained({"w": torch.zeros(1000)}, [[0.5]])
+    left, kept = (ChildCheckpoints(tmp_path, {"of": of}, largest=10_000) for of in ("x", "y"))
+    left.keep("key", 0, child)
+    cut = left.folder / f".0{checkpoints.SUFFIX}.new"  # killed in the middle of a write
+    cut.write_bytes(bytes(4000))
+    for path in (left._path("key", 0), cut):
+        os.utime(path, ns=(0, 0))
+    for seed in range(2):
+        kept.keep("key", seed, child)
+    assert [kept.load("key", seed) is not None for seed in range(2)] == [True, True]
+    assert not list(left.folder.iterdir())
+
+
 def test_a_full_disk_is_said_when_the_child_is_recorded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,6 +240,7 @@ def test_a_full_disk_is_said_when_the_child_is_recorded(
         next(answers)
 
 
+@pytest.mark.slow
 def test_a_run_that_could_not_keep_its_children_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -237,10 +257,12 @@ def test_a_run_that_could_not_keep_its_children_goes_on(
         write(*args, **options)
 
     monkeypatch.setattr(checkpoints, "write_file", full_after_two)
-    with pytest.raises(NASGymError, match="make room there, or name another folder"):
+    with pytest.raises(NASGymError, match="make room there, or repeat the command"):
         search(CELLS, evaluator, agent, budget=6, run="r", store=store)
     monkeypatch.setattr(checkpoints, "write_file", write)
-    more = search(CELLS, evaluator, agent, budget=6, run="r", store=store, resume=True)
+    elsewhere = replace(evaluator, checkpoints=tmp_path / "elsewhere")
+    more = search(CELLS, elsewhere, agent, budget=6, run="r", store=store, resume=True)
+    assert (tmp_path / "elsewhere").is_dir()
     assert [(a.evaluation.epochs, a.reward) for a in more.answers] == [
         (a.evaluation.epochs, a.reward) for a in whole.answers
     ]
@@ -273,6 +295,6 @@ def test_a_search_with_asha_is_the_same_in_workers(tmp_path: Path) -> None:
     for workers in (0, 2):
         evaluator = images(tmp_path / str(workers))
         agent = {"name": "asha", "proposer": {"name": "random-search", "batch_size": 4}}
-        result = search(CELLS, evaluator, agent, budget=24, workers=workers)
+        result = search(CELLS, evaluator, agent, budget=24, workers=workers, asynchronous=False)
         histories.append([(a.evaluation.epochs, a.reward) for a in result.answers])
     assert histories[0] == histories[1]

@@ -195,9 +195,8 @@ def test_bad_options_are_found_before_the_first_child(tmp_path):
         LanguageModelEvaluator(SPACE, recipe="quick")
     with pytest.raises(InvalidOption, match="threads is 0"):
         LanguageModelEvaluator(SPACE, threads=0)
-    missing = LanguageModelEvaluator(SPACE, dataset=str(tmp_path))
     with pytest.raises(InvalidDataset, match=r"has no train\.txt"):
-        evaluations(missing, [(0,) * 10], [1])
+        LanguageModelEvaluator(SPACE, dataset=str(tmp_path))
     short = LanguageModelEvaluator(SPACE, dataset=TEXT, recipe=replace(SHORT, bptt=99))
     with pytest.raises(InvalidDataset, match="a sequence of 99 needs 100"):
         evaluations(short, [(0,) * 10], [1])
@@ -224,3 +223,14 @@ def test_a_run_whose_text_has_changed_is_not_gone_on_with(tmp_path):
     with pytest.raises(InvalidOption, match="the data of run 'r' has changed since it was begun"):
         nas_gym.resume("r", store, budget=3)
     assert len(nas_gym.load_run("r", store).rows) == 2
+
+
+def test_the_summary_has_what_is_really_trained_on():
+    whole, half = (
+        LanguageModelEvaluator(SPACE, dataset=TEXT, recipe=replace(SHORT, train_share=share))
+        for share in (1.0, 0.5)
+    )
+    assert whole.data_summary()["parts"]["train"] == len(TEXT.train)
+    assert half.data_summary()["parts"]["train"] == len(TEXT.train) // 2
+    images = TrainingEvaluator(NASNetCell(blocks=1), recipe={"name": "quick", "train_share": 0.1})
+    assert images.data_summary()["parts"]["train"] < 0.2 * len(images.data.train_labels)

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -19,6 +20,7 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, keeps_state, st
 from nas_gym.evaluators.weight_sharing.evaluator import WeightSharing
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.networks.cost import cost_on_meta, count_parameters
+from nas_gym.networks.isolation import isolated
 from nas_gym.registry import usual_reward
 from nas_gym.runs.findings import Findings
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
@@ -99,6 +101,26 @@ def test_metrics_are_what_the_evaluator_says_and_the_cost_is_the_networks() -> N
         evaluator.close()
 
 
+@pytest.mark.parametrize(
+    ("space", "recipe", "sampling", "steps"),
+    [
+        (NASBench201(), None, "uniform", 1_000),  # five operations
+        (NASBench201(), "supernet", "in-turn", 1_000),
+        (NASBench201(), {"learning_rate": 0.1}, "fair", 200),  # five paths a step
+        (NASNetCell(), None, "uniform", 2_600),  # thirteen operations
+        (NASNetCell(), {"steps": 7}, "fair", 7),
+        (NASNetCell(), {"epochs": 3}, "uniform", None),
+        (NASBench201(), {"name": "nasbench201-digits"}, "uniform", None),
+    ],
+)
+def test_each_weight_is_trained_as_often_in_every_space(
+    space: Any, recipe: Any, sampling: Any, steps: int | None
+) -> None:
+    evaluator = WeightSharing(space, recipe=recipe, sampling=sampling)
+    assert evaluator.protocol["recipe"].get("steps") == steps
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("norms", ["batch", "recalibrated"])
 @pytest.mark.parametrize("sampling", ["uniform", "fair"])
 def test_answers_depend_on_the_options_alone(sampling: Any, norms: Any) -> None:
@@ -139,6 +161,7 @@ def test_isomorphic_architectures_are_one_path() -> None:
     evaluator.close()
 
 
+@pytest.mark.slow
 def test_a_minibatch_follows_from_the_child_seed() -> None:
     (asked,) = some(CELLS, 1, seed=4)
     evaluator = WeightSharing(CELLS, recipe={"steps": 60}, minibatch=40)
@@ -192,6 +215,7 @@ def in_turn(space: Any = CELLS, **options: Any) -> WeightSharing:
     return WeightSharing(space, sampling="in-turn", **given)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["images", "text"])
 def test_in_turn_answers_depend_on_what_was_asked_and_replaying_is_the_same(kind: str) -> None:
     space: Any = CELLS if kind == "images" else RECURRENT
@@ -254,6 +278,7 @@ def test_the_schedule_of_in_turn_training_begins_again_for_twice_as_long() -> No
 # ------------------------------------------------------------------ kept in files
 
 
+@pytest.mark.slow
 def test_a_cut_training_goes_on_bit_for_bit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -269,9 +294,10 @@ def test_a_cut_training_goes_on_bit_for_bit(
         first = WeightSharing(CELLS, recipe=recipe, checkpoints=folder)
         session = first._session
         session._restore(lambda facts: float(facts["done"]))
-        while session.training.done < cut:
-            session.training.take(10)
-            session._save_sometimes()
+        with isolated(1):  # with as many threads as the evaluator takes
+            while session.training.done < cut:
+                session.training.take(10)
+                session._save_sometimes()
         first.close()  # as a kill: the rest is lost
     second = WeightSharing(CELLS, recipe=recipe, checkpoints=folder)
     assert [each.metrics for each in answers(second, asked)] == expected
@@ -384,6 +410,7 @@ except Exception as error:
 """
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", FULL_DISK], cwd=tmp_path, capture_output=True, text=True, timeout=300
@@ -391,6 +418,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_what_was_kept(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("InvalidOption the shared weights cannot be kept in ")
     assert "make room, then go on with `nas-gym resume`" in done.stdout
+    assert "nothing was kept before: make room" in done.stdout
     assert [file.name for file in (tmp_path / "other").iterdir()] == ["lock"]
 
 
@@ -415,6 +443,37 @@ def test_time_that_is_over_ends_the_training(tmp_path: Path) -> None:
     assert result.answers == ()
 
 
+@pytest.mark.slow
+def test_a_warm_up_that_is_cut_by_the_clock_goes_on_where_it_was(tmp_path: Path) -> None:
+    options: Any = {"warm_up": 60, "checkpoints": tmp_path / "kept"}
+    asked = some(CELLS, 2)
+    whole = in_turn(warm_up=60)
+    expected = [each.metrics for each in answers(whole, asked)]
+    whole.close()
+    cut = in_turn(**options)
+    session = cut._session
+    take = session.training.take
+
+    def slow(count: int) -> None:
+        take(count)
+        session.end = time.monotonic()  # after 10 steps the time is over
+
+    session.training.take = slow  # type: ignore[method-assign]
+    with pytest.raises(TimeUp):
+        answers(cut, asked[:1])
+    assert session.training.done == 10
+    cut.close()
+    again = in_turn(**options)
+    assert [each.metrics for each in answers(again, asked)] == expected
+    assert again._session.training.done == 60 + 2 * 3
+    again.close()
+    anew = in_turn(**options)  # weights of another history are no beginning
+    assert [each.metrics for each in answers(anew, asked[1:])] != expected[1:]
+    assert anew._session.training.done == 60 + 3
+    anew.close()
+
+
+@pytest.mark.slow
 def test_a_run_says_what_its_figures_are_and_is_validated(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -490,3 +549,14 @@ def test_a_path_that_cannot_be_computed_is_a_failure_of_its_own() -> None:
     assert "give an architecture of its space" in failed.failure
     assert fine.failure is None
     evaluator.discard()
+
+
+def test_weights_of_a_narrow_supernet_are_drawn_from_a_wider_range() -> None:
+    """The range of a published recipe is that of its width, see ``LanguageRecipe.range_for``."""
+    for hidden, widest in ((8, 0.05 * math.sqrt(537 / 8)), (537, 0.05)):
+        recipe = {"name": "zoph2016-ptb", "parameters": None, "hidden": hidden, "layers": 1}
+        recipe |= {"tied": True, "batch_size": 8, "bptt": 10}
+        evaluator = WeightSharing(RECURRENT, dataset=pets(), recipe=recipe)
+        drawn = torch.cat([p.detach().flatten() for p in evaluator._session.supernet.parameters()])
+        assert 0.99 * widest < drawn.abs().max().item() <= widest * (1 + 1e-6)
+        evaluator.close()

@@ -127,3 +127,23 @@ def test_descendants_are_found_in_any_session() -> None:
         kill(family)
     assert within(5, lambda: not any(map(alive, family)))
     kill(family)  # gone already: nothing happens
+
+
+def test_a_process_whose_first_thread_has_ended_keeps_its_children() -> None:
+    """As one that a signal ends thread by thread does for a moment, longer on a busy machine."""
+    code = """
+import ctypes, os, subprocess, sys, threading, time
+threading.Thread(target=time.sleep, args=(60,)).start()
+print(subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"]).pid, flush=True)
+libc = ctypes.CDLL(None)
+libc.syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # exit: of this thread alone
+"""
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        child = int(process.stdout.readline())
+        assert within(20, lambda: not alive(process.pid))
+        assert process.poll() is None
+        assert alive(child)
+        assert {child, process.pid} <= set(descendants(os.getpid()))
+        kill([child, process.pid])
+    assert within(5, lambda: not alive(child))

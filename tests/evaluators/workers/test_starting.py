@@ -116,6 +116,7 @@ def search(folder: Path, agent: str, budget: int, guard: str = GUARD) -> Any:
     return run(folder, SEARCH.format(agent=agent, budget=budget, guard=guard))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent", [pytest.param("random-search", marks=pytest.mark.slow), "reinforce"]
 )
@@ -128,12 +129,14 @@ def test_no_process_of_a_search_loads_the_compiler(tmp_path: Path, agent: str) -
         assert not {"torch._dynamo", "torch.distributed.fsdp", "sympy", "sklearn"} & loaded
 
 
+@pytest.mark.slow
 @FORKS
 def test_a_search_starts_the_server_before_it_needs_workers(tmp_path: Path) -> None:
     done = search(tmp_path, "Agent()", budget=1)
     assert done.stdout.splitlines() == ["server True", "[]"], done.stderr
 
 
+@pytest.mark.slow
 def test_a_search_without_the_main_guard_is_refused_in_one_sentence(tmp_path: Path) -> None:
     done = search(tmp_path, "'random-search'", budget=1, guard="if True:")
     assert done.stdout == ""

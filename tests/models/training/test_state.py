@@ -79,6 +79,7 @@ def rest(training: Training[Any]) -> tuple[list[float], list[Any], dict[str, Ten
 QUICK = ("nasnet", "text")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [pytest.param(n, marks=[] if n in QUICK else pytest.mark.slow) for n in [*RECIPES, "text"]],

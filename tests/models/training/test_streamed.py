@@ -110,6 +110,7 @@ def test_large_images_are_streamed_by_themselves(photos: Path, tmp_path: Path) -
     assert found.model.preprocessing.height == 128
 
 
+@pytest.mark.slow
 def test_a_picture_that_cannot_be_read_ends_it_in_a_sentence(photos: Path, tmp_path: Path) -> None:
     data = Path(shutil.copytree(photos, tmp_path / "photos"))
     recipe = {"name": "quick", "epochs": 3, "repeats": 1, "filters": 2, "stem": "pooled"}

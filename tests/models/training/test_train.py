@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import yaml
 from PIL import Image
+from scipy.stats import binomtest
 
 import nas_gym
 from nas_gym import load_model
@@ -26,6 +27,7 @@ from nas_gym.cli.main import main
 from nas_gym.errors import InvalidModel, InvalidOption, TrainingDiverged, UnknownName
 from nas_gym.models.architectures import Found
 from nas_gym.models.training.checkpoint import write_checked
+from nas_gym.models.training.report import lines_of
 from nas_gym.models.training.train import Trained
 from nas_gym.registry import make
 from nas_gym.runs.findings import best_rows
@@ -109,8 +111,18 @@ def test_the_figures_are_those_of_the_model(trained: Trained) -> None:
         with torch.inference_mode():
             right = model.network(data.normalise(images)).argmax(1) == labels
         assert float(right.double().mean()) == model.figures[f"{part}_accuracy"]
+        sure = binomtest(int(right.sum()), len(right)).proportion_ci(0.95, "wilson")
+        ends = [round(sure.low, 4), round(sure.high, 4)]
+        assert model.figures[f"{part}_accuracy_interval"] == ends
+        shown = (
+            f"{right.sum()} of {len(right)} images; 95 % interval {ends[0]:.4f} to {ends[1]:.4f}"
+        )
+        assert shown in "".join(lines_of(trained))
+        card = (trained.folder / "README.md").read_text()
+        assert f"| {part}_accuracy_interval | {ends[0]:.6g} to {ends[1]:.6g} |" in card
 
 
+@pytest.mark.slow
 def test_the_test_part_is_opened_once_when_all_is_over(tmp_path: Path, trained: Trained) -> None:
     data = stripes()
     wrong = replace(data, test_labels=(data.test_labels + 1) % 3)
@@ -133,6 +145,7 @@ def cut_after(lines: int) -> Callable[[str], None]:
     return say
 
 
+@pytest.mark.slow
 def test_what_was_cut_goes_on_to_the_same_weights(tmp_path: Path, trained: Trained) -> None:
     with pytest.raises(Cut):
         train(tmp_path / "m", say=cut_after(1))
@@ -151,6 +164,7 @@ def test_what_was_cut_goes_on_to_the_same_weights(tmp_path: Path, trained: Train
     assert again.model.figures == load_model(tmp_path / "m").figures
 
 
+@pytest.mark.slow
 def test_a_cut_while_an_epoch_is_measured(
     tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -170,6 +184,7 @@ def test_a_cut_while_an_epoch_is_measured(
     assert rates[0] == rates[1]
 
 
+@pytest.mark.slow
 def test_language_models_as_well(tmp_path: Path) -> None:
     for part, times in (("train", 60), ("valid", 8), ("test", 8)):
         (tmp_path / f"{part}.txt").write_text("the cat sat on the mat\nthe dog sat\n" * times)
@@ -192,7 +207,7 @@ def test_language_models_as_well(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "its seed is 0, and 1 is asked for"),
         ({"recipe": {**SMALL, "epochs": 3}}, "its recipe.epochs is 2, and 3 is asked for"),
-        ({"model": "nasnet-a"}, "its architecture is"),
+        ({"model": "nasnet-a"}, "its space is"),
         ({"dataset": stripes(93)}, "is not what it was when it began"),
     ],
 )
@@ -245,6 +260,7 @@ def test_going_on_is_not_beginning_again(tmp_path: Path) -> None:
         train(tmp_path / "m", resume=True, replace=True)
 
 
+@pytest.mark.slow
 def test_what_is_in_the_folder_is_not_lost(tmp_path: Path, trained: Trained) -> None:
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.tex").write_text("dear")
@@ -291,6 +307,7 @@ def test_a_damaged_checkpoint_is_one_sentence(name: str, damage: str, tmp_path: 
     assert not (tmp_path / "m" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_keeps_the_last_checkpoint(
     tmp_path: Path, trained: Trained, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,6 +333,7 @@ def test_a_training_that_diverges_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "m" / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_the_best_of_a_run(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     space = NASNetCell(blocks=1)
@@ -333,6 +351,20 @@ def test_the_best_of_a_run(tmp_path: Path) -> None:
         train(tmp_path / "n", model="nothing", store=store)
     with pytest.raises(nas_gym.NASGymError, match="has 3 different architectures"):
         train(tmp_path / "n", model=run, rank=4)
+
+
+def test_that_nothing_was_learnt_goes_to_the_log_if_nobody_else_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hopeless = {**SMALL, "epochs": 1, "learning_rate": 1e-9, "train_share": 0.1}
+    figures = train(tmp_path / "m", recipe=hopeless).model.figures
+    assert "learnt nothing" in caplog.text
+    assert figures["train_images"] == 6  # of 54, 18 of each class
+    caplog.clear()
+    told: list[str] = []
+    train(tmp_path / "n", recipe=hopeless, say=told.append)
+    assert "learnt nothing" not in caplog.text
+    assert sum(line.startswith("warning: a network") for line in told) == 1
 
 
 def test_options_that_say_nothing_here_are_refused(tmp_path: Path) -> None:

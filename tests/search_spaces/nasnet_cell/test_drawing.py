@@ -147,6 +147,7 @@ WIDE_CELL = Cell(
 )
 
 
+@pytest.mark.slow
 @given(genotypes())
 @example(CellGenotype(WIDE_CELL, WIDE_CELL))
 @settings(max_examples=15, deadline=None)

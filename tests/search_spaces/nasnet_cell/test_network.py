@@ -21,7 +21,7 @@ from nas_gym.search_spaces.nasnet_cell.genotype import (
 )
 from nas_gym.search_spaces.nasnet_cell.layers import drop_path, needed_states
 from nas_gym.search_spaces.nasnet_cell.network import NASNet
-from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
+from nas_gym.search_spaces.nasnet_cell.published import AMOEBANET_A, NASNET_A, PUBLISHED
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 
 DIGITS = Task(1, 8, 8, 10, repeats=1, filters=4)
@@ -251,7 +251,10 @@ class TestDropPath:
 @pytest.mark.parametrize(
     ("sizes", "message"),
     [
-        ({"height": 64, "width": 64, "filters": 6, "stem": "imagenet"}, "filters is 6"),
+        (
+            {"height": 64, "width": 64, "filters": 3, "stem": "imagenet"},
+            "filters is 3.*give 4 or more",
+        ),
         ({"height": 2, "width": 9, "filters": 8, "stem": "imagenet"}, "2 x 9 pixels"),
         ({"repeats": 0}, "repeats is 0"),
         ({"filters": 0}, "filters is 0"),
@@ -263,12 +266,42 @@ def test_sizes_that_do_not_fit(sizes: dict[str, Any], message: str) -> None:
         NASNet(NASNET_A, replace(Task(3, 8, 8, 10), **sizes))
 
 
-def test_odd_filters_are_refused_only_where_a_state_has_to_be_halved() -> None:
-    NASNet(NASNET_A, Task(1, 8, 8, 10, filters=5))
-    with pytest.raises(InvalidOption, match="share 11 filters"):
+def test_the_published_size_of_amoebanet_a() -> None:
+    """Real et al. 2018, table 2: F = 190, of which the stem's cells have a quarter and a half."""
+    large = Task(3, 331, 331, 1000, repeats=6, filters=190, stem="imagenet")
+    network = on_meta(lambda: NASNet(AMOEBANET_A, large))
+    assert [network.cells[name].filters for name in ("stem0", "stem1", "normal0")] == [47, 95, 190]
+    halves = network.cells["stem1"].previous
+    assert (halves.straight.out_channels, halves.shifted.out_channels) == (47, 48)
+    # For multiples of 4 the count is a polynomial of the second degree; 47 for 47.5 changes little.
+    few, some, many = (
+        count_parameters(on_meta(lambda f=f: NASNet(AMOEBANET_A, replace(large, filters=f))))
+        for f in (184, 188, 192)
+    )
+    between = (-few + 6 * some + 3 * many) / 8  # Lagrange's, at 190
+    assert count_parameters(network) == pytest.approx(between, rel=2e-4)
+    assert count_parameters(network) < between
+
+
+@pytest.mark.parametrize("filters", [4, 5, 6, 7, 9, 11])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_any_number_of_filters_is_built_and_trained(name: str, filters: int) -> None:
+    """With the published concatenation, and with cell inputs that go straight to the output."""
+    cells = PUBLISHED[name]
+    direct = CellGenotype(cells.normal, cells.reduction._replace(concat=(0, 1, 2)))
+    for genotype in (cells, direct) if filters > 7 else (cells,):
+        task = Task(3, 21, 20, 10, repeats=1, filters=filters, stem="imagenet", auxiliary=True)
+        logits, other = NASNet(genotype, task).train()(torch.randn(3, 3, 21, 20))
+        assert logits.shape == other.shape == (3, 10)
+        assert (logits.sum() + other.sum()).isfinite()
+
+
+def test_a_single_filter_cannot_be_halved() -> None:
+    NASNet(NASNET_A, Task(1, 8, 8, 10, filters=1))
+    with pytest.raises(InvalidOption, match="share the filters, which are 1"):
         NASNet(
             CellGenotype(NASNET_A.normal, NASNET_A.reduction._replace(concat=(0, 2))),
-            Task(3, 64, 64, 10, filters=44, stem="imagenet"),
+            Task(3, 64, 64, 10, filters=5, stem="imagenet"),
         )
 
 

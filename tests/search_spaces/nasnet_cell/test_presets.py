@@ -55,6 +55,13 @@ def test_batch_norms_of_the_imagenet_networks(recipe: str, side: int) -> None:
     assert len(norms) == statistics  # there are no norms of another kind
 
 
+@pytest.mark.parametrize("recipe", [name for name in RECIPES if "imagenet" not in name])
+def test_batch_norms_of_all_others_are_as_for_cifar(recipe: str) -> None:
+    """Epsilon 1e-5 and decay 0.9, as the authors' code has them there."""
+    task = RECIPES[recipe].task(3, 32, 32, 10)
+    assert (task.batch_norm_eps, task.batch_norm_momentum) == (1e-5, 0.1)
+
+
 def test_the_large_network_alone_skips_the_input_of_reductions_and_drops_by_depth() -> None:
     large = built("nasnet-imagenet-large", NASNET_A, 331, 1000).train()
     large.set_progress(0.5)

@@ -192,6 +192,7 @@ def test_swapped_inputs_of_different_operations_are_different() -> None:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "least", "most"),
     [
@@ -301,6 +302,7 @@ def transplant(to: NASNet, of: NASNet, genotype: CellGenotype) -> None:
     to.classifier.bias.data = of.classifier.bias.data
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1), st.booleans(), st.sampled_from([1, 2]))
 @settings(max_examples=40, deadline=None)
 def test_equal_keys_give_equal_networks(seed: int, explicit: bool, repeats: int) -> None:

@@ -65,6 +65,7 @@ def test_digits_are_complete_stratified_and_never_change():
     )
 
 
+@pytest.mark.slow
 def test_digits_are_read_without_importing_scikit_learn():
     script = (
         "import sys; from nas_gym.training import load_dataset; "
@@ -431,10 +432,10 @@ def test_axes_that_may_be_meant_in_two_ways(shape, read, tmp_path):
 
 
 def test_other_arrays_of_a_file_are_said_to_be_left_out(tmp_path):
-    np.savez(tmp_path / "x.npz", **GOOD, test_images=GOOD["images"], test_labels=GOOD["labels"])
+    np.savez(tmp_path / "x.npz", **GOOD, fold=GOOD["labels"], weights=GOOD["labels"])
     summary = load_dataset(tmp_path / "x.npz").summary
-    assert summary.reading.left_out == {"other arrays": (2, "test_images")}
-    assert any("left out 2: 2 other arrays (such as test_images)" in s for s in summary.lines())
+    assert summary.reading.left_out == {"other arrays": (2, "fold")}
+    assert any("left out 2: 2 other arrays (such as fold)" in s for s in summary.lines())
 
 
 @pytest.mark.parametrize(
@@ -466,3 +467,126 @@ def test_a_test_part_has_no_class_of_its_own():
 def test_labels_of_all_kinds_of_whole_numbers(tmp_path, kind):
     np.savez(tmp_path / "x.npz", images=GOOD["images"], labels=GOOD["labels"].astype(kind))
     assert load_dataset(tmp_path / "x.npz").classes == 3
+
+
+# ---------------------------------------------------------------- parts of an .npz file
+
+
+def own_parts(rng, **names):
+    """Arrays of three classes, each part under the names that are given."""
+    arrays = {}
+    for part, count in (("train", 60), ("validation", 12), ("test", 9)):
+        if part in names:
+            images, labels = names[part]
+            arrays[images] = rng.integers(0, 255, (count, 6, 6), dtype=np.uint8)
+            arrays[labels] = np.arange(count) % 3
+    return arrays
+
+
+TRAIN_NAMES = [("images", "labels"), ("train_images", "train_labels"), ("x_train", "y_train")]
+
+
+@pytest.mark.parametrize("train", TRAIN_NAMES)
+@pytest.mark.parametrize("test", [("test_images", "test_labels"), ("x_test", "y_test")])
+@pytest.mark.parametrize("validation", [None, ("val_images", "val_labels")])
+def test_a_file_has_its_own_test_part(tmp_path, train, test, validation):
+    names = {"train": train, "test": test} | ({"validation": validation} if validation else {})
+    arrays = own_parts(np.random.default_rng(0), **names)
+    np.savez(tmp_path / "x.npz", **arrays)
+    data = load_dataset(tmp_path / "x.npz")
+    assert np.array_equal(data.test_images[:, 0].numpy(), arrays[test[0]])
+    assert data.test_labels.tolist() == arrays[test[1]].tolist()
+    assert len(data.train_labels) + len(data.validation_labels) == (72 if validation else 60)
+    if validation:
+        assert np.array_equal(data.validation_images[:, 0].numpy(), arrays[validation[0]])
+        assert np.array_equal(data.train_images[:, 0].numpy(), arrays[train[0]])
+    else:  # of 60 images three tenths, of each class
+        assert data.validation_labels.bincount().tolist() == [6, 6, 6]
+        fifth = load_dataset(tmp_path / "x.npz", validation=0.2)
+        assert fifth.validation_labels.bincount().tolist() == [4, 4, 4]
+        whole = {image.tobytes() for image in arrays[train[0]]}
+        assert {bytes(i.numpy().tobytes()) for i in data.validation_images[:, 0]} < whole
+    assert data.summary.reading.left_out == {}
+    for part in names.keys() - {"train"}:
+        with pytest.raises(InvalidOption, match=f"has its own {part} part"):
+            load_dataset(tmp_path / "x.npz", **{part: 0.2})
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("test_images",), "test_images, the images of a test part, and not its labels: add"),
+        (("y_test",), "y_test, the labels of a test part, and not its images: add test_images"),
+        (("val_images",), "the images of a validation part, and not its labels"),
+        (("test", "target"), "the array test, which seems to be of a test part: call its arrays"),
+        (("testImages", "testLabels"), "the array testImages, which seems to be of a test part"),
+        (("Xtest", "ytest"), "the array Xtest, which seems to be of a test part"),
+        (("X_te", "y_te"), "the array X_te, which seems to be of a test part"),
+        (("dev_x", "dev_y"), "the array dev_x, which seems to be of a validation part"),
+    ],
+)
+def test_a_part_under_other_names_or_half_of_one_is_refused(tmp_path, names, message):
+    """The training part would be split for it, and nobody would notice."""
+    np.savez(tmp_path / "x.npz", **GOOD, **dict.fromkeys(names, GOOD["images"]))
+    with pytest.raises(InvalidDataset, match=message):
+        load_dataset(tmp_path / "x.npz")
+
+
+def test_other_arrays_are_left_out(tmp_path):
+    test = {"test_images": GOOD["images"] + 1, "test_labels": GOOD["labels"]}
+    others = {"x_mean": np.zeros(3), "test_files": np.zeros(30), "latest": np.zeros(1)}
+    np.savez(tmp_path / "x.npz", **GOOD, **test, **others)
+    summary = load_dataset(tmp_path / "x.npz").summary
+    assert summary.reading.left_out == {"other arrays": (3, "latest")}
+
+
+@pytest.mark.parametrize(("train", "test"), [(1.0, 255.0), (255.0, 1.0)])
+def test_parts_of_other_ranges_are_refused(tmp_path, train, test):
+    pixels = np.random.default_rng(0).random((30, 4, 4))
+    parts = {"images": pixels * train, "test_images": pixels * test}
+    np.savez(tmp_path / "x.npz", **parts, labels=GOOD["labels"], test_labels=GOOD["labels"])
+    with pytest.raises(InvalidDataset, match="save all in the same range"):
+        load_dataset(tmp_path / "x.npz")
+    np.savez(
+        tmp_path / "x.npz", images=pixels - 0.5, test_images=2 * pixels - 1,
+        labels=GOOD["labels"], test_labels=GOOD["labels"],
+    )  # fmt: skip
+    assert len(load_dataset(tmp_path / "x.npz").test_labels) == 30
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"test_images": np.zeros((9, 5, 6), np.uint8)}, r"images have the shape \(1, 6, 6\) and"),
+        ({"test_images": np.zeros((9, 6, 6))}, "the type uint8 and test_images float32: save all"),
+        ({"test_labels": np.arange(8)}, r"test_labels is int64 \(8,\): expected 9 whole numbers"),
+        ({"test_labels": np.arange(9) % 3 - 1}, "label -1 is negative"),
+        ({"test_labels": np.arange(9) % 4}, "test_labels has the label 3, and labels has none"),
+        ({"labels": np.arange(60) % 3 * 2}, "test_labels has the label 1, and labels has none"),
+        (
+            {"labels": np.arange(60) % 3 + 1, "test_labels": np.arange(9) % 3 + 1},
+            "labels has 3 different labels up to 3: number classes from 0 without gaps",
+        ),
+        ({"x_test": np.zeros((9, 6, 6), np.uint8)}, "test_images and x_test, which are both the"),
+        ({"train_labels": np.arange(60)}, "labels and train_labels, which are both the labels of"),
+        ({"test_labels": np.arange(9) % 3 / 2}, "test_labels is float64"),
+        ({"test_labels": np.eye(9)[:, :3]}, r"save test_labels\.argmax\(axis=1\)"),
+    ],
+)
+def test_parts_that_do_not_fit_are_refused(tmp_path, change, message):
+    names = {"train": ("images", "labels"), "test": ("test_images", "test_labels")}
+    arrays = own_parts(np.random.default_rng(0), **names) | change
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InvalidDataset, match=message):
+        load_dataset(tmp_path / "x.npz")
+
+
+def test_a_small_test_part_of_many_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 255, (80, 4, 4), dtype=np.uint8)
+    few = {"test_images": images[:2], "test_labels": np.asarray([19, 3])}
+    np.savez(tmp_path / "x.npz", images=images, labels=np.arange(80) % 20, **few)
+    data = load_dataset(tmp_path / "x.npz")
+    assert data.classes == 20
+    assert data.test_labels.tolist() == [19, 3]
+    assert any("2 of 2 images of the test part are exact copies" in s for s in data.summary.lines())

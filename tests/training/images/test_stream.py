@@ -25,6 +25,7 @@ from nas_gym.training.images.crops import random_box, read_square
 from nas_gym.training.images.decoding import read_picture
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.images.sources import image_folder
+from nas_gym.training.images.splitting import sample_of
 from nas_gym.training.images.stream import StreamedDataset, stream_folder
 from nas_gym.training.images.stream_feed import StreamFeed
 from nas_gym.training.images.train import ImageTraining
@@ -194,6 +195,7 @@ def test_batches_depend_on_the_seed_and_the_pass(streamed):
     assert first[0][1].shape == (8, 3)  # probabilities, of mixed images
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 9), st.booleans(), st.integers(0, 2**63 - 1))
 def test_a_feed_goes_on_where_it_was_left(streamed, place, measured, seed):
@@ -523,3 +525,21 @@ def running(pid: int) -> bool:
         return False
     stat = Path(f"/proc/{pid}/stat")  # a zombie counts as ended
     return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_a_share_of_the_training_part_is_the_same_as_read_whole(folder):
+    recipe = dataclasses.replace(PLAIN, train_share=0.5)
+    whole, data = image_folder(folder, SIDE), stream_folder(folder, SIDE, workers=0)
+    feed = feed_of(data, recipe)
+    chosen = sample_of(whole.train_labels.numpy(), 0.5)
+    assert feed.labels.tolist() == whole.train_labels[chosen].tolist()
+    assert list(feed.paths) == [data.paths["train"][index] for index in chosen]
+    assert feed.batches == len(chosen) // 8 < len(whole.train_labels) // 8
+    seen = torch.cat([labels for _, labels in taken(feed, feed.batches)])
+    assert all(
+        count <= total
+        for count, total in zip(
+            seen.bincount(minlength=3), feed.labels.bincount(minlength=3), strict=True
+        )
+    )
+    feed.close()

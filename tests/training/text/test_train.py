@@ -14,6 +14,7 @@ from nas_gym.training.text.recipe import LanguageRecipe
 from nas_gym.training.text.train import (
     STREAMS,
     Figures,
+    TextTraining,
     measure,
     measure_test_perplexity,
     streams,
@@ -250,3 +251,23 @@ def test_the_test_part_is_measured_as_the_validation_part(text):
     expected = measure(network, text.test, text.test_characters, count=STREAMS, chunk=7, device=CPU)
     assert expected is not None
     assert found == pytest.approx(expected, rel=1e-5)
+
+
+# ---------------------------------------------------------------- a share of the training part
+
+
+def test_a_share_of_a_text_is_its_beginning():
+    text = text_from_strings("t", "a b c d\n" * 100, "a b c d\n" * 5, "a b c d\n" * 5)
+    recipe = replace(SHORT, train_share=0.3, epochs=1)
+    training = TextTraining(Gated(len(text.vocabulary)), text, recipe, CPU)
+    inputs, targets = streams(text.train[:150], 8)
+    assert torch.equal(training.inputs, inputs)
+    assert torch.equal(training.targets, targets)
+    assert "train_share" not in SHORT.to_json()
+    assert LanguageRecipe(**recipe.to_json()) == recipe
+
+
+def test_a_share_that_leaves_no_sequence_is_refused():
+    text = text_from_strings("t", "a b c d\n" * 100, "a b c d\n" * 5, "a b c d\n" * 5)
+    with pytest.raises(InvalidDataset, match=r"train_share is 0\.01, which leaves 5 of 500 words"):
+        train_language_model(Gated(9), text, replace(SHORT, train_share=0.01), seed=0, device=CPU)

@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/speed/asynchrony.py``: each returns a section of the page."""

@@ -1,0 +1,99 @@
+"""How the pages become a site: ``sphinx-build -W docs site``, without a network."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+DOCS = Path(__file__).parent
+ROOT = DOCS.parent
+sys.path.insert(0, str(DOCS))
+
+from environment_pages import write_environment_pages  # noqa: E402 (it lies beside this file)
+
+import nas_gym  # noqa: E402
+
+project = "nas-gym"
+author = copyright = "The nas-gym contributors"
+version = release = nas_gym.__version__
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx_copybutton",
+]
+html_theme = "furo"
+html_title = f"nas-gym {release}"
+exclude_patterns = ["site", "_build"]
+myst_heading_anchors = 4
+myst_enable_extensions = ["colon_fence"]
+autodoc_default_options = {"members": True, "undoc-members": False, "show-inheritance": True}
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_member_order = "bysource"
+suppress_warnings = [
+    "myst.header",  # results begin at any level
+    "ref.python",  # members of one name in several classes
+]
+copybutton_exclude = ".linenos, .gp, .go"
+
+# On GitHub the workflow's own variables say where the repository is; elsewhere a path is a path.
+SOURCE = (
+    f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}/blob/main/"
+    if "GITHUB_REPOSITORY" in os.environ
+    else ""
+)
+_LINK = re.compile(r"(!?\[[^\]]*\])\(((?!https?:|#|mailto:)[^)\s#]+)(#[^)\s]*)?\)")
+
+
+def copy_results(folder: Path) -> None:
+    """Copy the committed results, which are pages of their own, into the site's sources."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for page in [*(ROOT / "benchmarks/results").rglob("*.md")]:
+        if "raw" not in page.parts:
+            target = folder / page.relative_to(ROOT / "benchmarks/results")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text("---\norphan: true\n---\n\n" + page.read_text(encoding="utf-8"))
+            for picture in page.parent.glob("*.png"):
+                shutil.copy2(picture, target.parent)
+
+
+def point_outwards(_: object, name: str, text: list[str]) -> None:
+    """Point links that leave ``docs/`` at the results' copies, or at the repository."""
+    here = DOCS / f"{name}.md"
+    results = DOCS / "benchmarks" / "results"
+    if results in here.parents:  # a copy: its links are those of the original
+        origin = ROOT / "benchmarks" / "results" / here.relative_to(results)
+    else:
+        origin = here
+
+    def pointed(found: re.Match[str]) -> str:
+        label, path, anchor = found[1], found[2], found[3] or ""
+        target = (origin.parent / path).resolve()
+        if target.is_relative_to(ROOT / "benchmarks/results") and target.suffix in (".md", ".png"):
+            target = results / target.relative_to(ROOT / "benchmarks/results")
+        if target.is_relative_to(DOCS):
+            return f"{label}({os.path.relpath(target, here.parent)}{anchor})"
+        inside = target.relative_to(ROOT).as_posix()
+        if SOURCE and not label.startswith("!"):
+            return f"{label}({SOURCE}{inside}{anchor})"
+        return f"{label[1:-1]} (`{inside}`)"
+
+    parts = re.split(r"(^```.*?^```$)", text[0], flags=re.S | re.M)
+    text[0] = "".join(p if p.startswith("```") else _LINK.sub(pointed, p) for p in parts)
+
+
+def headings_as_rubrics(*given: object) -> None:
+    """Let the ``## Reward`` of our docstrings be small headings."""
+    lines = given[-1]
+    text = re.sub(r"^#+ (.*)$", r".. rubric:: \1\n", "\n".join(lines), flags=re.M)
+    lines[:] = text.split("\n")
+
+
+def setup(app: object) -> None:
+    """Prepare the generated pages and connect the changes above."""
+    write_environment_pages(DOCS / "environments")
+    copy_results(DOCS / "benchmarks" / "results")
+    app.connect("source-read", point_outwards)
+    app.connect("autodoc-process-docstring", headings_as_rubrics)

@@ -1,0 +1,175 @@
+"""The tables of a page: what was searched and with what, the best, the failures, the cost."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
+from nas_gym.options.durations import time_in_words
+from nas_gym.options.printable import printable
+from nas_gym.runs.config import name_with_preset
+from nas_gym.runs.findings import Findings
+from nas_gym.runs.fronts import in_words, objectives_of_agent
+from nas_gym.runs.recipe_words import unit_of
+from nas_gym.runs.spread import spread
+from nas_gym.search_spaces.limits.wanted import limits_of
+from nas_gym.store.location import resume_command
+from nas_gym.store.long_runs import column
+
+BEST = 50  # architectures in the table
+
+
+def setting(found: Findings, store: str | Path) -> dict[str, str]:
+    """Return what was searched and with what, by its name for people."""
+    config, protocol = found.config, found.protocol
+    facts = {
+        "search space": name_with_preset(config, "space"),
+        "agent": name_with_preset(config, "agent"),
+        "evaluator": found.name_of("evaluator"),
+        "data set": str(protocol.get("dataset") or "-"),
+        "reward": found.name_of("reward"),
+        "objectives": ", ".join(map(str, objectives_of_agent(found) or ())),
+        "limits": str(limits_of(config["cost_limits"])) if "cost_limits" in config else "",
+        "within the limits": "" if found.acceptance is None else f"{found.acceptance:.2%}",
+        "started": found.started,
+        "status": found.status,
+        "seed of the run": str(config.get("seed", "-")),
+        "seed of the children": str(config.get("child_seed", "-")),
+        "go on": _going_on(found, store),
+    }
+    return {name: printable(value) for name, value in facts.items() if value}
+
+
+def _going_on(found: Findings, store: str | Path) -> str:
+    """Return the command that goes on; of a run that is finished with twice its budget."""
+    command = resume_command(found.run, store, {})
+    budgets = {
+        "budget": found.config.get("budget"),
+        "budget-epochs": found.config.get("simulated", {}).get("budget_epochs"),
+    }
+    if found.status != "finished":
+        return command
+    larger = [f" --{option} {2 * given}" for option, given in budgets.items() if given is not None]
+    return command + "".join(larger) if larger else ""
+
+
+def counts(found: Findings) -> dict[str, str]:
+    """Return what it took, by its name for people."""
+    cost = found.cost
+    budget = found.config.get("budget")
+    facts = {
+        "requests": f"{len(found.rows):,}" + ("" if budget is None else f" of {budget:,}"),
+        "evaluated": f"{cost.evaluations:,}",
+        "answered from memory": f"{cost.evaluations_saved:,}",
+        "failed": f"{sum(len(group.rows) for group in found.failures):,}",
+        "training": time_in_words(cost.seconds),
+        "saved": time_in_words(cost.seconds_saved),
+    }
+    if cost.epochs is not None:
+        facts[f"{unit_of(found.protocol)}s"] = f"{cost.epochs:,}"
+    beside = cost.beside_the_papers()
+    if beside is not None:
+        facts["device-hours"] = beside
+    return facts
+
+
+def best_table(found: Findings) -> dict[str, Any]:
+    """Return ``headings`` and ``rows`` of the best architectures: (text, number) per cell."""
+    leading = found.shown if found.leading == ACCURACY else [found.leading]
+    known = dict.fromkeys([*(m.name for m in (*leading, *found.asked_for, *SIZES))])
+    rows = found.ranked[:BEST]
+    own = {name for row in rows for name in row.metrics if not name.startswith("final_")}
+    names = [*known, *sorted(own - set(known))]
+    metrics = [metric_named(name) for name in names]
+    measured = [m for m in metrics if any(m.name in row.metrics for row in rows)]
+    unanswered = {id(row) for row in found.unanswered}
+    return {
+        "headings": ["rank", "reward", *(printable(m.words) for m in measured), "s", "request"],
+        "rows": [
+            [
+                (str(rank), rank),
+                (format(row.reward, found.leading.reward_in_table), row.reward),
+                *((m.in_words(row.metrics.get(m.name)), row.metrics.get(m.name)) for m in measured),
+                (f"{row.seconds:.1f}", row.seconds),
+                ("-", None) if id(row) in unanswered else (str(row.number + 1), row.number + 1),
+            ]
+            for rank, row in enumerate(rows, start=1)
+        ],
+    }
+
+
+def front_table(found: Findings) -> dict[str, Any] | None:
+    """Return title, ``headings``, ``rows`` and hypervolume of the Pareto front, if there is one."""
+    front = found.front
+    if front is None:
+        return None
+    names = front.metrics
+    words = (printable(metric_named(name).words) for name in names)
+    share = front.share
+    return {
+        "objectives": printable(", ".join(map(str, front.objectives))),
+        "share": None if share is None else f"{100 * share:.2f} %",
+        "headings": ["front", "reward", *words, "request"],
+        "rows": [
+            [
+                (str(number), number),
+                (format(row.reward, found.leading.reward_in_table), row.reward),
+                *((in_words(n, row.metrics.get(n)), row.metrics.get(n)) for n in names),
+                (str(row.number + 1), row.number + 1),
+            ]
+            for number, row in enumerate(front.rows[:BEST], start=1)
+        ],
+    }
+
+
+def validations(found: Findings) -> list[dict[str, str]]:
+    """Return the final trainings, which alone have test figures."""
+    leading = found.leading
+    return [
+        {
+            "rank": str(group.rank),
+            "search": leading.in_words(group.row.metrics.get(leading.name)),
+            "validation": spread(group.values(leading.name), leading.digits),
+            "test": spread(group.values(leading.test_name), leading.digits),
+            "trainings": str(len(group.trainings)),
+            "recipe": printable(group.recipe_in_words),
+        }
+        for group in found.validations
+    ]
+
+
+def failures(found: Findings) -> list[dict[str, str]]:
+    """Return how often children failed, why, and what is known of the first one."""
+    return [
+        {
+            "count": f"{len(group.rows):,}",
+            "reason": printable(group.reason),
+            "first": str(group.rows[0].number + 1),
+            "detail": printable(group.rows[0].detail or "", lines=True),
+        }
+        for group in found.failures
+    ]
+
+
+def trust(found: Findings) -> tuple[dict[str, str], list[str]]:
+    """Return what is to be known beside the figures, and what makes them doubtful."""
+    if found.certainty is None:
+        return {}, []
+    return found.certainty.facts(), list(found.certainty.warnings)
+
+
+def as_json(value: Mapping[str, Any] | None) -> str:
+    """Return settings as a text."""
+    return printable(json.dumps(value or {}, indent=1, default=str), lines=True)
+
+
+def best_reward(found: Findings) -> str:
+    """Return the highest reward, ``-`` without one."""
+    return format(found.ranked[0].reward, found.leading.reward_alone) if found.ranked else "-"
+
+
+def failed_requests(found: Findings) -> list[int]:
+    """Return the numbers of requests, from 1, whose child failed; at most a thousand."""
+    failed = column(found.evaluated, "failure")
+    return [n for n, failure in enumerate(failed, start=1) if failure is not None][:1000]

@@ -1,0 +1,141 @@
+"""Futures of children: from workers, from an executor, and from evaluators that answer at once."""
+
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed, wait
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.evaluators import submit
+from nas_gym.evaluators.workers.executor import ExecutorEvaluator
+from nas_gym.evaluators.workers.parallel import ParallelEvaluator
+from nas_gym.search_spaces.architecture import Architecture, architecture_of
+from nas_gym.testing import BitCount, BitString, SlowEvaluator
+
+sys.path.append(str(Path(__file__).parent))  # workers get it as well
+from unruly import UnrulyEvaluator
+
+SPACE = BitString(4)
+ARCHITECTURES = [architecture_of(SPACE, tuple(map(int, f"{n:04b}"))) for n in range(16)]
+
+
+def test_workers_train_what_comes_in_while_others_run() -> None:
+    evaluator = ParallelEvaluator(SlowEvaluator(BitCount(noise=0.0), seconds=0.2), workers=2)
+    try:
+        first = [evaluator.submit(a, 1) for a in ARCHITECTURES[:2]]
+        assert wait(first, timeout=60).not_done == set()
+        begun = time.monotonic()
+        futures = {evaluator.submit(a, 1): a for a in ARCHITECTURES[:4]}
+        answers = {futures[future]: future.result() for future in as_completed(futures, 60)}
+        assert time.monotonic() - begun < 4 * 0.2 + 0.15  # two at a time
+        assert {a.tokens: e.metrics["accuracy"] for a, e in answers.items()} == {
+            a.tokens: sum(a.tokens) / 4 for a in ARCHITECTURES[:4]
+        }
+        assert all(answer.architecture is a for a, answer in answers.items())
+    finally:
+        evaluator.close()
+
+
+def test_a_child_that_goes_wrong_is_an_evaluation() -> None:
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=2, timeout=1.0)
+    orders = ["fine", "exit", "hang", "raise", "fine"]
+    try:
+        asked = [Architecture((n,), order, str(n)) for n, order in enumerate(orders)]
+        futures = [evaluator.submit(architecture, 100) for architecture in asked]
+        failures = [future.result(60).failure for future in futures]
+    finally:
+        evaluator.close()
+    assert failures[:3] == [None, "crashed", "timeout"]
+    assert str(failures[3]).startswith("error: ")
+    assert failures[4] is None
+
+
+def test_what_waits_can_be_cancelled_and_the_rest_is_at_the_end() -> None:
+    evaluator = ParallelEvaluator(SlowEvaluator(BitCount(noise=0.0), seconds=30), workers=1)
+    futures = [evaluator.submit(a, 1) for a in ARCHITECTURES[:3]]
+    while not futures[0].running():
+        time.sleep(0.01)
+    with pytest.raises(InvalidOption, match="submitted are in flight: take their results"):
+        list(evaluator.evaluate(ARCHITECTURES[:1], [1]))
+    begun = time.monotonic()
+    evaluator.close()
+    assert time.monotonic() - begun < 10
+    assert all(future.done() for future in futures)
+    assert [e.metrics["accuracy"] for e in _quick(evaluator)] == [0.0]
+
+
+def test_only_what_a_worker_has_is_running() -> None:
+    """What waits for one can be cancelled, and is then not trained."""
+    evaluator = ParallelEvaluator(SlowEvaluator(BitCount(noise=0.0), seconds=0.3), workers=1)
+    try:
+        futures = [evaluator.submit(a, 1) for a in ARCHITECTURES[:4]]
+        assert futures[0].result(60).failure is None
+        assert not futures[3].running()
+        assert futures[3].cancel()
+        assert [f.result(60).accuracy for f in futures[:3]] == [0.0, 0.25, 0.25]
+        assert evaluator.submit(ARCHITECTURES[3], 1).result(60).accuracy == 0.5
+    finally:
+        evaluator.close()
+
+
+def test_batches_and_single_children_may_follow_each_other() -> None:
+    evaluator = ParallelEvaluator(BitCount(noise=0.0), workers=2)
+    try:
+        for _ in range(2):
+            assert evaluator.submit(ARCHITECTURES[3], 1).result(60).accuracy == 0.5
+            batch = evaluator.evaluate(ARCHITECTURES[:4], [1, 2, 3, 4])
+            assert sorted(e.accuracy or 0.0 for e in batch) == [0.0, 0.25, 0.25, 0.5]
+    finally:
+        evaluator.close()
+
+
+def test_what_ends_the_workers_is_said_by_every_future() -> None:
+    """Also by those that no worker had, and to whoever waits for them."""
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=1)
+    asked = [Architecture((n,), "no data", str(n)) for n in range(3)]
+    try:
+        futures = [evaluator.submit(architecture, 100) for architecture in asked]
+        assert wait(futures, timeout=60).not_done == set()
+        for future in futures:
+            with pytest.raises(NASGymError, match="the data is gone"):
+                future.result()
+    finally:
+        evaluator.close()
+
+
+def _quick(evaluator: ParallelEvaluator) -> Any:
+    quick = ParallelEvaluator(BitCount(noise=0.0), workers=1)
+    try:
+        return list(quick.evaluate(ARCHITECTURES[:1], [1]))
+    finally:
+        quick.close()
+        evaluator.close()
+
+
+def test_an_executor_gives_futures_of_evaluations() -> None:
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as executor:
+        evaluator = ExecutorEvaluator(BitCount(noise=0.0), executor)
+        futures = [evaluator.submit(a, 1) for a in ARCHITECTURES]
+        counted = [future.result(60).metrics["accuracy"] for future in futures]
+        evaluator.close()
+    assert counted == [sum(a.tokens) / 4 for a in ARCHITECTURES]
+
+
+def test_closing_cancels_what_waits_in_an_executor() -> None:
+    with ThreadPoolExecutor(1) as executor:
+        evaluator = ExecutorEvaluator(SlowEvaluator(BitCount(noise=0.0), seconds=0.3), executor)
+        futures = [evaluator.submit(a, 1) for a in ARCHITECTURES]
+        evaluator.close()
+        begun = time.monotonic()
+    assert time.monotonic() - begun < 3
+    assert sum(future.result(1).failure is None for future in futures) < 16
+
+
+def test_an_evaluator_that_answers_at_once_gives_a_future_that_is_done() -> None:
+    future = submit(BitCount(noise=0.0), ARCHITECTURES[3], 1)
+    assert future.done()
+    assert future.result().metrics["accuracy"] == 0.5

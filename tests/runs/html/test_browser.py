@@ -1,0 +1,135 @@
+"""The page in a real browser: Debian's Chromium, without a head and without a network."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas_gym
+from nas_gym.runs.findings import Findings
+from nas_gym.runs.html import write_page
+from nas_gym.store import load_run
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        shutil.which("chromium") is None or shutil.which("chromedriver") is None,
+        reason="no Chromium with its driver: apt-get install chromium chromium-driver",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("page")
+    store = folder / "store.sqlite"
+    table = ("nasbench201", "nasbench201")
+    nas_gym.search(*table, "random-search", budget=50, run="beside", store=store)
+    nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
+    return write_page([Findings.of(load_run("shown", store))], store, folder / "report.html")
+
+
+@pytest.fixture
+def browser(page: Path) -> Iterator[Any]:
+    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
+    options = webdriver.ChromeOptions()
+    for argument in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1200,1000"):
+        options.add_argument(f"--{argument}")
+    options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    service = webdriver.ChromeService(shutil.which("chromedriver"))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        driver.get(page.as_uri())
+        yield driver
+        assert driver.get_log("browser") == []  # no error, no warning
+    finally:
+        driver.quit()
+
+
+def requested(browser: Any) -> list[str]:
+    """The addresses that the page asked for."""
+    messages = [json.loads(line["message"])["message"] for line in browser.get_log("performance")]
+    return [
+        message["params"]["request"]["url"]
+        for message in messages
+        if message["method"] == "Network.requestWillBeSent"
+    ]
+
+
+def test_it_is_drawn_without_asking_anybody(browser: Any, page: Path) -> None:
+    assert browser.execute_script("return document.querySelectorAll('.chart canvas').length") == 2
+    pixels = """
+        const canvas = document.querySelector('#best canvas');
+        const data = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data;
+        return data.some((value) => value > 0);
+    """
+    assert browser.execute_script(pixels)
+    whole = "return [...document.images].every((image) => image.decode && image.src)"
+    assert browser.execute_script(whole)
+    addresses = [a for a in requested(browser) if not a.startswith("data:")]
+    assert addresses == [page.as_uri()]
+    loaded = "return performance.getEntriesByType('navigation')[0].loadEventEnd"
+    assert 0 < browser.execute_script(loaded) < 20_000  # milliseconds; on a laptop, below a second
+
+
+def test_curves_tell_their_values_where_the_pointer_is(browser: Any) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    over = browser.find_element(By.CSS_SELECTOR, "#best .u-over")
+    legend = browser.find_element(By.CSS_SELECTOR, "#best .u-legend")
+    ActionChains(browser).move_to_element(over).perform()
+    deadline = time.monotonic() + 10
+    while "0." not in legend.text and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert "shown" in legend.text
+    assert "0.9" in legend.text
+
+
+def test_dragging_zooms(browser: Any) -> None:
+    from selenium.webdriver import ActionChains
+    from selenium.webdriver.common.by import By
+
+    over = browser.find_element(By.CSS_SELECTOR, "#best .u-over")
+    before = browser.execute_script("return document.querySelector('#best canvas').toDataURL()")
+    chain = ActionChains(browser).move_to_element_with_offset(over, -100, 0).click_and_hold()
+    chain.move_by_offset(200, 0).release().perform()
+    deadline = time.monotonic() + 10
+    script = "return document.querySelector('#best canvas').toDataURL()"
+    while browser.execute_script(script) == before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert browser.execute_script(script) != before
+
+
+def test_tables_sort_by_pointer_and_by_key(browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+    from selenium.webdriver.common.keys import Keys
+
+    table = browser.find_element(By.CSS_SELECTOR, ".tall table")
+    buttons = table.find_elements(By.CSS_SELECTOR, "th button")
+    named = {button.text: n for n, button in enumerate(buttons)}
+
+    def column(name: str) -> list[float]:
+        cells = table.find_elements(By.CSS_SELECTOR, f"tbody td:nth-child({named[name] + 1})")
+        return [float(cell.get_attribute("data-value")) for cell in cells]
+
+    assert len(column("parameters")) > 10
+    buttons[named["parameters"]].click()
+    assert column("parameters") == sorted(column("parameters"))
+    buttons[named["parameters"]].send_keys(Keys.ENTER)
+    assert column("parameters") == sorted(column("parameters"), reverse=True)
+    heading = table.find_elements(By.CSS_SELECTOR, "th")[named["parameters"]]
+    assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_nothing_is_wider_than_a_phone(browser: Any) -> None:
+    browser.set_window_size(400, 800)
+    width = browser.execute_script(
+        "return [document.documentElement.scrollWidth, document.documentElement.clientWidth]"
+    )
+    assert width[0] <= width[1]

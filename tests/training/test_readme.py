@@ -1,9 +1,0 @@
-import re
-from importlib.resources import files
-
-
-def test_code_of_the_page_runs():
-    page = files("nas_gym.training").joinpath("README.md").read_text()
-    blocks = re.findall(r"^```python\n(.*?)^```", page, flags=re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
-    exec(compile("\n".join(blocks), "README.md", "exec"), {"__name__": "readme"})

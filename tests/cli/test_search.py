@@ -206,7 +206,8 @@ def test_an_interrupt_keeps_the_record(end: signal.Signals, status: int) -> None
     assert run_data.status == "interrupted"
     assert run_data.rows
     progress = int(err.rpartition("/500 evaluations")[0].split()[-1])
-    assert len(run_data.rows) + len(run_data.unanswered) == progress  # nothing shown is lost
+    recorded = len(run_data.rows) + len(run_data.unanswered)
+    assert progress <= recorded <= progress + 1  # nothing shown is lost; one may not be shown yet
     deadline = time.monotonic() + 20
     while _group_lives(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,26 +47,41 @@ def ended(process: "subprocess.Popen[str]") -> None:
     assert process.returncode == 0, err
 
 
-def snapshots(folder: Path) -> int:
-    """How many bytes and moments of snapshots there are: it changes with each one."""
-    files = [*folder.glob("tmp/nas-gym-shared-weights-*/*/*.weights")]
-    return hash(tuple(sorted((file.name, file.stat().st_mtime_ns) for file in files)))
+def status_of(folder: Path) -> str | None:
+    """The recorded status of the search; None before it is recorded."""
+    path = folder / "runs" / "store.sqlite"
+    if not path.exists():
+        return None
+    with Store(path) as store:
+        return next((run["status"] for run in store.runs() if run["name"] == "mine"), None)
+
+
+def last_snapshot(folder: Path) -> int:
+    """When the last snapshot was written that is there, in nanoseconds."""
+    times = [0]
+    for file in folder.glob("tmp/nas-gym-shared-weights-*/*/*.weights"):
+        with suppress(FileNotFoundError):  # a search that is finished removes them
+            times.append(file.stat().st_mtime_ns)
+    return max(times)
 
 
 def kill_at_snapshot(process: "subprocess.Popen[str]", folder: Path, count: int) -> bool:
     """Kill a search when it has written ``count`` more snapshots; False if it ended before."""
-    seen, before, deadline = 0, snapshots(folder), time.monotonic() + 400
+    seen, before, deadline = 0, last_snapshot(folder), time.monotonic() + 400
     while process.poll() is None:
         assert time.monotonic() < deadline
-        now = snapshots(folder)
-        seen, before = seen + (now != before), now
+        now = last_snapshot(folder)
+        seen, before = seen + (now > before), max(now, before)
         if seen >= count:
+            process.send_signal(signal.SIGSTOP)
+            if status_of(folder) == "finished":  # too late: its files are being removed
+                process.send_signal(signal.SIGCONT)
+                break
             process.send_signal(signal.SIGKILL)
             process.communicate()
             return True
         time.sleep(0.002)
-    _, err = process.communicate()
-    assert process.returncode == 0, err
+    ended(process)
     return False
 
 
@@ -85,8 +101,7 @@ def test_a_killed_search_has_the_history_of_a_whole_one(kind: str, tmp_path: Pat
         if not kill_at_snapshot(process, killed, count):
             break
         kills += 1
-        begun = (killed / "runs" / "store.sqlite").exists() and _is_recorded(killed)
-        again = ("resume", "mine") if begun else (*SEARCH, *KINDS[kind])
+        again = ("resume", "mine") if status_of(killed) else (*SEARCH, *KINDS[kind])
         process = start(killed, *again)
     else:
         ended(process)
@@ -94,8 +109,3 @@ def test_a_killed_search_has_the_history_of_a_whole_one(kind: str, tmp_path: Pat
     assert history(killed) == history(whole)
     left = [*killed.glob("tmp/nas-gym-shared-weights-*/*")]
     assert left == []  # it is finished, so nothing is kept
-
-
-def _is_recorded(folder: Path) -> bool:
-    with Store(folder / "runs" / "store.sqlite") as store:
-        return any(run["name"] == "mine" for run in store.runs())

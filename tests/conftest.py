@@ -1,4 +1,5 @@
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -46,3 +47,16 @@ class CountingEvaluator:
 @pytest.fixture
 def counting() -> CountingEvaluator:
     return CountingEvaluator()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], float]:
+    """What moves ``time.monotonic`` on, in seconds; otherwise each look takes a microsecond."""
+    now = [time.monotonic()]
+
+    def move(seconds: float) -> float:
+        now[0] += seconds
+        return now[0]
+
+    monkeypatch.setattr(time, "monotonic", lambda: move(1e-6))
+    return move

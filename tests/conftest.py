@@ -3,11 +3,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+
+# By default an example may take 0.2 s of wall-clock time, which no busy machine promises.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LANDSCAPE = {"name": "landscape", "seed": 3}  # JSON data for gym.make
 

@@ -1,12 +1,18 @@
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.search_spaces.architecture import Architecture
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
+
+# By default an example may take 0.2 s of wall-clock time, which no busy machine promises.
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 
 LANDSCAPE = {"name": "landscape", "seed": 3}  # JSON data for gym.make
 
@@ -46,3 +52,16 @@ class CountingEvaluator:
 @pytest.fixture
 def counting() -> CountingEvaluator:
     return CountingEvaluator()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], float]:
+    """What moves ``time.monotonic`` on, in seconds; otherwise each look takes a microsecond."""
+    now = [time.monotonic()]
+
+    def move(seconds: float) -> float:
+        now[0] += seconds
+        return now[0]
+
+    monkeypatch.setattr(time, "monotonic", lambda: move(1e-6))
+    return move

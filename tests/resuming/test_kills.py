@@ -68,7 +68,7 @@ def killed(folder: Path, **options: Any) -> dict[str, Any]:
         [sys.executable, str(DRIVER), str(folder), json.dumps(options)],
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told: dict[str, Any] = json.loads(done.stdout)

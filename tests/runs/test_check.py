@@ -210,7 +210,7 @@ def test_the_command_says_what_does_not_fit(tmp_path: Path) -> None:
     def run(*arguments: str) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "nas_gym", "check", "mine", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
         )  # fmt: skip
 
     true = run()

@@ -1,9 +1,10 @@
 """Tables that are made here: what was trained is what they answer, and nothing is trained twice."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -202,21 +203,21 @@ class Slow:
     """Takes a tenth of a second."""
 
     stateful = False
+    clock: ClassVar[Callable[[float], float]]
 
     def evaluate(self, architectures: Any, seeds: Any) -> Any:
-        import time
-
         for architecture in architectures:
-            time.sleep(0.1)
+            Slow.clock(0.1)
             yield Evaluation(architecture, {"accuracy": 0.5}, 0.1)
 
     def close(self) -> None:
         pass
 
 
-def test_a_time_limit_leaves_a_partial_table_that_says_so() -> None:
+def test_a_time_limit_leaves_a_partial_table_that_says_so(clock: Callable[[float], float]) -> None:
     space = BitString(6)
     told: list[Tabulation] = []
+    Slow.clock = clock
     done = tabulate(space, "t.npz", Slow(), time_limit=0.55, progress=told.append)
     assert done.time_up is not None
     assert 0 < done.trained < 64

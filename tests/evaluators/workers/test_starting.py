@@ -18,7 +18,7 @@ FORKS = pytest.mark.skipif(
 )
 
 
-def run(folder: Path, script: str, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, script: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     (folder / "script.py").write_text(script, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=seconds

@@ -12,6 +12,7 @@ import pytest
 import nas_gym
 from nas_gym.runs.findings import Findings
 from nas_gym.runs.html import write_page
+from nas_gym.runs.provenance import begun_with
 from nas_gym.store import load_run
 
 pytestmark = [
@@ -29,7 +30,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "store.sqlite"
     table = ("nasbench201", "nasbench201")
     nas_gym.search(*table, "random-search", budget=50, run="beside", store=store)
-    nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
+    with begun_with(["search", "--set", "a.b='c d'"]):
+        nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
     return write_page([Findings.of(load_run("shown", store))], store, folder / "report.html")
 
 
@@ -125,6 +127,24 @@ def test_tables_sort_by_pointer_and_by_key(browser: Any) -> None:
     assert column("parameters") == sorted(column("parameters"), reverse=True)
     heading = table.find_elements(By.CSS_SELECTOR, "th")[named["parameters"]]
     assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_the_command_that_made_the_run_is_copied(browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+
+    command = browser.find_element(By.CSS_SELECTOR, ".command").text
+    assert command.startswith("nas-gym search")
+    browser.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    button = browser.find_element(By.CSS_SELECTOR, "button.copy")
+    button.click()
+    deadline = time.monotonic() + 10
+    while button.text == "copy" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert button.text == "copied"
+    assert browser.execute_script("return navigator.clipboard.readText()") == command
 
 
 def test_nothing_is_wider_than_a_phone(browser: Any) -> None:

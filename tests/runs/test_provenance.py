@@ -84,7 +84,8 @@ def test_the_command_that_made_a_run_is_shown_and_makes_it_again(
     assert run.sessions[1]["command"].startswith("nas-gym resume one")
     assert said("report", "one").startswith(f"made with: {line}\n")
     assert json.loads(said("report", "one", "--json"))["command"] == line
-    assert f'<code class="command">{line}</code>' in Path("runs/one/report.html").read_text()
+    words = " ".join(f"<span>{word}</span>" for word in line.split(" "))
+    assert f'<code class="command">{words}</code>' in Path("runs/one/report.html").read_text()
     card = Path("runs/one/best-1.md").read_text()
     assert f"| made with | {line} |" in card
     again = shlex.split(line.replace("--run one", "--run two"))

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, without a head and without a network."""
 
+import io
 import json
 import shutil
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import nas_gym
 from nas_gym.runs.findings import Findings
@@ -145,6 +147,27 @@ def test_the_command_that_made_the_run_is_copied(browser: Any) -> None:
         time.sleep(0.05)
     assert button.text == "copied"
     assert browser.execute_script("return navigator.clipboard.readText()") == command
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_drawings_have_the_colour_of_the_page_behind_them(browser: Any, scheme: str) -> None:
+    from selenium.webdriver.common.by import By
+
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    drawing = browser.find_element(By.CSS_SELECTOR, "figure img")
+    browser.execute_script("arguments[0].scrollIntoView()", drawing)
+    ready = """
+        const [image, done] = arguments;
+        image.decode().then(() => requestAnimationFrame(() => done()));
+    """
+    browser.execute_async_script(ready, drawing)
+    pixels = Image.open(io.BytesIO(drawing.screenshot_as_png)).convert("RGB")
+    paper = {"light": (255, 255, 255), "dark": (20, 25, 31)}[scheme]
+    assert pixels.getpixel((3, 3)) == paper
+    colours = {colour for _, colour in pixels.getcolors(2**20)}
+    far = max(abs(sum(colour) - sum(paper)) for colour in colours)
+    assert far > 500  # its lines and letters can be seen
 
 
 def test_nothing_is_wider_than_a_phone(browser: Any) -> None:

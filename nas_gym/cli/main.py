@@ -89,7 +89,10 @@ def _status_of(
         command = _read(arguments)
         if _current_folder() is None and arguments[0] != "list":
             raise InvalidOption("the current folder was removed: go to one that is there")
-        with kept_for_json() if getattr(command, "json", False) else nullcontext():
+        from nas_gym.runs.provenance import begun_with
+
+        kept = kept_for_json() if getattr(command, "json", False) else nullcontext()
+        with kept, begun_with(arguments):
             return command()
     except NASGymError as error:
         told = shortened(" ".join(str(error).splitlines()), _LONGEST)

@@ -44,12 +44,16 @@ class Report:
             raise InvalidOption("--html and --json exclude each other: give one of the two")
         check_there(self.store)
         from nas_gym.cli.output import present, write_html
+        from nas_gym.runs.console import PlainConsole
         from nas_gym.runs.findings import Findings
+        from nas_gym.runs.report import print_command
         from nas_gym.store import load_run
 
         found = [Findings.of(load_run(run, self.store), self.trust) for run in self.runs]
         if self.html:
             print(write_html(found, self.store, out))
         else:
+            if not self.json:
+                print_command(found[0], PlainConsole(soft_wrap=False))
             present(found[0], self.store, out, self.top, self.json)
         return 0

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Point = tuple[float, float]
 Edge = tuple[Point, Point, float | None]
 
+LANE_COLOURS = (  # of edges beside the boxes, one per node that they come from
+    *("#c9543a", "#12767f", "#8a6d00", "#8a4fa3", "#2f7d32"),
+    *("#1f5fa8", "#b0347a", "#6b5344", "#5b6ee1", "#3d3d3d"),
+)
 ARROW = 0.08  # inches
 DPI = 100  # pixels per inch of ``rgb_array``; a saved PNG has twice as many
 # Saved files hold no date and no random ids: the same figure gives the same bytes.

@@ -53,8 +53,8 @@ def draw_table(
             low, high = y - height / 2, y + height / 2
             stripes.append([(left, low), (right, low), (right, high), (left, high)])
         text: dict[str, Any] = {"va": "center", "fontsize": font}
-        option = _cut(option, letters - min(len(name), letters // 2))
-        axes.text(left + 0.06, y, _cut(name, letters - len(option)), color="#333333", **text)
+        option = cut(option, letters - min(len(name), letters // 2))
+        axes.text(left + 0.06, y, cut(name, letters - len(option)), color="#333333", **text)
         axes.text(right - 0.06, y, option, color=colour, ha="right", **text)
     axes.add_collection(PolyCollection(stripes, facecolors=STRIPE, zorder=1), autolim=False)
     return figure
@@ -69,5 +69,6 @@ def _shortened(lines: list[tuple[str, str, str]]) -> list[tuple[str, str, str]]:
     return [(f"{hidden} choices before", "…", OPTION), *lines[hidden:]]
 
 
-def _cut(text: str, letters: int) -> str:
+def cut(text: str, letters: int) -> str:
+    """Return a text of so many letters at most."""
     return text if len(text) <= letters else f"{text[: max(0, letters - 1)]}…"

@@ -44,13 +44,10 @@ class Found(NamedTuple):
     @plain_style()
     def drawn(self) -> "Figure":
         """Draw it; a published cell need not have tokens."""
-        draw = getattr(self.space, "draw", None)
-        if draw is None:
-            from nas_gym.search_spaces.rendering import draw_genotype
+        from nas_gym.search_spaces.rendering import draw_genotype, drawn_by_space
 
-            return draw_genotype(self.space, self._tokens())
-        figure: Figure = draw(self.genotype)
-        return figure
+        figure = drawn_by_space(self.space, self.genotype)
+        return draw_genotype(self.space, self._tokens()) if figure is None else figure
 
     def in_words(self) -> str:
         """Write it in words."""

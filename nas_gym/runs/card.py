@@ -32,6 +32,7 @@ def card_of(found: Findings, row: Row, rank: int) -> Card:
     return {
         "run": found.run,
         "started": found.started,
+        **({} if found.command is None else {"command": found.command}),
         "rank": rank,
         "request": row.number + 1,
         "parameters": row.metrics.get("parameters"),
@@ -140,6 +141,7 @@ def _origin(card: Card) -> dict[str, str]:
     seeds, dataset = card["seeds"], card["dataset"]
     return {
         "run": f"{card['run']}, started {card['started']}",
+        **({"made with": card["command"]} if "command" in card else {}),
         "request": str(card["request"]),
         "agent": _words(card["agent"]),
         "search space": _words(card["space"]),

@@ -79,7 +79,9 @@ class RunCost:
         else:
             return None
         papers = "; ".join(f"{name}: {spent:,g} GPU-hours" for name, spent in PAPERS.items())
-        return f"{self.device_hours:.2g} {hours} (the search of {papers})"
+        many = self.device_hours >= 10
+        spent = f"{self.device_hours:,.0f}" if many else f"{self.device_hours:.2g}"
+        return f"{spent} {hours} (the search of {papers})"
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON data."""

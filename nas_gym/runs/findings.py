@@ -112,8 +112,7 @@ def _validated(
         for group in groups.pop(row.key, {}).values():
             trainings = tuple(group.values())
             protocol = trainings[0].protocol
-            words = recipe_in_words(config, protocol)
-            yield Validated(rank, row, protocol, trainings, words)
+            yield Validated(rank, row, protocol, trainings, recipe_in_words(config, protocol))
         if not groups:  # the ranks of a long run are many
             return
 
@@ -135,6 +134,7 @@ class Findings:
     status: str
     started: str  # ISO 8601, UTC
     config: Mapping[str, Any]  # what runs it again
+    command: str | None  # with which it was begun, quoted for a shell; None if from Python
     versions: Mapping[str, str] | None  # of the packages, when it was last started
     leading: Metric  # by which its architectures are compared
     rows: Sequence[Row]  # requests in the agent's order
@@ -156,9 +156,8 @@ class Findings:
             run: From ``load_run``.
             trust: Modules and packages with the user's own search space.
         """
-        ranked = Ranked(run)
-        sources = column(run.rows, "source")
-        session = run.sessions[-1] if run.sessions else {}
+        ranked, sources = Ranked(run), column(run.rows, "source")
+        first, session = (run.sessions[0], run.sessions[-1]) if run.sessions else ({}, {})
         memo = choose(run.rows, [n for n, source in enumerate(sources) if source == "memo"])
         anew = [n for n, source in enumerate(sources) if source != "memo"]
         paid = choose(run.rows, anew, run.unanswered)
@@ -167,6 +166,7 @@ class Findings:
             status=run.status,
             started=run.started,
             config=run.config,
+            command=first.get("command"),
             versions=session.get("versions"),
             leading=_leading(run, ranked),
             rows=run.rows,
@@ -289,6 +289,7 @@ def summary(found: Findings, top: int = 5) -> dict[str, Any]:
         "run": found.run,
         "status": found.status,
         "started": found.started,
+        **({} if found.command is None else {"command": found.command}),
         "config": found.config,
         "requests": len(found.rows),
         "evaluated": len(found.paid),

@@ -1,24 +1,47 @@
-"""Surroundings in which a session of a run was started: versions, git state, machine."""
+"""Surroundings in which a session of a run was started: command, versions, git state, machine."""
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import nas_gym
+from nas_gym.store.location import passwords_removed
 
 RECORDED_VERSIONS = (
     "nas-gym", "gymnasium", "numpy", "torch", "torchvision", "scikit-learn", "stable-baselines3",
     "sb3-contrib",
 )  # fmt: skip
+LONGEST_COMMAND = 10_000  # characters; of a longer one nothing is recorded
+_command: ContextVar[str | None] = ContextVar("command", default=None)
+
+
+@contextmanager
+def begun_with(arguments: Sequence[str]) -> Iterator[None]:
+    """Let ``session`` know, in the block, that ``nas-gym`` was called with these arguments."""
+    line = shlex.join(["nas-gym", *map(passwords_removed, arguments)])
+    token = _command.set(line if len(line) <= LONGEST_COMMAND else None)
+    try:
+        yield
+    finally:
+        _command.reset(token)
 
 
 def session() -> dict[str, Any]:
-    """Return what a record keeps of this process's surroundings, as JSON data."""
-    return {"versions": _versions(), "git": _git_states(), "machine": _machine()}
+    """Return what a record keeps of this process's surroundings, as JSON data.
+
+    ``command`` is there if it was one: quoted for a shell, without passwords.
+    """
+    line = _command.get()
+    command = {} if line is None else {"command": line}
+    return command | {"versions": _versions(), "git": _git_states(), "machine": _machine()}
 
 
 def _versions() -> dict[str, str]:

@@ -45,6 +45,13 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
     console.print(_best_in_words(found), soft_wrap=True, markup=False)
 
 
+def print_command(found: Findings, console: Console) -> None:
+    """Print the command that made a run, if it was one."""
+    if found.command is not None:
+        line = f"made with: {printable(found.command)}"
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
 def print_validations(found: Findings, groups: Sequence[Validated], console: Console) -> None:
     """Print a table of final trainings, one line per architecture and recipe, and failures."""
     console.print(_validation_table(found, groups))

@@ -35,6 +35,7 @@ class SearchSpace(Protocol[G_co]):
     them the same values), ``mutation_groups`` (kinds of choices that evolution mutates as one),
     ``usual_task`` (the ``Task`` for which ``nas-gym describe`` builds it by default),
     ``proxy_task`` (the same for zero-cost proxies; by default ``usual_task``),
+    ``graph(genotype)`` (nodes with their words and inputs, which are drawn),
     ``is_connected(genotype)`` (whether any path leads from the input to the output),
     ``task_options`` (the fields of the task that its networks take; by default those of
     ``nas_gym.networks.task_kinds``), ``builds`` (what its networks are, in a few words),

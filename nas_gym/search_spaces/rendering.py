@@ -1,7 +1,9 @@
 """Any architecture as text or as a picture, finished or not.
 
-A space may have a drawing of its own, ``draw(genotype) -> matplotlib.figure.Figure`` (with
-``title=None`` as a second argument if it can carry one), words of its own,
+A space may say which graph an architecture is, ``graph(genotype)``: a mapping from each node's name
+to its words and the names of the nodes that it reads, drawn in layers. Or it has a drawing of its
+own, ``draw(genotype) -> matplotlib.figure.Figure`` (with ``title=None`` as a second argument if it
+can carry one). It may have words of its own,
 ``to_text(genotype) -> str``, and a drawing of what is begun,
 ``draw_begun(picked, title) -> Figure`` with ``picked`` the option picked for each choice so far and
 ``frame_size`` its (width, height) in inches. Without them architectures are shown as a
@@ -13,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing import table as canvas
 from nas_gym.drawing.figures import DPI, rgb_array
+from nas_gym.drawing.graph import draw_graph
 from nas_gym.drawing.plain import plain_style
 from nas_gym.errors import InvalidTokens, unknown_name
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.grammar import Choice, SearchSpace, trace
+from nas_gym.search_spaces.graph import graph_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,13 +43,24 @@ def draw_genotype(
 
     Raises:
         InvalidTokens: Wrong length or type, or a token that is not an index into its options.
+        InvalidSpace: The space's ``graph`` returns none.
     """
     genotype, choices = trace(space, tokens)
+    figure = drawn_by_space(space, genotype, title=title)
+    return draw_tokens(choices, tokens, title=title) if figure is None else figure
+
+
+@plain_style()
+def drawn_by_space(
+    space: SearchSpace[Any], genotype: Any, *, title: str | None = None
+) -> "Figure | None":
+    """Draw as ``draw_genotype`` does, by the genotype; None if the space says nothing of it."""
     draw = getattr(space, "draw", None)
-    if draw is None:
-        return draw_tokens(choices, tokens, title=title)
-    figure: Figure = draw(genotype) if title is None else draw(genotype, title=title)
-    return figure
+    if draw is not None:
+        figure: Figure = draw(genotype) if title is None else draw(genotype, title=title)
+        return figure
+    graph = graph_of(space, genotype)
+    return None if graph is None else draw_graph(graph.labels, graph.inputs, title=title)
 
 
 def genotype_as_text(space: SearchSpace[Any], tokens: Sequence[int]) -> str:

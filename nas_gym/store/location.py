@@ -20,6 +20,9 @@ _SERVER = re.compile(r"postgres\w*(\+\w+)?:")
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows's own names
 SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
+# SQLAlchemy takes anything but @ for a part of a password; people write that as well.
+_PASSWORD = re.compile(r"(?<=://)([^:/@]*):.*@", re.DOTALL)
+_SECRET = re.compile(rf"(?<=[?&])({'|'.join(SECRETS)})=[^&]*&?", re.IGNORECASE)
 
 
 def is_run_name(name: object) -> bool:
@@ -158,6 +161,16 @@ def store_option(store: str | Path) -> str:
         )
         shown = plain.render_as_string()
     return "" if shown == str(DEFAULT_STORE) else f" --store {shlex.quote(shown)}"
+
+
+def passwords_removed(argument: str) -> str:
+    """Return an argument of a command without the passwords of URLs in it, as ``store_option``.
+
+    Of what cannot be read as a URL rather too much is left out than too little.
+    """
+    if "://" not in argument:
+        return argument
+    return _SECRET.sub("", _PASSWORD.sub(r"\1@", argument))
 
 
 def folder_beside(store: str | Path) -> Path:

@@ -193,9 +193,8 @@ def _part(what: str, value: object) -> None:
         refuse(what, value, "a JSON object with a name such as 'nasnet-cell' or 'my_module:MyPart'")
 
 
-def _mapping(what: str, value: object) -> None:
-    if not isinstance(value, dict):
-        refuse(what, value, "a JSON object")
+def _mapping(what: str, value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else refuse(what, value, "a JSON object")
 
 
 def _truth(what: str, value: object) -> None:
@@ -273,8 +272,8 @@ def sessions_of(text_: object) -> tuple[dict[str, Any], ...]:
         _mapping("session", session)
         whole("number of workers", session.get("workers", 0))
         whole("number of epochs", session.get("most_epochs", 1), least=1)
-        versions = session.get("versions", {})
-        _mapping("list of versions", versions)
+        text("command", session.get("command", ""))
+        versions = _mapping("list of versions", session.get("versions", {}))
         for name, version in versions.items():
             text(f"version of {name!r}", version, most=1000)
     return tuple(sessions)

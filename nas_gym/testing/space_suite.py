@@ -11,7 +11,15 @@ import pytest
 from nas_gym.envs.episode import Episode
 from nas_gym.search_spaces.architecture import architecture_of, genotype_to_json
 from nas_gym.search_spaces.choice_table import ChoiceTable
-from nas_gym.search_spaces.grammar import SearchSpace, Tokens, next_choice, tokens_of, trace
+from nas_gym.search_spaces.grammar import (
+    SearchSpace,
+    Tokens,
+    decode,
+    next_choice,
+    tokens_of,
+    trace,
+)
+from nas_gym.search_spaces.graph import graph_of
 from nas_gym.search_spaces.moves import (
     crossover,
     mutate,
@@ -158,6 +166,11 @@ class SpaceSuite:
         """Write them as JSON: they go into results, infos and files."""
         for tokens in samples:
             json.dumps(genotype_to_json(trace(space, tokens)[0]), allow_nan=False)
+
+    def test_graphs_can_be_drawn(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
+        """Check the nodes and inputs of ``graph``, if there is one."""
+        for tokens in samples:
+            graph_of(space, decode(space, tokens))
 
     def test_keys_are_stable_strings(self, space: SearchSpace[Any], samples: list[Tokens]) -> None:
         """Check that one architecture has one key."""

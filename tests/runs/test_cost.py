@@ -114,6 +114,22 @@ def test_epochs_hours_and_papers_are_told_of_a_table(tmp_path: Path, name: str, 
     assert all(text.count(paper) == 2 for paper in PAPERS)
 
 
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (0.0521, "0.052"),
+        (9.94, "9.9"),
+        (9.97, "10"),
+        (54.4, "54"),
+        (99.7, "100"),
+        (16_644, "16,644"),
+    ],
+)
+def test_hours_are_said_in_figures_that_a_person_reads(hours: float, said: str) -> None:
+    told = RunCost(1, 0, 3600 * hours, 0.0, None, None, "cuda", False).beside_the_papers()
+    assert str(told).startswith(f"{said} GPU-hours (the search of ")
+
+
 def test_seconds_that_nobody_measured_are_no_device_hours(tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
     space = NASBench201()

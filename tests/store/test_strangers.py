@@ -92,6 +92,7 @@ def config(**changes: Any) -> str:
         ),
         ("runs", {"sessions": "{}"}, "its list of sessions is {}: expected a JSON list"),
         ("runs", {"sessions": '[{"workers": -1}]'}, "number of workers is -1"),
+        ("runs", {"sessions": '[{"command": ["ls"]}]'}, "its command is ['ls']: expected a text"),
         ("runs", {"sessions": '[{"most_epochs": "9"}]'}, "number of epochs is '9'"),
         ("runs", {"sessions": '[{"most_epochs": 0}]'}, "number of epochs is 0"),
         ("runs", {"started": "\x1b[2J"}, "expected a time"),

@@ -36,6 +36,7 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
         "status": found.status,
         "seed of the run": str(config.get("seed", "-")),
         "seed of the children": str(config.get("child_seed", "-")),
+        "made with": found.command or "",
         "go on": _going_on(found, store),
     }
     return {name: printable(value) for name, value in facts.items() if value}

@@ -10,7 +10,14 @@ classifier from the layers that no layer reads. A hollow dot is an input that is
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.drawing.figures import add_box, add_edges, add_wire, blank_figure, listed
+from nas_gym.drawing.figures import (
+    LANE_COLOURS,
+    add_box,
+    add_edges,
+    add_wire,
+    blank_figure,
+    listed,
+)
 from nas_gym.search_spaces.conv_net.genotype import ConvLayer, ConvNetGenotype
 from nas_gym.search_spaces.conv_net.layout import lanes_of, loose_ends, padded_inputs
 
@@ -28,10 +35,6 @@ REPAIRS = 0.9  # inches to the left of the column
 
 COLOURS = {"conv": ("#fff3b8", "#b8960a"), "pool": ("#d3e4f5", "#3f7fbf")}
 END_COLOURS = ("#ffffff", "#444444")  # image and classifier
-LANE_COLOURS = (
-    *("#c9543a", "#12767f", "#8a6d00", "#8a4fa3", "#2f7d32"),
-    *("#1f5fa8", "#b0347a", "#6b5344", "#5b6ee1", "#3d3d3d"),
-)
 STRAIGHT, TAP = "#555555", "#9a9aa2"
 FROM_IMAGE, LOOSE = "#8a4fa3", "#b3261e"
 LEGENDS = {

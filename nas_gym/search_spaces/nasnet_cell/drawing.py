@@ -7,8 +7,9 @@ operation that is applied to a hidden state; the two results of a block are adde
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.drawing.figures import add_box, add_edges, blank_figure
+from nas_gym.drawing.layered import Item
 from nas_gym.search_spaces.nasnet_cell.genotype import CELLS, Block, Cell, CellGenotype
-from nas_gym.search_spaces.nasnet_cell.layout import Item, lay_out
+from nas_gym.search_spaces.nasnet_cell.layout import lay_out
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -96,8 +97,8 @@ class _CellPainter:
         """Paint all; edges lie below the boxes."""
         self._edges()
         for item in self.layout.rows[0]:
-            x, colours = self.layout.x[0, item], ("#ffffff", INPUT_COLOURS[item.state])
-            self._label(x, self.inputs_y, INPUT_LABELS[item.state], colours)
+            x, colours = self.layout.x[0, item], ("#ffffff", INPUT_COLOURS[item.node])
+            self._label(x, self.inputs_y, INPUT_LABELS[item.node], colours)
         for row, items in enumerate(self.layout.rows[1:], start=1):
             for item in items:
                 if not item.passing:
@@ -124,9 +125,9 @@ class _CellPainter:
             curves = []
             for row, between in enumerate(self.layout.links):
                 for link in between:
-                    if link.lower.state == state:
+                    if link.lower.node == state:
                         start = self.layout.x[row, link.lower], self._leaves(row)
-                        x = self.layout.branch_x(row + 1, link.upper, link.branch)
+                        x = self.layout.branch_x(row + 1, link.upper, link.port)
                         end = x, self._arrives(row + 1)
                         beyond = self._leaves(row + 1) if link.upper.passing else None
                         curves.append((start, end, beyond))
@@ -134,13 +135,13 @@ class _CellPainter:
                 x = next(
                     self.layout.x[self.last_row, item]
                     for item in self.layout.rows[self.last_row]
-                    if item.state == state
+                    if item.node == state
                 )
                 curves.append(((x, self._leaves(self.last_row)), (x, self._concat_from), None))
             add_edges(self.axes, curves, INPUT_COLOURS[state] if state < 2 else BLOCK_COLOUR)
 
     def _block(self, row: int, item: Item) -> None:
-        block = self.cell.blocks[item.state - 2]
+        block = self.cell.blocks[item.node - 2]
         low, high = self._arrives(row), self._leaves(row)
         x, width = self.layout.x[row, item], self.layout.box_width
         add_box(self.axes, x, (low + high) / 2, 2 * width + 0.1, high - low + 0.12, BACKGROUND)
@@ -157,11 +158,11 @@ class _CellPainter:
         font = self.font - 0.5
         add_box(self.axes, x, node_y, node_width, self.node, NODE_COLOURS, block.combine, font)
         name: dict[str, Any] = {"ha": "right", "va": "center", "color": "#888888"}
-        self.axes.text(x + width, node_y, f"b{item.state - 2}", fontsize=font, **name)
+        self.axes.text(x + width, node_y, f"b{item.node - 2}", fontsize=font, **name)
 
     def _output(self) -> None:
         row = self.last_row
-        ends = [self.layout.x[row, i] for i in self.layout.rows[row] if i.state in self.cell.concat]
+        ends = [self.layout.x[row, i] for i in self.layout.rows[row] if i.node in self.cell.concat]
         width = min(max(ends) - min(ends) + 0.9, self.right - self.left)
         x = (min(ends) + max(ends)) / 2
         x = min(max(x, self.left + width / 2), self.right - width / 2)

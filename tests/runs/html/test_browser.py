@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, without a head and without a network."""
 
+import io
 import json
 import shutil
 import time
@@ -8,10 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import nas_gym
 from nas_gym.runs.findings import Findings
 from nas_gym.runs.html import write_page
+from nas_gym.runs.provenance import begun_with
 from nas_gym.store import load_run
 
 pytestmark = [
@@ -29,7 +32,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "store.sqlite"
     table = ("nasbench201", "nasbench201")
     nas_gym.search(*table, "random-search", budget=50, run="beside", store=store)
-    nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
+    with begun_with(["search", "--set", "a.b='c d'"]):
+        nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
     return write_page([Findings.of(load_run("shown", store))], store, folder / "report.html")
 
 
@@ -130,6 +134,45 @@ def test_tables_sort_by_pointer_and_by_key(browser: Any) -> None:
     assert column("parameters") == sorted(column("parameters"), reverse=True)
     heading = table.find_elements(By.CSS_SELECTOR, "th")[named["parameters"]]
     assert heading.get_attribute("aria-sort") == "descending"
+
+
+def test_the_command_that_made_the_run_is_copied(browser: Any) -> None:
+    from selenium.webdriver.common.by import By
+
+    command = browser.find_element(By.CSS_SELECTOR, ".command").text
+    assert command.startswith("nas-gym search")
+    browser.execute_cdp_cmd(
+        "Browser.grantPermissions",
+        {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"]},
+    )
+    button = browser.find_element(By.CSS_SELECTOR, "button.copy")
+    button.click()
+    deadline = time.monotonic() + 10
+    while button.text == "copy" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert button.text == "copied"
+    assert browser.execute_script("return navigator.clipboard.readText()") == command
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_drawings_have_the_colour_of_the_page_behind_them(browser: Any, scheme: str) -> None:
+    from selenium.webdriver.common.by import By
+
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    drawing = browser.find_element(By.CSS_SELECTOR, "figure img")
+    browser.execute_script("arguments[0].scrollIntoView()", drawing)
+    ready = """
+        const [image, done] = arguments;
+        image.decode().then(() => requestAnimationFrame(() => done()));
+    """
+    browser.execute_async_script(ready, drawing)
+    pixels = Image.open(io.BytesIO(drawing.screenshot_as_png)).convert("RGB")
+    paper = {"light": (255, 255, 255), "dark": (20, 25, 31)}[scheme]
+    assert pixels.getpixel((3, 3)) == paper
+    colours = {colour for _, colour in pixels.getcolors(2**20)}
+    far = max(abs(sum(colour) - sum(paper)) for colour in colours)
+    assert far > 500  # its lines and letters can be seen
 
 
 def test_nothing_is_wider_than_a_phone(browser: Any) -> None:

@@ -105,14 +105,14 @@ def test_every_branch_is_linked_to_its_hidden_state(genotype: CellGenotype) -> N
     for cell in genotype:
         layout = lay_out(cell, 0.0, 6.4)
         arrived = {
-            (link.upper.state - 2, link.branch): link.lower.state
+            (link.upper.node - 2, link.port): link.lower.node
             for between in layout.links
             for link in between
-            if link.branch is not None
+            if link.port is not None
         }
         wanted = {(b, i): cell.blocks[b][i] for b in range(len(cell.blocks)) for i in (0, 1)}
         assert arrived == wanted
-        assert set(cell.concat) <= {item.state for item in layout.rows[-1]}
+        assert set(cell.concat) <= {item.node for item in layout.rows[-1]}
 
 
 def test_nasnet_a_normal_cell_is_one_row_and_reduction_cell_two() -> None:

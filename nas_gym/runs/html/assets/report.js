@@ -70,6 +70,27 @@
   addEventListener("resize", () => charts.forEach(([chart, place]) => chart.setSize({ width: place.clientWidth, height: 300 })));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
 
+  // Commands: a button copies one; where a browser lets no page do that, it selects it.
+  document.querySelectorAll(".command").forEach((command) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "copy";
+    const say = (text) => { button.textContent = text; };
+    say("copy");
+    button.setAttribute("aria-live", "polite");
+    button.addEventListener("click", async () => {
+      try {
+        await navigator.clipboard.writeText(command.textContent);
+        say("copied");
+      } catch {
+        getSelection().selectAllChildren(command);
+        say("selected");
+      }
+      setTimeout(say, 3000, "copy");
+    });
+    command.after(button);
+  });
+
   // Tables: a button in each heading sorts by its column, by number where cells have one.
   document.querySelectorAll("table.sortable").forEach((table) => {
     table.querySelectorAll("thead th").forEach((heading, column) => {

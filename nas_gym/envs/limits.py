@@ -5,11 +5,11 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluator
+from nas_gym.evaluators.tasks import says, task_of
 from nas_gym.evaluators.within_limits import WithinLimits
 from nas_gym.networks.task import LanguageTask, Task
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options import check_all
-from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.choice_table import ChoiceTable, with_closed
 from nas_gym.search_spaces.grammar import Choice, SearchSpace
 from nas_gym.search_spaces.limits import LimitedSpace, Limits, limited_space
@@ -59,18 +59,13 @@ def _task_of(
             usual, check_all(type(usual), limits.task, "task of limits")
         )
         return resized
-    inner: Any = unwrapped(evaluator)
-    inner = getattr(inner, "trainer", inner)  # of shared weights
-    if getattr(getattr(inner, "named_recipe", None), "parameters", None) is not None:
+    recipe = getattr(says(evaluator), "named_recipe", None)
+    if getattr(recipe, "parameters", None) is not None:
         raise InvalidOption(
             "the recipe gives every network as many units as fit its own number of parameters, so "
             "limits say nothing: give a recipe with a number of hidden units, or a task in limits"
         )
-    if hasattr(inner, "task_of"):
-        task: Any = inner.task_of(space.choose(lambda name, options: options[0]))
-    else:
-        task = getattr(inner, "networks_task", None)
-    return task if isinstance(task, Task | LanguageTask) else None
+    return task_of(evaluator, space.choose(lambda name, options: options[0]))
 
 
 class Budgets:

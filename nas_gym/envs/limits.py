@@ -83,11 +83,22 @@ class Budgets:
 
     def __init__(self, space: SearchSpace[Any], evaluator: Evaluator, metric: str) -> None:
         limits = limits_of({metric: 2**60 - 1})
-        task = _task_of(space, evaluator, limits)
-        if task is None or not hasattr(space, "cost_states") or isinstance(space, LimitedSpace):
+        if isinstance(space, LimitedSpace):
             raise InvalidOption(
-                f"budgets of {metric} need a space without limits that says how its cost adds up, "
-                f"and a task: {type(space).__name__} with this evaluator is none"
+                f"budgets or limits of an episode and those of all ({space.limits}) exclude each "
+                "other: leave one of the two out"
+            )
+        name = type(space).__name__
+        if not hasattr(space, "cost_states"):
+            raise InvalidOption(
+                f"budgets of {metric} need exact masks, and {name} does not say how its cost adds "
+                "up: give it a method cost_states(task, metrics), or leave budgets out"
+            )
+        task = _task_of(space, evaluator, limits)
+        if task is None:
+            raise InvalidOption(
+                f"budgets of {metric} need to know what networks of {name} are built for, which "
+                "the evaluator does not say: give one that builds them, or leave budgets out"
             )
         from nas_gym.search_spaces.limits.exact import ExactLimits  # with numpy
 
@@ -98,7 +109,7 @@ class Budgets:
             ]
         except TooManyStates:
             raise InvalidOption(
-                f"{type(space).__name__} has too many states for exact masks: give a smaller space"
+                f"{name} has too many states for exact masks: give a smaller space"
             ) from None
         self.judge = judges[0]
         self.metric, self._space, self._task = metric, space, task

@@ -129,7 +129,7 @@ def test_limits_are_those_of_the_networks_that_an_evaluator_builds_or_built(
     space = NASBench201()
     made = nas_gym.registry.make("evaluator", evaluator, space=space)
     reward = nas_gym.registry.make("reward", nas_gym.registry.usual_reward(space, made))
-    env = NASVectorEnv(space, made, reward, limits={"parameters": least})
+    env = NASVectorEnv(space, made, reward=reward, limits={"parameters": least})
     assert {sum(mask) for mask in env.action_masks().tolist()} == {3}  # no convolution
     with pytest.raises(InvalidOption, match=f"the fewest possible parameters are {least:,}"):
         NASVectorEnv(space, made, limits={"parameters": least - 1})

@@ -3,7 +3,7 @@
     python -m benchmarks.run --update-readme
 
 writes those of ``README.md`` and of three pages in ``docs/benchmarks``; the leaderboard's is filled
-from its entries.
+from its entries. The pages of the benchmark ``proxies`` are written anew from its ``results.json``.
 """
 
 from collections import Counter
@@ -11,8 +11,9 @@ from pathlib import Path
 
 from nas_gym.benchmark.entries import joined, read_entry
 from nas_gym.benchmark.results import PROTOCOLS, Results, read_results
+from nas_gym.benchmark.signal_pages import read_worth, worth_pages
 from nas_gym.benchmark.statistics import standard_error
-from nas_gym.benchmark.suite import FAMILIES, SUITES, Suite
+from nas_gym.benchmark.suite import FAMILIES, SIGNALS, SUITES, Suite
 from nas_gym.benchmark.tables import NAMES, all_ranks, dataset_table, overhead
 from nas_gym.benchmark.verdict import (
     answer,
@@ -34,6 +35,8 @@ def update_readme() -> None:
     """Write the pages' sections anew, from the committed results."""
     for page, section in shown_sections().items():
         page.write_text(with_section(page.read_text(encoding="utf-8"), section), encoding="utf-8")
+    for page, text in signal_pages().items():
+        page.write_text(text, encoding="utf-8")
 
 
 def shown_sections() -> dict[Path, str]:
@@ -46,6 +49,12 @@ def shown_sections() -> dict[Path, str]:
         pages / "agents.md": agents_section(results, f"../../{folder}"),
         pages / "leaderboard.md": leaderboard_section(SUITES[SHOWN], ENTRIES),
     }
+
+
+def signal_pages() -> dict[Path, str]:
+    """Return what the pages of the benchmark ``proxies`` have to be."""
+    folder = ROOT / "benchmarks" / "results" / SIGNALS
+    return {folder / name: text for name, text in worth_pages(read_worth(folder)).items()}
 
 
 def readme_section(results: Results, folder: str) -> str:

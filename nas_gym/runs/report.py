@@ -205,11 +205,7 @@ def _print_front(found: Findings, front: Front, console: Console) -> None:
         more = f"and {count - FRONT} more: `nas-gym export {found.run} --front` writes all"
         console.print(printable(more), soft_wrap=True, markup=False, highlight=False)
     if front.share is not None:
-        within = " within the limits" if found.config.get("cost_limits") else ""
-        console.print(
-            f"hypervolume: {100 * front.share:.2f} % of the true front's{within}, by mean figures",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
+        console.print(f"hypervolume: {front.share_in_words}", soft_wrap=True, highlight=False)
 
 
 def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:

@@ -38,7 +38,7 @@ def test_what_does_not_fit_is_refused():
     for agent in (OURS, {"name": "ppo", "budgets": "parameters"}):
         with pytest.raises(InvalidOption, match="has budgets itself"):
             SeparateBudgets(agent)
-    with pytest.raises(InvalidOption, match="says how its cost adds up"):
+    with pytest.raises(InvalidOption, match="BitString does not say how its cost adds up"):
         run_agent(SeparateBudgets(), Landscape(BitString(4)), BitString(4), budget=8)
     env = NASVectorEnv(SPACE, TABLE)
     with pytest.raises(InvalidOption, match="give budget"):

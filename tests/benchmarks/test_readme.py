@@ -9,7 +9,14 @@ from types import ModuleType
 import pytest
 
 from benchmarks import run as experiments
-from benchmarks.readme import MARKS, families_section, readme_section, shown_sections, with_section
+from benchmarks.readme import (
+    MARKS,
+    families_section,
+    readme_section,
+    shown_sections,
+    signal_pages,
+    with_section,
+)
 from benchmarks.reference import reference_page, write_reference
 from nas_gym.benchmark.report import pages
 from nas_gym.benchmark.results import Results, read_results
@@ -76,6 +83,11 @@ def test_all_pages_are_the_committed_results() -> None:
     )
     with (COMMITTED / "results.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) >= 600
+
+
+def test_the_pages_of_the_signals_are_those_of_their_results() -> None:
+    for page, text in signal_pages().items():
+        assert page.read_text(encoding="utf-8") == text
 
 
 @pytest.mark.slow

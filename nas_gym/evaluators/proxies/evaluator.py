@@ -146,6 +146,11 @@ class ZeroCost(Configured):
             "threads": self.threads,
         }
 
+    @property
+    def networks_task(self) -> Task:
+        """What the networks are built for."""
+        return self.scorer.networks_task
+
     @cached_property
     def scorer(self) -> Scorer:
         """What computes the proxies."""

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, MinLen
 
-from nas_gym.errors import InvalidOption, InvalidTable
+from nas_gym.errors import InvalidOption, InvalidTable, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.layout import FORMS, UNITS, layout_of
 from nas_gym.evaluators.tables.reading import Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.networks.task import LanguageTask, Task, task_from_json
 from nas_gym.options import EachOnce, OneOf
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.architecture import key_of, up_to_isomorphism
@@ -145,6 +146,14 @@ class TableFile(Configured, TabularEvaluator):
         """Whether its accuracies are exact, or means of several trainings."""
         several = self._table.accuracies.shape[1] > 1
         return self._table.layout.exact or (several and super().noise_free)
+
+    @property
+    def networks_task(self) -> Task | LanguageTask | None:
+        """What the networks of the table were built for; None if it has no note that says it."""
+        try:
+            return task_from_json(self._table.layout.task)
+        except NASGymError:
+            return None
 
     @property
     def most_epochs(self) -> int | None:

@@ -107,10 +107,9 @@ def front_table(found: Findings) -> dict[str, Any] | None:
         return None
     names = front.metrics
     words = (printable(metric_named(name).words) for name in names)
-    share = front.share
     return {
         "objectives": printable(", ".join(map(str, front.objectives))),
-        "share": None if share is None else f"{100 * share:.2f} %",
+        "share": front.share_in_words,
         "headings": ["front", "reward", *words, "request"],
         "rows": [
             [

@@ -194,8 +194,11 @@ def test_what_does_not_fit_is_refused():
         make("agent", {"name": "ppo", "budgets": "watts"})
     space = BitString(4)
     env = environment(Landscape(space), space, budget=8)
-    with pytest.raises(InvalidOption, match="says how its cost adds up"):
+    with pytest.raises(InvalidOption, match="BitString does not say how its cost adds up"):
         Reinforce(budgets="parameters").search(env)
     limited = environment(budget=8, limits={"parameters": 500_000})
-    with pytest.raises(InvalidOption, match="without limits"):
+    with pytest.raises(InvalidOption, match=r"those of all \(at most 500,000 parameters\) exclude"):
         Reinforce(budgets="parameters").search(limited)
+    unknown = environment(Landscape(NASBench201()), NASBench201(), budget=8)
+    with pytest.raises(InvalidOption, match="are built for, which the evaluator does not say"):
+        Reinforce(budgets="parameters").search(unknown)

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Annotated
 
-from annotated_types import Ge
 from rich.console import Console
 
 from nas_gym.benchmark import chunks
@@ -16,6 +14,7 @@ from nas_gym.benchmark.processes import KILLED, ctrl_c_held, fresh_processes
 from nas_gym.benchmark.trials import Chunk, run_chunk
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.options import check
+from nas_gym.options.counts import SomeWorkers
 from nas_gym.runs.progress import ChunkProgress
 
 
@@ -27,17 +26,17 @@ def run_units(units: Sequence[Unit], workers: int, console: Console | None = Non
 
     Args:
         units: All units of a suite.
-        workers: Processes, >= 1.
+        workers: Processes, in [1, 4,096].
         console: Where progress goes; stderr by default.
 
     Returns:
         What went wrong, one sentence per agent; empty when all files are there.
 
     Raises:
-        InvalidOption: ``workers`` is no whole number of 1 or more.
+        InvalidOption: ``workers`` is out of range.
         StoreError: A file cannot be written, or a worker process was killed.
     """
-    workers = check("workers", workers, Annotated[int, Ge(1)])
+    workers = check("workers", workers, SomeWorkers)
     missing = [unit for unit in units if not unit.done()]
     failures: dict[str, str] = {}
     with ChunkProgress(len(units), len(units) - len(missing), console) as progress:

@@ -19,8 +19,10 @@ from nas_gym.cli.shared import (
     SPACE,
     ChildMemory,
     ChildSeconds,
+    Count,
     DataFolder,
     Download,
+    Number,
     OptionalCount,
     OptionalNumber,
     OptionalText,
@@ -91,12 +93,12 @@ class Asktell:
     executor: ExecutorName = None
     timeout: ChildSeconds = TIMEOUT
     memory_limit: ChildMemory = None
-    failure_reward: float = 0.0
+    failure_reward: Number = 0.0
     """Reward of a child that failed."""
     limit: LimitWords = ()
     """Most that a child's network may have, e.g. --limit parameters=50k: what breaks it is
     refused."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of every child."""
     run: OptionalText = None
     """Name of the run; made from the space and the time by default."""

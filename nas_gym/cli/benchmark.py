@@ -22,12 +22,14 @@ from nas_gym.cli.shared import (
     Words,
     Workers,
     at_least_one,
-    dashed,
     optional_path,
     print_json,
 )
+from nas_gym.cli.typed import dashed
 from nas_gym.drawing.formats import SUFFIXES
 from nas_gym.errors import Interrupted, InvalidOption, unknown_name
+from nas_gym.options import check
+from nas_gym.options.counts import SomeWorkers
 from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
@@ -102,6 +104,7 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        check("workers", workers, SomeWorkers)
         given = optional_path("--out", self.out)
         self._check_options()
         if self.name == "entry":

@@ -13,10 +13,10 @@ from nas_gym.cli.shared import (
     DataFolder,
     OptionalPath,
     OptionalText,
-    dashed,
     print_json,
 )
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
+from nas_gym.cli.typed import dashed
 from nas_gym.drawing.formats import drawing_path
 from nas_gym.errors import InvalidOption, unknown_name
 from nas_gym.models.architectures import find

@@ -82,6 +82,7 @@ def _status_of(
     arguments: list[str], kept_for_json: Callable[[], AbstractContextManager[None]]
 ) -> int:
     """Run the command; return its exit status, whatever ends it."""
+    command: Callable[[], int] | None = None
     try:
         if arguments == ["--version"]:
             print(f"nas-gym {__version__}")
@@ -95,7 +96,12 @@ def _status_of(
         with kept, begun_with(arguments):
             return command()
     except NASGymError as error:
-        told = shortened(" ".join(str(error).splitlines()), _LONGEST)
+        said = " ".join(str(error).splitlines())
+        if command is not None:
+            from nas_gym.cli.typed import in_typed_words
+
+            said = in_typed_words(said, command)
+        told = shortened(said, _LONGEST)
         print(f"nas-gym: {printable(told)}", file=sys.stderr)
         return error.status if isinstance(error, Interrupted) else 2
     except KeyboardInterrupt:
@@ -150,6 +156,9 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
             partial(tyro.cli, class_of(name), prog=f"nas-gym {name}", config=config),
             _one_by_one(arguments[1:]),
         )
+        from nas_gym.cli.typed import check_read
+
+        check_read(command)
         return command
     if arguments and not arguments[0].startswith("-"):
         raise unknown_name("command", arguments[0], COMMANDS)

@@ -23,6 +23,7 @@ from nas_gym.cli.shared import (
     Workers,
     at_least_one,
     budget_in_words,
+    check_limits,
     say_one_process,
 )
 from nas_gym.cli.streams import kept_for_json
@@ -74,6 +75,7 @@ class Resume:
             budget=self.budget, budget_epochs=self.budget_epochs, workers=self.workers, top=self.top
         )
         time_limit = seconds_of("--time", self.time)
+        check_limits(self.workers, self.timeout, self.memory_limit)
         check_there(self.store)
         from nas_gym.cli.output import present, status_of
         from nas_gym.runs.ask_tell import is_ask_tell

@@ -10,9 +10,7 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Annotated, Any
-
-from annotated_types import Ge
+from typing import Any
 
 from nas_gym.envs.children import child_seed
 from nas_gym.envs.limits import with_limits
@@ -25,6 +23,7 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.tasks import task_of
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.options import check as checked
+from nas_gym.options.counts import Tolerance
 from nas_gym.registry import Part, check_trusted, make, unwrapped, usual, usual_reward
 from nas_gym.runs.claims import FIELDS, claimed_fields, claimed_row
 from nas_gym.runs.config import recorded_parts
@@ -290,7 +289,7 @@ def check_rows(
 ) -> list[list[str]]:
     """Return for each request the sentences about what does not fit; see ``check``."""
     evaluate = checked("evaluate", evaluate, bool)
-    tolerance = checked("tolerance", tolerance, Annotated[float, Ge(0)])
+    tolerance = checked("tolerance", tolerance, Tolerance)
     if evaluate and keeps_state(checker.evaluator):
         raise InvalidOption(
             "the evaluator's answers depend on what it was asked before, so that none comes out "

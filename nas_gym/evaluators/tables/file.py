@@ -244,8 +244,8 @@ class TableFile(Configured, TabularEvaluator):
             raise InvalidTable(
                 f"{self.file}{part} has no row for {len(lacking):,} of the {len(architectures):,} "
                 f"architectures of {type(self.space).__name__}; the first has the tokens "
-                f"{shown(lacking[0])}: add the rows, or give missing='failure' to let their "
-                "evaluations fail"
+                f"{shown(lacking[0])}: add the rows, or give missing='failure' "
+                "(--set evaluator.missing=failure) to let their evaluations fail"
             )
 
 

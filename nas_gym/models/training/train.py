@@ -138,7 +138,7 @@ def train(
     if device is not None:
         check_there(one_device(device))
     if resume and replace:
-        raise InvalidOption("resume and replace (--force) are both given: go on, or begin again")
+        raise InvalidOption("resume and replace are both given: go on, or begin again")
     tell = say or (lambda line: None)
     if isinstance(model, os.PathLike):
         model = os.fsdecode(model)

@@ -1,0 +1,94 @@
+"""The options of a command as they are typed: in sentences that speak of Python's, and misread.
+
+Whatever a command calls names its options as Python does (``nas_gym.options``): ``budget_epochs is
+0: give …``. On the command line the sentence is ``--budget-epochs is 0: give …``.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, get_args, get_type_hints
+
+import tyro
+
+from nas_gym.errors import InvalidOption
+from nas_gym.options.printable import shown
+
+# Python's names of options that are called otherwise here.
+_ELSEWHERE = {"time_limit": "time", "height": "image_size", "width": "image_size", "rank": "best"}
+_GIVEN = ("given", "asked for")
+_POSITIONAL = get_args(tyro.conf.Positional[str])[1]
+
+
+@dataclass(frozen=True)
+class Misread:
+    """The text of an option that is not what the option takes, until ``check_read`` says so."""
+
+    text: str
+    expected: str  # in words, to be read after "give"
+
+
+def dashed(option: str) -> str:
+    """Return an option as it is written on the command line."""
+    return option.replace("_", "-")
+
+
+def check_read(command: object) -> None:
+    """Raise InvalidOption for the first option of a command whose text could not be read."""
+    for name, flag in _flags(command):
+        value = getattr(command, name)
+        if isinstance(value, Misread):
+            raise InvalidOption(f"{flag} is {value.text!r}: give {value.expected}")
+
+
+def in_typed_words(message: str, command: object) -> str:
+    """Return a message with the options of ``command`` as they are typed.
+
+    Translated are the names that nothing else in a sentence has: those with an underscore; those
+    that are said to be what was given (``seeds is 1``), with the part that they were handed to
+    (``epochs of recipe 'modern' is 0``); and those that are to be given or left out
+    (``give workers=1``). Options of parts are not: they are typed as ``--set agent.batch_size=0``.
+
+    Args:
+        message: A sentence that may begin with the name of an option, or have several.
+        command: The object that was made of the arguments.
+    """
+    flags = dict(_flags(command))
+    assigned = {text.partition("=")[0].rpartition(".")[2] for text in getattr(command, "set", ())}
+    for name in [*flags, *(n for n, own in _ELSEWHERE.items() if own in flags)]:
+        own = _ELSEWHERE.get(name, name)
+        flag, value = flags[own], getattr(command, own)
+        if value is not None and value is not False:
+            part = "" if name in assigned else "(?: of [a-z]+ '[^']*')?"
+            said = "|".join(map(re.escape, _forms(value)))
+            message = re.sub(
+                rf"((?:^|[,;:] |\b(?:and|or) )){name}{part} is "
+                rf"(?=(?:{said})(?!\.?\w))",
+                rf"\g<1>{flag} is ",
+                message,
+            )
+        message = re.sub(rf"\bleave {name}(?= (?:out|and|or)\b)", f"leave {flag}", message)
+        message = re.sub(rf"\b(give|with|without) {name}='?(\w+)'?", rf"\1 {flag} \2", message)
+        if "_" in name:
+            message = re.sub(rf"(?<![\w.'\"/=(-]){name}(?![\w.'\"/=(]| of )", flag, message)
+    return message
+
+
+def _forms(value: Any) -> list[str]:
+    """Return how a sentence may write the value of an option, the longest first."""
+    forms = {shown(value), str(value), *_GIVEN}
+    if isinstance(value, int | float) and value is not True:
+        forms |= {f"{value:,}", f"{value:g}", f"{value:,g}"}
+    return sorted(forms, key=len, reverse=True)
+
+
+def _flags(command: object) -> Iterator[tuple[str, str]]:
+    """Yield the name and the flag of each option of a command; what is positional has none."""
+    if not is_dataclass(command):
+        return
+    hints = get_type_hints(type(command), include_extras=True)
+    for field in fields(command):
+        said = getattr(hints[field.name], "__metadata__", ())
+        if _POSITIONAL not in said:
+            names = [getattr(each, "name", None) for each in said]
+            yield field.name, f"--{dashed(next(filter(None, names), field.name))}"

@@ -65,6 +65,7 @@ def test_only_a_command_is_recorded_and_none_that_is_huge() -> None:
     assert "command" not in session()  # it is over
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_here")
 def test_the_command_that_made_a_run_is_shown_and_makes_it_again(
     capsys: pytest.CaptureFixture[str],

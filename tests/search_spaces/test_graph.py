@@ -186,7 +186,7 @@ def test_a_space_that_says_its_graph_is_drawn_so(texts: Look, arrows: Look) -> N
 
 def test_its_drawing_stands_in_the_report(tmp_path: Path) -> None:
     space, store = GraphChain(), tmp_path / "store.sqlite"
-    nas_gym.search(space, Landscape(space), "random-search", budget=3, run="it", store=store)
+    nas_gym.search(space, Landscape(space), "random-search", budget=1, run="it", store=store)
     found = Findings.of(load_run("it", store), trust=(__name__,))
     write_files(found, tmp_path / "out")
     drawn = (tmp_path / "out" / "best-1.svg").read_text(encoding="utf-8")

@@ -18,14 +18,7 @@ from nas_gym.envs.memo import Memo, known_of, may_answer, recalled
 from nas_gym.envs.recorder import Answer, Claim, Recorder
 from nas_gym.envs.rewards import Reward, check_reward, reward_as_float
 from nas_gym.errors import RunDiverged, TimeUp
-from nas_gym.evaluators.evaluation import (
-    WHOLE,
-    Evaluation,
-    Evaluator,
-    Job,
-    most_epochs,
-    whole_epochs,
-)  # fmt: skip
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job, all_epochs, most_epochs
 from nas_gym.evaluators.guard import Guard
 from nas_gym.options import check, check_all
 from nas_gym.options.counts import Machines, Seed
@@ -102,7 +95,7 @@ class Ledger:
         self.seed: int = given.get("seed", 0)
         self.failure_reward = float(given.get("failure_reward", 0.0))
         self.asked = self.in_part = False  # for anything yet; for children in part
-        self._whole_epochs = whole_epochs(evaluator)
+        self._whole_epochs = all_epochs(evaluator)
         if self.budget.epochs is not None:
             most_epochs(evaluator)  # or that is refused
         self._end = math.inf  # of time.monotonic(), after which nothing is begun

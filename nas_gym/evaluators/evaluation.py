@@ -292,7 +292,7 @@ def most_epochs(
     return int(most)
 
 
-def whole_epochs(evaluator: Any) -> int:
+def all_epochs(evaluator: Any) -> int:
     """Return the epochs of a whole training, whether it can be had in part or not; 0: not known.
 
     A table without curves may say in ``whole_epochs`` how long its trainings were.
@@ -305,5 +305,5 @@ def whole_epochs(evaluator: Any) -> int:
 
 def epochs_recorded(evaluator: Any) -> dict[str, int]:
     """Return the epochs of a whole training as an entry of a record; none if nobody knows."""
-    epochs = whole_epochs(evaluator)
+    epochs = all_epochs(evaluator)
     return {MOST_EPOCHS: epochs} if epochs else {}

@@ -9,6 +9,7 @@ from rich.segment import Segments
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
+from nas_gym.evaluators.proxies.names import UNSCORED
 from nas_gym.evaluators.within_limits import acceptance_in_words
 from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset
@@ -37,6 +38,7 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
         _print_front(found, found.front, console)
     if found.note is not None:
         console.print(printable(found.note), soft_wrap=True, markup=False, highlight=False)
+    _print_unscored(found, console)
     if found.validations:
         print_validations(found, found.validations, console)
     else:
@@ -50,6 +52,17 @@ def print_command(found: Findings, console: Console) -> None:
     if found.command is not None:
         line = f"made with: {printable(found.command)}"
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_unscored(found: Findings, console: Console) -> None:
+    """Print how many architectures have the lowest rank because they could not be scored."""
+    lacking = sum(row.metrics.get(UNSCORED, 0) > 0 for row in found.ranked)
+    if lacking:
+        console.print(
+            f"{lacking:,} of {len(found.ranked):,} architectures could not be scored by every "
+            "proxy: they have the lowest rank there",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
 
 
 def print_validations(found: Findings, groups: Sequence[Validated], console: Console) -> None:

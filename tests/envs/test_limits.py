@@ -19,7 +19,7 @@ from nas_gym.errors import InvalidOption, InvalidTokens, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
-from nas_gym.evaluators.within_limits import acceptance_of
+from nas_gym.evaluators.within_limits import acceptance_in_words, acceptance_of
 from nas_gym.evaluators.workers.executor import ExecutorEvaluator
 from nas_gym.networks.task import Task
 from nas_gym.runs.findings import Findings, summary
@@ -279,6 +279,14 @@ class SometimesBroken(Buildable):
         if genotype[0] == self.choose(lambda _, options: options[0])[0]:
             raise ValueError("too narrow")
         return super().build(genotype, task)
+
+
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [(1.0, "100 %"), (0.9999, "99.9 %"), (0.994, "99.4 %"), (0.55, "55 %"), (0.0055, "0.55 %")],
+)
+def test_the_share_is_told_in_percent(share: float, says: str) -> None:
+    assert acceptance_in_words(share).startswith(f"limits: {says} of the architectures")
 
 
 def test_what_cannot_be_built_is_a_failed_child_and_no_end() -> None:

@@ -179,6 +179,14 @@ def test_parts_of_a_training_are_paid_by_the_epoch() -> None:
         assert told(session, {"tokens": [1, 1, 1]})["remaining"] == 0
 
 
+def test_whole_trainings_count_their_epochs_without_a_budget_of_them() -> None:
+    space = LayerChain(2)
+    with AskTell(space, Landscape(space, epochs=9), budget=5) as session:
+        assert told(session, {"tokens": [0, 1]})["spent"]["epochs"] == 9
+        assert told(session, {"tokens": [1, 1, 1], "epochs": 3})["spent"]["epochs"] == 12
+        assert told(session, {"tokens": [0, 1]})["spent"]["epochs"] == 12  # from memory
+
+
 def test_a_run_goes_on_and_shows_what_was_told(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     space = {"name": "nas_gym.testing:LayerChain", "max_depth": 2}

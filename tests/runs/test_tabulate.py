@@ -1,5 +1,6 @@
 """Tables that are made here: what was trained is what they answer, and nothing is trained twice."""
 
+import contextlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.tables.columns import SUFFIXES
 from nas_gym.evaluators.tables.file import TableFile
+from nas_gym.evaluators.tables.tabular import NotInTable
 from nas_gym.registry import make
 from nas_gym.runs.tabulating.architectures import architectures_of
 from nas_gym.runs.tabulating.tabulate import Tabulation, tabulate
@@ -259,6 +261,25 @@ def test_an_evaluator_that_changes_its_mind_is_refused() -> None:
     assert noisy.complete
     with np.load("t.npz") as arrays:
         assert (arrays["accuracy"][:, 0] != arrays["accuracy"][:, 1]).all()
+
+
+def test_what_a_run_of_the_name_has_trained_more_is_in_the_table() -> None:
+    space = BitString(4)
+    assert tabulate(space, "same.npz", landscape(space), sample=5, seeds=2).trained == 10
+    done = tabulate(space, "same.csv", landscape(space), sample=3, seeds=2)
+    assert (done.architectures, done.trained, done.complete) == (5, 10, True)
+    table = TableFile(space, "same.csv", missing="failure")
+    entries = 0
+    for tokens in enumerate_tokens(space):
+        with contextlib.suppress(NotInTable):
+            entries += len(table.entry(tokens).accuracies) == 2
+    assert entries == 5
+
+
+def test_an_evaluator_without_accuracy_makes_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"ZeroCost gives no accuracy, .*'training'$"):
+        tabulate("nasbench201", "scores.npz", "zero-cost", sample=2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_paths_of_shared_weights_make_no_table(tmp_path: Path) -> None:

@@ -10,12 +10,13 @@ from rich.console import Console
 
 from nas_gym.benchmark import chunks
 from nas_gym.benchmark.chunks import Unit
-from nas_gym.benchmark.processes import KILLED, ctrl_c_held, fresh_processes
+from nas_gym.benchmark.processes import KILLED, fresh_processes
 from nas_gym.benchmark.trials import Chunk, run_chunk
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.options import check
 from nas_gym.options.counts import SomeWorkers
 from nas_gym.runs.progress import ChunkProgress
+from nas_gym.training.ctrl_c import ctrl_c_held
 
 
 def run_units(units: Sequence[Unit], workers: int, console: Console | None = None) -> list[str]:

@@ -25,6 +25,7 @@ from nas_gym.testing import LayerChain
 OWN = """
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from nas_agents.random_search import RandomSearch
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class Slow(RandomSearch):
     def search(self, env):
         time.sleep(0.1)
         super().search(env)
+        while Path("hold").exists() and len(list(Path("cut/raw").glob("*.npz"))) >= 2:
+            time.sleep(0.01)
 
 @dataclass(frozen=True)
 class Broken(RandomSearch):
@@ -85,17 +88,18 @@ def _own_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("own_agents.py").write_text(OWN)
 
 
-def begun(out: str, *arguments: str) -> "subprocess.Popen[str]":
-    """The command in a process of its own, until it has written two chunks."""
+def begun(*arguments: str) -> "subprocess.Popen[str]":
+    """The command in a process of its own, which has written two chunks, and never all."""
     Path("driver.py").write_text(DRIVER)
+    Path("hold").touch()
     process = subprocess.Popen(
-        [sys.executable, "driver.py", *SMALL, "--out", out, *arguments],
+        [sys.executable, "driver.py", *SMALL, "--out", "cut", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    while len(list(Path(out, "raw").glob("*.npz"))) < 2:
+    while len(list(Path("cut/raw").glob("*.npz"))) < 2:
         assert process.poll() is None, process.communicate()
         time.sleep(0.01)
     return process
@@ -118,9 +122,10 @@ def uncut(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_small_suite_cut_and_gone_on_with(capsys: pytest.CaptureFixture[str]) -> None:
-    process = begun("cut", "--workers", "1")
+    process = begun("--workers", "1")
     process.kill()
     process.communicate()
+    Path("hold").unlink()
     done = {file: file.stat().st_mtime_ns for file in Path("cut/raw").glob("*.npz")}
     assert 2 <= len(done) < 12
     assert not Path("cut/results.csv").exists()
@@ -155,19 +160,27 @@ def test_an_agent_that_cannot_search_is_left_out(capsys: pytest.CaptureFixture[s
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_running(number: int) -> None:
-    process = begun("cut", "--workers", "2")
+    process = begun("--workers", "2")
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     assert len(children) >= 2
     os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=200)
     assert process.returncode == 128 + number
     assert out == ""
     assert "go on with the same command" in err
     assert "Traceback" not in err
-    deadline = time.monotonic() + 20
-    while any(Path("/proc", child, "cmdline").is_file() for child in children):
+    deadline = time.monotonic() + 60
+    while any(map(runs, children)):
         assert time.monotonic() < deadline
         time.sleep(0.1)
+
+
+def runs(pid: str) -> bool:
+    try:
+        state = Path("/proc", pid, "stat").read_text()
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] not in "ZX"
 
 
 @pytest.mark.parametrize(
@@ -340,7 +353,7 @@ def test_rewards_where_nobody_knows_the_best(capsys: pytest.CaptureFixture[str])
     )
     assert run(*line, "--workers", "1", "--out", "out") == 0
     shown = capsys.readouterr()
-    assert "4 searches x 6 evaluations to do, at most about 1s" in shown.err
+    assert re.search(r"4 searches x 6 evaluations to do, at most about \d+s", shown.err)
     data = json.loads(shown.out)
     found = data["agents"][0]["datasets"]["nasnet-cell landscape"]
     assert "at_optimum_best" not in found

@@ -147,7 +147,10 @@ def test_no_descriptors_end_the_run_with_one_sentence(alone: ParallelEvaluator) 
 
 
 @FORKS
-def test_what_cannot_be_started_is_tried_with_a_new_server_then_spawned() -> None:
+def test_what_cannot_be_started_is_tried_with_a_new_server_then_spawned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: None)
     tried = []
 
     def start(context: Any) -> None:

@@ -105,7 +105,8 @@ def load(kind: str, name: str) -> Any:
     base, slash, preset = name.partition("/")
     path = table(kind).get(base, base)
     if ":" not in path:
-        raise unknown_name(kind, name, [*names(kind), "module:attribute of your own"])
+        known, own = names(kind), "module:attribute of your own"
+        raise unknown_name(kind, name, [*known, own], f"all of `nas-gym list`, {own}")
     if not slash:
         return _attribute(path)
     presets: Mapping[str, Any] = getattr(_module(path), "PRESETS", {})

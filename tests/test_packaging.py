@@ -1,8 +1,10 @@
 """What is installed, and what importing it costs."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -75,3 +77,15 @@ def test_the_wheel_searches_where_nothing_else_of_ours_is(tmp_path: Path) -> Non
     assert all(str(installed) in file for file in run(sys.executable, "-c", code, **there).split())
     table = ("--space", "nasbench201", "--evaluator", "nasbench201", "--budget", "20")
     assert "best" in run(sys.executable, "-m", "nas_gym", "search", *table, **there)
+
+
+def test_every_hint_to_install_has_one_form_and_names_extras_that_there_are() -> None:
+    root = Path(__file__).parents[1]
+    with (root / "pyproject.toml").open("rb") as file:
+        extras = set(tomllib.load(file)["project"]["optional-dependencies"])
+    for path in [*root.glob("nas_gym/**/*.py"), *root.glob("docs/**/*.md"), root / "README.md"]:
+        text = " ".join(re.sub(r'"\s+"', "", path.read_text(encoding="utf-8")).split())
+        named = re.findall(r"pip install 'nas-gym\[([\w,]+)\]'", text)
+        named += re.findall(r"not_installed\([^()]*?['\"](\w+)['\"]\)", text)
+        assert {each for listed in named for each in listed.split(",")} <= extras, path
+        assert set(re.findall(r'pip install -e "\.\[(\w+)\]"', text)) <= {"dev", "docs"}, path

@@ -36,6 +36,7 @@ from nas_gym.cli.shared import (
     count_of,
     data_lines,
     finite,
+    judged_on,
     memory_for,
 )
 from nas_gym.cli.streams import results
@@ -151,7 +152,7 @@ class Asktell:
 
         progress = SearchProgress(
             budget,
-            f"run {run}: proposals for {self.space} on stdin, "
+            f"run {run}: proposals for {judged_on(self.space, parts['evaluator'])} on stdin, "
             f"{budget_in_words(budget, *others, units=EPOCHS)}, "
             f"{trained_by(executor, self.executor, workers, parts['evaluator'])}; recorded in "
             f"{place_in_words(self.store)}",

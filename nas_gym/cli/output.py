@@ -83,9 +83,9 @@ def _is_path(dataset: Any) -> bool:
 
 
 @contextmanager
-def preparation_shown() -> Iterator[None]:
-    """Show how far the reading of a data set in the block is, if it takes a while."""
-    with PreparationProgress() as progress, told_to(progress.show):
+def preparation_shown(title: str = "before the first child") -> Iterator[None]:
+    """Show how far the reading of a data set, or an epoch, in the block is, if it takes a while."""
+    with PreparationProgress(title=title) as progress, told_to(progress.show):
         yield
 
 

@@ -36,6 +36,7 @@ from nas_gym.cli.shared import (
     check_folder,
     data_lines,
     finite,
+    judged_on,
     memory_for,
 )
 from nas_gym.cli.watching import Html, ToTensorBoard, watchers
@@ -189,7 +190,7 @@ class Search:
 
         progress = SearchProgress(
             budget,
-            f"run {run}: {self.agent} searches {self.space}, "
+            f"run {run}: {self.agent} searches {judged_on(self.space, parts['evaluator'])}, "
             f"{budget_in_words(budget, *others, units=EPOCHS)}, "
             f"{trained_by(executor, self.executor, workers, parts['evaluator'])}",
             place=f"; recorded in {place_in_words(self.store)}",

@@ -223,6 +223,13 @@ def data_lines(evaluator: object) -> list[str]:
     return [] if summary is None else list(summary.lines())
 
 
+def judged_on(space: str, evaluator: object) -> str:
+    """Return a space and the data set or table that its architectures are judged on."""
+    from nas_gym.runs.config import space_and_data
+
+    return space_and_data(space, *(getattr(evaluator, n, None) for n in ("dataset", "file")))
+
+
 _HERE = (
     "the evaluator holds one state in this process: --workers, --timeout and --memory-limit do not "
     "apply"

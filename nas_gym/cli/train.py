@@ -178,17 +178,21 @@ class Train:
         from nas_gym.cli.output import preparation_shown
 
         says = "interrupted: go on with the same command and --resume"
-        with during(says), preparation_shown():
+        with during(says), preparation_shown("training"):
             if executor is not None:
                 from nas_gym.models.training.many import train_many
 
                 return train_many(trainings, executor, resume=self.resume, say=_say)
+            from nas_gym.evaluators.doubts import SaidOnce
             from nas_gym.models.training.train import train
             from nas_gym.training.once import loaded_once
 
-            going_on: dict[str, Any] = {"resume": self.resume, "replace": self.force, "say": _say}
+            say = SaidOnce(_say)
+            going_on: dict[str, Any] = {"resume": self.resume, "replace": self.force, "say": say}
             with loaded_once():
-                return [train(**each, **going_on) for each in trainings]
+                done = [train(**each, **going_on) for each in trainings]
+            say.count(len(done))
+            return done
 
     def _present(self, done: "list[Trained]") -> None:
         speed = [latencies(each.model) if self.latency else [] for each in done]

@@ -44,10 +44,10 @@ def check_read(command: object) -> None:
 def in_typed_words(message: str, command: object) -> str:
     """Return a message with the options of ``command`` as they are typed.
 
-    Translated are the names that nothing else in a sentence has: those with an underscore; those
-    that are said to be what was given (``seeds is 1``), with the part that they were handed to
-    (``epochs of recipe 'modern' is 0``); and those that are to be given or left out
-    (``give workers=1``). Options of parts are not: they are typed as ``--set agent.batch_size=0``.
+    Translated are the names that are said to be what was given (``seeds is 1``), with the part that
+    they were handed to (``epochs of recipe 'modern' is 0``); those that are to be given or left out
+    (``give workers=1``); and those that no other word has: with an underscore, unless they are said
+    to be what was not given. Options of parts are not: ``--set agent.batch_size=0`` types them so.
 
     Args:
         message: A sentence that may begin with the name of an option, or have several.
@@ -70,7 +70,7 @@ def in_typed_words(message: str, command: object) -> str:
         message = re.sub(rf"\bleave {name}(?= (?:out|and|or)\b)", f"leave {flag}", message)
         message = re.sub(rf"\b(give|with|without) {name}='?(\w+)'?", rf"\1 {flag} \2", message)
         if "_" in name:
-            message = re.sub(rf"(?<![\w.'\"/=(-]){name}(?![\w.'\"/=(]| of )", flag, message)
+            message = re.sub(rf"(?<![\w.'\"/=(-]){name}(?![\w.'\"/=(]| of | is )", flag, message)
     return message
 
 

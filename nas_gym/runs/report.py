@@ -12,7 +12,7 @@ from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
 from nas_gym.evaluators.proxies.names import UNSCORED
 from nas_gym.evaluators.within_limits import acceptance_in_words
 from nas_gym.options.printable import printable
-from nas_gym.runs.config import name_with_preset
+from nas_gym.runs.config import name_with_preset, space_and_data
 from nas_gym.runs.failure_groups import FailureGroup
 from nas_gym.runs.findings import Findings, Validated
 from nas_gym.runs.flying import RECORDED, flying_in_words
@@ -96,10 +96,14 @@ def _print_cost(found: Findings, console: Console) -> None:
     )
     how = "" if flying is None else f", {flying_in_words(flying)}"
     budget = config.get("budget")
+    table = config.get("evaluator", {}).get("file")
+    space = space_and_data(
+        name_with_preset(config, "space"), (found.protocol or {}).get("dataset"), table
+    )
     of = "" if budget is None else f" of {budget}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}{how}"
+        f"{name_with_preset(config, 'agent')} in {space}{how}"
         f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nas_gym.errors import StoreError
+from nas_gym.errors import StoreError, not_installed
 from nas_gym.store.location import file_of, url_of, without_secrets
 from nas_gym.store.sqlite import engine_of_file, is_writable, use_wal
 
@@ -266,8 +266,7 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
         )
     except ImportError as error:
         raise StoreError(
-            f"the results database {shown} needs the package psycopg ({error}): "
-            'install it with pip install "psycopg[binary]"'
+            f"{not_installed(f'the results database {shown}', 'psycopg', 'postgres')} ({error})"
         ) from error
     sa.event.listen(engine, "begin", _begin_on_server)
     return Database(engine, shown)

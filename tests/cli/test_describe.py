@@ -139,7 +139,7 @@ def test_a_data_set_is_described(run: Run, capsys: pytest.CaptureFixture[str]) -
         ("--dataset digits --draw a.png", "--draw says nothing about a data set"),
         ("--dataset digits --contact-sheet a.txt", "a.txt is no name of an image file"),
         ("--dataset digits --contact-sheet none/a.png", "cannot be written (No such file"),
-        ("--dataset digits --image-size 0", "image_size is 0"),
+        ("--dataset digits --image-size 0", "--image-size is 0: give"),
         ("--dataset phtos", "there is no folder or data set 'phtos' in "),
         ("nasnet-a --contact-sheet a.png", "--contact-sheet is only for a data set"),
         ("", "nothing to describe: give an architecture, or --dataset"),

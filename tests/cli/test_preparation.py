@@ -44,6 +44,15 @@ def test_a_command_shows_what_is_read(
     assert READ in capsys.readouterr().err
 
 
+def test_a_training_says_how_far_an_epoch_is(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--recipe", "quick", "--set", SHORT[2], "recipe.batch_size=8", "--epochs", "2")
+    assert run("train", "1 1 1 1 1 1", "--space", "nasbench201", "--dataset", "pets", *options) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "the training of 1 1 1 1 1 1 begins; it writes to the folder 1-1-1-1-1-1-pets"
+    last = told.index("3/3 steps of epoch 2/2")
+    assert told[last + 1].startswith("epoch 2/2: loss ")
+
+
 def test_a_validation_shows_what_is_read(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     recipe = {"name": "quick", "epochs": 1, "filters": 2}
     evaluator = {"name": "training", "dataset": "pets", "recipe": recipe}

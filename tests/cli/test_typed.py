@@ -89,7 +89,8 @@ def test_a_number_out_of_range_is_refused_in_the_words_that_were_typed(
         ("search --seed -1", "seed is -1: give 0", "--seed is -1: give 0"),
         ("search --seed 3", "seed is -1: give 0", "seed is -1: give 0"),  # of something else
         ("search --timeout 5000", "timeout is 5,000: give", "--timeout is 5,000: give"),
-        ("search --time 2s", "time_limit is over", "--time is over"),
+        ("search", "give num_envs, or a time_limit", "give --num-envs, or a --time"),
+        ("resume r", "the record: budget_epochs is -1", "the record: budget_epochs is -1"),
         ("search", "leave asynchronous and in_flight out", "leave --async and --in-flight"),
         ("search --workers 2", "a state: give workers=1 instead", "a state: give --workers 1 inst"),
         ("search --action edit", "or search without action='edit'", "search without --action edit"),

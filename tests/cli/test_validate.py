@@ -98,7 +98,7 @@ def test_failed_trainings_are_no_success(run: Run, capsys: pytest.CaptureFixture
         ("validate mine --best 0", "--best is 0: give 1 or more"),
         ("validate mine --repeats 0", "--repeats is 0: give 1 or more"),
         ("validate mine --workers 0", "--workers is 0: give 1 or more"),
-        ("validate mine --timeout 0", "timeout is 0.0"),
+        ("validate mine --timeout 0", "--timeout is 0.0"),
         ("validate mine --recipe quik", "did you mean 'quick'"),
         ("validate mine --set recipe.epoch=3", "did you mean 'epochs'"),
         ("validate mine --set recipe.epochs=0", "epochs of the recipe of run 'mine' is 0"),

@@ -94,13 +94,21 @@ def test_a_run_goes_on_with_more_epochs_as_if_it_had_had_them(
     assert load_run("short").config["simulated"]["budget_epochs"] == 120
     nas_gym.search(*parts, budget=3, run="counted")
     for name, given, said in (
-        ("short", "119", "budget_epochs is 119, and run 'short' was begun with 120: give as many"),
-        ("counted", "9", "budget_epochs is 9, and run 'counted' has no budget of epochs: leave it"),
+        (
+            "short",
+            "119",
+            "--budget-epochs is 119, and run 'short' was begun with 120: give as many",
+        ),
+        (
+            "counted",
+            "9",
+            "--budget-epochs is 9, and run 'counted' has no budget of epochs: leave it",
+        ),
     ):
         assert run("resume", name, "--budget-epochs", given) == 2
         assert said in capsys.readouterr().err
     assert run("resume", "short", "--budget", "500") == 2
-    assert "(give more with budget_epochs)" in capsys.readouterr().err
+    assert "(give more with --budget-epochs)" in capsys.readouterr().err
 
 
 @pytest.mark.slow
@@ -234,7 +242,7 @@ def _paid(name: str) -> int:
         ("search --async --rounds", "--async and --rounds exclude each other"),
         ("search --async --agent genetic", "waits for whole batches and cannot search"),
         ("search --rounds --in-flight 3", "--in-flight 3 and --rounds are both given"),
-        ("search --in-flight 0", "in_flight is 0: give a whole number"),
+        ("search --in-flight 0", "--in-flight is 0: give a whole number"),
     ],
 )
 def test_bad_input_to_resume_is_one_sentence(

@@ -145,7 +145,7 @@ def test_the_driver_is_missing() -> None:
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert 'pip install "psycopg[binary]"' in one_sentence(done.stdout + done.stderr)
+    assert "pip install 'nas-gym[postgres]'" in one_sentence(done.stdout + done.stderr)
 
 
 def test_a_newer_version_and_tables_of_something_else(

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -153,7 +154,9 @@ def train(
         )  # fmt: skip
         if _is_done(place):
             return _done(place, trust, tell)
-        plan, goes_on = recorded_plan(place, trust, threads, data_workers, dataset), True
+        begins = partial(_say_where, place, printable(model), True, tell)
+        plan = recorded_plan(place, trust, threads, data_workers, dataset, begins)
+        goes_on = True
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
         place = user_path(to, "--to") if to is not None else Path(
@@ -165,6 +168,7 @@ def train(
         plan = new_plan(
             subject, recipe=recipe, seed=seed, threads=threads or begun_with or cores(),
             stream=stream, data_workers=data_workers,
+            begins=partial(_say_where, place, subject.shown, goes_on, tell),
             dataset=dataset, folder=folder, download=download, image_size=image_size,
             validation=validation, test=test, level=level, vocabulary=vocabulary,
         )  # fmt: skip
@@ -214,6 +218,13 @@ def _is_done(place: Path) -> bool:
 def _done(place: Path, trust: Collection[str], tell: Callable[[str], None]) -> Trained:
     tell(f"the training in {printable(place)} is done")
     return Trained(load_model(place, trust=trust), place)
+
+
+def _say_where(place: Path, shown: str, goes_on: bool, tell: Callable[[str], None]) -> None:
+    """Say what begins and where it writes, before the data is read and anything takes time."""
+    if not (goes_on and _is_done(place)) and os.environ.get("RANK", "0") == "0":
+        how = "goes on" if goes_on else "begins"
+        tell(f"the training of {shown} {how}; it writes to the folder {printable(place)}")
 
 
 def _check_recorded(place: Path, **given: Any) -> None:

@@ -409,7 +409,8 @@ def test_a_recipe_for_imagenet_means_its_images(tmp_path: Path) -> None:
     found = train(tmp_path / "m", model="nasnet-a", dataset=str(tmp_path / "photos"), recipe=recipe,
                   data_workers=0, say=told.append)  # fmt: skip
     assert found.model.task.height == 224
-    assert "(3 x 224 x 224 pixels)" in told[0]
+    assert told[0] == f"the training of nasnet-a begins; it writes to the folder {tmp_path / 'm'}"
+    assert "(3 x 224 x 224 pixels)" in told[1]
     smaller = train(tmp_path / "n", model="nasnet-a", dataset=str(tmp_path / "photos"),
                     recipe=recipe, image_size=64)  # fmt: skip
     assert smaller.model.task.height == 64
@@ -474,6 +475,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found["epochs"] == 2
     assert found["recipe"]["ema"] == 0.9
     assert len(found["latency"]) == 2
+    assert err.startswith(f"the training of darts-v1 begins; it writes to the folder {to}\n")
     assert "epoch 2/2: loss" in err
     assert ", by the time of the first steps" in err
     with pytest.raises(SystemExit) as ended:

@@ -151,6 +151,7 @@ def test_every_environment_has_a_page(tmp_path: Path, monkeypatch: pytest.Monkey
         form = "Edit" if "Edit" in name else "MO" if "MO" in name else ""
         token_id = name.replace(form, "") if form else name
         assert (f"({token_id}.md)" in page) == bool(form)
+        assert ("- `dataset`: " in page) == (not form)  # an option of the evaluator
         assert "## Arguments" in page
         assert ("reward space" in page) == (form == "MO")
         assert ("steps per episode" in page) == (form == "Edit")

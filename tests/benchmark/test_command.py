@@ -83,6 +83,7 @@ def _own_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(chunks, "CHUNK", 1)
     Path("own_agents.py").write_text(OWN)
+    Path("mine.csv").write_text("architecture,accuracy\n,1\n")
 
 
 def begun(out: str, *arguments: str) -> "subprocess.Popen[str]":
@@ -200,6 +201,10 @@ def test_an_interrupt_says_how_to_go_on_and_leaves_nothing_running(number: int) 
         ("rl-vs-evolution --table mine.npz", "need the space that they are about: --space"),
         ("rl-vs-evolution --table a.npz --space b --evaluator c", "are both given: leave one"),
         ("rl-vs-evolution --table a.npz --space nasbench201", "a.npz"),
+        (
+            "rl-vs-evolution --table mine.csv --space nasbench201",
+            """--table '{"file": …, "unit": …}'""",
+        ),
         ("rl-vs-evolution --formats gif", "unknown format of figures 'gif'"),
         ("proxies --table a.npz", "the benchmark 'proxies' has no --table"),
         ("rl-vs-evolution --seeds 1", "seeds is 1: give 2 or more"),

@@ -2,11 +2,13 @@
 
     python -m benchmarks.run --update-readme
 
-writes those of ``README.md`` and of three pages in ``docs/benchmarks``; the leaderboard's is filled
-from its entries. The pages of the benchmark ``proxies`` are written anew from its ``results.json``.
+writes those of ``README.md``, of three pages in ``docs/benchmarks`` and of the agents' pages; the
+leaderboard's is filled from its entries. The pages of the benchmark ``proxies`` are written anew
+from its ``results.json``.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from nas_gym.benchmark.entries import joined, read_entry
@@ -23,7 +25,7 @@ from nas_gym.benchmark.verdict import (
 )
 from nas_gym.drawing.figures import listed
 from nas_gym.errors import StoreError
-from nas_gym.runs.markdown import numbers_table
+from nas_gym.runs.markdown import numbers_table, table
 
 MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
 SHOWN = "rl-vs-evolution"
@@ -48,6 +50,10 @@ def shown_sections() -> dict[Path, str]:
         pages / "rl_vs_evolution.md": families_section(results, f"../../{folder}"),
         pages / "agents.md": agents_section(results, f"../../{folder}"),
         pages / "leaderboard.md": leaderboard_section(SUITES[SHOWN], ENTRIES),
+        **{
+            page: agent_section(results, labels, f"../../{folder}")
+            for page, labels in agents_pages(results).items()
+        },
     }
 
 
@@ -157,6 +163,41 @@ def agents_section(results: Results, folder: str) -> str:
         optimum = results.optimum(dataset)
         parts += [f"### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
     return "\n\n".join(parts)
+
+
+def agents_pages(results: Results) -> dict[Path, list[str]]:
+    """Return the agents of the results, presets too, by the page that their names are title of."""
+    found: dict[Path, list[str]] = {}
+    for page in sorted((ROOT / "docs" / "agents").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").split(", ")
+        labels = [label for label in results.agents if label.partition("/")[0] in title]
+        if labels:
+            found[page] = labels
+    return found
+
+
+def agent_section(results: Results, labels: Sequence[str], folder: str) -> str:
+    """Return what stands between ``MARKS`` in an agent's page; see ``readme_section``."""
+    rows = [
+        [
+            f"`{label}`",
+            dataset,
+            *(
+                f"{found.mean():.2f} ± {standard_error(found):.2f}"
+                for found in results.found["recommended"][results.agents.index(label), d].T
+            ),
+            f"{results.optimum(dataset):.2f}",
+        ]
+        for label in labels
+        for d, dataset in enumerate(results.datasets)
+    ]
+    headings = ["agent", "data set", *map(str, results.judged), "the best there is"]
+    return (
+        "Mean validation accuracy of the cell of NAS-Bench-201 that it recommends after "
+        f"{listed(results.judged)} evaluations, {results.seeds} searches each, ± standard error "
+        f"(`nas-gym benchmark {results.suite['name']}`; [all agents]({folder}/table.md)).\n\n"
+        + table(headings, rows, range(2, len(headings)))
+    )
 
 
 def leaderboard_section(suite: Suite, folder: Path) -> str:

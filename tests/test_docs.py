@@ -79,6 +79,16 @@ def test_python_blocks_run_as_written(page: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "tutorials").glob("*.md")), ids=name_of)
+def test_a_tutorial_is_a_notebook_with_the_same_cells(page: Path) -> None:
+    """What ``jupytext --to ipynb`` makes of it: its cells are the blocks that run as written."""
+    jupytext = pytest.importorskip("jupytext", reason="pip install -e '.[docs]'")
+    made = jupytext.writes(jupytext.read(page), fmt="ipynb")
+    cells = [cell for cell in json.loads(made)["cells"] if cell["cell_type"] == "code"]
+    assert ["".join(cell["source"]) for cell in cells] == [each.rstrip() for each in blocks(page)]
+    assert not any("__main__" in each for each in blocks(page))  # a notebook is no script
+
+
 def test_the_first_example_is_short() -> None:
     assert len(blocks(README)[0].splitlines()) <= 15
 
@@ -151,6 +161,7 @@ def test_every_environment_has_a_page(tmp_path: Path, monkeypatch: pytest.Monkey
         form = "Edit" if "Edit" in name else "MO" if "MO" in name else ""
         token_id = name.replace(form, "") if form else name
         assert (f"({token_id}.md)" in page) == bool(form)
+        assert ("- `dataset`: " in page) == (not form)  # an option of the evaluator
         assert "## Arguments" in page
         assert ("reward space" in page) == (form == "MO")
         assert ("steps per episode" in page) == (form == "Edit")

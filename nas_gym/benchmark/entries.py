@@ -213,6 +213,16 @@ def _differences(entry: LeaderboardEntry, unit: Unit) -> list[str]:
     ]
 
 
+def check_whole(entry: LeaderboardEntry, suite: Suite) -> None:
+    """Raise InvalidOption if an entry is of a part of the benchmark, or of something else."""
+    of = replace(suite, summary="", notes="", entries=entry.suite.entries)
+    if replace(entry.suite, yardstick=suite.yardstick) != of:
+        raise InvalidOption(
+            f"the entry of {entry.agent.label!r} is not of the whole benchmark {suite.name!r}: "
+            "run it without --datasets, --seeds and --budget"
+        )
+
+
 def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
     """Return the entries side by side, as results without curves and the agents' own time.
 
@@ -225,12 +235,7 @@ def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
     """
     labels = [entry.agent.label for entry in entries]
     for entry in entries:
-        of = replace(suite, summary="", notes="", entries=entry.suite.entries)
-        if replace(entry.suite, yardstick=suite.yardstick) != of:
-            raise InvalidOption(
-                f"the entry of {entry.agent.label!r} is not of the whole benchmark {suite.name!r}: "
-                "run it without --datasets, --seeds and --budget"
-            )
+        check_whole(entry, suite)
         if labels.count(entry.agent.label) > 1:
             raise InvalidOption(f"two entries are of {entry.agent.label!r}: give one another name")
     data = {

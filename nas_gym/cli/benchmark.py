@@ -18,6 +18,7 @@ from nas_gym.cli.shared import (
     OptionalCount,
     OptionalPath,
     OptionalText,
+    Several,
     Trust,
     Words,
     Workers,
@@ -61,14 +62,14 @@ class Benchmark:
     seeds of an entry, and compares."""
     files: Annotated[tyro.conf.Positional[Words], tyro.conf.arg(metavar="[FILE ...]")] = ()
     """Of entry: a folder of results. Of check: entries."""
-    agents: Words = ()
+    agents: Annotated[Several, tyro.conf.arg(aliases=("--agent",))] = ()
     """Only these agents, and your own: labels, `all` for the benchmark's, names (`nas-gym list`),
     module:Class, or JSON such as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or,
     except JSON, commas. Those that were run before in the same folder are not run again."""
-    families: Words = ()
+    families: Several = ()
     """Families of your own agents whose classes do not say it, e.g. MyPPO=rl: rl, evolution or
     other."""
-    datasets: Words = ()
+    datasets: Several = ()
     """Only these data sets, and your own tables, as JSON:
     '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
     table: OptionalText = None
@@ -85,13 +86,13 @@ class Benchmark:
     """Evaluations per search."""
     cells: OptionalCount = None
     """Of the benchmark proxies: random cells; 1000 by default."""
-    proxies: Words = ()
+    proxies: Several = ()
     """Of the benchmark proxies: only these, separated by blanks or commas, beside the size of the
     network."""
     shared_weights: bool = False
     """Of the benchmark proxies: train a supernet on digits, some minutes, and ask it as well."""
     workers: Workers = None
-    formats: Words = ()
+    formats: Several = ()
     """Formats of the figures beside PNG: svg, pdf."""
     out: OptionalPath = None
     """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What

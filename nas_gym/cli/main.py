@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr, suppress
 from dataclasses import make_dataclass
 from functools import partial
@@ -51,6 +51,10 @@ COMMANDS = {
     "images.",
     "benchmark": "Compare agents, or cheap signals, on tabular benchmarks: tables, figures, and a "
     "verdict.",
+}
+# Options that take several words at once, too, by command; of all others it is --set.
+SPREAD = {
+    "benchmark": {"--agent", "--agents", "--families", "--datasets", "--proxies", "--formats"},
 }
 _LONGEST = 4_000  # characters of a sentence: what it quotes from a file may be megabytes
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more
@@ -154,7 +158,7 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         name = arguments[0]
         command: Callable[[], int] = _parsed(
             partial(tyro.cli, class_of(name), prog=f"nas-gym {name}", config=config),
-            _one_by_one(arguments[1:]),
+            _one_by_one(arguments[1:], SPREAD.get(name, {"--set"})),
         )
         from nas_gym.cli.typed import check_read
 
@@ -195,14 +199,14 @@ def _parsed(parse: Callable[..., Any], arguments: Sequence[str]) -> Any:
         raise
 
 
-def _one_by_one(arguments: Sequence[str]) -> list[str]:
+def _one_by_one(arguments: Sequence[str], options: Collection[str]) -> list[str]:
     """Write ``--set A B`` as ``--set A --set B``, as tyro reads options that may be repeated."""
     spread: list[str] = []
     option = ""
     for argument in arguments:
         if argument.startswith("-"):
             option = argument
-        elif option == "--set" and spread[-1] != "--set":
-            spread.append("--set")
+        elif option in options and spread[-1] != option:
+            spread.append(option)
         spread.append(argument)
     return spread

@@ -59,6 +59,7 @@ else:
     Words = tuple
 
 _arg = tyro.conf.arg
+Several = Annotated[Words, tyro.conf.UseAppendAction]  # may be given again; see ``main.SPREAD``
 RunName = Annotated[
     tyro.conf.Positional[str], _arg(metavar="RUN", help="Name of the run (`nas-gym list`).")
 ]

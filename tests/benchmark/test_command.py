@@ -86,6 +86,7 @@ def _own_agents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(chunks, "CHUNK", 1)
     Path("own_agents.py").write_text(OWN)
+    Path("mine.csv").write_text("architecture,accuracy\n,1\n")
 
 
 def begun(*arguments: str) -> "subprocess.Popen[str]":
@@ -213,6 +214,10 @@ def runs(pid: str) -> bool:
         ("rl-vs-evolution --table mine.npz", "need the space that they are about: --space"),
         ("rl-vs-evolution --table a.npz --space b --evaluator c", "are both given: leave one"),
         ("rl-vs-evolution --table a.npz --space nasbench201", "a.npz"),
+        (
+            "rl-vs-evolution --table mine.csv --space nasbench201",
+            """--table '{"file": …, "unit": …}'""",
+        ),
         ("rl-vs-evolution --formats gif", "unknown format of figures 'gif'"),
         ("proxies --table a.npz", "the benchmark 'proxies' has no --table"),
         ("rl-vs-evolution --seeds 1", "--seeds is 1: give 2 or more"),

@@ -152,8 +152,12 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, "mine")
     assert run("benchmark", "entry", "mine", "--agents", "random-search") == 0
-    file = capsys.readouterr().out.strip()
+    shown = capsys.readouterr()
+    file = shown.out.strip()
     assert file == "benchmarks/leaderboard/rl-vs-evolution/random-search.json"
+    assert f"no leaderboard takes {file}: the entry of 'random-search' is not of the whole" in (
+        shown.err
+    )
     line = ("benchmark", "check", file, "--seeds", "1", "--workers", "1")
     assert run(*line) == 0
     assert f"{file}: the same with 1 seed (" in capsys.readouterr().out

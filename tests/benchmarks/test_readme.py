@@ -11,6 +11,8 @@ import pytest
 from benchmarks import run as experiments
 from benchmarks.readme import (
     MARKS,
+    agent_section,
+    agents_pages,
     families_section,
     readme_section,
     shown_sections,
@@ -20,6 +22,7 @@ from benchmarks.readme import (
 from benchmarks.reference import reference_page, write_reference
 from nas_gym.benchmark.report import pages
 from nas_gym.benchmark.results import Results, read_results
+from nas_gym.benchmark.suite import SUITES
 from nas_gym.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -83,6 +86,18 @@ def test_all_pages_are_the_committed_results() -> None:
     )
     with (COMMITTED / "results.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) >= 600
+
+
+def test_every_agent_of_the_benchmark_has_its_result_on_its_page(results: Results) -> None:
+    suite = SUITES["rl-vs-evolution"]
+    of_suite = replace(results, suite={"entries": [{"label": e.label} for e in suite.entries]})
+    pages = agents_pages(of_suite)
+    found = sorted(label for labels in pages.values() for label in labels)
+    assert found == sorted(entry.label for entry in suite.entries)
+    assert all("## Result\n" in page.read_text(encoding="utf-8") for page in pages)
+    section = agent_section(results, ["strong-rl"], "folder")
+    assert "[all agents](folder/table.md)" in section
+    assert section.count("| `strong-rl` |") == len(results.datasets)
 
 
 def test_the_pages_of_the_signals_are_those_of_their_results() -> None:

@@ -3,10 +3,12 @@
 import inspect
 import subprocess
 import sys
+from typing import get_args, get_type_hints
 
 import pytest
+import tyro
 
-from nas_gym.cli.main import COMMANDS, class_of
+from nas_gym.cli.main import COMMANDS, SPREAD, _read, class_of
 
 HEAVY = {
     "typeguard",
@@ -24,6 +26,28 @@ HEAVY = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_what_their_classes_say(name: str) -> None:
     assert (inspect.getdoc(class_of(name)) or "").partition("\n\n")[0] == COMMANDS[name]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_an_option_of_several_words_that_is_given_twice_has_all_of_them(name: str) -> None:
+    """argparse keeps the last one alone of an option that takes any number."""
+    (positional,) = get_args(tyro.conf.Positional[str])[1:]
+    (repeatable,) = get_args(tyro.conf.UseAppendAction[str])[1:]
+    for option, hint in get_type_hints(class_of(name), include_extras=True).items():
+        kind, *said = get_args(hint) or (hint,)
+        if kind is tuple:
+            assert {positional, repeatable} & set(said), f"nas-gym {name} --{option}"
+
+
+@pytest.mark.parametrize(
+    "typed",
+    ["--agents A B", "--agents A --agents B", "--agent A --agent B", "--agent A --agents=B"],
+)
+def test_own_agents_are_named_together_or_one_by_one(typed: str) -> None:
+    assert SPREAD["benchmark"] >= {"--agent", "--agents"}
+    words = f"benchmark rl-vs-evolution {typed} --datasets X Y --datasets Z --seeds 3".split()
+    command = _read(words)
+    assert (command.agents, command.datasets, command.seeds) == (("A", "B"), ("X", "Y", "Z"), 3)
 
 
 @pytest.mark.parametrize(

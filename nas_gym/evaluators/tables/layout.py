@@ -74,7 +74,8 @@ def layout_of(
     elif "unit" not in given:
         raise InvalidOption(
             f"{path} does not say itself in what its accuracies are written: give unit, 'percent' "
-            "or 'fraction' (--set evaluator.unit=…)"
+            "or 'fraction' (--set evaluator.unit=…; of nas-gym benchmark --table "
+            '\'{"file": …, "unit": …}\')'
         )
     if "seconds" in given:
         own["seconds_per_seed"] = False

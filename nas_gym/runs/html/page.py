@@ -52,7 +52,6 @@ def html_page(runs: Sequence[Shown], baselines: Sequence[Baseline] = (), refresh
                 "curve": run.pop("curve"),
                 "learning": run.pop("learning"),
                 "unit": run["unit"],
-                "failed": run.pop("failed"),
             }
             for run in told
         ],
@@ -100,7 +99,6 @@ def _told(run: Shown) -> dict[str, Any]:
         "curve": curves.reward_curve(curves.comparable_rewards(found)),
         "learning": curves.learning_curves(found),
         "unit": unit_of(found.protocol),
-        "failed": story.failed_requests(found),
     }
 
 

@@ -15,7 +15,6 @@ from nas_gym.runs.recipe_words import unit_of
 from nas_gym.runs.spread import spread
 from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.location import resume_command
-from nas_gym.store.long_runs import column
 
 BEST = 50  # architectures in the table
 
@@ -36,6 +35,7 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
         "status": found.status,
         "seed of the run": str(config.get("seed", "-")),
         "seed of the children": str(config.get("child_seed", "-")),
+        "versions": ", ".join(f"{name} {each}" for name, each in (found.versions or {}).items()),
         "made with": found.command or "",
         "go on": _going_on(found, store),
     }
@@ -167,9 +167,3 @@ def as_json(value: Mapping[str, Any] | None) -> str:
 def best_reward(found: Findings) -> str:
     """Return the highest reward, ``-`` without one."""
     return format(found.ranked[0].reward, found.leading.reward_alone) if found.ranked else "-"
-
-
-def failed_requests(found: Findings) -> list[int]:
-    """Return the numbers of requests, from 1, whose child failed; at most a thousand."""
-    failed = column(found.evaluated, "failure")
-    return [n for n, failure in enumerate(failed, start=1) if failure is not None][:1000]

@@ -95,7 +95,6 @@ class Ledger:
         self.seed: int = given.get("seed", 0)
         self.failure_reward = float(given.get("failure_reward", 0.0))
         self.asked = self.in_part = False  # for anything yet; for children in part
-        self._whole_epochs = all_epochs(evaluator)
         if self.budget.epochs is not None:
             most_epochs(evaluator)  # or that is refused
         self._end = math.inf  # of time.monotonic(), after which nothing is begun
@@ -238,8 +237,8 @@ class Ledger:
         """Return the training that answers, whose new epochs are paid for now."""
         seed, fidelity = self._children.next(architecture.key, epochs)
         self.in_part = self.in_part or fidelity != WHOLE
-        if self._whole_epochs:
-            self.budget.paid_epochs += (epochs or self._whole_epochs) - fidelity.begun
+        if whole := all_epochs(self.evaluator):
+            self.budget.paid_epochs += (epochs or whole) - fidelity.begun
         return Job(architecture, seed, fidelity)
 
     def _evaluate(self, asked: Sequence[Asked]) -> list[Answer]:

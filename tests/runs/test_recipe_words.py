@@ -88,6 +88,6 @@ def test_a_budget_is_named_by_the_right_unit(
     with pytest.raises(SystemExit) as ended:
         main(["resume", "a", "--store", "s.sqlite", "--budget", "9", "--workers", "1"])
     assert ended.value.code == 2
-    assert f"has a budget of 3 {unit}s of training (give more with budget_epochs)" in (
+    assert f"has a budget of 3 {unit}s of training (give more with --budget-epochs)" in (
         capsys.readouterr().err
     )

@@ -186,7 +186,7 @@ def test_what_failed_for_want_of_time_is_tried_again(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"best": 0}, "best is 0: give a whole number of 1 or more"),
+        ({"best": 0}, "best is 0: give a whole number from 1 to 1000000"),
         ({"repeats": 0}, "repeats is 0"),
         ({"best": True}, "best is True"),
         ({"recipe": "quik"}, "unknown recipe 'quik': did you mean 'quick'"),

@@ -12,8 +12,18 @@ import pytest
 
 import nas_gym
 from nas_gym.drawing import save
-from nas_gym.drawing.graph import LONGEST, MOST_LINKS, MOST_NODES, draw_graph, rows_of_nodes
-from nas_gym.drawing.layered import Item, Link, crossings, links_of, ordered, rows_of
+from nas_gym.drawing.graph import LONGEST, draw_graph
+from nas_gym.drawing.layered import (
+    MOST_LINKS,
+    MOST_NODES,
+    Item,
+    Link,
+    crossings,
+    links_of,
+    ordered,
+    rows_of,
+    rows_of_nodes,
+)
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.models.architectures import Found

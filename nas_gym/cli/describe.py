@@ -18,15 +18,17 @@ from nas_gym.cli.shared import (
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
 from nas_gym.cli.typed import dashed
 from nas_gym.drawing.formats import drawing_path
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 from nas_gym.models.architectures import find
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
+from nas_gym.plugins import names
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
+from nas_gym.training.places import BUILT_IN
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,7 +92,11 @@ class Describe(Sizes):
             raise InvalidOption("nothing to describe: give an architecture, or --dataset")
         check_latency_device(self.device, self.latency)
         draw = None if self.draw is None else drawing_path(self.draw, "--draw")
-        found = find(self.architecture, self.space)
+        try:
+            found = find(self.architecture, self.space)
+        except UnknownName:
+            _refuse_other_kinds(self.architecture)
+            raise
         self.refuse_what_does_not_fit(found, self.architecture)
         if self.concat is not None:
             if self.concat not in CONCATS:
@@ -194,6 +200,20 @@ class Describe(Sizes):
         else:
             print(*data.summary.lines(), sep="\n")
         return 0
+
+
+def _refuse_other_kinds(name: str) -> None:
+    """Raise InvalidOption if this is the name of something else that `nas-gym list` shows."""
+    if name in names("space"):
+        raise InvalidOption(f"{name!r} is a search space: give --text with it to describe it")
+    if name in {*names("dataset"), *names("text"), *BUILT_IN}:
+        raise InvalidOption(f"{name!r} is a data set: give it as --dataset {name}")
+    for kind in ("agent", "evaluator", "executor"):
+        if name in names(kind):
+            raise InvalidOption(
+                f"{name!r} is the name of an {kind}, not of an architecture: `nas-gym list` says "
+                "what it does"
+            )
 
 
 def _parts_table(description: Description) -> "Table":

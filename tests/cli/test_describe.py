@@ -152,3 +152,23 @@ def test_options_that_do_not_belong_together_are_one_sentence(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nasnet-cell", "is a search space: give --text with it"),
+        ("nasbench201", "is a search space: give --text with it"),
+        ("digits", "is a data set: give it as --dataset digits"),
+        ("cifar10", "is a data set: give it as --dataset cifar10"),
+        ("reinforce/zoph2016", "is the name of an agent, not of an architecture"),
+        ("zero-cost", "is the name of an evaluator, not of an architecture"),
+    ],
+)
+def test_a_name_of_something_else_is_said_to_be_that(
+    run: Run, name: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", name) == 2
+    error = capsys.readouterr().err
+    assert f"'{name}' {words}" in error
+    assert len(error.splitlines()) == 1

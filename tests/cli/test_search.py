@@ -224,7 +224,7 @@ def _group_lives(group: int) -> bool:
 
 def test_settings_given_in_several_places_count_all() -> None:
     given = "--set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
-    command = tyro.cli(Search, args=_one_by_one(given.split()))
+    command = tyro.cli(Search, args=_one_by_one(given.split(), {"--set"}))
     assert command.set == ("agent.a=1", "agent.b=2", "space.c=3", "agent.d=4")
     assert (command.seed, command.json) == (3, True)
     assert tyro.cli(Search, args=[]).set == ()

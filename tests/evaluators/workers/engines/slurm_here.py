@@ -143,10 +143,14 @@ def _wait(ready: object, folder: Path, seconds: float = 90.0) -> None:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens at now, below those that the system gives to anybody."""
+    """Return ports that nobody listens at now.
+
+    They lie below those that the system gives to anybody, and above those that Ray gives its
+    workers (10,002 to 19,999).
+    """
     ports: list[int] = []
     while len(ports) < number:
-        port = random.SystemRandom().randrange(10_000, 32_000)
+        port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as tried, suppress(OSError):
             tried.bind(("127.0.0.1", port))
             ports.append(port)

@@ -68,7 +68,7 @@ def store(place: str) -> Iterator[Store]:
 def free_port() -> int:
     """Return one that nobody listens at now, below those that the system gives to anybody."""
     while True:
-        port = random.SystemRandom().randrange(10_000, 32_000)
+        port = random.SystemRandom().randrange(20_000, 32_000)
         with socket.socket() as tried, suppress(OSError):
             tried.bind(("127.0.0.1", port))
             return port

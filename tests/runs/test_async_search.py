@@ -244,7 +244,7 @@ def test_a_run_says_that_it_is_asynchronous(
         out, err = capsys.readouterr()
         flew = run == "flying"
         assert (f", {how}; recorded in" in err) == flew
-        assert (f" by random-search in nasbench201, {how}" in out) == flew
+        assert (f" by random-search in nasbench201 (cifar10), {how}" in out) == flew
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, True, "3"])

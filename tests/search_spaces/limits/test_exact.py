@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,12 @@ LARGEST: list[tuple[Any, Task, int]] = [
 def costs_of(space: Any, task: Any, architectures: list[Tokens]) -> np.ndarray[Any, Any]:
     """Add up the steps of the space's states; (architectures, metrics)."""
     states = space.cost_states(task, METRICS)
+    step = cache(states.step)  # many architectures share it, and it may build layers
     totals = []
     for tokens in architectures:
         state, exits, total = states.start(0), [], np.zeros(len(METRICS), np.int64)
         for token in tokens:
-            costs, following = states.step(state)
+            costs, following = step(state)
             total += costs[token]
             state = following[token if len(following) > 1 else 0]
             if isinstance(state, End):

@@ -31,6 +31,7 @@ from nas_gym.runs.markdown import numbers_table, table
 
 MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
 SHOWN = "rl-vs-evolution"
+FURTHER = ("softmax-rates",)  # the same benchmark with other agents, for their pages
 ROOT = Path(__file__).parents[1]
 ENTRIES = ROOT / "benchmarks" / "leaderboard"
 
@@ -205,6 +206,11 @@ def agents_sections(results: Results, folder: str) -> dict[Path, str]:
         page: [agent_section(results, labels, folder)]
         for page, labels in agents_pages(results).items()
     }
+    for name in FURTHER:
+        further = read_results(ROOT / "benchmarks" / "results" / name)
+        for page, labels in agents_pages(further).items():
+            section = agent_section(further, labels, f"../../benchmarks/results/{name}")
+            parts.setdefault(page, []).append(section)
     for excerpt in EXCERPTS:
         page = ROOT / "docs" / "agents" / f"{excerpt.page}.md"
         parts.setdefault(page, []).append(excerpt.text())

@@ -11,6 +11,7 @@ import pytest
 from benchmarks import run as experiments
 from benchmarks.excerpts import EXCERPTS, Excerpt
 from benchmarks.readme import (
+    FURTHER,
     MARKS,
     agent_section,
     agents_pages,
@@ -79,8 +80,9 @@ def test_all_pages_are_the_committed_results() -> None:
     for page, section in shown_sections().items():
         text = page.read_text(encoding="utf-8")
         assert with_section(text, section) == text
-    for name, text in pages(read_results(COMMITTED)).items():
-        assert (COMMITTED / name).read_text(encoding="utf-8") == text
+    for folder in (COMMITTED, *(RESULTS / name for name in FURTHER)):
+        for name, text in pages(read_results(folder)).items():
+            assert (folder / name).read_text(encoding="utf-8") == text
     points = RESULTS / "reference-points"
     assert (points / "reference.md").read_text(encoding="utf-8") == reference_page(
         read_results(points)

@@ -76,6 +76,23 @@ def test_python_blocks_run_as_written(page: Path, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.slow
+def test_the_whole_file_of_an_own_space_is_searched_by_its_command(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "guide" / "own_space.md").read_text(encoding="utf-8")
+    whole = text.partition("## The whole file\n")[2]
+    (block,) = re.findall(r"^```python\n(.*?)^```", whole, re.S | re.M)
+    (tmp_path / "my_spaces.py").write_text(block, encoding="utf-8")
+    (command,) = re.findall(r"^    nas-gym (.*)$", whole, re.M)
+    words = command.replace("--budget 20", "--budget 2").split()
+    result = subprocess.run(
+        [sys.executable, "-m", "nas_gym", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    drawing = (tmp_path / "runs" / "chains" / "best-1.svg").read_text(encoding="utf-8")
+    assert "classifier" in drawing
+
+
 def test_the_first_example_is_short() -> None:
     assert len(blocks(README)[0].splitlines()) <= 15
 

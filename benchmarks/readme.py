@@ -3,7 +3,8 @@
     python -m benchmarks.run --update-readme
 
 writes those of ``README.md``, of three pages in ``docs/benchmarks`` and of the agents' pages; the
-leaderboard's is filled from its entries. The pages of the benchmark ``proxies`` are written anew
+leaderboard's is filled from its entries; agents' pages have rows of other results too
+(``excerpts.py``). The pages of the benchmark ``proxies`` are written anew
 from its ``results.json``.
 """
 
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.excerpts import EXCERPTS
 from nas_gym.benchmark.entries import joined, read_entry
 from nas_gym.benchmark.results import PROTOCOLS, Results, read_results
 from nas_gym.benchmark.signal_pages import read_worth, worth_pages
@@ -29,6 +31,7 @@ from nas_gym.runs.markdown import numbers_table, table
 
 MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
 SHOWN = "rl-vs-evolution"
+FURTHER = ("softmax-rates",)  # the same benchmark with other agents, for their pages
 ROOT = Path(__file__).parents[1]
 ENTRIES = ROOT / "benchmarks" / "leaderboard"
 
@@ -50,10 +53,7 @@ def shown_sections() -> dict[Path, str]:
         pages / "rl_vs_evolution.md": families_section(results, f"../../{folder}"),
         pages / "agents.md": agents_section(results, f"../../{folder}"),
         pages / "leaderboard.md": leaderboard_section(SUITES[SHOWN], ENTRIES),
-        **{
-            page: agent_section(results, labels, f"../../{folder}")
-            for page, labels in agents_pages(results).items()
-        },
+        **agents_sections(results, f"../../{folder}"),
     }
 
 
@@ -198,6 +198,23 @@ def agent_section(results: Results, labels: Sequence[str], folder: str) -> str:
         f"(`nas-gym benchmark {results.suite['name']}`; [all agents]({folder}/table.md)).\n\n"
         + table(headings, rows, range(2, len(headings)))
     )
+
+
+def agents_sections(results: Results, folder: str) -> dict[Path, str]:
+    """Return what stands between ``MARKS`` in each agent's page: this benchmark, then others."""
+    parts = {
+        page: [agent_section(results, labels, folder)]
+        for page, labels in agents_pages(results).items()
+    }
+    for name in FURTHER:
+        further = read_results(ROOT / "benchmarks" / "results" / name)
+        for page, labels in agents_pages(further).items():
+            section = agent_section(further, labels, f"../../benchmarks/results/{name}")
+            parts.setdefault(page, []).append(section)
+    for excerpt in EXCERPTS:
+        page = ROOT / "docs" / "agents" / f"{excerpt.page}.md"
+        parts.setdefault(page, []).append(excerpt.text())
+    return {page: "\n\n".join(texts) for page, texts in parts.items()}
 
 
 def leaderboard_section(suite: Suite, folder: Path) -> str:

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -70,6 +71,13 @@ def test_the_wheel_searches_where_nothing_else_of_ours_is(tmp_path: Path) -> Non
     run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", root)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     run(sys.executable, "-m", "twine", "check", "--strict", wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        (file,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        words = archive.read(file).decode()
+    # PyPI has none of the files beside the README.
+    assert re.findall(r"\]\((?!https?:)[^)]*\)|<img", words) == []
+    assert "*A picture (`docs/learning_curve.png`): Accuracy of 150 children" in words
+    assert "quickstart (`docs/quickstart.md`), tutorials (`docs/tutorials/index.md`)" in words
     installed = tmp_path / "installed"
     run(*pip, "install", "--no-deps", "--target", installed, wheel)
     there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(installed)}}

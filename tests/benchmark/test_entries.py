@@ -131,6 +131,15 @@ def test_entries_side_by_side_are_the_results(files: list[Path], results: Result
         write_entries(results, files[0].parent, ["random-searc"])
 
 
+def test_more_seeds_than_the_benchmarks_are_left_out_and_fewer_refused(files: list[Path]) -> None:
+    entries = [read_entry(file) for file in files]
+    fewer = joined(entries, replace(SUITE, seeds=2))
+    whole = joined(entries, SUITE)
+    assert np.array_equal(fewer.found["best"], whole.found["best"][:, :, :2])
+    with pytest.raises(InvalidOption, match="with the seeds that it has or more"):
+        joined(entries, replace(SUITE, seeds=4))
+
+
 def test_ours_are_the_committed_results(tmp_path: Path) -> None:
     for file in write_entries(read_results(RESULTS), tmp_path):
         assert file.read_bytes() == (BOARD / "rl-vs-evolution" / file.name).read_bytes()

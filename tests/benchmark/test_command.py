@@ -264,6 +264,7 @@ def test_one_agent_more_runs_that_one_alone(capsys: pytest.CaptureFixture[str]) 
     assert "(Plain " in page
 
 
+@pytest.mark.slow
 def test_what_a_terminal_shows_is_text_and_no_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         "benchmark",
@@ -288,6 +289,7 @@ def test_what_a_terminal_shows_is_text_and_no_markdown(capsys: pytest.CaptureFix
         assert row.strip("| ").split(" | ")[1].strip("*") in said
 
 
+@pytest.mark.slow
 def test_results_of_another_selection_are_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     line = ("benchmark", "rl-vs-evolution", "--workers", "1", "--datasets")
     three = ("--seeds", "3", "--budget", "4")
@@ -350,6 +352,7 @@ def test_ones_own_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list(Path("out/raw").iterdir())) == 2 * before  # another table, other searches
 
 
+@pytest.mark.slow
 def test_rewards_where_nobody_knows_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         *("benchmark", "rl-vs-evolution", "--agents", "random-search,own_agents:Slow", "--json"),

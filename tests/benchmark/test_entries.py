@@ -79,6 +79,7 @@ def test_an_entry_holds_all_that_is_needed(files: list[Path], results: Results) 
     assert len(set(sample_of(entry, 2))) == 2
 
 
+@pytest.mark.slow
 def test_a_check_finds_the_one_digit_that_is_wrong(files: list[Path]) -> None:
     entry = read_entry(files[1])
     rows = [dict(row) for row in entry.log["cifar100"]]
@@ -152,6 +153,7 @@ def test_ours_can_be_checked(agent: str) -> None:
     assert check_entry(entry, sample_of(entry, 1), workers=1) == []
 
 
+@pytest.mark.slow
 def test_the_command(
     folder: Path,
     tmp_path: Path,

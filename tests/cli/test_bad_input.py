@@ -208,6 +208,7 @@ def _write_bad_files() -> None:
     Path("strange-task.json").write_text(json.dumps({**saved, "task": task}))
 
 
+@pytest.mark.few(33)
 @pytest.mark.parametrize(("line", "message"), BAD_INPUT)
 def test_bad_input_gets_one_clear_sentence(
     run: Run, line: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -282,6 +283,7 @@ def test_a_wrong_option_is_explained(
     assert message in capfd.readouterr().err
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("quoted", ["[" * 100_000, "9" * 100_000, "\u202e\x1b" * 50_000])
 def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> None:
     Path("table.csv").write_text(f'architecture,accuracy\n"{quoted}",0.5\n')

@@ -11,6 +11,7 @@ Run = Callable[..., int]
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("size", "parameters", "multiply_adds"),
     [  # papers: 88.9M, 23.8B; 5.3M, 564M; 3.3M
@@ -32,6 +33,7 @@ def test_nasnet_a_has_the_published_size(
     assert round(described["multiply_adds"] / 10 ** int(exponent), digits) == float(number)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("line", "parameters", "multiply_adds"),
     [
@@ -52,6 +54,7 @@ def test_architectures_of_nats_bench_are_described(
     assert described["architecture"] in capsys.readouterr().out
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("line", "parameters", "multiply_adds"),
     [

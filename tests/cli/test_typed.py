@@ -58,6 +58,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
             yield command, name, value
 
 
+@pytest.mark.few(120)
 @pytest.mark.parametrize(("command", "name", "value"), list(cases()))
 def test_a_number_out_of_range_is_refused_in_the_words_that_were_typed(
     command: str,

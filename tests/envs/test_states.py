@@ -61,6 +61,7 @@ def walk(env: NASEnv[Any], seed: int, steps: int | None = None) -> list[str]:
     return [*seen, f"{env.np_random.random()}"]
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())
@@ -82,6 +83,7 @@ def test_a_state_is_taken_up_again(name: str, data: st.DataObject) -> None:
     assert walk(other, 2) == ahead
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())

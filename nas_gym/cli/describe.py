@@ -24,7 +24,7 @@ from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.plugins import names
+from nas_gym.plugins import names, raised_in
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
@@ -108,6 +108,8 @@ class Describe(Sizes):
         try:
             description = describe(genotype, task, found.space)
         except (RuntimeError, OverflowError) as error:
+            if raised_in(error) is not None:  # a space's own words are about something else
+                raise
             raise InvalidOption(f"no network can have this size ({error})") from error
         if draw is not None:
             from nas_gym.drawing import save

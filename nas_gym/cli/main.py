@@ -166,12 +166,15 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
     """
     import tyro
 
+    from nas_gym.cli.misuse import HELP, check_words, no_command
+
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     if arguments and arguments[0] in COMMANDS:
-        name = arguments[0]
+        name, kind = arguments[0], class_of(arguments[0])
+        words = _one_by_one(arguments[1:], SPREAD.get(name, {"--set"}))
+        check_words(name, kind, words)
         command: Callable[[], int] = _parsed(
-            partial(tyro.cli, class_of(name), prog=f"nas-gym {name}", config=config),
-            _one_by_one(arguments[1:], SPREAD.get(name, {"--set"})),
+            partial(tyro.cli, kind, prog=f"nas-gym {name}", config=config), words
         )
         from nas_gym.cli.typed import check_read
 
@@ -179,6 +182,8 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         return command
     if arguments and not arguments[0].startswith("-"):
         raise unknown_name("command", arguments[0], COMMANDS)
+    if not HELP & {*arguments}:
+        raise no_command(arguments, COMMANDS)
     stubs: dict[str, Callable[..., Any]] = {
         name: make_dataclass(name.replace("-", "").title(), [], namespace={"__doc__": line})
         for name, line in COMMANDS.items()

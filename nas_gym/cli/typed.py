@@ -88,7 +88,12 @@ def _flags(command: object) -> Iterator[tuple[str, str]]:
         return
     hints = get_type_hints(type(command), include_extras=True)
     for field in fields(command):
-        said = getattr(hints[field.name], "__metadata__", ())
+        said = said_of(hints[field.name])
         if _POSITIONAL not in said:
             names = [getattr(each, "name", None) for each in said]
             yield field.name, f"--{dashed(next(filter(None, names), field.name))}"
+
+
+def said_of(hint: Any) -> tuple[Any, ...]:
+    """Return what an annotation says beside the type."""
+    return getattr(hint, "__metadata__", ())

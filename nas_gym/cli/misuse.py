@@ -3,13 +3,12 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import tyro
 
 from nas_gym.cli.typed import dashed, said_of
-from nas_gym.errors import InvalidOption, NASGymError, UnknownName
+from nas_gym.errors import InvalidOption, NASGymError, UnknownName, near
 
 HELP = {"-h", "--help"}
 _POSITIONAL = get_args(tyro.conf.Positional[str])[1]
@@ -108,8 +107,8 @@ def _unknown(name: str, flag: str, options: Mapping[str, _Option]) -> NASGymErro
     typed = flag.replace("_", "-").lstrip("-")
     known = {option.lstrip("-"): option for option in sorted(options) if option != "-h"}
     begun = [each for each in known if len(typed) > 1 and each.startswith(typed)]
-    near = [known[each] for each in begun or get_close_matches(typed, known, n=2, cutoff=0.6)]
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    close = [known[each] for each in begun or near(typed, known, cutoff=0.6)]
+    hint = f"did you mean {' or '.join(close)}? " if close else ""
     return UnknownName(
         f"{flag} is no option of nas-gym {name}: {hint}see them with `nas-gym {name} --help`"
     )

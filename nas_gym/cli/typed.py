@@ -4,14 +4,18 @@ Whatever a command calls names its options as Python does (``nas_gym.options``):
 0: give …``. On the command line the sentence is ``--budget-epochs is 0: give …``.
 """
 
+import os
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
+from importlib.util import find_spec
+from pkgutil import iter_modules
 from typing import Any, get_args, get_type_hints
 
 import tyro
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, did_you_mean
 from nas_gym.options.printable import shown
 
 # Python's names of options that are called otherwise here.
@@ -34,11 +38,34 @@ def dashed(option: str) -> str:
 
 
 def check_read(command: object) -> None:
-    """Raise InvalidOption for the first option of a command whose text could not be read."""
+    """Raise InvalidOption for the first option of a command whose text could not be read.
+
+    Or for a module to trust that is not there: a misspelt one would be none.
+    """
     for name, flag in _flags(command):
         value = getattr(command, name)
         if isinstance(value, Misread):
             raise InvalidOption(f"{flag} is {value.text!r}: give {value.expected}")
+    for module in getattr(command, "trust", ()):
+        _check_module(module)
+
+
+def _check_module(name: str) -> None:
+    """Raise InvalidOption for a module to trust that is not there, without importing any."""
+    module, colon, _ = name.removesuffix(".py").partition(":")
+    if colon or module != name:
+        raise InvalidOption(f"--trust is {name!r}: give the module alone, {module}")
+    package = name.partition(".")[0]
+    try:
+        there = package in sys.modules or find_spec(package) is not None
+    except ValueError:  # an empty name
+        there = False
+    if not there:
+        hint = did_you_mean(name, (found.name for found in iter_modules([os.getcwd()])))
+        raise InvalidOption(
+            f"--trust is {name!r}: {hint}there is no module {package!r} to import, in this folder "
+            "or where Python looks (PYTHONPATH)"
+        )
 
 
 def in_typed_words(message: str, command: object) -> str:

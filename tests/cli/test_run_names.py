@@ -7,7 +7,7 @@ import pytest
 import nas_gym
 
 Run = Callable[..., int]
-NEAR = "there is no run 'frist' in runs/store.sqlite: did you mean 'first'?"
+NEAR = "there is no run 'firts' in runs/store.sqlite: did you mean 'first'?"
 
 
 @pytest.fixture
@@ -19,16 +19,16 @@ def recorded() -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        "report frist",
-        "report first frist --html",
-        "resume frist",
-        "validate frist",
-        "check frist",
-        "export frist",
-        "export frist --front",
-        "export frist --optuna sqlite:///study.db",
-        "train frist",
-        "train frist --best 2 --to models",
+        "report firts",
+        "report first firts --html",
+        "resume firts",
+        "validate firts",
+        "check firts",
+        "export firts",
+        "export firts --front",
+        "export firts --optuna sqlite:///study.db",
+        "train firts",
+        "train firts --best 2 --to models",
     ],
 )
 def test_the_nearest_run_is_said(line: str, run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -19,7 +19,8 @@ from nas_gym.errors import InvalidOption, did_you_mean
 from nas_gym.options.printable import shown
 
 # Python's names of options that are called otherwise here.
-_ELSEWHERE = {"time_limit": "time", "height": "image_size", "width": "image_size", "rank": "best"}
+_ELSEWHERE = {"time_limit": "time", "height": "image_size", "width": "image_size", "rank": "best",
+              "replace": "force"}  # fmt: skip
 _GIVEN = ("given", "asked for")
 _POSITIONAL = get_args(tyro.conf.Positional[str])[1]
 
@@ -73,8 +74,9 @@ def in_typed_words(message: str, command: object) -> str:
 
     Translated are the names that are said to be what was given (``seeds is 1``), with the part that
     they were handed to (``epochs of recipe 'modern' is 0``); those that are to be given or left out
-    (``give workers=1``); and those that no other word has: with an underscore, unless they are said
-    to be what was not given. Options of parts are not: ``--set agent.batch_size=0`` types them so.
+    (``give workers=1``, ``with store=…``, ``with resume=True``); and those that no other word has:
+    with an underscore, unless they are said to be what was not given. Options of parts are not:
+    ``--set agent.batch_size=0`` types them so.
 
     Args:
         message: A sentence that may begin with the name of an option, or have several.
@@ -94,6 +96,7 @@ def in_typed_words(message: str, command: object) -> str:
                 rf"\g<1>{flag} is ",
                 message,
             )
+        message = re.sub(rf"(?<![\w.'\"/])(?<!in Python ){name}=(?:…|True\b(?!\)))", flag, message)
         message = re.sub(rf"\bleave {name}(?= (?:out|and|or)\b)", f"leave {flag}", message)
         message = re.sub(rf"\b(give|with|without) {name}='?(\w+)'?", rf"\1 {flag} \2", message)
         if "_" in name:

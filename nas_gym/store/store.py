@@ -176,19 +176,19 @@ class Store:
                 if path.stat().st_size:
                     check_integrity(self.database, path)
             elif path.exists():
-                raise StoreError(f"{path} is not a file: name a file with --store")
+                raise StoreError(f"{path} is not a file: name a file with store=…")
             elif must_exist:
                 check_there(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise StoreError(
-                f"{error.filename} is not a folder: name a file with --store"
+                f"{error.filename} is not a folder: name a file with store=…"
             ) from None
         except OSError as error:
             raise StoreError(
                 f"the results database {path} cannot be opened ({error.strerror}): check the path "
-                "and its permissions, or name another with --store"
+                "and its permissions, or name another with store=…"
             ) from error
 
     def _unknown_run(self, name: str) -> StoreError:

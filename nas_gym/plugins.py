@@ -177,7 +177,7 @@ def _broken_module(module: str, error: BaseException) -> InvalidOption:
     if isinstance(error, SyntaxError) and error.filename is not None:
         where = f"{error.filename}:{error.lineno}"
     else:
-        where = _innermost(error) if line is None else line.where
+        where = innermost(error) if line is None else line.where
     said = error.msg if isinstance(error, SyntaxError) else error
     return InvalidOption(
         f"module {module!r} cannot be imported ({type(error).__name__}: {said}; raised at "
@@ -207,7 +207,7 @@ def raised_in(error: BaseException, named: Collection[str] = ()) -> OwnLine | No
         return None
     frame, line = own[-1]
     last = frames[-1][0]
-    ours = _innermost(error) if _package(last) in _OURS else None
+    ours = innermost(error) if _package(last) in _OURS else None
     name = f"{frame.f_globals.get('__name__')}:{frame.f_code.co_qualname}"
     return OwnLine(name, f"{frame.f_code.co_filename}:{line}", ours)
 
@@ -225,7 +225,7 @@ def _package(frame: FrameType) -> str:
     return str(frame.f_globals.get("__name__")).partition(".")[0]
 
 
-def _innermost(error: BaseException) -> str:
+def innermost(error: BaseException) -> str:
     """Return the line that an exception was raised in."""
     line = traceback.extract_tb(error.__traceback__)[-1]
     return f"{line.filename}:{line.lineno}"

@@ -4,6 +4,7 @@ Whatever a command calls names its options as Python does (``nas_gym.options``):
 0: give …``. On the command line the sentence is ``--budget-epochs is 0: give …``.
 """
 
+import json
 import os
 import re
 import sys
@@ -22,6 +23,8 @@ from nas_gym.options.printable import shown
 _ELSEWHERE = {"time_limit": "time", "height": "image_size", "width": "image_size", "rank": "best",
               "replace": "force"}  # fmt: skip
 _GIVEN = ("given", "asked for")
+# An option of a part as --set takes it, maybe quoted for a shell.
+_SET = re.compile(r"--set ('?)(\w+)\.(\w+)=([^\s;,)'\[]+|\[[^']*\])\1")
 _POSITIONAL = get_args(tyro.conf.Positional[str])[1]
 
 
@@ -83,6 +86,8 @@ def in_typed_words(message: str, command: object) -> str:
         command: The object that was made of the arguments.
     """
     flags = dict(_flags(command))
+    if "set" not in flags:
+        message = _SET.sub(_in_json if "evaluator" in flags else r"\g<2>.\g<3>=\g<4>", message)
     assigned = {text.partition("=")[0].rpartition(".")[2] for text in getattr(command, "set", ())}
     for name in [*flags, *(n for n, own in _ELSEWHERE.items() if own in flags)]:
         own = _ELSEWHERE.get(name, name)
@@ -102,6 +107,21 @@ def in_typed_words(message: str, command: object) -> str:
         if "_" in name:
             message = re.sub(rf"(?<![\w.'\"/=(-]){name}(?![\w.'\"/=(]| of | is )", flag, message)
     return message
+
+
+def _in_json(found: re.Match[str]) -> str:
+    """Return an option of a part as commands take it whose parts are JSON."""
+    _, part, option, value = found.groups()
+    data = value if value == "…" or _is_json(value) else f'"{value}"'
+    return f'"{option}": {data} in the JSON of the {part}'
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _forms(value: Any) -> list[str]:

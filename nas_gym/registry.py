@@ -14,7 +14,7 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, UntrustedModule, unknown_name
 from nas_gym.options import check_all
-from nas_gym.plugins import foreign_module, is_trusted, load, table
+from nas_gym.plugins import foreign_module, is_trusted, load, raised_in, table
 
 # What an architecture is evaluated and rewarded by if neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "fitted"}
@@ -98,6 +98,9 @@ def check_part(kind: str, made: Any, names: Sequence[str] = (), shown: str = "")
         raise InvalidOption(f"the {kind} is the class {made.__name__}: give an instance of it")
     names = names or _CONTRACTS[kind]
     missing = [name for name in names if not hasattr(made, name)]
+    for name in missing:
+        if hasattr(type(made), name):  # a property: what it raises says more
+            getattr(made, name)
     if missing:
         raise InvalidOption(
             f"{shown or _shown(made)} is no {kind}: it lacks {', '.join(missing)}; "
@@ -185,7 +188,9 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
     except NASGymError:
         raise
     except TypeError as error:
-        raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
+        line = raised_in(error, (found.__module__,))
+        where = "" if line is None else f" (raised at {line.where})"
+        raise InvalidOption(f"{kind} {name!r} cannot be made: {error}{where}") from error
 
 
 def options_of(kind: str, name: str) -> list[str]:

@@ -203,9 +203,7 @@ def session_seconds(
     seconds = _limit(seconds_of("time_limit", given), own)
     endless = config["budget"] is None and other_budget(config) is None
     if seconds is None and budget is None and endless:
-        raise InvalidOption(
-            "the run has no budget beside its time: give a time limit (--time), or a budget"
-        )
+        raise InvalidOption("the run has no budget beside its time: give a time_limit, or a budget")
     return seconds
 
 

@@ -192,7 +192,7 @@ def test_the_command(
         ("entry nowhere", "run the benchmark first"),
         ("entry nowhere --budget 3", "the benchmark 'entry' has no --budget"),
         ("rl-vs-evolution here.json", "the benchmark 'rl-vs-evolution' takes no 'here.json'"),
-        ("proxies --trust mine", "the benchmark 'proxies' has no --trust"),
+        ("proxies --trust json", "the benchmark 'proxies' has no --trust"),
     ],
 )
 def test_bad_input(

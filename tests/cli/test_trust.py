@@ -73,7 +73,7 @@ def test_reading_imports_nothing(
 def test_only_what_is_named_again_is_imported(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("resume", "r", "--budget", "6", "--trust", "strange", "--trust", "strang.er") == 2
+    assert run("resume", "r", "--budget", "6", "--trust", "string", "--trust", "sys") == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "say so with --trust stranger" in sentence
     with pytest.raises(UntrustedModule, match="'stranger' as its space"):
@@ -140,3 +140,27 @@ def test_what_is_printed_is_visible() -> None:
     assert printable("Größe ☃ 日本\u3000") == "Größe ☃ 日本\u3000"
     assert printable("a\x1b[1m\u202eb\udcff\u2028\x85\r") == r"a\x1b[1m\u202eb\xff\u2028\x85\r"
     assert printable("two\nlines", lines=True) == "two\nlines"
+
+
+@pytest.mark.parametrize("line", [f"{name} r" for name in ("report", "resume", "check", "export")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("stranegr", "--trust is 'stranegr': did you mean 'stranger'? there is no module"),
+        ("no.such", "--trust is 'no.such': there is no module 'no' to import, in this folder or"),
+        ("stranger:Bits", "--trust is 'stranger:Bits': give the module alone, stranger"),
+        ("stranger.py", "--trust is 'stranger.py': give the module alone, stranger"),
+    ],
+)
+def test_a_module_to_trust_that_is_not_there_is_not_passed_over(
+    line: str,
+    given: str,
+    message: str,
+    run: Run,
+    recorded: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*line.split(), "--trust", given) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"nas-gym: {message}")
+    assert "stranger" not in sys.modules

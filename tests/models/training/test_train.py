@@ -349,7 +349,7 @@ def test_the_best_of_a_run(tmp_path: Path) -> None:
     data = load_dataset("digits", validation=0.3)  # as the run's
     assert found.model.figures["validation_images"] == len(data.validation_labels)
     assert found.model.genotype == space.genotype_from_json(best_rows(run, 2)[1].genotype)
-    with pytest.raises(UnknownName, match="nor is there a run of that name"):
+    with pytest.raises(UnknownName, match="; and there is no run 'nothing' in"):
         train(tmp_path / "n", model="nothing", store=store)
     with pytest.raises(nas_gym.NASGymError, match="has 3 different architectures"):
         train(tmp_path / "n", model=run, rank=4)

@@ -198,7 +198,8 @@ def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -
     if axis.startswith("hours"):
         axes.set_xscale("log")
     else:
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # no half evaluations
+        whole = MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True)  # no half evaluations
+        axes.xaxis.set_major_locator(whole)
     for each in (axes.xaxis, axes.yaxis):
         if each.get_scale() == "log":
             each.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -7,6 +7,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 
 import inspect
 import math
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -148,14 +149,27 @@ def check_trusted(
         UntrustedModule: A part names another module; nothing of it was imported.
         UnknownName: There is no such part.
     """
-    for kind, spec in parts.items():
-        for module in foreign_modules(kind, spec):
-            if not is_trusted(module, trust):
-                raise UntrustedModule(
-                    f"{where} names code of the module {module!r} as its {kind} "
-                    f"({str(spec.get('name'))!r}), and a record may come from anybody: if you know "
-                    f"that code, say so with --trust {module} (in Python trust=({module!r},))"
-                )
+    asked = [
+        (module, kind, str(spec.get("name")))
+        for kind, spec in parts.items()
+        for module in foreign_modules(kind, spec)
+    ]
+    lacking = [each for each in asked if not is_trusted(each[0], trust)]
+    if lacking:
+        named = [name for name in trust if any(is_trusted(each[0], (name,)) for each in asked)]
+        needed = tuple(dict.fromkeys([*named, *(module for module, _, _ in lacking)]))
+        code = ", and of ".join(
+            f"the module {module!r} as its {kind} ({name!r})" for module, kind, name in lacking
+        )
+        raise UntrustedModule(
+            f"{where} names code of {code}, and a record may come from anybody: if you know that "
+            f"code, say so with{trust_option(needed)} (in Python trust={needed!r})"
+        )
+
+
+def trust_option(modules: Collection[str]) -> str:
+    """Return the option by which a command may import modules, after a space; "" for none."""
+    return "".join(f" --trust {shlex.quote(module)}" for module in modules)
 
 
 def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) -> Any:

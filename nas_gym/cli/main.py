@@ -23,6 +23,7 @@ from typing import Any
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
 from nas_gym.cli.streams import kept_for_json, lasting_streams
+from nas_gym.cli.trusted import trusted_one_by_one
 from nas_gym.errors import Interrupted, InvalidOption, NASGymError, unknown_name
 from nas_gym.options.printable import printable, shortened
 
@@ -221,7 +222,7 @@ def _one_by_one(arguments: Sequence[str], options: Collection[str]) -> list[str]
     """Write ``--set A B`` as ``--set A --set B``, as tyro reads options that may be repeated."""
     spread: list[str] = []
     option = ""
-    for argument in arguments:
+    for argument in trusted_one_by_one(arguments):
         if argument.startswith("-"):
             option = argument
         elif option in options and spread[-1] != option:

@@ -134,9 +134,9 @@ def resume_command(
     """
     trust = ""
     if parts:
-        from nas_gym.registry import modules_to_trust
+        from nas_gym.registry import modules_to_trust, trust_option
 
-        trust = "".join(f" --trust {shlex.quote(name)}" for name in modules_to_trust(parts))
+        trust = trust_option(modules_to_trust(parts))
     return f"nas-gym resume {run}{store_option(store)}{trust}"
 
 

@@ -63,6 +63,14 @@ def signal_pages() -> dict[Path, str]:
     return {folder / name: text for name, text in worth_pages(read_worth(folder)).items()}
 
 
+def command_of(results: Results) -> str:
+    """Return the command that makes the results."""
+    name = results.suite["name"]
+    suite = SUITES.get(name)
+    ours = suite is None or results.seeds == suite.seeds
+    return f"nas-gym benchmark {name}" + ("" if ours else f" --seeds {results.seeds}")
+
+
 def readme_section(results: Results, folder: str) -> str:
     """Return what stands between ``MARKS`` in the README: the figure and one sentence.
 
@@ -74,7 +82,7 @@ def readme_section(results: Results, folder: str) -> str:
     counts = Counter(comparison.verdict for comparison in found)
     return (
         f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)\n\n"
-        f"`nas-gym benchmark {results.suite['name']}`, {results.seeds} seeds: by the cell that it "
+        f"`{command_of(results)}`: by the cell that it "
         f"recommends, the best RL agent is better than the best evolution in {counts['better']} of "
         f"{len(found)} comparisons ({len(results.datasets)} data sets of NAS-Bench-201, "
         f"{listed(results.judged)} evaluations), worse in {counts['worse']}; in the others no "
@@ -153,8 +161,8 @@ def readme_table(results: Results) -> str:
 def agents_section(results: Results, folder: str) -> str:
     """Return what stands between ``MARKS`` in the agents' page; see ``readme_section``."""
     parts = [
-        "Written by `python -m benchmarks.run --update-readme` from `nas-gym benchmark "
-        f"{results.suite['name']}`: {results.seeds} searches per data set, mean "
+        "Written by `python -m benchmarks.run --update-readme` from "
+        f"`{command_of(results)}`: {results.seeds} searches per data set, mean "
         "validation accuracy of the found cell. What the columns are: "
         f"[table.md]({folder}/table.md); who is better than whom: "
         f"[verdict.md]({folder}/verdict.md). {results.suite.get('notes', '')}".rstrip()
@@ -195,7 +203,7 @@ def agent_section(results: Results, labels: Sequence[str], folder: str) -> str:
     return (
         "Mean validation accuracy of the cell of NAS-Bench-201 that it recommends after "
         f"{listed(results.judged)} evaluations, {results.seeds} searches each, ± standard error "
-        f"(`nas-gym benchmark {results.suite['name']}`; [all agents]({folder}/table.md)).\n\n"
+        f"(`{command_of(results)}`; [all agents]({folder}/table.md)).\n\n"
         + table(headings, rows, range(2, len(headings)))
     )
 
@@ -250,8 +258,9 @@ def leaderboard_section(suite: Suite, folder: Path) -> str:
         [
             f"## {suite.name}",
             f"{len(entries)} entries, {results.seeds} searches of {suite.budget} evaluations on "
-            "each data set. Mean rank of the recommended architecture among them, over all seeds "
-            f"and data sets, after {listed(results.judged)} evaluations (1 is best); mean "
+            "each data set (the first of those that have more). Mean rank of the recommended "
+            "architecture among them, over all seeds and "
+            f"data sets, after {listed(results.judged)} evaluations (1 is best); mean "
             f"validation accuracy of the recommended architecture after {last}, ± standard error.",
             numbers_table(headings, rows),
         ]

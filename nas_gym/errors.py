@@ -135,8 +135,20 @@ def unknown_name(kind: str, given: object, known: Iterable[str], listed: str = "
 
 def did_you_mean(given: object, known: Iterable[str], most: int = 2) -> str:
     """Return ``"did you mean 'x'? "`` with the nearest known names, ``""`` if none is near."""
-    close = get_close_matches(str(given), sorted(known), n=most, cutoff=0.5)
+    close = near(given, known, most)
     return f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+
+
+def near(given: object, known: Iterable[str], most: int = 2, cutoff: float = 0.5) -> list[str]:
+    """Return the known names that are like a given one, else those that begin with it.
+
+    Capitals and small letters are the same.
+    """
+    names = {name.casefold(): name for name in sorted(known)}
+    text = str(given).casefold()
+    close = get_close_matches(text, names, n=most, cutoff=cutoff)
+    begun = [name for name in names if len(text) > 1 and name.startswith(text)]
+    return [names[name] for name in close or begun[:most]]
 
 
 def not_installed(what: str, package: str | None, extra: str) -> str:

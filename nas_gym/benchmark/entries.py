@@ -214,12 +214,17 @@ def _differences(entry: LeaderboardEntry, unit: Unit) -> list[str]:
 
 
 def check_whole(entry: LeaderboardEntry, suite: Suite) -> None:
-    """Raise InvalidOption if an entry is of a part of the benchmark, or of something else."""
-    of = replace(suite, summary="", notes="", entries=entry.suite.entries)
-    if replace(entry.suite, yardstick=suite.yardstick) != of:
+    """Raise InvalidOption if an entry is of a part of the benchmark, or of something else.
+
+    It may have more seeds.
+    """
+    given = entry.suite
+    of = replace(suite, summary="", notes="", entries=given.entries)
+    as_of = replace(given, yardstick=suite.yardstick, seeds=suite.seeds)
+    if as_of != of or given.seeds < suite.seeds:
         raise InvalidOption(
             f"the entry of {entry.agent.label!r} is not of the whole benchmark {suite.name!r}: "
-            "run it without --datasets, --seeds and --budget"
+            "run it without --datasets and --budget, with the seeds that it has or more"
         )
 
 
@@ -228,7 +233,7 @@ def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
 
     Args:
         entries: At least one.
-        suite: What all of them have to be of.
+        suite: What all of them have to be of; more seeds than it has are left out.
 
     Raises:
         InvalidOption: One is of something else, or two are of one name.
@@ -246,5 +251,9 @@ def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
         "objectives": suite.objectives,
         "yardstick": suite.yardstick,
     }
-    rows = {(e.agent.label, d): [dict(row) for row in e.log[d]] for e in entries for d in e.log}
+    rows = {
+        (e.agent.label, d): [dict(row) for row in e.log[d][: suite.seeds]]
+        for e in entries
+        for d in e.log
+    }
     return Results(data, rows, {}, {})

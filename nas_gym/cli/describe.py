@@ -24,11 +24,10 @@ from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.plugins import names
+from nas_gym.plugins import raised_in
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
-from nas_gym.training.places import BUILT_IN
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -95,7 +94,9 @@ class Describe(Sizes):
         try:
             found = find(self.architecture, self.space)
         except UnknownName:
-            _refuse_other_kinds(self.architecture)
+            from nas_gym.cli.other_kinds import refuse_other_kinds
+
+            refuse_other_kinds(self.architecture)
             raise
         self.refuse_what_does_not_fit(found, self.architecture)
         if self.concat is not None:
@@ -108,6 +109,8 @@ class Describe(Sizes):
         try:
             description = describe(genotype, task, found.space)
         except (RuntimeError, OverflowError) as error:
+            if raised_in(error) is not None:  # a space's own words are about something else
+                raise
             raise InvalidOption(f"no network can have this size ({error})") from error
         if draw is not None:
             from nas_gym.drawing import save
@@ -200,20 +203,6 @@ class Describe(Sizes):
         else:
             print(*data.summary.lines(), sep="\n")
         return 0
-
-
-def _refuse_other_kinds(name: str) -> None:
-    """Raise InvalidOption if this is the name of something else that `nas-gym list` shows."""
-    if name in names("space"):
-        raise InvalidOption(f"{name!r} is a search space: give --text with it to describe it")
-    if name in {*names("dataset"), *names("text"), *BUILT_IN}:
-        raise InvalidOption(f"{name!r} is a data set: give it as --dataset {name}")
-    for kind in ("agent", "evaluator", "executor"):
-        if name in names(kind):
-            raise InvalidOption(
-                f"{name!r} is the name of an {kind}, not of an architecture: `nas-gym list` says "
-                "what it does"
-            )
 
 
 def _parts_table(description: Description) -> "Table":

@@ -209,6 +209,9 @@ class Export(Sizes):
         try:
             found = find(self.run, self.space)
         except UnknownName as error:
+            from nas_gym.cli.other_kinds import refuse_other_kinds
+
+            refuse_other_kinds(self.run, self.store)
             raise UnknownName(
                 f"{error}; a run's best becomes a network by `nas-gym train RUN`, or with fresh "
                 "weights by its file best-1.json, which `nas-gym export RUN` writes"

@@ -83,7 +83,8 @@ Trust = Annotated[
     Words,
     _arg(
         metavar="MODULE",
-        help="Module (or package) of your own parts that may be imported; may be given again.",
+        help="Module (or package) of your own parts that may be imported; several with commas or "
+        "blanks, or given again.",
     ),
     tyro.conf.UseAppendAction,
 ]

@@ -26,7 +26,7 @@ from nas_gym.cli.shared import (
     print_json,
 )
 from nas_gym.cli.sizes import latencies
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, UnknownName
 from nas_gym.options import check
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
@@ -135,7 +135,14 @@ class Train:
             for rank in range(1, self.best + 1)
             for seed in range(self.seed, self.seed + self.seeds)
         ]  # fmt: skip
-        done = self._train(trainings, executor)
+        try:
+            done = self._train(trainings, executor)
+        except UnknownName as error:
+            if str(error).startswith(f"unknown architecture {self.model!r}: "):
+                from nas_gym.cli.other_kinds import refuse_other_kinds
+
+                refuse_other_kinds(self.model, store=None)
+            raise
         if int(os.environ.get("RANK", "0") or 0) == 0:
             self._present(done)
         return 0

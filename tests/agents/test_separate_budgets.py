@@ -16,6 +16,7 @@ TABLE = NASBench201Table()
 OURS = "nas_agents.separate_budgets:SeparateBudgets"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", ["ppo", "random-search", "nsga2"])
 def test_every_budget_is_kept_by_an_equal_share(agent):
     settings = SeparateBudgets(agent, runs=4)

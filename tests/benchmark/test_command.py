@@ -148,10 +148,15 @@ def test_a_small_suite_cut_and_gone_on_with(capsys: pytest.CaptureFixture[str]) 
 @pytest.mark.slow
 def test_an_agent_that_cannot_search_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     agents = ("random-search", "own_agents:Broken", "own_agents:Lazy")
-    options = ("--datasets", "cifar10", "--seeds", "2", "--budget", "3", "--workers", "1", "--json")
-    assert run("benchmark", "rl-vs-evolution", "--agents", *agents, *options, "--out", "out") == 1
+    options = ("--datasets", "cifar10", "cifar100", "--seeds", "2", "--budget", "3", "--json")
+    small = ("--agents", *agents, *options, "--workers", "1", "--out", "out")
+    assert run("benchmark", "rl-vs-evolution", *small) == 1
     shown = capsys.readouterr()
-    assert "left out: Mended on cifar10, seeds 0 to 0: ValueError: no idea" in shown.err
+    place = Path("own_agents.py").resolve()
+    said = "left out: Mended on cifar10 and cifar100, seeds 0 to 1: ValueError: no idea; raised at "
+    assert f"{said}{place}:" in shown.err
+    assert shown.err.count("left out: ") == 2
+    assert "Lazy on cifar10 and cifar100, seeds 0 to 1: 'own_agents:Lazy'" in shown.err
     assert "'own_agents:Lazy' asked for 1 evaluations and had a budget of 3" in shown.err
     data = json.loads(shown.out)
     assert [(a["agent"], a["family"]) for a in data["agents"]] == [("random-search", "other")]
@@ -264,6 +269,7 @@ def test_one_agent_more_runs_that_one_alone(capsys: pytest.CaptureFixture[str]) 
     assert "(Plain " in page
 
 
+@pytest.mark.slow
 def test_what_a_terminal_shows_is_text_and_no_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         "benchmark",
@@ -288,6 +294,7 @@ def test_what_a_terminal_shows_is_text_and_no_markdown(capsys: pytest.CaptureFix
         assert row.strip("| ").split(" | ")[1].strip("*") in said
 
 
+@pytest.mark.slow
 def test_results_of_another_selection_are_not_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     line = ("benchmark", "rl-vs-evolution", "--workers", "1", "--datasets")
     three = ("--seeds", "3", "--budget", "4")
@@ -350,6 +357,7 @@ def test_ones_own_table(capsys: pytest.CaptureFixture[str]) -> None:
     assert len(list(Path("out/raw").iterdir())) == 2 * before  # another table, other searches
 
 
+@pytest.mark.slow
 def test_rewards_where_nobody_knows_the_best(capsys: pytest.CaptureFixture[str]) -> None:
     line = (
         *("benchmark", "rl-vs-evolution", "--agents", "random-search,own_agents:Slow", "--json"),

@@ -197,6 +197,7 @@ def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:
     assert Study(proxies=("nwot",)).computed == ("parameters", "multiply_adds", "nwot")
 
 
+@pytest.mark.slow
 def test_a_table_that_is_missing_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(tables_of(("cifar10", "digits"))) == ["cifar10", "digits"]
     monkeypatch.setattr(digits, "FILE", tmp_path / "nowhere.npz")

@@ -56,6 +56,7 @@ def kept(folder: str) -> dict[str, dict[str, float]]:
     return found
 
 
+@pytest.mark.slow
 def test_only_what_is_missing_is_computed(tmp_path: Path) -> None:
     folder = tmp_path / "raw"
     folder.mkdir()

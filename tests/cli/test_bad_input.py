@@ -208,6 +208,7 @@ def _write_bad_files() -> None:
     Path("strange-task.json").write_text(json.dumps({**saved, "task": task}))
 
 
+@pytest.mark.few(33)
 @pytest.mark.parametrize(("line", "message"), BAD_INPUT)
 def test_bad_input_gets_one_clear_sentence(
     run: Run, line: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -271,17 +272,7 @@ def test_an_agent_that_trains_in_part_is_refused_before_the_run_begins(
     assert not Path("runs/store.sqlite").exists()
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [("search --budgte 3", "--budget"), ("search --budget x", "--budget"), ("serch", "search")],
-)
-def test_a_wrong_option_is_explained(
-    run: Run, line: str, message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert run(*line.split()) == 2
-    assert message in capfd.readouterr().err
-
-
+@pytest.mark.few(1)
 @pytest.mark.parametrize("quoted", ["[" * 100_000, "9" * 100_000, "\u202e\x1b" * 50_000])
 def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> None:
     Path("table.csv").write_text(f'architecture,accuracy\n"{quoted}",0.5\n')
@@ -303,10 +294,10 @@ def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> N
         ("report", "a", "\x9b"),
     ],
 )
-def test_the_parser_shows_control_characters_as_escapes(
+def test_arguments_show_control_characters_as_escapes(
     arguments: tuple[str, ...], run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
-    said = capsys.readouterr().err
-    assert repr(arguments[-1])[1:-1] in said
-    assert all(c.isprintable() for c in said if c not in "\n\t")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert repr(arguments[-1])[1:-1] in said.replace("\\\\", "\\")
+    assert said.isprintable()

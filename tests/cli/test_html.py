@@ -44,6 +44,7 @@ def test_every_report_has_a_page_and_several_share_one(capsys: pytest.CaptureFix
     assert (shown.status, shown.out) == (0, "there/report.html\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("a", "b"), "give --html, or one run"), (("a", "--html", "--json"), "exclude each other")],

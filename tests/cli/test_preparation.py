@@ -26,6 +26,7 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Image.fromarray(values).save(tmp_path / "pets" / name / f"{number}.png")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "command",
     [
@@ -44,6 +45,7 @@ def test_a_command_shows_what_is_read(
     assert READ in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_training_says_how_far_an_epoch_is(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--recipe", "quick", "--set", SHORT[2], "recipe.batch_size=8", "--epochs", "2")
     assert run("train", "1 1 1 1 1 1", "--space", "nasbench201", "--dataset", "pets", *options) == 0

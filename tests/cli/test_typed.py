@@ -58,6 +58,7 @@ def cases() -> Iterator[tuple[str, str, str]]:
             yield command, name, value
 
 
+@pytest.mark.few(120)
 @pytest.mark.parametrize(("command", "name", "value"), list(cases()))
 def test_a_number_out_of_range_is_refused_in_the_words_that_were_typed(
     command: str,
@@ -112,6 +113,19 @@ def test_a_number_out_of_range_is_refused_in_the_words_that_were_typed(
             "epochs of recipe 'x' is 0: give",
             "epochs of recipe 'x' is 0: give",
         ),
+        (
+            "benchmark x",
+            "give missing='failure' (--set evaluator.missing=failure) to let",
+            """give missing='failure' ("missing": "failure" in the JSON of the evaluator) to let""",
+        ),
+        (
+            "benchmark x",
+            """write --set 'agent.objectives=["accuracy","-size"]'""",
+            'write "objectives": ["accuracy","-size"] in the JSON of the agent',
+        ),
+        ("benchmark x", "or --set evaluator.target=… on", 'or "target": … in the JSON of the eval'),
+        ("check r", "failure' (--set evaluator.missing=failure)", "' (evaluator.missing=failure)"),
+        ("search", "(--set evaluator.missing=failure)", "(--set evaluator.missing=failure)"),
         (
             "resume r --budget-epochs 4",
             "budget_epochs is 4, and run 'r' has (more with budget_epochs)",

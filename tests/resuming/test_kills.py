@@ -45,19 +45,15 @@ OPTIONS: dict[str, Any] = {
         "proxy_options": {"images": 2, "pool": 3, "task": SMALL},
     }
 }
-TORCH = ("ppo", "priority-queue", "path-consistency", "sb3-maskable-ppo")
+DEFAULT = {  # those of the default tier: the others are slow
+    ("random-search", "static"),
+    ("regularized-evolution", "conditional"),
+    ("hyperband", "conditional"),
+}
 CASES = [
-    # Of the others the default tier has one space each, and none of those that import torch.
-    pytest.param(
-        agent,
-        space,
-        marks=[pytest.mark.slow]
-        if (agent in OTHERS and ((i + j) % 2 or agent in (*TORCH, "with-proxy")))
-        or agent == "reinforce"
-        else [],
-    )
-    for i, agent in enumerate(AGENTS)
-    for j, space in enumerate(SPACES)
+    pytest.param(agent, space, marks=[] if (agent, space) in DEFAULT else pytest.mark.slow)
+    for agent in AGENTS
+    for space in SPACES
     if (agent, space) != ("with-proxy", "conditional")  # which has no networks
 ]
 
@@ -137,6 +133,7 @@ def test_limits_are_kept_the_same_way_after_a_kill(agent: str, tmp_path: Path) -
     assert all(2_000 <= limited.costs_of(cell)["parameters"] <= 6_000 for cell in cells)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "evaluator",
     [

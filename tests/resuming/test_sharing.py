@@ -81,6 +81,7 @@ def alone(agent: str, folder: Path) -> list[Any]:
     return history(agent, store)
 
 
+@pytest.mark.slow
 def test_two_processes_share_and_train_nothing_twice(tmp_path: Path) -> None:
     store = str(tmp_path / "store.sqlite")
     finish(

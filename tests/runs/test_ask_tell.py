@@ -109,6 +109,7 @@ def test_bad_proposals_cost_nothing(proposal: Any, error: type[Exception]) -> No
         assert session.result().best()[0].evaluation.architecture.tokens == (0,) * 6
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "line",
     ["nonsense", "", "[]", "3", "{}", '{"ask": 3}', '{"ask": "masked"}', '{"ask": "best", "x": 1}',
@@ -316,6 +317,7 @@ def test_limits_are_refused_and_masks_keep_them(tmp_path: Path) -> None:
     assert process.returncode == 1  # nothing was evaluated
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "said"),
     [
@@ -330,6 +332,7 @@ def test_a_session_without_a_proposal_says_what_came(lines: str, said: str, tmp_
     assert f"nas-gym: {said}" in err.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_bad_options_are_refused_in_one_sentence(tmp_path: Path) -> None:
     for options in (["nasbench2001"], ["--budget", "0"], ["--resume"], ["--set", "agent.x=1"]):
         done = subprocess.run([*COMMAND, "ask-tell", *options], cwd=tmp_path, capture_output=True,

@@ -36,6 +36,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return load_run("table", store)
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -102,6 +103,7 @@ def test_what_a_network_costs_is_counted_without_a_training() -> None:
     assert check({**claim, "metrics": unknown}, space=space, evaluator="landscape") == []
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["zero-cost", "weight-sharing"])
 def test_what_no_child_is_trained_for_is_counted_too(name: str) -> None:
     space = {"name": "nasbench201", "isomorphic": True}
@@ -130,6 +132,7 @@ def _told(tokens: list[int]) -> Any:
     return lambda name, options: options[next(told)]
 
 
+@pytest.mark.slow
 def test_an_answer_of_memory_is_of_an_isomorphic_architecture(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     nas_gym.search(
@@ -322,6 +325,7 @@ def test_a_claim_of_a_wrong_form_is_one_sentence(wrong: dict[str, Any], words: s
         nas_gym.check(claim, space="nasbench201", evaluator="nasbench201")
 
 
+@pytest.mark.slow
 def test_runs_of_several_objectives_and_of_edits_fit(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     several = {"name": "nsga2", "objectives": ["accuracy", "-parameters"]}

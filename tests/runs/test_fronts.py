@@ -172,6 +172,7 @@ def test_the_command_writes_and_reports_it(tmp_path: Path, monkeypatch: Any, cap
 # ---------------------------------------------------------------- the truth
 
 
+@pytest.mark.slow
 def test_a_run_with_limits_is_measured_against_what_keeps_them(tmp_path: Path) -> None:
     nas_gym.search(
         "nasbench201",

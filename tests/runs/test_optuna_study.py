@@ -135,6 +135,7 @@ def test_a_failure_failed_and_choices_that_depend_on_others_have_all_options(
     assert numbers  # they stay numbers, for the axes of plots
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_said_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

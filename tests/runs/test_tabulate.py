@@ -28,7 +28,7 @@ from nas_gym.testing import BitString, LayerChain
 from nas_gym.testing.evaluators import FailingEvaluator
 
 CELLS = NASBench201()
-TRAINED = {"name": "training", "recipe": {"name": "quick", "epochs": 2}}
+TRAINED = {"name": "training", "recipe": {"name": "quick", "epochs": 2, "repeats": 1}}
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +46,7 @@ def note_of(file: str) -> dict[str, Any]:
     return note
 
 
+@pytest.mark.slow
 def test_the_table_answers_what_was_trained_for_every_isomorphic_cell() -> None:
     """Real trainings, of four cells with two seeds."""
     done = nas_gym.tabulate("nasbench201", "cells.npz", TRAINED, sample=4)

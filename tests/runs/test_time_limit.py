@@ -92,6 +92,7 @@ def history(result: Any) -> list[Any]:
 REINFORCE = pytest.param("reinforce", marks=pytest.mark.slow)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", REINFORCE])
 @pytest.mark.parametrize("slow", [3, 8])
 def test_a_run_whose_time_was_over_goes_on_as_if_it_had_not_been(

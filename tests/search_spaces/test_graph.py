@@ -62,6 +62,7 @@ GRAPHS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_each_node_is_drawn_once_and_each_edge_has_an_arrow(
     name: str, texts: Look, arrows: Look, check_boxes: Look, check_labels: Look
@@ -135,6 +136,7 @@ def test_no_edge_goes_through_a_box() -> None:
                 assert not box.x0 < x < box.x1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph")  # the font has not every letter
 def test_labels_are_shortened_and_no_markup(
     tmp_path: Path, texts: Look, check_labels: Look

@@ -14,6 +14,7 @@ def test_an_unknown_run(filled: Path, stores: Any) -> None:
         assert f"there is no run 'firts' in {filled}: did you mean 'first'?" in sentence
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -136,6 +136,7 @@ def test_a_database_that_is_not_there(
     assert 'database "no_such" does not exist' in sentence
 
 
+@pytest.mark.slow
 def test_the_driver_is_missing() -> None:
     script = (
         "import sys; sys.modules['psycopg'] = None; from nas_gym.cli.main import main;"
@@ -206,6 +207,7 @@ def end_connections(place: str, name: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_connections_that_end_in_the_middle(server_place: str, whole: RunData) -> None:
     name = f"nas-gym-{os.getpid()}"
     place = with_options(server_place, application_name=name)

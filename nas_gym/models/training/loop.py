@@ -150,5 +150,6 @@ class Loop:
     def _diverged(self, epoch: int, why: str) -> TrainingDiverged:
         return TrainingDiverged(
             f"the training diverged in {self.unit} {epoch} ({why}); any checkpoint is kept: "
-            "begin again (--force) with a smaller recipe.learning_rate, or recipe.gradient_clip"
+            "begin again with replace=True and a smaller recipe.learning_rate, or "
+            "recipe.gradient_clip"
         )

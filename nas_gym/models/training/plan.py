@@ -245,7 +245,7 @@ def recorded_plan(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidModel(
             f"{printable(folder / TRAINING)} is none that this version of nas-gym wrote: begin the "
-            "training again with --force"
+            "training again with replace=True"
         ) from error
     check_same(folder, content, plan, but=("threads",))
     return plan
@@ -276,13 +276,13 @@ def check_same(
                 raise InvalidModel(
                     f"the data of the training in {printable(folder)} is not what it was when it "
                     "began (a file was added, taken away or replaced): bring it back, or begin "
-                    "again with --force"
+                    "again with replace=True"
                 )
             then, now = (shortened(str(each), 80) for each in (before, value))
             raise InvalidModel(
                 f"{printable(folder)} has another training: its {name.replace('protocol.', '')} is "
-                f"{then}, and {now} is asked for; give the same options, another folder with --to, "
-                "or --force to begin again"
+                f"{then}, and {now} is asked for; give the same options, another folder with to=…, "
+                "or replace=True to begin again"
             )
 
 

@@ -146,7 +146,7 @@ def train(
     if isinstance(model, str) and has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")
         if not resume:
-            raise InvalidModel(f"{printable(place)} has a training: go on with it with --resume")
+            raise InvalidModel(f"{printable(place)} has a training: go on with it with resume=True")
         _check_recorded(
             place, to=to, recipe=recipe, seed=seed, space=space, rank=rank - 1, folder=folder,
             download=download, image_size=image_size, validation=validation, test=test, level=level,
@@ -233,7 +233,7 @@ def _check_recorded(place: Path, **given: Any) -> None:
         if value not in (None, False, 0):
             raise InvalidOption(
                 f"{'best' if name == 'rank' else name} is given, and {printable(place)} has it on "
-                f"record: leave it out, or name the architecture again and this folder with --to"
+                f"record: leave it out, or name the architecture again and this folder with to=…"
             )
 
 
@@ -255,20 +255,20 @@ def _folder_name(shown: str, dataset: Any, of_run: Any) -> str:
 def check_place(place: Path, replace: bool) -> None:
     """Raise InvalidModel if a new training may not begin in the folder."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise InvalidModel(f"{printable(place)} is no folder: give another place with --to")
+        raise InvalidModel(f"{printable(place)} is no folder: give another place with to=…")
     if not place.is_dir() or not any(place.iterdir()):
         return
     if has_training(place):
         if not replace:
             raise InvalidModel(
-                f"{printable(place)} has a training: go on with it with --resume, give another "
-                "folder with --to, or --force to begin again"
+                f"{printable(place)} has a training: go on with it with resume=True, give another "
+                "folder with to=…, or --force to begin again"
             )
     elif not (replace and (place / CONFIG).is_file()):
         kind = "a model" if (place / CONFIG).is_file() else "files and no training"
-        again = ", or --force to replace it" if kind == "a model" else ""
+        again = ", or replace=True to replace it" if kind == "a model" else ""
         raise InvalidModel(
-            f"{printable(place)} has {kind} in it: give another folder with --to{again}"
+            f"{printable(place)} has {kind} in it: give another folder with to=…{again}"
         )
 
 
@@ -285,6 +285,6 @@ def _make_folder(place: Path, plan: Plan, goes_on: bool, processes: Any) -> None
     except OSError as error:
         raise InvalidModel(
             f"cannot write to {printable(place)} ({error.strerror or error}): give another folder "
-            "with --to"
+            "with to=…"
         ) from error
     plan.record(place)

@@ -145,6 +145,7 @@ def test_means_without_ones_own():
     assert _without_own(alone, torch.tensor([5.0])).tolist() == [5.0]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("agent", [Reinforce, PPO])
 @pytest.mark.parametrize(
     "options",

@@ -97,6 +97,7 @@ def test_a_reward_says_how_to_ask_for_it(workers: int) -> None:
         search("x", {"name": "nasbench201"}, "nasbench201", reward={**UNDER, "metric": "lat"})
 
 
+@pytest.mark.slow
 def test_the_command_shows_it(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([

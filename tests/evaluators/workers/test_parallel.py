@@ -88,10 +88,8 @@ def test_bad_children_are_rows_and_the_pool_goes_on(pool):
     ]
     assert answers[3].seconds == 5.0
     assert all(e.failure is None for e in by_place(pool, *["fine"] * 4))
-
-
-def test_a_failure_says_more_than_its_reason(pool):
-    raised, killed, left, hung = by_place(pool, "raise", "die", "exit", "hang")
+    # A failure says more than its reason.
+    _, killed, raised, hung, left, *_ = answers
     assert raised.detail.splitlines()[-2:] == [
         '    raise RuntimeError("on purpose")',
         "RuntimeError: on purpose",
@@ -123,6 +121,7 @@ def test_a_worker_killed_at_work_costs_no_child(tmp_path):
         evaluator.close()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_at_work_costs_time(pool):
     answers = pool.evaluate(children("fine", "hang", "fine"), range(3))
     pid = int(next(answers).metrics["pid"])
@@ -135,6 +134,7 @@ def test_a_worker_killed_at_work_costs_time(pool):
     assert [e.failure for e in by_place(pool, "fine", "fine")] == [None, None]
 
 
+@pytest.mark.slow
 def test_the_fork_server_may_die_as_well(pool):
     before = {e.metrics["pid"] for e in by_place(pool, *["fine"] * 4)}
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
@@ -210,6 +210,7 @@ def test_memory_beyond_the_limit_is_a_failure_and_the_worker_goes_on():
     assert len({e.metrics["pid"] for e in (before, under, again, after)}) == 1
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_worker_that_cannot_give_back_its_memory_is_replaced():
     """Free memory in small pieces counts against the limit, and would fail the next child."""
@@ -371,6 +372,7 @@ def alive(pid):
     return state != "Z"
 
 
+@pytest.mark.slow
 def test_a_script_may_define_its_own_evaluator_and_leave_it_open(tmp_path):
     process = start_script(tmp_path, close=False)
     output, errors = process.communicate(timeout=300)
@@ -380,6 +382,7 @@ def test_a_script_may_define_its_own_evaluator_and_leave_it_open(tmp_path):
     assert not any(alive(int(line.split()[1])) for line in output.splitlines())
 
 
+@pytest.mark.slow
 def test_a_script_without_the_main_guard_gets_one_clear_error(tmp_path):
     process = start_script(tmp_path, guard="if True:")
     output, errors = process.communicate(timeout=300)
@@ -391,6 +394,7 @@ def test_a_script_without_the_main_guard_gets_one_clear_error(tmp_path):
     assert 'put what it runs under `if __name__ == "__main__":`' in last
 
 
+@pytest.mark.few(1)
 @LINUX
 @pytest.mark.parametrize("how", ["ctrl-c", "killed"])
 def test_no_process_outlives_the_script(tmp_path, how):

@@ -203,6 +203,7 @@ def test_language_models_as_well(tmp_path: Path) -> None:
     assert load_model(tmp_path / "a").preprocessing.level == "character"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -348,12 +349,13 @@ def test_the_best_of_a_run(tmp_path: Path) -> None:
     data = load_dataset("digits", validation=0.3)  # as the run's
     assert found.model.figures["validation_images"] == len(data.validation_labels)
     assert found.model.genotype == space.genotype_from_json(best_rows(run, 2)[1].genotype)
-    with pytest.raises(UnknownName, match="nor is there a run of that name"):
+    with pytest.raises(UnknownName, match="; and there is no run 'nothing' in"):
         train(tmp_path / "n", model="nothing", store=store)
     with pytest.raises(nas_gym.NASGymError, match="has 3 different architectures"):
         train(tmp_path / "n", model=run, rank=4)
 
 
+@pytest.mark.slow
 def test_that_nothing_was_learnt_goes_to_the_log_if_nobody_else_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -426,6 +428,7 @@ def test_what_stands_in_for_no_data_is_not_trained_as_in_a_paper(tmp_path: Path)
     assert named.model.figures["recipe"]["drop_path"] == RECIPES["darts-cifar"].drop_path
 
 
+@pytest.mark.slow
 def test_outputs_that_are_no_numbers_are_said(tmp_path: Path) -> None:
     data = stripes()
     small = {
@@ -467,8 +470,9 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = str(tmp_path / "m")
+    quick = [option.replace("batch_size=16", "batch_size=64") for option in OPTIONS]
     with pytest.raises(SystemExit) as ended:
-        main(["train", "darts-v1", "--to", to, *OPTIONS, "--json", "--latency"])
+        main(["train", "darts-v1", "--to", to, *quick, "--json", "--latency"])
     assert ended.value.code == 0
     out, err = capsys.readouterr()
     found = json.loads(out)

@@ -36,6 +36,7 @@ def searched(folder: Path, run: str = "a-run", space: Any = None, **options: Any
     return load_run(run, folder / "store.sqlite")
 
 
+@pytest.mark.slow
 def test_the_command_that_goes_on_does_and_the_objectives_are_shown(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     agent = {"name": "nsga2", "objectives": ["accuracy", "-parameters"]}

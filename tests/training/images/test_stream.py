@@ -255,6 +255,7 @@ def feed_after(data: StreamedDataset, count: int) -> StreamFeed:
     return feed
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("recipe", [PLAIN, VARIED, dataclasses.replace(VARIED, cutmix=0.0)])
 @pytest.mark.parametrize("count", [2, 4])
 def test_processes_see_together_what_one_sees(streamed, recipe, count):
@@ -341,6 +342,7 @@ def write_shades(folder: Path, count: int = 24) -> Path:
     return folder
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("workers", [0, 1])
 def test_a_network_learns(tmp_path, workers):
     data = stream_folder(write_shades(tmp_path / "shades"), 16, workers=workers)
@@ -382,7 +384,10 @@ def test_a_training_goes_on_to_the_same_weights(tmp_path):
 # ---------------------------------------------------------------- what cannot be read
 
 
-@pytest.mark.parametrize(("damage", "workers"), [("cut", 0), ("gone", 0), ("text", 0), ("cut", 1)])
+@pytest.mark.parametrize(
+    ("damage", "workers"),
+    [("cut", 0), ("gone", 0), ("text", 0), pytest.param("cut", 1, marks=pytest.mark.slow)],
+)
 def test_an_image_that_cannot_be_read_ends_it_with_a_sentence(tmp_path, damage, workers):
     data = stream_folder(write_shades(tmp_path / "shades"), 16, workers=workers)
     path = Path(data.paths["train"][7])

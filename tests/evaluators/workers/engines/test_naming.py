@@ -126,6 +126,7 @@ def test_an_evaluator_that_cannot_be_sent_says_which_part() -> None:
     evaluator.close()
 
 
+@pytest.mark.slow
 def test_what_waits_in_an_engine_is_not_trained_when_it_is_closed() -> None:
     """A pool of threads would train all of it before it is shut down."""
     evaluator = EngineEvaluator(

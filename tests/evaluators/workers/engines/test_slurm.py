@@ -156,6 +156,7 @@ Watched(sys.argv[1], 1.0)(time.sleep, 1000)
 """
 
 
+@pytest.mark.slow
 def test_a_job_that_nobody_waits_for_ends(tmp_path: Path) -> None:
     pulse = Pulse(tmp_path)
     assert Watched(str(tmp_path / "pulse"), 100.0)(divmod, 7, 2) == (3, 1)

@@ -26,7 +26,7 @@ from nas_gym.cli.shared import (
     optional_path,
     print_json,
 )
-from nas_gym.cli.typed import dashed
+from nas_gym.cli.typed import dashed, in_typed_words
 from nas_gym.drawing.formats import SUFFIXES
 from nas_gym.errors import Interrupted, InvalidOption, unknown_name
 from nas_gym.options import check
@@ -170,7 +170,7 @@ class Benchmark:
         with _resumable():
             failures = run_units(parts, workers)
         for failure in failures:
-            print(f"nas-gym: left out: {failure}", file=sys.stderr)
+            print(f"nas-gym: left out: {in_typed_words(failure, self)}", file=sys.stderr)
         if failures:
             print(
                 "an agent that is left out stands in no table; its other searches are kept, and "

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from nas_gym.plugins import raised_in
 
-# Of an argument: the module of module:attribute, also in --set and in JSON; that of --trust.
-_MODULE = re.compile(r"(?:^|[=\"',])([^\W\d][\w.]*)(?=:[^\W\d]|$)")
+# Of an argument: the module of module:attribute, also in --set and in JSON.
+_MODULE = re.compile(r"(?:^|[=\"', ])([^\W\d][\w.]*)(?=:[^\W\d])")
 
 
 def own_code_raised(error: Exception, arguments: Sequence[str]) -> str | None:
@@ -20,7 +20,7 @@ def own_code_raised(error: Exception, arguments: Sequence[str]) -> str | None:
         error: What ended the command.
         arguments: Of the command: a module that they name is the user's, also if it is installed.
     """
-    line = raised_in(error, [name for each in arguments for name in _MODULE.findall(each)])
+    line = raised_in(error, named_modules(arguments))
     if line is None:
         return None
     if sys.flags.dev_mode:
@@ -37,3 +37,17 @@ def own_code_raised(error: Exception, arguments: Sequence[str]) -> str | None:
             *([] if sys.flags.dev_mode else ["PYTHONDEVMODE=1 shows the traceback"]),
         ]
     )
+
+
+def named_modules(arguments: Sequence[str]) -> list[str]:
+    """Return the modules that arguments name as the user's own."""
+    named = [name for each in arguments for name in _MODULE.findall(each)]
+    before = ""
+    for each in arguments:
+        flag, equals, value = each.partition("=")
+        if flag == "--trust" and equals:
+            named.append(value)
+        elif before == "--trust":
+            named.append(each)
+        before = each
+    return named

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_gym.cli.raised import named_modules
 from nas_gym.errors import unknown_name
 from nas_gym.plugins import raised_in
 
@@ -213,6 +214,20 @@ def test_what_is_installed_is_a_user_s_only_if_it_is_named(
     assert raised_in(error) is None
     found = raised_in(error, ["installed_part.parts"])
     assert found == ("installed_part:fails", f"{folder / 'installed_part.py'}:2", None)
+
+
+@pytest.mark.parametrize(
+    ("line", "named"),
+    [
+        ("search --space own.parts:Space --agent=a:B --executor ray", ["own.parts", "a"]),
+        ("search --store postgresql://me:secret@host/name --space nasbench201", []),
+        ("resume r --trust own --trust=other.parts", ["own", "other.parts"]),
+        ('benchmark pareto --agents a:B,c:D {"name":"e:F"}', ["a", "c", "e"]),
+        ("search --set agent.proposer=own:Agent", ["own"]),
+    ],
+)
+def test_only_parts_and_trusted_modules_are_named(line: str, named: list[str]) -> None:
+    assert named_modules(line.split()) == named
 
 
 def test_our_own_mistakes_are_no_user_s() -> None:

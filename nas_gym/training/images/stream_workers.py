@@ -242,4 +242,4 @@ def _end_in_words(status: int) -> NASGymError:
             " workers or a smaller batch"
         )
     how = f"was killed by signal {-status}{name}" if status < 0 else f"ended with status {status}"
-    return NASGymError(f"a data worker {how}, {hint}; go on with --resume")
+    return NASGymError(f"a data worker {how}, {hint}; go on with resume=True")

@@ -458,7 +458,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr("nas_gym.models.folder.sha256_of", full)
-        with pytest.raises(InvalidModel, match=r"over.*No space left on device.*--resume"):
+        with pytest.raises(InvalidModel, match=r"over.*No space left on device.*resume=True"):
             train(tmp_path / "m")
     assert (tmp_path / "m" / "checkpoint.json").exists()
     train(tmp_path / "m", resume=True)

@@ -416,7 +416,7 @@ def test_a_killed_worker_ends_it_with_a_sentence(streamed):
     with pytest.raises(NASGymError) as caught:
         taken(feed, 50)
     assert "a data worker was killed by signal 9 (SIGKILL)" in str(caught.value)
-    assert "--resume" in str(caught.value)
+    assert "go on with resume=True" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert signal.getsignal(signal.SIGCHLD) == before  # torch's would raise anywhere
     assert ended(workers)

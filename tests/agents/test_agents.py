@@ -270,7 +270,7 @@ def small_noisy():
     return landscapes, np.array([true_best(RandomSearch(), each) for each in landscapes])
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["genetic", "nsga2", "local-search", "softmax-reinforce"])
 def test_beats_random_search_in_a_small_noisy_space(name, small_noisy):
     """True value of what was found in 300 evaluations, paired by landscape."""

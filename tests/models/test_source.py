@@ -56,7 +56,7 @@ def test_published_architectures(name: str) -> None:
     check_equal(published_model(name))
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SPACES)
 @given(seed=st.integers(0, 2**31), side=st.integers(1, 12), layers=st.integers(1, 2))
 @settings(max_examples=4, deadline=None, derandomize=True)
@@ -99,7 +99,7 @@ def test_random_tasks(name: str, seed: int, side: int) -> None:
         assert (mine.eps, mine.momentum) == (plain.eps, plain.momentum)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("filters", [6, 11])
 @pytest.mark.parametrize("name", ["nasnet-a", "amoebanet-a", "darts-v2"])
 def test_filters_that_the_stem_of_imagenet_does_not_halve_evenly(name: str, filters: int) -> None:

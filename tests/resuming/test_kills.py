@@ -133,21 +133,22 @@ def test_limits_are_kept_the_same_way_after_a_kill(agent: str, tmp_path: Path) -
     assert all(2_000 <= limited.costs_of(cell)["parameters"] <= 6_000 for cell in cells)
 
 
-@pytest.mark.few(1)
+@pytest.mark.parametrize("runs", [4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "evaluator",
     [
         {"name": "landscape", "noise": 0.01},  # commits in groups
-        "nas_gym.testing:BitCount",  # stateful: asked again for repeats
+        # Stateful: asked again for repeats.
+        pytest.param("nas_gym.testing:BitCount", marks=pytest.mark.slow),
     ],
 )
-def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
+def test_other_evaluators(evaluator: Any, runs: int, tmp_path: Path) -> None:
     space = {"name": "nas_gym.testing:BitString", "bits": 4}
     told = killed(
         tmp_path, agent="regularized-evolution", space=space, evaluator=evaluator,
-        commit_seconds=0.001, seed=2, runs=8,
+        commit_seconds=0.001, seed=2, runs=runs,
     )  # fmt: skip
-    check(told, 8)
+    check(told, runs)
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return load_run("table", store)
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("change", "says"),
     [

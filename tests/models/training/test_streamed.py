@@ -102,7 +102,6 @@ def test_two_processes_share_what_is_streamed(photos: Path, tmp_path: Path) -> N
     assert np.allclose(*losses, rtol=2e-3)
 
 
-@pytest.mark.slow
 def test_large_images_are_streamed_by_themselves(photos: Path, tmp_path: Path) -> None:
     recipe = {"name": "quick", "steps": 2, "repeats": 1, "filters": 2, "stem": "pooled"}
     found = nas_gym.train("darts-v1", tmp_path / "m", dataset=str(photos), image_size=128,

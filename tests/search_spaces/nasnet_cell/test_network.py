@@ -289,7 +289,7 @@ def test_the_published_size_of_amoebanet_a() -> None:
     assert count_parameters(network) < between
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(4)
 @pytest.mark.parametrize("filters", [4, 5, 6, 7, 9, 11])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_any_number_of_filters_is_built_and_trained(name: str, filters: int) -> None:

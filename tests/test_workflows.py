@@ -36,7 +36,7 @@ def events_of(workflow: dict[Any, Any]) -> dict[str, Any]:
     events = workflow.get("on", workflow.get(True))
     if isinstance(events, str):
         events = [events]
-    return events if isinstance(events, dict) else dict.fromkeys(events)
+    return events if isinstance(events, dict) else dict.fromkeys(events or ())
 
 
 def commands(job: dict[str, Any]) -> Iterator[list[str]]:

@@ -18,14 +18,14 @@ from nas_gym.runs.preparing import PreparationProgress
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import RunData, folder_beside
-from nas_gym.store.location import store_option
+from nas_gym.store.location import run_command
 from nas_gym.store.long_runs import column
 from nas_gym.training.preparation import told_to
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
     """Print findings on stdout, write their files, say on stderr where these are."""
-    again = f"nas-gym report {found.run}{store_option(store)}"
+    again = run_command("report", found.run, found.parts, store)
     with during(f"interrupted: the run is recorded, see it with `{again}`"):
         if as_json:
             print_json(summary(found, top))

@@ -17,6 +17,7 @@ from nas_gym.options.printable import printable
 from nas_gym.registry import check_trusted
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
+from nas_gym.runs.html.story import setting
 from nas_gym.store import load_run
 
 Run = Callable[..., int]
@@ -143,6 +144,20 @@ def test_no_part_of_a_record_imports_a_strangers_module(
     with pytest.raises(UntrustedModule, match="a record may come from anybody"):
         nas_gym.resume("r", STORE)
     assert not Path("harm").exists()
+    assert "stranger" not in sys.modules
+
+
+def test_commands_to_copy_name_the_modules(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Findings.of(load_run("r"))
+    assert setting(found, STORE)["go on"] == "nas-gym resume r --trust stranger --budget 8"
+    card = card_of(found, found.ranked[0], 1) | {"recipe": {"epochs": 1}}
+    assert "`nas-gym validate r --trust stranger`" in card_as_markdown(card)
+    said = replace(found, config={**found.config, "protocol": {"note": "`nas-gym train {run}`"}})
+    assert said.note == "`nas-gym train r --trust stranger`"
+    assert run("predict", "r", "image.png") == 2
+    assert "`nas-gym train r --trust stranger`" in capsys.readouterr().err
     assert "stranger" not in sys.modules
 
 

@@ -147,6 +147,29 @@ def test_no_part_of_a_record_imports_a_strangers_module(
     assert "stranger" not in sys.modules
 
 
+def test_a_report_without_the_module_keeps_the_drawings_of_the_same_architectures(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = Path("runs/r/best-1.svg").read_bytes()
+    assert Path("runs/r/report.html").read_text().count("data:image/svg") == 2
+    for command in (["report", "r"], ["report", "r", "--html"], ["export", "r"]):
+        assert run(*command) == 0
+        assert "--trust stranger imports it" in capsys.readouterr().err
+        assert Path("runs/r/best-1.svg").read_bytes() == good
+        assert "best-1.svg" in Path("runs/r/best-1.md").read_text()
+        page = Path("runs/r/report.html").read_text()
+        assert page.count("data:image/svg") == 2
+    assert "nas-gym report r --trust stranger shows all" in page
+    data = json.loads(Path("runs/r/best-1.json").read_text())
+    Path("runs/r/best-1.json").write_text(json.dumps(data | {"tokens": [1, 1, 1]}))
+    assert run("report", "r") == 0  # what was drawn is another architecture
+    assert not Path("runs/r/best-1.svg").exists()
+    assert not Path("runs/r/best-1.png").exists()
+    assert "best-1.svg" not in Path("runs/r/best-1.md").read_text()
+    assert Path("runs/r/report.html").read_text().count("data:image/svg") == 1
+    assert "stranger" not in sys.modules
+
+
 def test_commands_to_copy_name_the_modules(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,7 @@ def kept_drawing(stem: Path, architecture: Mapping[str, Any]) -> Path | None:
 
 def kept_drawings(found: Findings, folder: Path) -> dict[int, str]:
     """Return the SVG of those of the best, by rank, that are drawn in the folder of a report."""
-    drawings = {}
+    drawings: dict[int, str] = {}
     for rank, row in enumerate(found.ranked[:DRAWN], start=1):
         stem = folder / f"best-{rank}"
         file = stem.with_suffix(".svg")

@@ -1,7 +1,11 @@
 """``nas-gym describe``."""
 
+import re
+import shlex
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
@@ -18,20 +22,23 @@ from nas_gym.cli.shared import (
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
 from nas_gym.cli.typed import dashed
 from nas_gym.drawing.formats import drawing_path
-from nas_gym.errors import InvalidOption, UnknownName, unknown_name
+from nas_gym.errors import InvalidOption, StoreError, UnknownName, unknown_name
 from nas_gym.models.architectures import find
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.plugins import names
+from nas_gym.plugins import foreign_module, names
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
+from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
 from nas_gym.training.places import BUILT_IN
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_CODE = re.compile(r"[\w.]+:[^\W\d]\w*")  # module:attribute
 
 
 @dataclass(frozen=True)
@@ -214,6 +221,36 @@ def _refuse_other_kinds(name: str) -> None:
                 f"{name!r} is the name of an {kind}, not of an architecture: `nas-gym list` says "
                 "what it does"
             )
+    if _CODE.fullmatch(name):
+        raise InvalidOption(
+            f"{name!r} is code of your own: give --text with it to describe it as a search space, "
+            f"or an architecture (tokens, or a run's file best-1.json) and --space {name}"
+        )
+    _refuse_a_run(name)
+
+
+def _refuse_a_run(given: str) -> None:
+    """Raise InvalidOption if this is a run of the usual store, by name or by its files' folder."""
+    from nas_gym.store import Store
+
+    place, run = user_path(given, "ARCHITECTURE"), Path(given).name
+    folder = folder_beside(DEFAULT_STORE) / run
+    if place not in (Path(run), folder):
+        return
+    with suppress(StoreError):  # no store, or one that cannot be read
+        check_there(DEFAULT_STORE)
+        with Store(DEFAULT_STORE, read_only=True) as store:
+            if not store.has_run(run):
+                return
+            space = store.config_of(run).get("space") or {}
+        name = str(space.get("name"))
+        own = "" if foreign_module("space", name) is None else f" --space {shlex.quote(name)}"
+        file = folder / "best-1.json"
+        first = "" if file.exists() else f"`nas-gym export {run}`, then "
+        raise InvalidOption(
+            f"{given!r} is a run, not an architecture: describe its best one with "
+            f"{first}`nas-gym describe {file}{own}`"
+        )
 
 
 def _parts_table(description: Description) -> "Table":

@@ -170,6 +170,27 @@ def test_a_report_without_the_module_keeps_the_drawings_of_the_same_architecture
     assert "stranger" not in sys.modules
 
 
+@pytest.mark.parametrize("given", ["r", "runs/r"])
+def test_describe_says_how_a_run_is_described(
+    given: str, run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "`nas-gym describe runs/r/best-1.json --space stranger:Bits`"
+    assert run("describe", given) == 2
+    assert f"{given!r} is a run, not an architecture: describe its best one with {told}" in (
+        capsys.readouterr().err
+    )
+    Path("runs/r/best-1.json").unlink()
+    assert run("describe", given) == 2
+    assert f"with `nas-gym export r`, then {told}" in capsys.readouterr().err
+    assert run("describe", "stranger:Bits") == 2
+    said = capsys.readouterr().err
+    assert "give --text with it" in said
+    assert "best-1.json) and --space stranger:Bits" in said
+    assert "stranger" not in sys.modules
+    assert run("describe", "stranger:Bits", "--text") == 0
+    assert "bit0" in capsys.readouterr().out
+
+
 def test_commands_to_copy_name_the_modules(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

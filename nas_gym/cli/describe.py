@@ -231,14 +231,14 @@ def _refuse_other_kinds(name: str) -> None:
 
 def _refuse_a_run(given: str) -> None:
     """Raise InvalidOption if this is a run of the usual store, by name or by its files' folder."""
-    from nas_gym.store import Store
-
     place, run = user_path(given, "ARCHITECTURE"), Path(given).name
     folder = folder_beside(DEFAULT_STORE) / run
     if place not in (Path(run), folder):
         return
     with suppress(StoreError):  # no store, or one that cannot be read
         check_there(DEFAULT_STORE)
+        from nas_gym.store import Store
+
         with Store(DEFAULT_STORE, read_only=True) as store:
             if not store.has_run(run):
                 return

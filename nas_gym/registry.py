@@ -7,6 +7,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 
 import inspect
 import math
+import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,6 +18,7 @@ from nas_gym.errors import InvalidOption, NASGymError, UntrustedModule, unknown_
 from nas_gym.options import check_all
 from nas_gym.plugins import foreign_module, is_trusted, load, raised_in, table
 
+_CODE = re.compile(r"\w:[^\W\d]")  # as in module:attribute
 # What an architecture is evaluated and rewarded by if neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "fitted"}
 
@@ -129,9 +131,11 @@ def modules_to_trust(parts: Mapping[str, Any]) -> list[str]:
     modules: dict[str, None] = {}
     for kind in _CONTRACTS:
         spec = parts.get(kind)
+        # Without the name of code, nothing is loaded to find out.
+        if not isinstance(spec, Mapping) or _CODE.search(str(spec)) is None:
+            continue
         with suppress(NASGymError):  # a name of a user's own loop is no part
-            if isinstance(spec, Mapping):
-                modules |= dict.fromkeys(foreign_modules(kind, spec))
+            modules |= dict.fromkeys(foreign_modules(kind, spec))
     return list(modules)
 
 

@@ -162,11 +162,12 @@ class StandardizedVecEnv(SB3VecEnv):
 
 
 class StopAtBudget(BaseCallback):
-    """A callback that ends ``learn`` when the budget is spent.
+    """A callback that ends ``learn`` when the budget is spent, of any of the environments.
 
+    It works with the vector environments above and with those of ``gym.make``.
     Nothing is learnt from a last, partial round. SB3 asks after each step: do not call ``learn``
     when ``remaining`` is 0 already.
     """
 
     def _on_step(self) -> bool:
-        return bool(self.training_env.get_attr("remaining")[0] > 0)
+        return bool(min(self.training_env.get_attr("remaining")) > 0)

@@ -1,11 +1,16 @@
+from functools import partial
+
+import gymnasium as gym
 import numpy as np
 import pytest
 from sb3_contrib import MaskablePPO
 from stable_baselines3 import PPO
 from stable_baselines3.common.env_util import make_vec_env
+from stable_baselines3.common.vec_env import DummyVecEnv
 
 import nas_gym  # noqa: F401
 from nas_gym.envs.vector_env import NASVectorEnv
+from nas_gym.errors import BudgetExceeded
 from nas_gym.evaluators.landscapes import BitCount, Landscape
 from nas_gym.sb3 import CLIP, SB3VecEnv, StandardizedVecEnv, StopAtBudget
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
@@ -62,6 +67,28 @@ def test_dummy_vec_env_and_maskable_ppo_work_on_the_single_environment() -> None
     model = MaskablePPO("MlpPolicy", env, n_steps=20, batch_size=40, n_epochs=1, seed=0)
     model.learn(80)
     assert len(model.ep_info_buffer or []) == 8
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_single_environments_stop_at_their_budgets(count: int) -> None:
+    options = {"evaluator": {"name": "landscape"}, "budget": 7}
+    env = make_vec_env("NASNetCell-v0", n_envs=count, env_kwargs=options)
+    model = PPO("MlpPolicy", env, n_steps=80, batch_size=80, n_epochs=1, seed=0)
+    model.learn(10_000, callback=StopAtBudget())
+    assert set(env.get_attr("remaining")) == {0}
+    with pytest.raises(BudgetExceeded, match=r"learn\(…, callback=nas_gym.sb3.StopAtBudget\(\)\)"):
+        PPO("MlpPolicy", env, n_steps=80, batch_size=80, n_epochs=1, seed=0).learn(10_000)
+
+
+def test_the_callback_stops_when_one_of_several_budgets_is_spent() -> None:
+    makers = [
+        partial(gym.make, "NASNetCell-v0", evaluator={"name": "landscape"}, budget=budget)
+        for budget in (9, 3)
+    ]
+    env = DummyVecEnv(makers)
+    model = PPO("MlpPolicy", env, n_steps=80, batch_size=80, n_epochs=1, seed=0)
+    model.learn(10_000, callback=StopAtBudget())
+    assert env.get_attr("remaining") == [6, 0]
 
 
 def test_standardized_observations_are_one_hot_tokens_and_the_position() -> None:

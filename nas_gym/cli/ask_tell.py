@@ -49,7 +49,7 @@ from nas_gym.store.location import (
     checked_run_name,
     place_in_words,
     resume_command,
-    store_option,
+    run_command,
 )
 from nas_gym.training.machine import cores
 
@@ -206,10 +206,11 @@ def served(
                 break  # the time is over, or nobody listens any more
         time_up = session.time_up
     say_time_up(time_up, again)
-    print(f"see it with `nas-gym report {run}{store_option(store)}`", file=sys.stderr)
+    data = load_run(run, store)
+    print(f"see it with `{run_command('report', run, data.config, store)}`", file=sys.stderr)
     nothing = 'no line was given on stdin: write one such as {"tokens": [0, 1, …]} per request'
     if lines:
         nothing = (
             f"of {count_of(lines, 'line')} none asked for an architecture that can be evaluated"
         )
-    return status_of(Findings.of(load_run(run, store), trust), nothing)
+    return status_of(Findings.of(data, trust), nothing)

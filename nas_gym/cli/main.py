@@ -19,7 +19,7 @@ from functools import partial
 from importlib import import_module
 from io import StringIO
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
@@ -186,16 +186,22 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         return command
     if arguments and not arguments[0].startswith("-"):
         raise unknown_name("command", arguments[0], COMMANDS)
-    if not HELP & {*arguments}:
+    completing = any(word.replace("_", "-").startswith("--tyro-") for word in arguments)
+    if not completing and not HELP & {*arguments}:
         raise no_command(arguments, COMMANDS)
-    stubs: dict[str, Callable[..., Any]] = {
-        name: make_dataclass(name.replace("-", "").title(), [], namespace={"__doc__": line})
-        for name, line in COMMANDS.items()
-    }
+    if completing:
+        from nas_gym.cli.completion import for_completion
+
+        stubs = {name: for_completion(class_of(name)) for name in COMMANDS}
+    else:
+        stubs = {
+            name: make_dataclass(name.replace("-", "").title(), [], namespace={"__doc__": line})
+            for name, line in COMMANDS.items()
+        }
     unreachable: Callable[[], int] = _parsed(
         partial(
             tyro.extras.subcommand_cli_from_dict,
-            stubs,
+            cast("dict[str, Callable[..., Any]]", stubs),
             prog="nas-gym",
             description="Neural architecture search as reinforcement learning.",
             config=config,

@@ -11,21 +11,22 @@ from nas_gym.cli.shared import print_json
 from nas_gym.errors import Interrupted, NASGymError, TimeUp
 from nas_gym.options.printable import printable
 from nas_gym.runs.console import PlainConsole
-from nas_gym.runs.export import DRAWN, folder_of, prepared, write_files
+from nas_gym.runs.drawings import kept_drawings
+from nas_gym.runs.export import folder_of, prepared, write_files
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.html import PAGE, write_page
 from nas_gym.runs.preparing import PreparationProgress
 from nas_gym.runs.progress import SearchProgress
 from nas_gym.runs.report import print_summary
 from nas_gym.store import RunData, folder_beside
-from nas_gym.store.location import store_option
+from nas_gym.store.location import run_command
 from nas_gym.store.long_runs import column
 from nas_gym.training.preparation import told_to
 
 
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
     """Print findings on stdout, write their files, say on stderr where these are."""
-    again = f"nas-gym report {found.run}{store_option(store)}"
+    again = run_command("report", found.run, found.parts, store)
     recorded = f"the run is recorded, see it with `{again}`"
     with during(f"interrupted: {recorded}"), _noting(recorded):
         if as_json:
@@ -35,11 +36,7 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
         if found.evaluated:
             folder = folder_of(store, found.run) if out is None else out
             files = write_files(found, folder)
-            drawn = {
-                rank: file.read_text(encoding="utf-8")
-                for rank in range(1, DRAWN + 1)
-                if (file := folder / f"best-{rank}.svg") in files
-            }
+            drawn = kept_drawings(found, folder)
             files.append(write_page([found], store, folder / PAGE, drawn))
             names = ", ".join(file.name for file in files)
             print(f"written to {printable(folder)}: {names}", file=sys.stderr)
@@ -62,7 +59,9 @@ def write_html(runs: Sequence[Findings], store: str | Path, out: Path | None) ->
     if out is None:
         out = folder_of(store, runs[0].run) if len(runs) == 1 else folder_beside(store)
     name = PAGE if len(runs) == 1 else f"report-{'-'.join(found.run for found in runs)[:100]}.html"
-    page = write_page(runs, store, prepared(out) / name)
+    alone = runs[0] if len(runs) == 1 else None
+    drawn = kept_drawings(alone, out) if alone is not None and alone.untrusted is not None else {}
+    page = write_page(runs, store, prepared(out) / name, drawn)
     for found in runs:
         say_untrusted(found)
     return page
@@ -73,8 +72,8 @@ def say_untrusted(found: Findings) -> None:
     module = found.untrusted
     if module is not None:
         print(
-            f"no drawings: the search space {found.name_of('space')!r} is no part of nas-gym; "
-            f"--trust {module} imports it",
+            "no words or drawings but those that were there: the search space "
+            f"{found.name_of('space')!r} is no part of nas-gym; --trust {module} imports it",
             file=sys.stderr,
         )
 

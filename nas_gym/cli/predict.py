@@ -12,7 +12,7 @@ from nas_gym.cli.shared import AsJson, Count, OptionalText, Trust, Words, at_lea
 from nas_gym.errors import InvalidModel, InvalidOption, StoreError
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside
+from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside, run_command
 from nas_gym.training.devices import check_there as check_device
 from nas_gym.training.devices import moved, one_device
 
@@ -62,7 +62,7 @@ class Predict:
 def _refuse_a_run(given: str) -> None:
     """Raise InvalidModel if a run of the usual store was given, by name or by its files' folder."""
     from nas_gym.models.folder import CONFIG
-    from nas_gym.store import Store
+    from nas_gym.store import Store, load_run
 
     place = user_path(given, "FOLDER")
     folder = folder_beside(DEFAULT_STORE) / place.name
@@ -73,9 +73,10 @@ def _refuse_a_run(given: str) -> None:
         with Store(DEFAULT_STORE, read_only=True) as store:
             known = store.has_run(place.name)
         if known:
+            command = run_command("train", place.name, load_run(place.name).config)
             raise InvalidModel(
                 f"{printable(given)} is a run, not a model: train its best architecture first, "
-                f"`nas-gym train {place.name}`, and give the folder that this writes"
+                f"`{command}`, and give the folder that this writes"
             )
 
 

@@ -155,7 +155,7 @@ class Search:
         run = new_run_name(self.space, self.agent) if self.run is None else self.run
         check_place(self.store)
         check_folder(self.store, checked_run_name(run))
-        from nas_gym.registry import make, spec_of
+        from nas_gym.registry import make, modules_to_trust, spec_of
         from nas_gym.runs.options import checked_options
 
         limits: dict[str, Any] = {
@@ -201,7 +201,7 @@ class Search:
         made = parts | {"executor": executor}
         specs = {kind: spec_of(kind, part) for kind, part in made.items() if part is not None}
         again = resume_command(run, self.store, specs)
-        trust = (self.space.partition(":")[0],)
+        trust = tuple(modules_to_trust(specs))
         beside = watchers(run, self.store, self.html, self.tensorboard, trust)
         with watched(progress, again), beside as watching:
             result = search(

@@ -30,7 +30,7 @@ from nas_gym.cli.shared import (
 from nas_gym.errors import InvalidOption
 from nas_gym.options import check
 from nas_gym.options.counts import Pixels, Trainings
-from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
+from nas_gym.store.location import DEFAULT_STORE, check_there, run_command
 from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
@@ -101,7 +101,8 @@ class Validate:
             save = partial(store.save_validation, self.run)
             validations = self._validate(run, workers, executor, recipe, save)
         self._present(run, validations)
-        print(f"`nas-gym export {run.name}` writes cards with these figures", file=sys.stderr)
+        command = run_command("export", run.name, run.config, self.store)
+        print(f"`{command}` writes cards with these figures", file=sys.stderr)
         return 0 if all(validation.failure is None for validation in validations) else 1
 
     def _recipe(self, changes: dict[str, Any]) -> str | dict[str, Any] | None:
@@ -120,10 +121,10 @@ class Validate:
         recipe: str | dict[str, Any] | None,
         save: "Callable[[Validation], None]",
     ) -> "list[Validation]":
-        option = store_option(self.store)
+        again = run_command("report", self.run, run.config, self.store)
         says = (
             "interrupted: the trainings that were done are recorded; go on with the same "
-            f"command, or see them with `nas-gym report {self.run}{option}`"
+            f"command, or see them with `{again}`"
         )
         from nas_gym.cli.output import preparation_shown
 

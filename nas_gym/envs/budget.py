@@ -1,12 +1,23 @@
 """The budget of a run: evaluations, simulated seconds, epochs of training."""
 
 import math
+import sys
 from collections.abc import Sequence
 
 from nas_gym.envs.clock import SimulatedClock
 from nas_gym.errors import BudgetExceeded, InvalidOption
 
 TIMELESS = 10_000  # requests that cost nothing, under a budget of seconds or of epochs
+
+
+def _how_to_stop() -> str:
+    """Return what to do, also of a loop that is not the user's own."""
+    if "stable_baselines3" not in sys.modules:
+        return "stop when `remaining` is 0"
+    return (
+        "stop when `remaining` is 0; Stable-Baselines3 does with "
+        "learn(…, callback=nas_gym.sb3.StopAtBudget())"
+    )
 
 
 class Budget:
@@ -57,11 +68,9 @@ class Budget:
         else:
             raise BudgetExceeded(
                 f"{asked} evaluations were asked for, but only {self.remaining} of "
-                f"the budget of {self.evaluations} are left: stop when `remaining` is 0"
+                f"the budget of {self.evaluations} are left: {_how_to_stop()}"
             )
-        raise BudgetExceeded(
-            f"{asked} evaluations were asked for {spent}: stop when `remaining` is 0"
-        )
+        raise BudgetExceeded(f"{asked} evaluations were asked for {spent}: {_how_to_stop()}")
 
     def spend(self, seconds: Sequence[float]) -> None:
         """Count a batch of requests, by the training time of each.

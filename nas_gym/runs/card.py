@@ -5,11 +5,13 @@ from typing import Any
 
 from nas_gym.evaluators.metrics import ACCURACY, MULTIPLY_ADDS, PARAMETERS, Metric
 from nas_gym.runs.certainty import Certainty
-from nas_gym.runs.findings import Findings, Validated
+from nas_gym.runs.findings import Findings
 from nas_gym.runs.markdown import plain, table
 from nas_gym.runs.recipe_words import unit_of
 from nas_gym.runs.spread import spread
+from nas_gym.runs.validated import Validated
 from nas_gym.store import Row
+from nas_gym.store.location import run_command
 from nas_gym.store.long_runs import with_key
 
 Card = dict[str, Any]
@@ -119,8 +121,8 @@ def _figures(card: Card, leading: Metric) -> dict[str, str]:
                 name = f"{part} {metric.words} {_trainings(group)}"
                 figures[name] = spread(values, metric.digits)
     if not card["validations"] and card["recipe"] is not None:
-        how = f"not measured: `nas-gym validate {card['run']}` does"
-        figures[f"test {leading.words}"] = how
+        command = run_command("validate", card["run"], card)
+        figures[f"test {leading.words}"] = f"not measured: `{plain(command)}` does"
     return figures
 
 

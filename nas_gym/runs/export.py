@@ -19,6 +19,7 @@ from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.config import trained_protocol
+from nas_gym.runs.drawings import DRAWN, kept_drawing
 from nas_gym.runs.findings import Findings
 from nas_gym.runs.fronts import Front, default_objectives, front_of
 from nas_gym.search_spaces.grammar import decode
@@ -26,8 +27,6 @@ from nas_gym.store import Row, folder_beside
 from nas_gym.store.long_runs import column
 
 _log = logging.getLogger("nas_gym")
-
-DRAWN = 3  # architectures that a report draws
 
 
 def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
@@ -41,7 +40,8 @@ def export(found: Findings, best: int, folder: str | Path) -> list[Path]:
     Returns:
         The files written: for each rank ``best-<rank>.json`` (what ``nas-gym describe`` reads, with
         the card), ``.md`` (the card for people), ``.svg`` and ``.png``. A search space of the
-        user's own is drawn only if ``found`` trusts its module.
+        user's own is drawn only if ``found`` trusts its module; drawings that are there are then
+        kept if they are of the same architecture, and removed if not.
 
     Raises:
         InvalidOption: ``best`` is no whole number of 1 or more.
@@ -254,8 +254,9 @@ def _write_architecture(
             lambda: draw_genotype(found.space, row.tokens), stem, (".png", ".svg"), undrawn
         )
     data = document(found, row, rank)
-    drawing = drawings[1].name if drawings else None
-    page = card_as_markdown(data["card"], found.leading, drawing=drawing)
+    drawing = drawings[1] if drawings else kept_drawing(stem, data)
+    shown = None if drawing is None else drawing.name
+    page = card_as_markdown(data["card"], found.leading, drawing=shown)
     texts = {".json": json.dumps(data, indent=2, allow_nan=False) + "\n", ".md": page}
     return drawings + [write_text(stem.with_suffix(suffix), text) for suffix, text in texts.items()]
 

@@ -1,7 +1,5 @@
 """The findings of a run, put together once: report, card and export only consume it."""
 
-import json
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +8,6 @@ from typing import Any
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.evaluation import MOST_EPOCHS, Validation
 from nas_gym.evaluators.metrics import (
-    ACCURACY,
     BALANCED_ACCURACY,
     LATENCY,
     METRICS,
@@ -19,15 +16,14 @@ from nas_gym.evaluators.metrics import (
 )
 from nas_gym.evaluators.within_limits import ACCEPTANCE
 from nas_gym.plugins import foreign_module, is_trusted
-from nas_gym.registry import make
+from nas_gym.registry import make, modules_to_trust, trust_option
 from nas_gym.runs.certainty import Certainty
 from nas_gym.runs.config import recorded_metric
 from nas_gym.runs.cost import RunCost
 from nas_gym.runs.failure_groups import FailureGroup, failure_groups
 from nas_gym.runs.fronts import Front, front_of
 from nas_gym.runs.ranked import Ranked
-from nas_gym.runs.recipe_words import recipe_in_words
-from nas_gym.runs.spread import deviation_of, mean_of
+from nas_gym.runs.validated import Validated, validated_of
 from nas_gym.store import Row, RunData
 from nas_gym.store.long_runs import choose, column
 
@@ -37,93 +33,6 @@ FIRST_ROWS = 1_000  # best ones, whose metrics say which there are
 def best_rows(run: RunData, count: int) -> list[Row]:
     """Return the ``count`` different architectures with the highest rewards, best first."""
     return list(Ranked(run)[:count])
-
-
-@dataclass(frozen=True)
-class Validated:
-    """The final trainings of one architecture under one protocol."""
-
-    rank: int  # in the search, from 1
-    row: Row  # what the search recorded of it
-    protocol: Mapping[str, Any]  # of the trainings
-    trainings: tuple[Validation, ...]  # at least one
-    recipe_in_words: str  # how it was trained, seen from the search
-
-    @property
-    def accuracies(self) -> list[float]:
-        """Validation accuracies of the trainings that did not fail, fractions in [0, 1]."""
-        return [t.accuracy for t in self.trainings if t.accuracy is not None]
-
-    @property
-    def test_accuracies(self) -> list[float]:
-        """Test accuracies of the trainings that did not fail, fractions in [0, 1]."""
-        return [t.test_accuracy for t in self.trainings if t.test_accuracy is not None]
-
-    def values(self, metric: str) -> list[float]:
-        """Return that metric of the trainings that did not fail and have it."""
-        own = {ACCURACY.name: self.accuracies, ACCURACY.test_name: self.test_accuracies}
-        if metric in own:
-            return own[metric]
-        return [t.metrics[metric] for t in self.trainings if metric in t.metrics]
-
-    @property
-    def failures(self) -> dict[str, int]:
-        """The number of its failures, by reason."""
-        return dict(Counter(t.failure for t in self.trainings if t.failure is not None))
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the figures as JSON data; deviations are those of a sample, None for one value.
-
-        ``metrics`` is there if the trainings have other figures than accuracies.
-        """
-        names = dict.fromkeys(name for t in self.trainings for name in t.metrics)
-        metrics = {name: _figures(self.values(name)) for name in names}
-        return {
-            "rank": self.rank,
-            "tokens": list(self.row.tokens),
-            "search_accuracy": self.row.accuracy,
-            "trainings": len(self.trainings),
-            "seeds": [t.seed for t in self.trainings],
-            "accuracies": self.accuracies,
-            "accuracy_mean": mean_of(self.accuracies),
-            "accuracy_std": deviation_of(self.accuracies),
-            "test_accuracies": self.test_accuracies,
-            "test_accuracy_mean": mean_of(self.test_accuracies),
-            "test_accuracy_std": deviation_of(self.test_accuracies),
-            **({"metrics": metrics} if metrics else {}),
-            "failures": self.failures,
-            "seconds": sum(t.seconds for t in self.trainings),
-            "protocol": dict(self.protocol),
-        }
-
-
-def _validated(
-    ranked: Sequence[Row], validations: Iterable[Validation], config: Mapping[str, Any]
-) -> Iterable[Validated]:
-    """Yield final trainings by architecture and protocol, in the order of the search's ranks.
-
-    Of a training that was tried again the last try counts.
-    """
-    groups: dict[str, dict[str, dict[int, Validation]]] = {}
-    for training in validations:
-        protocols = groups.setdefault(training.key, {})
-        protocols.setdefault(protocol_text(training.protocol), {})[training.seed] = training
-    for rank, row in enumerate(ranked if groups else (), start=1):
-        for group in groups.pop(row.key, {}).values():
-            trainings = tuple(group.values())
-            protocol = trainings[0].protocol
-            yield Validated(rank, row, protocol, trainings, recipe_in_words(config, protocol))
-        if not groups:  # the ranks of a long run are many
-            return
-
-
-def protocol_text(protocol: Mapping[str, Any]) -> str:
-    """Return the same text for equal protocols, wherever they were read from."""
-    return json.dumps(protocol, sort_keys=True)
-
-
-def _figures(values: list[float]) -> dict[str, Any]:
-    return {"values": values, "mean": mean_of(values), "std": deviation_of(values)}
 
 
 @dataclass(frozen=True)
@@ -146,6 +55,7 @@ class Findings:
     validations: tuple[Validated, ...]  # final trainings by rank; the only test figures
     trust: tuple[str, ...] = ()  # modules of the user's that may be imported
     most_epochs: int | None = None  # of a whole training; None if the evaluator did not say
+    executor: Mapping[str, Any] | None = None  # what trains on other machines, when last started
     acceptance: float | None = None  # share drawn or written that keeps limits; None with masks
 
     @classmethod
@@ -175,11 +85,17 @@ class Findings:
             paid=paid,
             memo=memo,
             failures=tuple(failure_groups(paid)),
-            validations=tuple(_validated(ranked, run.validations, run.config)),
+            validations=tuple(validated_of(ranked, run.validations, run.config)),
             trust=tuple(trust),
             most_epochs=session.get(MOST_EPOCHS),
+            executor=session.get("executor"),
             acceptance=session.get(ACCEPTANCE),
         )
+
+    @property
+    def parts(self) -> Mapping[str, Any]:
+        """What the run is made of, as JSON data by kind, among all that its record says."""
+        return {**self.config, "executor": self.executor}
 
     @cached_property
     def untrusted(self) -> str | None:
@@ -257,7 +173,10 @@ class Findings:
     def note(self) -> str | None:
         """A sentence of the evaluator on what its figures are; None if it has none to say."""
         note = self.protocol.get("note")
-        return note.replace("{run}", self.run) if isinstance(note, str) else None
+        if not isinstance(note, str):
+            return None
+        named = trust_option(modules_to_trust({"space": self.config.get("space")}))
+        return note.replace("{run}", self.run + named)
 
     @property
     def evaluated(self) -> Sequence[Row]:
@@ -266,7 +185,7 @@ class Findings:
 
     def groups_of(self, trainings: Iterable[Validation]) -> list[Validated]:
         """Return some of the run's final trainings, grouped as ``validations``."""
-        return list(_validated(self.ranked, trainings, self.config))
+        return list(validated_of(self.ranked, trainings, self.config))
 
 
 def _leading(run: RunData, ranked: Sequence[Row]) -> Metric:

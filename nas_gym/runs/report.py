@@ -15,12 +15,14 @@ from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset, space_and_data
 from nas_gym.runs.failure_groups import FailureGroup
-from nas_gym.runs.findings import Findings, Validated
+from nas_gym.runs.findings import Findings
 from nas_gym.runs.flying import RECORDED, flying_in_words
 from nas_gym.runs.fronts import Front, in_words
 from nas_gym.runs.recipe_words import AS_SEARCHED, unit_of
 from nas_gym.runs.spread import spread
+from nas_gym.runs.validated import Validated
 from nas_gym.search_spaces.limits.wanted import limits_of
+from nas_gym.store.location import run_command
 from nas_gym.store.long_runs import column
 
 SECONDS = "seconds"  # heading of what an evaluation took
@@ -218,7 +220,8 @@ def _print_front(found: Findings, front: Front, console: Console) -> None:
         )
     _print_whole(table, console)
     if count > FRONT:
-        more = f"and {count - FRONT} more: `nas-gym export {found.run} --front` writes all"
+        command = run_command("export", found.run, found.parts)
+        more = f"and {count - FRONT} more: `{command} --front` writes all"
         console.print(printable(more), soft_wrap=True, markup=False, highlight=False)
     if front.share is not None:
         console.print(f"hypervolume: {front.share_in_words}", soft_wrap=True, highlight=False)

@@ -13,7 +13,8 @@ from nas_gym.options import check, check_all
 from nas_gym.options.counts import Pixels
 from nas_gym.registry import check_trusted, make
 from nas_gym.runs.config import recorded_parts, trained_protocol
-from nas_gym.runs.findings import best_rows, protocol_text
+from nas_gym.runs.findings import best_rows
+from nas_gym.runs.validated import protocol_text
 from nas_gym.store import RunData
 from nas_gym.training.named import AnyRecipe
 from nas_gym.training.places import images_at

@@ -52,12 +52,21 @@ class SearchResult:
     """The result of a search: every request in the agent's order."""
 
     run: str | None  # name in the store, if it was recorded
-    answers: tuple[Answer, ...] = field(repr=False)
+    answers: tuple[Answer, ...]
     simulated_seconds: float = 0.0  # on the simulated clock
     time_up: TimeUp | None = None  # if a time limit ended it
     # Share of the architectures drawn or written that keep the limits, in [0, 1]; None if masks
     # keep them.
     acceptance: float | None = None
+
+    def __repr__(self) -> str:
+        """Say in short what was found: ``best`` and ``answers`` have it."""
+        count, best = len(self.answers), self.best()
+        reward = f"best reward {best[0].reward:.6g}" if best else "none without a failure"
+        where = "not recorded" if self.run is None else f"run {self.run!r}"
+        over = "" if self.time_up is None else ", ended by the clock"
+        said = f"{count:,} evaluation{'s'[: count != 1]}, {reward}, {where}{over}"
+        return f"<SearchResult: {said}>"
 
     def best(self, count: int = 1) -> list[Answer]:
         """Return the ``count`` different architectures with the highest rewards, best first.

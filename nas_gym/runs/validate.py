@@ -23,8 +23,9 @@ from nas_gym.options import check
 from nas_gym.options.counts import Trainings, Workers
 from nas_gym.registry import Part
 from nas_gym.runs.config import recorded_parts
-from nas_gym.runs.findings import best_rows, protocol_text
+from nas_gym.runs.findings import best_rows
 from nas_gym.runs.retrain import check_only_looked_up, final_training, look_up, table_of
+from nas_gym.runs.validated import protocol_text
 from nas_gym.search_spaces.architecture import Architecture, architecture_of, genotype_to_json
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData

@@ -17,6 +17,13 @@ if TYPE_CHECKING:  # loaded for URLs only: a path needs none of it
 
 DEFAULT_STORE = Path("runs") / "store.sqlite"
 _SERVER = re.compile(r"postgres\w*(\+\w+)?:")
+# The parts that a command about a run imports; others import all.
+_IMPORTED = {
+    "report": ("space", "agent"),  # drawings; the agent's objectives
+    "export": ("space", "agent"),
+    "train": ("space",),
+    "validate": ("space", "evaluator"),
+}
 _RUN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}(?<!\.)")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)  # Windows's own names
 SECRETS = ("password", "sslpassword")  # options of a URL that no message may show
@@ -121,23 +128,28 @@ def place_in_words(store: str | Path) -> str:
     return f"{path}, in the new folder {missing[-1]}" if missing else str(path)
 
 
-def resume_command(
-    run: str, store: str | Path, parts: Mapping[str, Mapping[str, Any]] | None = None
+def resume_command(run: str, store: str | Path, parts: Mapping[str, Any] | None = None) -> str:
+    """Return the command that goes on with a run; see ``run_command``."""
+    return run_command("resume", run, parts or {}, store)
+
+
+def run_command(
+    command: str, run: str, parts: Mapping[str, Any], store: str | Path = DEFAULT_STORE
 ) -> str:
-    """Return the command that goes on with a run.
+    """Return a command about a run that can be copied: it names what it needs.
 
     Args:
-        run: Its name.
-        store: Where it is.
+        command: E.g. ``"resume"``.
+        run: The run's name.
         parts: What it is made of, as JSON data by kind, so that ``--trust`` names the user's own
-            modules; other keys are passed over.
+            modules that the command imports; other keys are passed over.
+        store: Where the run is.
     """
-    trust = ""
-    if parts:
-        from nas_gym.registry import modules_to_trust, trust_option
+    from nas_gym.registry import modules_to_trust, trust_option
 
-        trust = trust_option(modules_to_trust(parts))
-    return f"nas-gym resume {run}{store_option(store)}{trust}"
+    kinds = _IMPORTED.get(command, tuple(parts))
+    trust = trust_option(modules_to_trust({kind: parts.get(kind) for kind in kinds}))
+    return f"nas-gym {command} {run}{store_option(store)}{trust}"
 
 
 def store_option(store: str | Path) -> str:

@@ -52,6 +52,19 @@ class RunData:
     unanswered: tuple[Row, ...] = ()  # evaluated when the run was cut, before the agent saw it
     validations: tuple[Validation, ...] = ()  # final trainings, with test figures
 
+    def __repr__(self) -> str:
+        """Say in short what the run is: ``records`` has its rows, ``config`` its options."""
+        column = getattr(self.rows, "column", None)  # of a long run, without making its rows
+        if column is None:
+            rewards = [row.reward for row in self.rows if row.failure is None]
+        else:
+            answers = zip(column("reward"), column("failure"), strict=True)
+            rewards = [reward for reward, failure in answers if failure is None]
+        best = f"best reward {max(rewards):.6g}" if rewards else "none without a failure"
+        count = len(self.rows)
+        said = f"{self.status}, {count:,} evaluation{'s'[: count != 1]}, {best}"
+        return f"<RunData {self.name!r}: {said}>"
+
     def records(self) -> list[dict[str, Any]]:
         """Return one flat dict per request, in the agent's order, all with the same keys in order.
 

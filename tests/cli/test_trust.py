@@ -17,6 +17,7 @@ from nas_gym.options.printable import printable
 from nas_gym.registry import check_trusted
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
+from nas_gym.runs.html.story import setting
 from nas_gym.store import load_run
 
 Run = Callable[..., int]
@@ -90,23 +91,32 @@ def test_only_what_is_named_again_is_imported(
 @pytest.mark.parametrize("name", [c for c in COMMANDS if hasattr(class_of(c), "trust")])
 @pytest.mark.parametrize(
     "typed",
-    ["--trust a,b.c", "--trust a b.c", "--trust a, b.c", "--trust=a,b.c", "--trust a --trust b.c",
-     "--trust a , b.c"],
-)  # fmt: skip
+    [
+        "--trust json,email.mime",
+        "--trust json email.mime",
+        "--trust json, email.mime",
+        "--trust=json,email.mime",
+        "--trust json --trust email.mime",
+        "--trust json , email.mime",
+    ],
+)
 def test_modules_stand_behind_trust_with_commas_blanks_or_repetition(name: str, typed: str) -> None:
-    Path("a").mkdir()
-    Path("a/__init__.py").touch()
-    assert _read([name, "r", *typed.split()]).trust == ("a", "b.c")
-    assert _read([name, "r", *typed.split(), "--json"]).trust == ("a", "b.c")
+    Path("json").mkdir()
+    Path("json/__init__.py").touch()
+    assert _read([name, "r", *typed.split()]).trust == ("json", "email.mime")
+    assert _read([name, "r", *typed.split(), "--json"]).trust == ("json", "email.mime")
 
 
 def test_a_run_or_file_behind_trust_is_no_module() -> None:
     Path("image.png").touch()
-    assert _read(["report", "--trust", "a", "own"]).runs == ("own",)
-    assert _read(["export", "--best", "3", "own", "--trust", "a", "b"]).trust == ("a", "b")
-    both = _read(["export", "--trust", "a", "b", "own", "--best", "3"])
-    assert (both.run, both.trust) == ("own", ("a", "b"))
-    assert _read(["predict", "model", "--trust", "a", "image.png"]).trust == ("a",)
+    assert _read(["report", "--trust", "json", "own"]).runs == ("own",)
+    assert _read(["export", "--best", "3", "own", "--trust", "json", "email"]).trust == (
+        "json",
+        "email",
+    )
+    both = _read(["export", "--trust", "json", "email", "own", "--best", "3"])
+    assert (both.run, both.trust) == ("own", ("json", "email"))
+    assert _read(["predict", "model", "--trust", "json", "image.png"]).trust == ("json",)
 
 
 def test_a_refusal_names_all_modules_at_once() -> None:
@@ -143,6 +153,64 @@ def test_no_part_of_a_record_imports_a_strangers_module(
     with pytest.raises(UntrustedModule, match="a record may come from anybody"):
         nas_gym.resume("r", STORE)
     assert not Path("harm").exists()
+    assert "stranger" not in sys.modules
+
+
+def test_a_report_without_the_module_keeps_the_drawings_of_the_same_architectures(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = Path("runs/r/best-1.svg").read_bytes()
+    assert Path("runs/r/report.html").read_text().count("data:image/svg") == 2
+    for command in (["report", "r"], ["report", "r", "--html"], ["export", "r"]):
+        assert run(*command) == 0
+        assert "--trust stranger imports it" in capsys.readouterr().err
+        assert Path("runs/r/best-1.svg").read_bytes() == good
+        assert "best-1.svg" in Path("runs/r/best-1.md").read_text()
+        page = Path("runs/r/report.html").read_text()
+        assert page.count("data:image/svg") == 2
+    assert "nas-gym report r --trust stranger shows all" in page
+    data = json.loads(Path("runs/r/best-1.json").read_text())
+    Path("runs/r/best-1.json").write_text(json.dumps(data | {"tokens": [1, 1, 1]}))
+    assert run("report", "r") == 0  # what was drawn is another architecture
+    assert not Path("runs/r/best-1.svg").exists()
+    assert not Path("runs/r/best-1.png").exists()
+    assert "best-1.svg" not in Path("runs/r/best-1.md").read_text()
+    assert Path("runs/r/report.html").read_text().count("data:image/svg") == 1
+    assert "stranger" not in sys.modules
+
+
+@pytest.mark.parametrize("given", ["r", "runs/r"])
+def test_describe_says_how_a_run_is_described(
+    given: str, run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "`nas-gym describe runs/r/best-1.json --space stranger:Bits`"
+    assert run("describe", given) == 2
+    said = capsys.readouterr().err
+    assert f"{given!r} is a recorded run: " in said
+    assert f"trains its best, and {told} describes it" in said
+    Path("runs/r/best-1.json").unlink()
+    assert run("describe", given) == 2
+    assert f"and `nas-gym export r` and then {told} describes it" in capsys.readouterr().err
+    assert run("describe", "stranger:Bits") == 2
+    said = capsys.readouterr().err
+    assert "give --text with it" in said
+    assert "best-1.json) and --space stranger:Bits" in said
+    assert "stranger" not in sys.modules
+    assert run("describe", "stranger:Bits", "--text") == 0
+    assert "bit0" in capsys.readouterr().out
+
+
+def test_commands_to_copy_name_the_modules(
+    run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = Findings.of(load_run("r"))
+    assert setting(found, STORE)["go on"] == "nas-gym resume r --trust stranger --budget 8"
+    card = card_of(found, found.ranked[0], 1) | {"recipe": {"epochs": 1}}
+    assert "`nas-gym validate r --trust stranger`" in card_as_markdown(card)
+    said = replace(found, config={**found.config, "protocol": {"note": "`nas-gym train {run}`"}})
+    assert said.note == "`nas-gym train r --trust stranger`"
+    assert run("predict", "r", "image.png") == 2
+    assert "`nas-gym train r --trust stranger`" in capsys.readouterr().err
     assert "stranger" not in sys.modules
 
 

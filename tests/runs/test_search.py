@@ -38,6 +38,22 @@ def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path
     assert all(answer.evaluation.failure is None for answer in best)
 
 
+def test_a_result_and_a_run_are_printed_in_a_line(tmp_path: Path) -> None:
+    space, store = LayerChain(), tmp_path / "store.sqlite"
+    options: dict[str, Any] = {"agent": "random-search", "budget": 3, "store": store}
+    result = nas_gym.search(space, Landscape(space), run="own", **options)
+    best = f"3 evaluations, best reward {result.best()[0].reward:.6g}"
+    assert repr(result) == f"<SearchResult: {best}, run 'own'>"
+    assert repr(load_run("own", store)) == f"<RunData 'own': finished, {best}>"
+    alone = nas_gym.search(space, Landscape(space), agent="random-search", budget=1)
+    assert repr(alone).startswith("<SearchResult: 1 evaluation, best reward ")
+    assert repr(alone).endswith(", not recorded>")
+    broken = FailingEvaluator(Landscape(space), rate=1.0)
+    failed = nas_gym.search(space, broken, run="failed", **options)
+    assert "none without a failure" in repr(failed)
+    assert "none without a failure" in repr(load_run("failed", store))
+
+
 def test_workers_change_nothing_in_rounds(tmp_path: Path) -> None:
     space = NASNetCell(blocks=2)
     histories = [

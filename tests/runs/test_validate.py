@@ -13,8 +13,9 @@ import nas_gym
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, NASGymError, StoreError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.trained.images import TrainingEvaluator
-from nas_gym.runs.findings import Findings, Validated, best_rows
+from nas_gym.runs.findings import Findings, best_rows
 from nas_gym.runs.validate import planned_trainings, validate
+from nas_gym.runs.validated import Validated
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import RunData, load_run

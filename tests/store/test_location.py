@@ -4,11 +4,13 @@ import pytest
 
 from nas_gym.errors import StoreError
 from nas_gym.store.location import (
+    DEFAULT_STORE,
     check_place,
     file_of,
     folder_beside,
     is_url,
     resume_command,
+    run_command,
     shown_store,
 )
 
@@ -78,5 +80,15 @@ def test_the_command_that_goes_on_names_the_users_modules() -> None:
     }
     command = resume_command("r", "runs/store.sqlite", parts)
     assert command == "nas-gym resume r --trust my_parts --trust their.agents"
+    for name, trust in {
+        "report": " --trust my_parts --trust their.agents",
+        "export": " --trust my_parts --trust their.agents",
+        "train": " --trust my_parts",
+        "validate": " --trust my_parts",
+    }.items():
+        assert run_command(name, "r", parts) == f"nas-gym {name} r{trust}"
+    made = "nas_gym.evaluators.workers.engines.naming:FromFactory"
+    engine = {"executor": {"name": made, "factory": "my_cluster:client"}}
+    assert resume_command("r", DEFAULT_STORE, engine) == "nas-gym resume r --trust my_cluster"
     own_loop = {"space": "mine", "evaluator": {"name": "none of ours"}, "agent": None}
     assert resume_command("r", "runs/store.sqlite", own_loop) == "nas-gym resume r"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.options.printable import printable
+from nas_gym.runs.drawings import why_undrawn
 from nas_gym.runs.findings import Findings
 from nas_gym.runs.html import curves, pictures, story
 from nas_gym.runs.html.behaviour import behaviour_of
@@ -81,6 +82,7 @@ def _told(run: Shown) -> dict[str, Any]:
     facts, warnings = story.trust(found)
     behaviour = behaviour_of(found.rows, found.space)
     warnings += [] if behaviour.warning is None else [behaviour.warning]
+    warnings += why_undrawn(found, run.store)
     return {
         "name": printable(found.run),
         "setting": story.setting(found, run.store),
@@ -109,10 +111,9 @@ def _best(run: Shown, row: Row, rank: int) -> dict[str, Any]:
     space, address, words = run.found.space, None, None
     if space is not None:
         words = printable(genotype_as_text(space, row.tokens), lines=True)
-        if rank in run.drawings:
-            address = pictures.svg_address(run.drawings[rank])
-        else:
-            address = _drawn(space, row)
+        address = _drawn(space, row) if rank not in run.drawings else None
+    if rank in run.drawings:  # also of a space that is not imported
+        address = pictures.svg_address(run.drawings[rank])
     return {
         "rank": rank,
         "reward": format(row.reward, run.found.leading.reward_alone),

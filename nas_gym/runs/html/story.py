@@ -44,7 +44,7 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
 
 def _going_on(found: Findings, store: str | Path) -> str:
     """Return the command that goes on; of a run that is finished with twice its budget."""
-    command = resume_command(found.run, store, {})
+    command = resume_command(found.run, store, found.parts)
     budgets = {
         "budget": found.config.get("budget"),
         "budget-epochs": found.config.get("simulated", {}).get("budget_epochs"),

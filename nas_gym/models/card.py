@@ -30,6 +30,16 @@ With nas-gym {version}:
 ```
 nas-gym predict FOLDER {example}{trust}
 ```
+
+or in Python, with files{more}:
+
+```python
+import nas_gym
+
+model = nas_gym.load_model("FOLDER"{trusted})
+for found in model.predict(["{file}"]):
+    print({shown})
+```
 """
 _USE_SOURCE = """Without it, by `model.py`, which needs PyTorch alone:
 
@@ -82,7 +92,10 @@ def without_source(space: Any) -> str:
 def _use(images: bool, modules: Sequence[str], without: str) -> Iterator[str]:
     yield _USE.format(
         version=__version__, example="IMAGE..." if images else "TEXT.txt",
-        trust=trust_words(modules),
+        trust=trust_words(modules), trusted=f", trust={[*modules]}" if modules else "",
+        more=", images of Pillow's or arrays" if images else "",
+        file="image.png" if images else "text.txt",
+        shown='found["classes"][0]' if images else 'found["perplexity"]',
     )  # fmt: skip
     if without:
         yield f"{plain(without[0].upper() + without[1:])}."

@@ -22,7 +22,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym import __version__
 from nas_gym.errors import InvalidModel, InvalidOption, unknown_name
@@ -33,6 +35,7 @@ from nas_gym.models.preprocessing import (
     plain_preprocessing,
 )
 from nas_gym.networks.task import LanguageTask, Task, task_to_json
+from nas_gym.options import check
 from nas_gym.options.paths import AnyPath, user_path
 from nas_gym.options.printable import printable
 from nas_gym.registry import foreign_modules, spec_of
@@ -63,6 +66,28 @@ class Model:
     figures: Mapping[str, Any] = field(default_factory=dict)  # JSON data of how it was trained
     fresh: bool = False  # whether the weights are as they were drawn
     tokens: Tokens | None = None  # kept of a space that cannot read genotypes
+
+    def predict(self, inputs: Any, top: int = 5) -> list[dict[str, Any]]:
+        """Say what the network makes of images; of a language model, of texts.
+
+        Args:
+            inputs: One, or a list: paths of files or of folders of images, images of Pillow's,
+                arrays (height, width) or (height, width, 3), uint8; also a batch of these, (images,
+                height, width, 3). Any size: each is cut to a square and resized.
+            top: Most probable classes to name, >= 1.
+
+        Returns:
+            One per image, in their order: ``{"classes": [{"class", "probability"}, …]}``, the most
+            probable class first; of a file with its ``"path"``. Of a text ``{"path",
+            "perplexity", "entries", "unknown"}``.
+
+        Raises:
+            InvalidDataset: One that is not there or cannot be read.
+            InvalidModel: The network takes no pixels, or its output is not finite.
+        """
+        from nas_gym.models.predict import one_or_more, predict
+
+        return list(predict(self, one_or_more(inputs), check("top", top, Annotated[int, Ge(1)])))
 
     @property
     def modules(self) -> tuple[str, ...]:

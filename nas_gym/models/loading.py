@@ -57,6 +57,8 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
     """
     place = user_path(folder, "folder")
     shown = printable(place)
+    if place.is_file():
+        raise InvalidModel(f"{shown} is a file, not a model: give {_folder_of(place)}")
     if not (place / CONFIG).exists() and (place / TRAINING).exists():
         raise InvalidModel(
             f"{shown} has a training that is not finished: go on with it by `nas-gym train {shown} "
@@ -89,6 +91,13 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
         if not isinstance(error, ValueError | LookupError | TypeError):
             raise
         raise InvalidModel(f"{shown} is no model that can be built: {error}") from error
+
+
+def _folder_of(file: Path) -> str:
+    """Return which folder is meant by a file, in words."""
+    if (file.parent / CONFIG).exists():
+        return f"the folder that it is in, {printable(file.parent)}"
+    return "a folder that `nas-gym train` or `nas-gym export --to` wrote"
 
 
 def _read_json(path: Path, shown: str) -> Any:

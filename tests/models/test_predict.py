@@ -130,6 +130,11 @@ def test_values_are_those_of_the_data(channels: int, tmp_path: Path) -> None:
         (["{folder}", "{tmp}/text.png"], "text.png cannot be read as an image"),
         (["{folder}", "{tmp}/text.png", "--top", "0"], "--top is 0"),
         (["{tmp}", "{tmp}/text.png"], "is no model"),
+        (
+            ["{folder}/model.py", "{tmp}/text.png"],
+            "model.py is a file, not a model: give the folder that it is in, {folder}",
+        ),
+        (["{tmp}/text.png", "x.png"], "text.png is a file, not a model: give a folder that"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -141,7 +146,7 @@ def test_bad_input_is_one_sentence(
     given = [argument.format(folder=folder, tmp=tmp_path) for argument in arguments]
     status, out, err = run(capsys, "predict", *given)
     assert (status, out) == (2, "")
-    assert message in err
+    assert message.format(folder=folder) in err
     assert err.count("\n") == 1
 
 

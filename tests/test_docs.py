@@ -32,6 +32,7 @@ ELSEWHERE = {  # whose blocks are run by others
 
 # What the blocks of a page import beside what nas-gym needs.
 NEEDS = {
+    "docs/guide/models.md": ("onnx", "onnxscript", "onnxruntime"),
     "docs/guide/watching.md": ("tensorboard", "optuna"),
     "docs/guide/trackers.md": ("wandb", "mlflow"),
 }

@@ -179,6 +179,7 @@ class Export(Sizes):
         check("seed", self.seed, Seed)
         check_latency_device(self.device, self.latency)
         model = self._model()
+        from nas_gym.models.card import without_source
         from nas_gym.models.folder import write_model
 
         programs = [f"model.{name}" for name in ("pt2", "onnx") if getattr(self, name)]
@@ -191,6 +192,8 @@ class Export(Sizes):
             return 0
         for line in [*files, *(each.in_words() for each in latency)]:
             print(printable(line))
+        if not model.has_source:
+            print(without_source(model.space), file=sys.stderr)
         return 0
 
     def _model(self) -> "Model":
@@ -219,4 +222,4 @@ class Export(Sizes):
         self.refuse_what_does_not_fit(found, self.run)
         task = self.task_of(found)
         print("the weights are fresh: this network has not been trained", file=sys.stderr)
-        return fresh_model(found.space, found.genotype, task, self.seed)
+        return fresh_model(found.space, found.genotype, task, self.seed, found.tokens)

@@ -139,7 +139,7 @@ def _read(path: Path, space_name: str | None) -> Found:
     if not isinstance(data, dict) or "architecture" not in data:
         space = _space(space_name or USUAL_SPACE)
         return Found(_from_json(space, data), space)
-    space = _space(space_name or _saved_space(path, data.get("space")))
+    space = _space(_saved_space(path, data.get("space"), space_name))
     task = _saved_task(path, data.get("task"), space)
     if not hasattr(space, "genotype_from_json") and isinstance(data.get("tokens"), list):
         return Found(decode(space, data["tokens"]), space, task, tuple(data["tokens"]))
@@ -157,12 +157,12 @@ def _text_of(path: Path) -> str:
     return data.decode("utf-8-sig")  # editors of Windows begin a file with a mark
 
 
-def _saved_space(path: Path, saved: Any) -> str | Mapping[str, Any]:
-    """Return the space that a file names; it must not say which module is imported."""
-    if not isinstance(saved, dict):
-        return USUAL_SPACE
+def _saved_space(path: Path, saved: Any, given: str | None) -> str | Mapping[str, Any]:
+    """Return the space of a file: it may say the options, but not which module is imported."""
+    if not isinstance(saved, dict) or given not in (None, saved.get("name")):
+        return given or USUAL_SPACE
     name = str(saved.get("name"))
-    if name.partition("/")[0] in PLUGINS["space"]:
+    if given is not None or name.partition("/")[0] in PLUGINS["space"]:
         return saved
     raise InvalidGenotype(
         f"{path} says that its space is {name!r}, and no file may say what is imported: name the "

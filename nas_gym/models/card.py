@@ -1,7 +1,8 @@
 """The card of a model: ``README.md`` with the front matter that the Hugging Face Hub reads."""
 
 import json
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from nas_gym import __version__
@@ -27,10 +28,20 @@ _USE = """\
 With nas-gym {version}:
 
 ```
-nas-gym predict FOLDER {example}
+nas-gym predict FOLDER {example}{trust}
 ```
 
-Without it, by `model.py`, which needs PyTorch alone:
+or in Python, with files{more}:
+
+```python
+import nas_gym
+
+model = nas_gym.load_model("FOLDER"{trusted})
+for found in model.predict(["{file}"]):
+    print({shown})
+```
+"""
+_USE_SOURCE = """Without it, by `model.py`, which needs PyTorch alone:
 
 ```python
 import model
@@ -42,8 +53,9 @@ logits = network({call})  # {call} are {shape}
 
 
 def card(
-    title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any], fresh: bool
-) -> str:
+    title: str, task: Any, preprocessing: Preprocessing, figures: Mapping[str, Any], fresh: bool,
+    modules: Sequence[str] = (), without: str = "",
+) -> str:  # fmt: skip
     """Return the card as Markdown.
 
     Args:
@@ -52,8 +64,46 @@ def card(
         preprocessing: How it is fed.
         figures: What is known of its training, by name.
         fresh: Whether it was not trained.
+        modules: Of the user's own, which are imported to load it.
+        without: In place of how to use ``model.py``: that there is none.
     """
-    return "\n".join(_lines(title, task, preprocessing, figures, fresh)) + "\n"
+    lines = [
+        *_lines(title, task, preprocessing, figures, fresh),
+        *_use(isinstance(task, Task), modules, without),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def trust_words(modules: Sequence[str]) -> str:
+    """Return the options of a command that loads what needs these modules."""
+    return "".join(f" --trust {shlex.quote(module)}" for module in modules)
+
+
+def without_source(space: Any) -> str:
+    """Return that a folder has no ``model.py``, and what that means."""
+    module, name = type(space).__module__, type(space).__name__
+    where = "the script that defines it" if module == "__main__" else f"the module {module}"
+    return (
+        f"there is no model.py, since {name} has no method to_source: whoever loads the folder "
+        f"needs nas-gym and {where}"
+    )
+
+
+def _use(images: bool, modules: Sequence[str], without: str) -> Iterator[str]:
+    yield _USE.format(
+        version=__version__, example="IMAGE..." if images else "TEXT.txt",
+        trust=trust_words(modules), trusted=f", trust={[*modules]}" if modules else "",
+        more=", images of Pillow's or arrays" if images else "",
+        file="image.png" if images else "text.txt",
+        shown='found["classes"][0]' if images else 'found["perplexity"]',
+    )  # fmt: skip
+    if without:
+        yield f"{plain(without[0].upper() + without[1:])}."
+        return
+    yield _USE_SOURCE.format(
+        call="images" if images else "tokens",
+        shape="(batch, channels, height, width)" if images else "(time, batch)",
+    ).rstrip()
 
 
 def _lines(
@@ -96,13 +146,6 @@ def _lines(
     yield "## Size\n"
     yield table(("", ""), [(plain(n), plain(v)) for n, v in task_to_json(task).items()])
     yield ""
-    images = isinstance(task, Task)
-    yield _USE.format(
-        version=__version__,
-        example="IMAGE..." if images else "TEXT.txt",
-        call="images" if images else "tokens",
-        shape="(batch, channels, height, width)" if images else "(time, batch)",
-    ).rstrip()
 
 
 def _short(value: Any) -> str:

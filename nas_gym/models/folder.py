@@ -4,7 +4,8 @@
 ``model.safetensors``   the weights; tied ones once
 ``config.json``         space, architecture and task, checksums of the other files
 ``preprocess.json``     size, mean, std, classes (or the vocabulary)
-``model.py``            the network as plain PyTorch, for whoever has no nas-gym; never read by us
+``model.py``            the network as plain PyTorch, for whoever has no nas-gym; never read by us;
+                        of spaces with a method ``to_source`` (all of ours)
 ``README.md``           a model card, as the Hugging Face Hub shows it
 ``model.pt2, .onnx``    on request: the network as torch.export and as ONNX have it
 ======================  ==========================================================================
@@ -21,20 +22,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from dataclasses import replace as with_changes
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
+
+from annotated_types import Ge
 
 from nas_gym import __version__
 from nas_gym.errors import InvalidModel, InvalidOption, unknown_name
-from nas_gym.models.card import card
+from nas_gym.models.card import card, without_source
+from nas_gym.models.genotypes import check_loadable, genotype_data, has_source
 from nas_gym.models.preprocessing import (
     Preprocessing,
     plain_preprocessing,
 )
 from nas_gym.networks.task import LanguageTask, Task, task_to_json
+from nas_gym.options import check
 from nas_gym.options.paths import AnyPath, user_path
 from nas_gym.options.printable import printable
-from nas_gym.registry import spec_of
-from nas_gym.search_spaces.architecture import genotype_to_json
+from nas_gym.registry import foreign_modules, spec_of
+from nas_gym.search_spaces.grammar import Tokens
 
 if TYPE_CHECKING:
     from torch import nn
@@ -60,12 +65,47 @@ class Model:
     preprocessing: Preprocessing
     figures: Mapping[str, Any] = field(default_factory=dict)  # JSON data of how it was trained
     fresh: bool = False  # whether the weights are as they were drawn
+    tokens: Tokens | None = None  # kept of a space that cannot read genotypes
+
+    def predict(self, inputs: Any, top: int = 5) -> list[dict[str, Any]]:
+        """Say what the network makes of images; of a language model, of texts.
+
+        Args:
+            inputs: One, or a list: paths of files or of folders of images, images of Pillow's,
+                arrays (height, width) or (height, width, 3), uint8; also a batch of these, (images,
+                height, width, 3). Any size: each is cut to a square and resized.
+            top: Most probable classes to name, >= 1.
+
+        Returns:
+            One per image, in their order: ``{"classes": [{"class", "probability"}, …]}``, the most
+            probable class first; of a file with its ``"path"``. Of a text ``{"path",
+            "perplexity", "entries", "unknown"}``.
+
+        Raises:
+            InvalidDataset: One that is not there or cannot be read.
+            InvalidModel: The network takes no pixels, or its output is not finite.
+        """
+        from nas_gym.models.predict import one_or_more, predict
+
+        return list(predict(self, one_or_more(inputs), check("top", top, Annotated[int, Ge(1)])))
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules of the user's own that are imported to load it."""
+        return tuple(foreign_modules("space", spec_of("space", self.space)))
+
+    @property
+    def has_source(self) -> bool:
+        """Whether its folder has ``model.py``, so that others need no code of the user's."""
+        return has_source(self.space)
 
 
-def fresh_model(space: Any, genotype: Any, task: Any, seed: int = 0) -> Model:
+def fresh_model(
+    space: Any, genotype: Any, task: Any, seed: int = 0, tokens: Tokens | None = None
+) -> Model:
     """Return a network with fresh weights, drawn under ``seed``, that has seen no data."""
     network, feed = built(space, genotype, task, seed), plain_preprocessing(task)
-    return Model(network, space, genotype, task, feed, fresh=True)
+    return Model(network, space, genotype, task, feed, fresh=True, tokens=tokens)
 
 
 def built(space: Any, genotype: Any, task: Any, seed: int) -> "nn.Module":
@@ -102,6 +142,7 @@ def write_model(
     Raises:
         InvalidModel: The folder has files in it, or cannot be written to.
         InvalidOption: The space or the network cannot be written in such a form.
+        InvalidGenotype: Nor the genotype: its space has neither ``genotype_from_json`` nor tokens.
         UnknownName: No such program.
     """
     place = user_path(folder, "folder")
@@ -111,6 +152,7 @@ def write_model(
     from nas_gym.models.programs import PROGRAMS, check_images
     from nas_gym.models.source import model_source
 
+    check_loadable(model.space, model.genotype, model.tokens)
     for name in programs:
         if name not in PROGRAMS:
             raise unknown_name("program", name, PROGRAMS)
@@ -127,10 +169,18 @@ def write_model(
         for name in programs:
             PROGRAMS[name](model.network, model.task, new / name)
         place.mkdir(exist_ok=True)
-        files = (SOURCE, WEIGHTS, PREPROCESS, CARD, *programs, CONFIG)  # what counts comes last
+        source_file = () if source is None else (SOURCE,)
+        files = (
+            *source_file,
+            WEIGHTS,
+            PREPROCESS,
+            CARD,
+            *programs,
+            CONFIG,
+        )  # what counts comes last
         for name in files:
             os.replace(new / name, place / name)
-        for name in PROGRAMS.keys() - set(programs):  # of an earlier model
+        for name in {SOURCE, *PROGRAMS} - set(files):  # of an earlier model
             (place / name).unlink(missing_ok=True)
     except OSError as error:
         raise _not_written(place, error) from error
@@ -168,31 +218,35 @@ def _not_written(place: Path, error: OSError) -> InvalidModel:
     )
 
 
-def _write_files(model: Model, new: Path, source: str, title: str) -> None:
+def _write_files(model: Model, new: Path, source: str | None, title: str) -> None:
     from safetensors.torch import save
 
     once = TIED if getattr(model.task, "tied", False) else {}
     plain = {
-        name: tensor.detach().cpu().contiguous()
+        name: tensor.detach().cpu().contiguous().clone()  # a shared one is written twice
         for name, tensor in model.network.state_dict().items()
         if name not in once and not name.startswith("auxiliary.")
     }
     for name, tensor in plain.items():
-        if str(tensor.dtype) not in READ_BY_SOURCE:
+        if source is not None and str(tensor.dtype) not in READ_BY_SOURCE:
             raise InvalidOption(
                 f"{printable(name)} of the network is {tensor.dtype}, and a model has "
                 f"{' and '.join(READ_BY_SOURCE)}: give the network tensors of these"
             )
     (new / WEIGHTS).write_bytes(save(plain, metadata={"format": "pt"}))
-    (new / SOURCE).write_text(source, encoding="utf-8")
+    if source is not None:
+        (new / SOURCE).write_text(source, encoding="utf-8")
     _write_json(new / PREPROCESS, model.preprocessing.to_json())
-    text = card(title, model.task, model.preprocessing, model.figures, model.fresh)
+    text = card(
+        title, model.task, model.preprocessing, model.figures, model.fresh, model.modules,
+        "" if model.has_source else without_source(model.space),
+    )  # fmt: skip
     (new / CARD).write_text(text, encoding="utf-8", errors="backslashreplace")
     config = {
         "format": FORMAT,
         "nas_gym": __version__,
         "space": spec_of("space", model.space),
-        "architecture": genotype_to_json(model.genotype),
+        **genotype_data(model.space, model.genotype, model.tokens),
         "task": task_to_json(model.task),
         "figures": dict(model.figures),
         "fresh": model.fresh,

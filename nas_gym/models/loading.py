@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.errors import InvalidModel, InvalidOption, NASGymError
+from nas_gym.errors import InvalidModel, NASGymError
 from nas_gym.models.folder import (
     CONFIG,
     FORMAT,
@@ -22,6 +22,7 @@ from nas_gym.models.folder import (
     checksum,
     sha256_of,
 )
+from nas_gym.models.genotypes import genotype_of
 from nas_gym.models.preprocessing import preprocessing_from_json
 from nas_gym.networks.task import task_from_json
 from nas_gym.options.json_text import read_json
@@ -56,6 +57,8 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
     """
     place = user_path(folder, "folder")
     shown = printable(place)
+    if place.is_file():
+        raise InvalidModel(f"{shown} is a file, not a model: give {_folder_of(place)}")
     if not (place / CONFIG).exists() and (place / TRAINING).exists():
         raise InvalidModel(
             f"{shown} has a training that is not finished: go on with it by `nas-gym train {shown} "
@@ -88,6 +91,13 @@ def load_model(folder: AnyPath, *, trust: Collection[str] = ()) -> Model:
         if not isinstance(error, ValueError | LookupError | TypeError):
             raise
         raise InvalidModel(f"{shown} is no model that can be built: {error}") from error
+
+
+def _folder_of(file: Path) -> str:
+    """Return which folder is meant by a file, in words."""
+    if (file.parent / CONFIG).exists():
+        return f"the folder that it is in, {printable(file.parent)}"
+    return "a folder that `nas-gym train` or `nas-gym export --to` wrote"
 
 
 def _read_json(path: Path, shown: str) -> Any:
@@ -123,10 +133,7 @@ def _model(config: Mapping[str, Any], place: Path, trust: Collection[str]) -> Mo
     check_trusted(f"the model {shown}", {"space": spec}, trust)
     space = make("space", spec)
     task = task_from_json(config.get("task"))
-    read = getattr(space, "genotype_from_json", None)
-    if read is None:
-        raise InvalidOption(f"{type(space).__name__} reads no genotypes")
-    genotype = read(config.get("architecture"))
+    genotype, tokens = genotype_of(space, config)
     preprocessing = preprocessing_from_json(_read_json(place / PREPROCESS, shown))
     if not preprocessing.fits(task):
         raise InvalidModel(f"{shown}: {PREPROCESS} is that of another network: export it again")
@@ -135,7 +142,7 @@ def _model(config: Mapping[str, Any], place: Path, trust: Collection[str]) -> Mo
     figures = config.get("figures")
     figures = figures if isinstance(figures, dict) else {}
     fresh = config.get("fresh") is True
-    return Model(network, space, genotype, task, preprocessing, figures, fresh)
+    return Model(network, space, genotype, task, preprocessing, figures, fresh, tokens)
 
 
 def _load_weights(network: "nn.Module", path: Path, shown: str, tied: bool) -> None:

@@ -1,13 +1,18 @@
-"""Predictions of a model for files: classes of images, perplexity of texts."""
+"""Predictions of a model: classes of images, in files or in memory; perplexity of texts."""
 
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
+
+import numpy as np
 
 from nas_gym.errors import InvalidDataset, InvalidModel
-from nas_gym.models.folder import Model
-from nas_gym.models.preprocessing import ImagePreprocessing, TextPreprocessing
+from nas_gym.models.preprocessing import (
+    ImagePreprocessing,
+    Preprocessing,
+    TextPreprocessing,
+)
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 
@@ -15,29 +20,53 @@ _log = logging.getLogger("nas_gym")
 BATCH = 64  # images at once
 
 
-def predict(model: Model, paths: Sequence[str], top: int = 5) -> Iterator[dict[str, Any]]:
-    """Yield what a model says of each file.
+class Fed(Protocol):
+    """A network and how it is fed: a model."""
+
+    @property
+    def network(self) -> Any:
+        """In evaluation mode."""
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """What stands between a file and the network."""
+
+
+def predict(model: Fed, inputs: Sequence[Any], top: int = 5) -> Iterator[dict[str, Any]]:
+    """Yield what a model says of each image, or text.
 
     Args:
         model: From ``load_model``; it computes where its network lies.
-        paths: Files, or folders of images, whose images come in the order of their paths.
+        inputs: Files; folders of images, whose images come in the order of their paths; images of
+            Pillow's; arrays (height, width) or (height, width, 3), uint8.
         top: Most probable classes to name, >= 1.
 
     Yields:
-        ``{"path", "classes": [{"class", "probability"}, …]}``, the most probable class first; of a
-        language model ``{"path", "perplexity", "entries", "unknown"}``, the second the number of
-        words or characters, the third how many of them are not in the vocabulary.
+        ``{"path", "classes": [{"class", "probability"}, …]}``, the most probable class first,
+        without a path of what is no file; of a language model ``{"path", "perplexity", "entries",
+        "unknown"}``: the entries are words or characters, the unknown those not in the vocabulary.
 
     Raises:
         InvalidDataset: A file that is not there or cannot be read, or a folder without images.
         InvalidModel: The model cannot read such files, or its output is not finite.
     """
     if isinstance(model.preprocessing, TextPreprocessing):
-        yield from (_perplexity(model, model.preprocessing, path) for path in paths)
+        yield from (_perplexity(model, model.preprocessing, path) for path in inputs)
         return
-    files = [file for path in paths for file in _files(path)]
-    for first in range(0, len(files), BATCH):
-        yield from _classes(model, model.preprocessing, files[first : first + BATCH], top)
+    images = [image for given in inputs for image in _images(given)]
+    for first in range(0, len(images), BATCH):
+        yield from _classes(model, model.preprocessing, images[first : first + BATCH], top)
+
+
+def one_or_more(inputs: Any) -> list[Any]:
+    """Return what is given as a list: one path, image or array, a batch of arrays, or several."""
+    if isinstance(inputs, np.ndarray):
+        return list(inputs) if inputs.ndim == 4 else [inputs]
+    return list(inputs) if isinstance(inputs, list | tuple) else [inputs]
+
+
+def _images(given: Any) -> Sequence[Any]:
+    return _files(os.fsdecode(given)) if isinstance(given, str | bytes | os.PathLike) else [given]
 
 
 def _files(path: str) -> list[str]:
@@ -61,28 +90,28 @@ def _files(path: str) -> list[str]:
 
 
 def _classes(
-    model: Model, preprocessing: ImagePreprocessing, files: Sequence[str], top: int
+    model: Fed, preprocessing: ImagePreprocessing, given: Sequence[Any], top: int
 ) -> Iterator[dict[str, Any]]:
     import torch
 
     from nas_gym.networks.isolation import isolated
 
     with isolated(), torch.inference_mode():
-        images = preprocessing.from_files(files).to(next(model.network.parameters()).device)
+        images = preprocessing.from_images(given).to(next(model.network.parameters()).device)
         probabilities = model.network(images).softmax(1)
         values, labels = probabilities.topk(min(top, probabilities.shape[1]), dim=1)
     if not bool(probabilities.isfinite().all()):
         raise InvalidModel("the network's output is not finite: its weights have diverged")
     names = preprocessing.classes
-    for file, chosen, of in zip(files, labels.tolist(), values.tolist(), strict=True):
+    for image, chosen, of in zip(given, labels.tolist(), values.tolist(), strict=True):
         each = zip(chosen, of, strict=True)
         yield {
-            "path": os.fspath(file),
+            **({"path": image} if isinstance(image, str) else {}),
             "classes": [{"class": names[label], "probability": p} for label, p in each],
         }
 
 
-def _perplexity(model: Model, preprocessing: TextPreprocessing, path: str) -> dict[str, Any]:
+def _perplexity(model: Fed, preprocessing: TextPreprocessing, path: Any) -> dict[str, Any]:
     from nas_gym.networks.isolation import isolated
     from nas_gym.training.text.train import measure
 

@@ -85,16 +85,20 @@ class ImagePreprocessing(Options):
             task.channels, task.height, task.width, task.classes,
         )  # fmt: skip
 
-    def from_files(self, paths: Sequence[str | os.PathLike[str]]) -> "Tensor":
-        """Read image files: (files, channels, height, width), float32, normalised.
+    def from_images(self, images: Sequence[Any]) -> "Tensor":
+        """Return what the network takes: (images, channels, height, width), float32, normalised.
+
+        Args:
+            images: Paths of files, images of Pillow's, or arrays (height, width) or (height, width,
+                3), uint8.
 
         Raises:
-            InvalidDataset: A file that cannot be read; it is named.
+            InvalidDataset: One that cannot be read; a file is named.
             InvalidModel: The network does not take pixels, or not a square of 1 or 3 channels.
         """
         import torch
 
-        from nas_gym.training.images.decoding import read_picture
+        from nas_gym.training.images.decoding import picture_of
 
         channels = len(self.mean)
         if self.white is None or self.height != self.width or channels not in (1, 3):
@@ -103,7 +107,7 @@ class ImagePreprocessing(Options):
                 f"{'' if self.white else ' that are no pixels'}: no image file can be read for "
                 "it; normalise arrays yourself, by (value - mean) / std"
             )
-        pictures = [read_picture(os.fsdecode(path), self.height).pixels for path in paths]
+        pictures = [picture_of(image, self.height).pixels for image in images]
         values = np.stack(pictures).astype(np.float32) / np.float32(255)
         if channels == 1:
             weights = np.asarray(_GREY, dtype=np.float32)

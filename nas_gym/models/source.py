@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from nas_gym import __version__
-from nas_gym.errors import InvalidOption
+from nas_gym.models.genotypes import has_source
 from nas_gym.networks.source import Source
 
 _HEAD = '''\
@@ -50,25 +50,18 @@ def load(path: str) -> Network:
 '''
 
 
-def model_source(space: Any, genotype: Any, task: Any, title: str) -> str:
-    """Return the text of ``model.py``.
+def model_source(space: Any, genotype: Any, task: Any, title: str) -> str | None:
+    """Return the text of ``model.py``; None if the space has no ``to_source``.
 
     Args:
-        space: Has ``to_source(genotype, task)``.
+        space: May have ``to_source(genotype, task)``, which returns a ``Source``.
         genotype: The architecture.
         task: The shape of the data and the size of the network.
         title: One line that says what it is.
-
-    Raises:
-        InvalidOption: The space has no ``to_source``.
     """
-    write = getattr(space, "to_source", None)
-    if write is None:
-        raise InvalidOption(
-            f"networks of {type(space).__name__} cannot be written as Python: give it a method "
-            "to_source(genotype, task) that returns a nas_gym.networks.source.Source"
-        )
-    source: Source = write(genotype, task)
+    if not has_source(space):
+        return None
+    source: Source = space.to_source(genotype, task)
     tied = getattr(task, "tied", False)  # the file has the tensor once
     missing = 'set(missing) - {"decoder.weight"}' if tied else "missing"
     texts = [

@@ -68,10 +68,15 @@ def count_multiply_adds(
 
 def _run_shadow(network: nn.Module, input_shape: Sequence[int], dtype: torch.dtype) -> None:
     """Run a network with shapes instead of parameters on a shape instead of an example."""
-    state = [*network.named_parameters(), *network.named_buffers()]
-    shadows = {name: _shape_of(tensor) for name, tensor in state}
+    # Of a module under two names once: swapped twice, it would keep the shapes.
+    shadows = {
+        name: _shape_of(tensor)
+        for prefix, module in network.named_modules()
+        for named in (module.named_parameters, module.named_buffers)
+        for name, tensor in named(prefix, recurse=False, remove_duplicate=False)
+    }
     example = torch.empty((1, *input_shape), dtype=dtype, device="meta")
-    functional_call(network, shadows, (example,))
+    functional_call(network, shadows, (example,), tie_weights=False)
 
 
 def cost_on_meta(

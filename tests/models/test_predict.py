@@ -55,6 +55,49 @@ def test_classes_of_images_and_folders(
     assert out.startswith(f"{one}: ")
 
 
+def test_images_in_memory_are_as_their_files(folder: Path, pictures: Path) -> None:
+    model = nas_gym.load_model(folder)
+    (file, *_) = files = sorted((pictures / "sub").iterdir())
+    pixels = np.stack([np.asarray(Image.open(each)) for each in files])
+    expected = [each["classes"] for each in model.predict(pictures)]
+    assert model.predict(file, top=1) == [{"path": str(file), "classes": expected[0][:1]}]
+    given = [*files[:1], Image.open(files[1]), pixels[2]]
+    for inputs in (files, given, [Image.open(each) for each in files], pixels, [str(pictures)]):
+        found = [each["classes"] for each in model.predict(inputs)]
+        assert found == expected
+    (grey,) = model.predict(pixels[0, :, :, 0])
+    assert grey == model.predict(Image.fromarray(pixels[0, :, :, 0]))[0]
+    assert "path" not in grey
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (np.zeros((4, 4)), r"array \(4, 4\) of float64: give \(height, width\)"),
+        (np.zeros((3, 4, 4), np.uint8), r"array \(3, 4, 4\) of uint8"),
+        (3, "an image is a int: give a path"),
+        ("nowhere.png", "nowhere.png is not there"),
+    ],
+)
+def test_what_is_no_image_is_one_sentence(given: Any, message: str, folder: Path) -> None:
+    with pytest.raises(InvalidDataset, match=message):
+        nas_gym.load_model(folder).predict(given)
+
+
+def test_the_python_of_a_card_runs_as_written(
+    folder: Path,
+    pictures: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    card = (folder / "README.md").read_text()
+    block = card.partition("or in Python")[2].partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(pictures / "sub")
+    exec(block.replace("FOLDER", str(folder)).replace("image.png", "0.png"), {})
+    (first, *_) = nas_gym.load_model(folder).predict("0.png")[0]["classes"]
+    assert capsys.readouterr().out == f"{first}\n"
+
+
 class Brightest:
     """A network that tells by the mean of the first channel; to see what arrives."""
 
@@ -72,7 +115,7 @@ def test_values_are_those_of_the_data(channels: int, tmp_path: Path) -> None:
     )
     Image.new("RGB", (9, 5), (255, 255, 255)).save(tmp_path / "white.png")
     Image.new("RGB", (5, 9), (0, 0, 0)).save(tmp_path / "black.png")
-    values = preprocessing.from_files([tmp_path / "white.png", tmp_path / "black.png"])
+    values = preprocessing.from_images([tmp_path / "white.png", tmp_path / "black.png"])
     assert values.shape == (2, channels, 4, 4)
     assert values[0].flatten().tolist() == pytest.approx([2.0] * 16 * channels)
     assert values[1].flatten().tolist() == pytest.approx([-2.0] * 16 * channels)
@@ -87,6 +130,11 @@ def test_values_are_those_of_the_data(channels: int, tmp_path: Path) -> None:
         (["{folder}", "{tmp}/text.png"], "text.png cannot be read as an image"),
         (["{folder}", "{tmp}/text.png", "--top", "0"], "--top is 0"),
         (["{tmp}", "{tmp}/text.png"], "is no model"),
+        (
+            ["{folder}/model.py", "{tmp}/text.png"],
+            "model.py is a file, not a model: give the folder that it is in, {folder}",
+        ),
+        (["{tmp}/text.png", "x.png"], "text.png is a file, not a model: give a folder that"),
     ],
 )
 def test_bad_input_is_one_sentence(
@@ -98,7 +146,7 @@ def test_bad_input_is_one_sentence(
     given = [argument.format(folder=folder, tmp=tmp_path) for argument in arguments]
     status, out, err = run(capsys, "predict", *given)
     assert (status, out) == (2, "")
-    assert message in err
+    assert message.format(folder=folder) in err
     assert err.count("\n") == 1
 
 

@@ -14,7 +14,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nas_gym.errors import InvalidOption
 from nas_gym.models.folder import Model, write_model
 from nas_gym.models.loading import load_model
 from nas_gym.models.preprocessing import preprocessing_of
@@ -259,11 +258,3 @@ def test_the_second_classifier_of_training_is_left_out(tmp_path: Path) -> None:
     ):  # fmt: skip
         found = logits(network, inputs)
         torch.testing.assert_close(found / scale, expected / scale, rtol=1e-5, atol=1e-5)
-
-
-def test_a_space_without_a_text_of_its_networks_is_refused_in_one_sentence() -> None:
-    class Own:
-        pass
-
-    with pytest.raises(InvalidOption, match="give it a method to_source"):
-        model_source(Own(), None, None, "A model.")

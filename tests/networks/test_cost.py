@@ -60,3 +60,24 @@ def test_the_count_does_not_depend_on_where_the_network_lives() -> None:
     assert count_multiply_adds(NASNet(NASNET_A, task), (3, 8, 8)) == (
         cost_on_meta(lambda: NASNet(NASNET_A, task), (3, 8, 8)).multiply_adds
     )
+
+
+class Tied(nn.Module):
+    """One layer under two names, and one weight in two layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one = self.other = nn.Linear(4, 4)
+        self.first, self.last = nn.Linear(4, 4, bias=False), nn.Linear(4, 4)
+        self.last.weight = self.first.weight
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return self.last(self.first(self.other(self.one(values))))
+
+
+def test_what_is_shared_stays_as_it_is() -> None:
+    network = Tied()
+    assert count_multiply_adds(network, (4,)) == 4 * 16
+    assert not any(tensor.is_meta for tensor in network.state_dict().values())
+    assert network.last.weight is network.first.weight
+    network(torch.zeros(1, 4))

@@ -230,4 +230,4 @@ def _model(plan: Plan, training: Training[Any], figures: dict[str, Any]) -> Mode
     own = built(plan.space, plan.genotype, task, 0)
     own.load_state_dict({name: weights[name] for name in own.state_dict()})
     feed = preprocessing_of(plan.evaluator.data)
-    return Model(own, plan.space, plan.genotype, task, feed, figures)
+    return Model(own, plan.space, plan.genotype, task, feed, figures, tokens=plan.tokens)

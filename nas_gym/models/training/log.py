@@ -4,6 +4,7 @@ import csv
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import median_low
 from typing import Any
 
 from nas_gym.errors import InvalidModel
@@ -12,6 +13,7 @@ from nas_gym.options.files import write_file
 from nas_gym.options.printable import printable
 
 LOG, CURVE = "log.csv", "curve"
+LAST = 9  # epochs that tell how long others take
 
 
 def write_log(folder: Path, epochs: Sequence[dict[str, Any]]) -> None:
@@ -59,6 +61,14 @@ def line_of(epoch: dict[str, Any], epochs: int, left: float) -> str:
     end = f", about {time_in_words(rounded(left))} left" if left else ""
     unit = next(iter(epoch))
     return f"{unit} {epoch[unit]}/{epochs}: {figures}, {time_in_words(epoch['seconds'])}{end}"
+
+
+def seconds_left(epochs: Sequence[dict[str, Any]], more: int) -> float:
+    """Return how long ``more`` epochs take, by the median of the last ones.
+
+    A mean would jump: the first one prepares, and any may have waited for the machine.
+    """
+    return more * float(median_low([epoch["seconds"] for epoch in epochs[-LAST:]]))
 
 
 def rounded(seconds: float) -> float:

@@ -10,7 +10,7 @@ import torch
 
 from nas_gym.errors import TrainingDiverged
 from nas_gym.models.training.checkpoint import Checkpoint, write_checkpoint
-from nas_gym.models.training.log import line_of, write_log
+from nas_gym.models.training.log import line_of, seconds_left, write_log
 from nas_gym.training.loop import Training
 from nas_gym.training.preparation import tell
 from nas_gym.training.processes import Processes
@@ -69,7 +69,8 @@ class Loop:
             if self.processes.first:
                 write_log(self.folder, self.epochs)
             self.save()
-            self.say(line_of(self.epochs[-1], training.epochs, self._left()))
+            left = seconds_left(self.epochs, training.epochs - training.epoch)
+            self.say(line_of(self.epochs[-1], training.epochs, left))
 
     def _run_epoch(self) -> None:
         """Train to the end of the epoch, and measure it."""
@@ -141,11 +142,6 @@ class Loop:
                 break
         training.restore(state)
         return min(times) if times else 0.0  # the first one prepares
-
-    def _left(self) -> float:
-        """Return the seconds until the end, by the last five epochs."""
-        last: list[float] = [epoch["seconds"] for epoch in self.epochs[-5:]]
-        return sum(last) / len(last) * (self.training.epochs - self.training.epoch)
 
     def _diverged(self, epoch: int, why: str) -> TrainingDiverged:
         return TrainingDiverged(

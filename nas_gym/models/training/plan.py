@@ -12,6 +12,7 @@ from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.trained.trainers import TRAINERS
 from nas_gym.models.folder import TRAINING
+from nas_gym.models.genotypes import genotype_data, genotype_of
 from nas_gym.models.training.checkpoint import read_checked, write_checked
 from nas_gym.models.training.subject import MODERN, Subject
 from nas_gym.options import check
@@ -19,6 +20,7 @@ from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable, shortened
 from nas_gym.registry import check_trusted, make, options_of, spec_of
 from nas_gym.search_spaces.architecture import genotype_to_json
+from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.training.images.presets import SIDES
 from nas_gym.training.images.recipe import Recipe
 from nas_gym.training.named import AnyRecipe
@@ -59,6 +61,7 @@ class Plan:
     streamed: bool  # whether its images are read again for each batch
     seed: int
     argument: tuple[str, ...] | None = None  # what names the architecture in a command, anywhere
+    tokens: Tokens | None = None
 
     @property
     def recipe(self) -> Recipe | LanguageRecipe:
@@ -80,6 +83,7 @@ class Plan:
         """Write it into its folder; raise InvalidModel if that cannot be done."""
         content = {
             **self.identity(),
+            **genotype_data(self.space, self.genotype, self.tokens),
             "shown": self.shown,
             "evaluator": self.evaluator.name,
             "source": dict(self.source),
@@ -185,7 +189,7 @@ def _plan(
         recorded["dataset"] = os.path.abspath(place)
     return Plan(
         subject.genotype, subject.space, subject.shown, evaluator, recorded,
-        streams, seed, subject.argument,
+        streams, seed, subject.argument, subject.tokens,
     )  # fmt: skip
 
 
@@ -256,12 +260,12 @@ def _read(
 ) -> tuple[Subject, dict[str, Any], Mapping[str, Any]]:
     check_trusted(f"the training {printable(folder)}", {"space": content["space"]}, trust)
     space = make("space", content["space"])
-    genotype = space.genotype_from_json(content["architecture"])
+    genotype, tokens = genotype_of(space, content)
     kind, protocol = content["evaluator"], content["protocol"]
     recipe = TRAINERS[kind].recipe_class(**protocol["recipe"])
     words = content["argument"]
     argument = None if words is None else tuple(map(str, words))
-    subject = Subject(genotype, space, str(content["shown"]), kind, "", {}, argument)
+    subject = Subject(genotype, space, str(content["shown"]), kind, "", {}, argument, tokens)
     return subject, {"recipe": recipe, "threads": protocol["threads"]}, dict(content["source"])
 
 

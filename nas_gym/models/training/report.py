@@ -7,9 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.evaluators.doubts import interval_in_words
+from nas_gym.models.card import trust_words, without_source
 from nas_gym.models.folder import CONFIG
 from nas_gym.models.training.plan import Plan
 from nas_gym.options.durations import time_in_words
+from nas_gym.registry import foreign_modules, spec_of
 from nas_gym.training.named import NAMED_RECIPES
 
 if TYPE_CHECKING:
@@ -32,9 +34,14 @@ def lines_of(trained: "Trained") -> Iterator[str]:
         f"{figures['parameters']:,} parameters, {figures['multiply_adds']:,} multiply-adds, "
         f"{figures['steps']:,} steps in {time_in_words(float(figures['training_seconds']))}"
     )
-    yield f"written to {folder}: model.safetensors, model.py, README.md, log.csv, curve.png, …"
+    model = trained.model
+    source = "model.py, " * model.has_source
+    yield f"written to {folder}: model.safetensors, {source}README.md, log.csv, curve.png, …"
     images = "test_images" in figures or "train_images" in figures
-    yield f"`nas-gym predict {folder} {'IMAGE...' if images else 'TEXT.txt'}` uses it"
+    files = "IMAGE..." if images else "TEXT.txt"
+    yield f"`nas-gym predict {folder} {files}{trust_words(model.modules)}` uses it"
+    if not model.has_source:
+        yield without_source(model.space)
 
 
 def _of(figures: Any, name: str) -> str:
@@ -46,6 +53,12 @@ def _of(figures: Any, name: str) -> str:
     share = figures[name]
     sure = interval_in_words(share, count)
     return f" ({round(share * count):,} of {count:,} images; 95 % interval {sure})"
+
+
+def _argument_of(space: Any) -> list[str]:
+    """Return what names an architecture by the model's record; no file says what is imported."""
+    spec = spec_of("space", space)
+    return [CONFIG, *(["--space", spec["name"]] if any(foreign_modules("space", spec)) else [])]
 
 
 def command_of(plan: Plan) -> str | None:
@@ -65,7 +78,7 @@ def command_of(plan: Plan) -> str | None:
         for name, recipe in same.items()
     }
     name = min(changes, key=lambda n: len(changes[n]))
-    words = ["nas-gym", "train", *(plan.argument or (CONFIG,))]
+    words = ["nas-gym", "train", *(plan.argument or _argument_of(plan.space))]
     settings = [f"recipe.{o}={json.dumps(v)}" for o, v in changes[name].items()]
     for option, value in source.items():
         if option in ("dataset", "folder", "image_size"):

@@ -13,7 +13,7 @@ from nas_gym.options.printable import printable
 from nas_gym.registry import check_trusted, make, usual
 from nas_gym.runs.config import recorded_parts, trained_protocol
 from nas_gym.runs.findings import best_rows
-from nas_gym.search_spaces.grammar import decode
+from nas_gym.search_spaces.grammar import Tokens, decode
 from nas_gym.search_spaces.nasbench201.size_space import NATSSize
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.store import DEFAULT_STORE, RunData, load_run
@@ -42,6 +42,7 @@ class Subject(NamedTuple):
     recipe: str  # a name
     data: Mapping[str, Any] = {}  # options of the evaluator that say what a run was trained on
     argument: tuple[str, ...] | None = None  # what names it in a command; None: its own record
+    tokens: Tokens | None = None
 
 
 def subject_of(
@@ -111,7 +112,7 @@ def _of_found(found: Found, shown: str) -> Subject:
     kind = kind if kind in TRAINERS else "training"
     ours = isinstance(found.space, NASBench201 | NATSSize)
     recipe = "nasbench201" if ours else OF_PAPERS.get(shown, MODERN[kind])
-    return Subject(found.genotype, found.space, shown, kind, recipe)
+    return Subject(found.genotype, found.space, shown, kind, recipe, tokens=found.tokens)
 
 
 def _run(name: str, store: str | Path) -> RunData | None:
@@ -146,5 +147,5 @@ def _of_run(run: RunData, rank: int, trust: Collection[str]) -> Subject:
         named = usual("evaluator", space)
         kind = named if named in TRAINERS else "training"
     place = f"number {rank} of run {run.name}" if rank > 1 else f"the best of run {run.name}"
-    genotype = decode(space, rows[rank - 1].tokens)
-    return Subject(genotype, space, place, kind, MODERN[kind], data)
+    tokens = rows[rank - 1].tokens
+    return Subject(decode(space, tokens), space, place, kind, MODERN[kind], data, tokens=tokens)

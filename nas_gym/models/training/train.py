@@ -13,6 +13,7 @@ from annotated_types import Ge, Gt
 from nas_gym.errors import InvalidModel, InvalidOption
 from nas_gym.models.architectures import Found
 from nas_gym.models.folder import CONFIG, TRAINING, Model
+from nas_gym.models.genotypes import check_loadable
 from nas_gym.models.loading import load_model
 from nas_gym.models.training.checkpoint import (
     CHECKPOINT,
@@ -73,7 +74,7 @@ def train(
     trust: Collection[str] = (),
     say: Callable[[str], None] | None = None,
 ) -> Trained:
-    """Train one network to its end, and write it as a model that loads without this package.
+    """Train one network to its end, and write it as a model in a folder.
 
     The folder has a checkpoint while the training is under way, ``log.csv`` with a line per epoch,
     the learning curve (``curve.png``, ``.svg``), ``training.json``, and in the end the files of a
@@ -162,6 +163,7 @@ def train(
         place = user_path(to, "--to") if to is not None else Path(
             _folder_name(subject.shown, dataset, subject.data))  # fmt: skip
         goes_on = resume and has_training(place)
+        check_loadable(subject.space, subject.genotype, subject.tokens)  # not after hours
         if not goes_on:
             check_place(place, replace)
         begun_with = _recorded_threads(place) if goes_on else None

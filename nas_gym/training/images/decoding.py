@@ -13,6 +13,7 @@
 Whatever a decoder raises becomes one ``InvalidDataset`` that names the file.
 """
 
+import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -77,9 +78,45 @@ def read_picture(path: str, side: int) -> Picture:
         InvalidDataset: It is damaged, cut off, too large, or of no known range; the file is named.
     """
     with opened(path) as image:
-        seen, notes = as_seen(image)
-        square = ImageOps.fit(seen, (side, side))
-        return Picture(np.asarray(square).transpose(2, 0, 1), seen.size, notes)
+        return _cut(image, side)
+
+
+def picture_of(image: Any, side: int) -> Picture:
+    """Do as ``read_picture`` with an image in memory, or a file.
+
+    Args:
+        image: Pillow's, or an array (height, width) or (height, width, 3), uint8; or a path.
+        side: Pixels.
+
+    Raises:
+        InvalidDataset: It is none of these, or cannot be read.
+    """
+    if isinstance(image, str | bytes | os.PathLike):
+        return read_picture(os.fsdecode(image), side)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+            raise InvalidDataset(
+                f"an image is an array {image.shape} of {image.dtype}: give (height, width) or "
+                "(height, width, 3), uint8 from 0 to 255"
+            )
+        image = Image.fromarray(image)
+    if not isinstance(image, Image.Image):
+        raise InvalidDataset(
+            f"an image is a {type(image).__name__}: give a path, an image of Pillow's, or an array"
+        )
+    try:
+        with _as_asked():
+            return _cut(image, side)
+    except InvalidDataset as error:
+        raise InvalidDataset(f"an image {error}") from None
+    except Exception as error:  # as of files
+        raise InvalidDataset(f"an image cannot be read ({error}): repair it") from error
+
+
+def _cut(image: Image.Image, side: int) -> Picture:
+    seen, notes = as_seen(image)
+    square = ImageOps.fit(seen, (side, side))
+    return Picture(np.asarray(square).transpose(2, 0, 1), seen.size, notes)
 
 
 @contextmanager

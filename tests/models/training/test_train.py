@@ -387,16 +387,6 @@ def test_a_recipe_that_leaves_nothing_of_the_images_is_refused(tmp_path: Path) -
     assert not (tmp_path / "m").exists()
 
 
-class Unwritten(NASNetCell):
-    to_source = None
-
-
-def test_what_cannot_be_written_is_not_trained(tmp_path: Path) -> None:
-    with pytest.raises(InvalidOption, match="give it a method to_source"):
-        train(tmp_path / "m", model=Found(CELL.genotype, Unwritten()))
-    assert not (tmp_path / "m").exists()
-
-
 @pytest.mark.slow
 def test_a_recipe_for_imagenet_means_its_images(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)

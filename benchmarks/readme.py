@@ -2,17 +2,22 @@
 
     python -m benchmarks.run --update-readme
 
-writes those of ``README.md`` and of three pages in ``docs/benchmarks``; the leaderboard's is filled
-from its entries.
+writes those of ``README.md``, of three pages in ``docs/benchmarks`` and of the agents' pages; the
+leaderboard's is filled from its entries; agents' pages have rows of other results too
+(``excerpts.py``). The pages of the benchmark ``proxies`` are written anew
+from its ``results.json``.
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.excerpts import EXCERPTS
 from nas_gym.benchmark.entries import joined, read_entry
 from nas_gym.benchmark.results import PROTOCOLS, Results, read_results
+from nas_gym.benchmark.signal_pages import read_worth, worth_pages
 from nas_gym.benchmark.statistics import standard_error
-from nas_gym.benchmark.suite import FAMILIES, SUITES, Suite
+from nas_gym.benchmark.suite import FAMILIES, SIGNALS, SUITES, Suite
 from nas_gym.benchmark.tables import NAMES, all_ranks, dataset_table, overhead
 from nas_gym.benchmark.verdict import (
     answer,
@@ -22,10 +27,11 @@ from nas_gym.benchmark.verdict import (
 )
 from nas_gym.drawing.figures import listed
 from nas_gym.errors import StoreError
-from nas_gym.runs.markdown import numbers_table
+from nas_gym.runs.markdown import numbers_table, table
 
 MARKS = ("<!-- benchmark:begin -->", "<!-- benchmark:end -->")
 SHOWN = "rl-vs-evolution"
+FURTHER = ("softmax-rates",)  # the same benchmark with other agents, for their pages
 ROOT = Path(__file__).parents[1]
 ENTRIES = ROOT / "benchmarks" / "leaderboard"
 
@@ -34,6 +40,8 @@ def update_readme() -> None:
     """Write the pages' sections anew, from the committed results."""
     for page, section in shown_sections().items():
         page.write_text(with_section(page.read_text(encoding="utf-8"), section), encoding="utf-8")
+    for page, text in signal_pages().items():
+        page.write_text(text, encoding="utf-8")
 
 
 def shown_sections() -> dict[Path, str]:
@@ -45,7 +53,22 @@ def shown_sections() -> dict[Path, str]:
         pages / "rl_vs_evolution.md": families_section(results, f"../../{folder}"),
         pages / "agents.md": agents_section(results, f"../../{folder}"),
         pages / "leaderboard.md": leaderboard_section(SUITES[SHOWN], ENTRIES),
+        **agents_sections(results, f"../../{folder}"),
     }
+
+
+def signal_pages() -> dict[Path, str]:
+    """Return what the pages of the benchmark ``proxies`` have to be."""
+    folder = ROOT / "benchmarks" / "results" / SIGNALS
+    return {folder / name: text for name, text in worth_pages(read_worth(folder)).items()}
+
+
+def command_of(results: Results) -> str:
+    """Return the command that makes the results."""
+    name = results.suite["name"]
+    suite = SUITES.get(name)
+    ours = suite is None or results.seeds == suite.seeds
+    return f"nas-gym benchmark {name}" + ("" if ours else f" --seeds {results.seeds}")
 
 
 def readme_section(results: Results, folder: str) -> str:
@@ -59,7 +82,7 @@ def readme_section(results: Results, folder: str) -> str:
     counts = Counter(comparison.verdict for comparison in found)
     return (
         f"![Regret and runs at the optimum against evaluations]({folder}/overview.png)\n\n"
-        f"`nas-gym benchmark {results.suite['name']}`, {results.seeds} seeds: by the cell that it "
+        f"`{command_of(results)}`: by the cell that it "
         f"recommends, the best RL agent is better than the best evolution in {counts['better']} of "
         f"{len(found)} comparisons ({len(results.datasets)} data sets of NAS-Bench-201, "
         f"{listed(results.judged)} evaluations), worse in {counts['worse']}; in the others no "
@@ -138,8 +161,8 @@ def readme_table(results: Results) -> str:
 def agents_section(results: Results, folder: str) -> str:
     """Return what stands between ``MARKS`` in the agents' page; see ``readme_section``."""
     parts = [
-        "Written by `python -m benchmarks.run --update-readme` from `nas-gym benchmark "
-        f"{results.suite['name']}`: {results.seeds} searches per data set, mean "
+        "Written by `python -m benchmarks.run --update-readme` from "
+        f"`{command_of(results)}`: {results.seeds} searches per data set, mean "
         "validation accuracy of the found cell. What the columns are: "
         f"[table.md]({folder}/table.md); who is better than whom: "
         f"[verdict.md]({folder}/verdict.md). {results.suite.get('notes', '')}".rstrip()
@@ -148,6 +171,58 @@ def agents_section(results: Results, folder: str) -> str:
         optimum = results.optimum(dataset)
         parts += [f"### {dataset}, optimum {optimum:.2f}", dataset_table(results, dataset)]
     return "\n\n".join(parts)
+
+
+def agents_pages(results: Results) -> dict[Path, list[str]]:
+    """Return the agents of the results, presets too, by the page that their names are title of."""
+    found: dict[Path, list[str]] = {}
+    for page in sorted((ROOT / "docs" / "agents").glob("*.md")):
+        title = page.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ").split(", ")
+        labels = [label for label in results.agents if label.partition("/")[0] in title]
+        if labels:
+            found[page] = labels
+    return found
+
+
+def agent_section(results: Results, labels: Sequence[str], folder: str) -> str:
+    """Return what stands between ``MARKS`` in an agent's page; see ``readme_section``."""
+    rows = [
+        [
+            f"`{label}`",
+            dataset,
+            *(
+                f"{found.mean():.2f} ± {standard_error(found):.2f}"
+                for found in results.found["recommended"][results.agents.index(label), d].T
+            ),
+            f"{results.optimum(dataset):.2f}",
+        ]
+        for label in labels
+        for d, dataset in enumerate(results.datasets)
+    ]
+    headings = ["agent", "data set", *map(str, results.judged), "the best there is"]
+    return (
+        "Mean validation accuracy of the cell of NAS-Bench-201 that it recommends after "
+        f"{listed(results.judged)} evaluations, {results.seeds} searches each, ± standard error "
+        f"(`{command_of(results)}`; [all agents]({folder}/table.md)).\n\n"
+        + table(headings, rows, range(2, len(headings)))
+    )
+
+
+def agents_sections(results: Results, folder: str) -> dict[Path, str]:
+    """Return what stands between ``MARKS`` in each agent's page: this benchmark, then others."""
+    parts = {
+        page: [agent_section(results, labels, folder)]
+        for page, labels in agents_pages(results).items()
+    }
+    for name in FURTHER:
+        further = read_results(ROOT / "benchmarks" / "results" / name)
+        for page, labels in agents_pages(further).items():
+            section = agent_section(further, labels, f"../../benchmarks/results/{name}")
+            parts.setdefault(page, []).append(section)
+    for excerpt in EXCERPTS:
+        page = ROOT / "docs" / "agents" / f"{excerpt.page}.md"
+        parts.setdefault(page, []).append(excerpt.text())
+    return {page: "\n\n".join(texts) for page, texts in parts.items()}
 
 
 def leaderboard_section(suite: Suite, folder: Path) -> str:
@@ -183,8 +258,9 @@ def leaderboard_section(suite: Suite, folder: Path) -> str:
         [
             f"## {suite.name}",
             f"{len(entries)} entries, {results.seeds} searches of {suite.budget} evaluations on "
-            "each data set. Mean rank of the recommended architecture among them, over all seeds "
-            f"and data sets, after {listed(results.judged)} evaluations (1 is best); mean "
+            "each data set (the first of those that have more). Mean rank of the recommended "
+            "architecture among them, over all seeds and "
+            f"data sets, after {listed(results.judged)} evaluations (1 is best); mean "
             f"validation accuracy of the recommended architecture after {last}, ± standard error.",
             numbers_table(headings, rows),
         ]

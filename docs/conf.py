@@ -11,6 +11,8 @@ ROOT = DOCS.parent
 sys.path.insert(0, str(DOCS))
 
 from environment_pages import write_environment_pages  # noqa: E402 (it lies beside this file)
+from links import change_links, to_repository  # noqa: E402
+from notebooks import write_notebooks  # noqa: E402
 
 import nas_gym  # noqa: E402
 
@@ -38,14 +40,6 @@ suppress_warnings = [
 ]
 copybutton_exclude = ".linenos, .gp, .go"
 
-# On GitHub the workflow's own variables say where the repository is; elsewhere a path is a path.
-SOURCE = (
-    f"{os.environ['GITHUB_SERVER_URL']}/{os.environ['GITHUB_REPOSITORY']}/blob/main/"
-    if "GITHUB_REPOSITORY" in os.environ
-    else ""
-)
-_LINK = re.compile(r"(!?\[[^\]]*\])\(((?!https?:|#|mailto:)[^)\s#]+)(#[^)\s]*)?\)")
-
 
 def copy_results(folder: Path) -> None:
     """Copy the committed results, which are pages of their own, into the site's sources."""
@@ -68,20 +62,23 @@ def point_outwards(_: object, name: str, text: list[str]) -> None:
     else:
         origin = here
 
-    def pointed(found: re.Match[str]) -> str:
-        label, path, anchor = found[1], found[2], found[3] or ""
+    def pointed(label: str, path: str, anchor: str) -> str:
         target = (origin.parent / path).resolve()
         if target.is_relative_to(ROOT / "benchmarks/results") and target.suffix in (".md", ".png"):
             target = results / target.relative_to(ROOT / "benchmarks/results")
         if target.is_relative_to(DOCS):
             return f"{label}({os.path.relpath(target, here.parent)}{anchor})"
-        inside = target.relative_to(ROOT).as_posix()
-        if SOURCE and not label.startswith("!"):
-            return f"{label}({SOURCE}{inside}{anchor})"
-        return f"{label[1:-1]} (`{inside}`)"
+        return to_repository(label, target, anchor)
 
-    parts = re.split(r"(^```.*?^```$)", text[0], flags=re.S | re.M)
-    text[0] = "".join(p if p.startswith("```") else _LINK.sub(pointed, p) for p in parts)
+    text[0] = change_links(text[0], pointed)
+
+
+def offer_notebook(_: object, name: str, text: list[str]) -> None:
+    """Offer a tutorial as a notebook, below its title."""
+    here = DOCS / f"{name}.ipynb"
+    if here.exists():
+        title, _, rest = text[0].partition("\n")
+        text[0] = f"{title}\n\n{{download}}`Download as a notebook <{here.name}>`\n{rest}"
 
 
 def headings_as_rubrics(*given: object) -> None:
@@ -95,5 +92,7 @@ def setup(app: object) -> None:
     """Prepare the generated pages and connect the changes above."""
     write_environment_pages(DOCS / "environments")
     copy_results(DOCS / "benchmarks" / "results")
+    write_notebooks(DOCS / "tutorials", DOCS / "tutorials")
     app.connect("source-read", point_outwards)
+    app.connect("source-read", offer_notebook)
     app.connect("autodoc-process-docstring", headings_as_rubrics)

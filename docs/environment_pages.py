@@ -31,7 +31,7 @@ def write_environment_pages(folder: Path) -> None:
         about = "" if name in ids.IDS else _other_form(name)
         if not about:
             save(draw_genotype(env.space, tokens), folder / f"{name}.svg")
-            about = _space(name, env.space, tokens)
+            about = f"{_space(name, env.space, tokens)}\n\n{_evaluator(env.ledger.evaluator)}"
         (folder / f"{name}.md").write_text(_page(name, env, about), encoding="utf-8")
         env.close()
 
@@ -98,6 +98,14 @@ def _space(name: str, space: object, tokens: tuple[int, ...]) -> str:
 ## The choices
 
 {_choices(space, tokens)}"""
+
+
+def _evaluator(evaluator: object) -> str:
+    return f"""## The evaluator
+
+Its options, but for the space, are keywords of `gym.make`.
+
+{_markdown(inspect.getdoc(type(evaluator)) or "")}"""
 
 
 def _other_form(name: str) -> str:

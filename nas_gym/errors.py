@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_MANY = 12  # names that nobody reads in one sentence
+
 
 class NASGymError(Exception):
     """Base of all errors that nas-gym raises on purpose; the command ends with exit status 2."""
@@ -115,21 +117,48 @@ class Interrupted(NASGymError):
         self.status = status
 
 
-def unknown_name(kind: str, given: object, known: Iterable[str]) -> UnknownName:
+def unknown_name(kind: str, given: object, known: Iterable[str], listed: str = "") -> UnknownName:
     """Return the error for a name that is not known, with the nearest known ones.
 
     Args:
         kind: What the name stands for, e.g. ``"agent"``.
         given: The name as the user wrote it.
         known: All names that would have been understood.
+        listed: What is said instead of many, of which only the nearest stand in the message.
     """
     names = sorted(known)
-    listing = ", ".join(names) if names else "none"
-    hint = did_you_mean(given, names)
+    many = bool(listed) and len(names) > _MANY
+    listing = listed if many else ", ".join(names) or "none"
+    hint = did_you_mean(given, names, 4 if many else 2)
     return UnknownName(f"unknown {kind} {str(given)!r}: {hint}known: {listing}")
 
 
-def did_you_mean(given: object, known: Iterable[str]) -> str:
+def did_you_mean(given: object, known: Iterable[str], most: int = 2) -> str:
     """Return ``"did you mean 'x'? "`` with the nearest known names, ``""`` if none is near."""
-    close = get_close_matches(str(given), sorted(known), n=2, cutoff=0.5)
+    close = near(given, known, most)
     return f"did you mean {' or '.join(repr(name) for name in close)}? " if close else ""
+
+
+def near(given: object, known: Iterable[str], most: int = 2, cutoff: float = 0.5) -> list[str]:
+    """Return the known names that are like a given one, else those that begin with it.
+
+    Capitals and small letters are the same.
+    """
+    names = {name.casefold(): name for name in sorted(known)}
+    text = str(given).casefold()
+    close = get_close_matches(text, names, n=most, cutoff=cutoff)
+    begun = [name for name in names if len(text) > 1 and name.startswith(text)]
+    return [names[name] for name in close or begun[:most]]
+
+
+def not_installed(what: str, package: str | None, extra: str) -> str:
+    """Return the sentence about what needs a package of one of nas-gym's extras.
+
+    Args:
+        what: Needs it, e.g. ``"TensorBoard's files"``.
+        package: What the import did not find; None: what the extra is called.
+        extra: Of nas-gym, which installs it.
+    """
+    return (
+        f"{what} needs {package or extra}, which is not installed: pip install 'nas-gym[{extra}]'"
+    )

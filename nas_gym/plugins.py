@@ -1,10 +1,13 @@
 """The table of names and where they live, ``"module:attribute"``, loaded when they are used."""
 
 import importlib
+import re
+import sysconfig
 import traceback
 from collections.abc import Collection, Mapping
-from types import ModuleType
-from typing import Any
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, NamedTuple
 
 from nas_gym.errors import InvalidOption, UnknownName, did_you_mean, unknown_name
 
@@ -13,6 +16,8 @@ _CELL = "nas_gym.search_spaces.nasnet_cell.space"
 _IMAGES = "nas_gym.training.images.sources"
 
 _OURS = ("nas_gym", "nas_agents")  # packages whose code a record may name
+_STANDARD = Path(sysconfig.get_path("stdlib"))
+_INSTALLED = re.compile(r"[\\/](site|dist)-packages[\\/]")
 
 PLUGINS: dict[str, dict[str, str]] = {
     "space": {
@@ -105,7 +110,8 @@ def load(kind: str, name: str) -> Any:
     base, slash, preset = name.partition("/")
     path = table(kind).get(base, base)
     if ":" not in path:
-        raise unknown_name(kind, name, [*names(kind), "module:attribute of your own"])
+        known, own = names(kind), "module:attribute of your own"
+        raise unknown_name(kind, name, [*known, own], f"all of `nas-gym list`, {own}")
     if not slash:
         return _attribute(path)
     presets: Mapping[str, Any] = getattr(_module(path), "PRESETS", {})
@@ -167,8 +173,59 @@ def _module(path: str) -> ModuleType:
 
 def _broken_module(module: str, error: BaseException) -> InvalidOption:
     """Return the error for a user's module that raises while it is imported."""
-    line = traceback.extract_tb(error.__traceback__)[-1]
+    line = raised_in(error, (module,))
+    if isinstance(error, SyntaxError) and error.filename is not None:
+        where = f"{error.filename}:{error.lineno}"
+    else:
+        where = innermost(error) if line is None else line.where
+    said = error.msg if isinstance(error, SyntaxError) else error
     return InvalidOption(
-        f"module {module!r} cannot be imported ({type(error).__name__}: {error}; raised at "
-        f"{line.filename}:{line.lineno}): mend it and try again"
+        f"module {module!r} cannot be imported ({type(error).__name__}: {said}; raised at "
+        f"{where}): mend it and try again"
     )
+
+
+class OwnLine(NamedTuple):
+    """The line of a user's own code that an exception came from, or passed last."""
+
+    name: str  # as "module:Class.method"
+    where: str  # as "file:line"
+    ours: str | None  # the line of nas-gym that it called, if that raised
+
+
+def raised_in(error: BaseException, named: Collection[str] = ()) -> OwnLine | None:
+    """Return where in a user's own code an exception was raised; None if nowhere.
+
+    Args:
+        error: With its traceback.
+        named: Modules or packages that are the user's, although they are installed.
+    """
+    frames = list(traceback.walk_tb(error.__traceback__))
+    packages = {name.partition(".")[0] for name in named} - {*_OURS}
+    own = [(frame, line) for frame, line in frames if _is_own(frame, packages)]
+    if not own:
+        return None
+    frame, line = own[-1]
+    last = frames[-1][0]
+    ours = innermost(error) if _package(last) in _OURS else None
+    name = f"{frame.f_globals.get('__name__')}:{frame.f_code.co_qualname}"
+    return OwnLine(name, f"{frame.f_code.co_filename}:{line}", ours)
+
+
+def _is_own(frame: FrameType, packages: Collection[str]) -> bool:
+    """Return whether a frame runs a user's own code: neither ours nor installed, but if named."""
+    package, file = _package(frame), frame.f_code.co_filename
+    if package in _OURS or file.startswith("<"):  # as <frozen importlib._bootstrap>
+        return False
+    installed = _STANDARD in Path(file).parents or _INSTALLED.search(file) is not None
+    return package in packages or not installed
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__")).partition(".")[0]
+
+
+def innermost(error: BaseException) -> str:
+    """Return the line that an exception was raised in."""
+    line = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{line.filename}:{line.lineno}"

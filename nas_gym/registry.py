@@ -7,6 +7,7 @@ a live object. Names and JSON data keep ``env.spec.to_json()`` working.
 
 import inspect
 import math
+import shlex
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import MISSING, fields, is_dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption, NASGymError, UntrustedModule, unknown_name
 from nas_gym.options import check_all
-from nas_gym.plugins import foreign_module, is_trusted, load, table
+from nas_gym.plugins import foreign_module, is_trusted, load, raised_in, table
 
 # What an architecture is evaluated and rewarded by if neither the user nor its space says so.
 _USUAL = {"evaluator": "training", "reward": "accuracy", "recipe": "fitted"}
@@ -98,6 +99,9 @@ def check_part(kind: str, made: Any, names: Sequence[str] = (), shown: str = "")
         raise InvalidOption(f"the {kind} is the class {made.__name__}: give an instance of it")
     names = names or _CONTRACTS[kind]
     missing = [name for name in names if not hasattr(made, name)]
+    for name in missing:
+        if hasattr(type(made), name):  # a property: what it raises says more
+            getattr(made, name)
     if missing:
         raise InvalidOption(
             f"{shown or _shown(made)} is no {kind}: it lacks {', '.join(missing)}; "
@@ -145,14 +149,27 @@ def check_trusted(
         UntrustedModule: A part names another module; nothing of it was imported.
         UnknownName: There is no such part.
     """
-    for kind, spec in parts.items():
-        for module in foreign_modules(kind, spec):
-            if not is_trusted(module, trust):
-                raise UntrustedModule(
-                    f"{where} names code of the module {module!r} as its {kind} "
-                    f"({str(spec.get('name'))!r}), and a record may come from anybody: if you know "
-                    f"that code, say so with --trust {module} (in Python trust=({module!r},))"
-                )
+    asked = [
+        (module, kind, str(spec.get("name")))
+        for kind, spec in parts.items()
+        for module in foreign_modules(kind, spec)
+    ]
+    lacking = [each for each in asked if not is_trusted(each[0], trust)]
+    if lacking:
+        named = [name for name in trust if any(is_trusted(each[0], (name,)) for each in asked)]
+        needed = tuple(dict.fromkeys([*named, *(module for module, _, _ in lacking)]))
+        code = ", and of ".join(
+            f"the module {module!r} as its {kind} ({name!r})" for module, kind, name in lacking
+        )
+        raise UntrustedModule(
+            f"{where} names code of {code}, and a record may come from anybody: if you know that "
+            f"code, say so with{trust_option(needed)} (in Python trust={needed!r})"
+        )
+
+
+def trust_option(modules: Collection[str]) -> str:
+    """Return the option by which a command may import modules, after a space; "" for none."""
+    return "".join(f" --trust {shlex.quote(module)}" for module in modules)
 
 
 def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) -> Any:
@@ -185,7 +202,9 @@ def _make_named(kind: str, part: Mapping[str, Any], context: Mapping[str, Any]) 
     except NASGymError:
         raise
     except TypeError as error:
-        raise InvalidOption(f"{kind} {name!r} cannot be made: {error}") from error
+        line = raised_in(error, (found.__module__,))
+        where = "" if line is None else f" (raised at {line.where})"
+        raise InvalidOption(f"{kind} {name!r} cannot be made: {error}{where}") from error
 
 
 def options_of(kind: str, name: str) -> list[str]:

@@ -86,6 +86,7 @@ def test_nothing_observed_is_an_error():
             recommend([])
 
 
+@pytest.mark.slow
 def test_on_noisy_landscapes_the_average_is_the_better_advice():
     """True values after 500 evaluations by evolution, on landscapes that nothing was tuned on."""
     space = NASBench201()

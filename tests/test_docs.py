@@ -23,6 +23,7 @@ PAGES = [
 ]
 ELSEWHERE = {  # whose blocks are run by others
     "docs/developer/architecture.md",  # files: tests/test_house.py
+    *(f"docs/tutorials/{page.name}" for page in ROOT.glob("docs/tutorials/*.md")),  # as notebooks
     *(f"docs/guide/libraries/{name}.md" for name in ("rllib", "tianshou", "torchrl")),  # in venvs
 }
 
@@ -47,13 +48,9 @@ def name_of(page: Path) -> str:
 def slow(page: Path) -> bool:
     """Those with worker processes, a training, or a whole search of SB3's take longest."""
     text = "".join(blocks(page))
-    return (
-        page.parent.name == "tutorials"
-        or "__main__" in text
-        or any(
-            word in text
-            for word in ("mlflow", "optuna", "MaskablePPO", "sb3_contrib", "nas_gym.train(", "ray")
-        )
+    return "__main__" in text or any(
+        word in text
+        for word in ("mlflow", "optuna", "MaskablePPO", "sb3_contrib", "nas_gym.train(", "ray")
     )
 
 
@@ -77,6 +74,23 @@ def test_python_blocks_run_as_written(page: Path, tmp_path: Path) -> None:
         capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.slow
+def test_the_whole_file_of_an_own_space_is_searched_by_its_command(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "guide" / "own_space.md").read_text(encoding="utf-8")
+    whole = text.partition("## The whole file\n")[2]
+    (block,) = re.findall(r"^```python\n(.*?)^```", whole, re.S | re.M)
+    (tmp_path / "my_spaces.py").write_text(block, encoding="utf-8")
+    (command,) = re.findall(r"^    nas-gym (.*)$", whole, re.M)
+    words = command.replace("--budget 20", "--budget 2").split()
+    result = subprocess.run(
+        [sys.executable, "-m", "nas_gym", *words],
+        cwd=tmp_path, capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    drawing = (tmp_path / "runs" / "chains" / "best-1.svg").read_text(encoding="utf-8")
+    assert "classifier" in drawing
 
 
 def test_the_first_example_is_short() -> None:
@@ -151,6 +165,7 @@ def test_every_environment_has_a_page(tmp_path: Path, monkeypatch: pytest.Monkey
         form = "Edit" if "Edit" in name else "MO" if "MO" in name else ""
         token_id = name.replace(form, "") if form else name
         assert (f"({token_id}.md)" in page) == bool(form)
+        assert ("- `dataset`: " in page) == (not form)  # an option of the evaluator
         assert "## Arguments" in page
         assert ("reward space" in page) == (form == "MO")
         assert ("steps per episode" in page) == (form == "Edit")
@@ -168,3 +183,10 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         assert (tmp_path / "site" / "environments" / f"{page.stem}.html").exists()
         (block,) = blocks(page)
         exec(compile(block, page, "exec"), {"__name__": "page"})
+    offered = {file.stem: file for file in tmp_path.glob("site/_downloads/*/*.ipynb")}
+    pages = {page.stem for page in ROOT.glob("docs/tutorials/*.md")}
+    assert offered.keys() == pages - {"index"}
+    for name, notebook in offered.items():
+        shown = (tmp_path / "site" / "tutorials" / f"{name}.html").read_text(encoding="utf-8")
+        assert f'href="../{notebook.relative_to(tmp_path / "site").as_posix()}"' in shown
+        assert json.loads(notebook.read_text(encoding="utf-8"))["cells"]

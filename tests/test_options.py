@@ -185,6 +185,7 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and (one == other or one is other)
 
 
+@pytest.mark.few(12)
 @pytest.mark.parametrize(("annotation", "accepts", "words"), KNOWN, ids=[k[2] for k in KNOWN])
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())

@@ -1,8 +1,11 @@
 """What is installed, and what importing it costs."""
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
+import zipfile
 from importlib.metadata import metadata
 from pathlib import Path
 
@@ -68,6 +71,13 @@ def test_the_wheel_searches_where_nothing_else_of_ours_is(tmp_path: Path) -> Non
     run(*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path / "dist", root)
     (wheel,) = (tmp_path / "dist").glob("*.whl")
     run(sys.executable, "-m", "twine", "check", "--strict", wheel)
+    with zipfile.ZipFile(wheel) as archive:
+        (file,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        words = archive.read(file).decode()
+    # PyPI has none of the files beside the README.
+    assert re.findall(r"\]\((?!https?:)[^)]*\)|<img", words) == []
+    assert "*A picture (`docs/learning_curve.png`): Accuracy of 150 children" in words
+    assert "quickstart (`docs/quickstart.md`), tutorials (`docs/tutorials/index.md`)" in words
     installed = tmp_path / "installed"
     run(*pip, "install", "--no-deps", "--target", installed, wheel)
     there = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(installed)}}
@@ -75,3 +85,15 @@ def test_the_wheel_searches_where_nothing_else_of_ours_is(tmp_path: Path) -> Non
     assert all(str(installed) in file for file in run(sys.executable, "-c", code, **there).split())
     table = ("--space", "nasbench201", "--evaluator", "nasbench201", "--budget", "20")
     assert "best" in run(sys.executable, "-m", "nas_gym", "search", *table, **there)
+
+
+def test_every_hint_to_install_has_one_form_and_names_extras_that_there_are() -> None:
+    root = Path(__file__).parents[1]
+    with (root / "pyproject.toml").open("rb") as file:
+        extras = set(tomllib.load(file)["project"]["optional-dependencies"])
+    for path in [*root.glob("nas_gym/**/*.py"), *root.glob("docs/**/*.md"), root / "README.md"]:
+        text = " ".join(re.sub(r'"\s+"', "", path.read_text(encoding="utf-8")).split())
+        named = re.findall(r"pip install 'nas-gym\[([\w,]+)\]'", text)
+        named += re.findall(r"not_installed\([^()]*?['\"](\w+)['\"]\)", text)
+        assert {each for listed in named for each in listed.split(",")} <= extras, path
+        assert set(re.findall(r'pip install -e "\.\[(\w+)\]"', text)) <= {"dev", "docs"}, path

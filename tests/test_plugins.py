@@ -56,3 +56,17 @@ def test_modules_that_cannot_be_imported_say_so(
     monkeypatch.syspath_prepend(tmp_path)
     with pytest.raises(InvalidOption, match="module 'plugins_broken' cannot be imported"):
         plugins.load("agent", name)
+
+
+def test_of_many_names_only_the_nearest_are_said() -> None:
+    with pytest.raises(UnknownName) as raised:
+        plugins.load("agent", "reinfor")
+    said = "unknown agent 'reinfor': did you mean 'reinforce' or 'softmax-reinforce' or "
+    assert str(raised.value).startswith(said)
+    rest = "? known: all of `nas-gym list`, module:attribute of your own"
+    assert str(raised.value).endswith(rest)
+    assert str(raised.value).count("'") == 2 * 5
+    with pytest.raises(UnknownName, match="unknown agent 'zzz': known: all of `nas-gym list`, mod"):
+        plugins.load("agent", "zzz")
+    with pytest.raises(UnknownName, match="unknown reward 'zzz': known: accuracy, "):
+        plugins.load("reward", "zzz")

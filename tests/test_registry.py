@@ -245,7 +245,7 @@ IDS = ["-".join(option[:3]) for option in OPTIONS]
 
 
 @pytest.mark.parametrize("option", OPTIONS, ids=IDS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)  # of each of hundreds of options
 @given(data=st.data())
 def test_wrong_values_are_refused_in_one_sentence(option: Option, data: st.DataObject) -> None:
     value, name = data.draw(wrong(option.annotation)), option.name

@@ -49,11 +49,12 @@ class GrowingAdam:
         """Return what to subtract to go down the gradient; of its shape."""
         if not self.steps:
             self._mean, self._square = np.zeros_like(gradient), np.zeros_like(gradient)
-        wider = [(0, b - a) for a, b in zip(self._mean.shape, gradient.shape, strict=True)]
-        mean, square = np.pad(self._mean, wider), np.pad(self._square, wider)
+        if self._mean.shape != gradient.shape:
+            wider = [(0, b - a) for a, b in zip(self._mean.shape, gradient.shape, strict=True)]
+            self._mean, self._square = np.pad(self._mean, wider), np.pad(self._square, wider)
         self.steps += 1
         moved, self._mean, self._square = adam(
-            gradient, mean, square, self.steps, self.rate, self.decays
+            gradient, self._mean, self._square, self.steps, self.rate, self.decays
         )
         return moved
 

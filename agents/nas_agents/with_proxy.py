@@ -85,7 +85,7 @@ class WithProxy(Options):
             raise InvalidOption(
                 f"agent is {self.agent!r}, which trains in part, and a proxy answers for whole "
                 "trainings: let it train what this agent proposes, as agent='asha' with "
-                "proposer='with-proxy'"
+                "proposer='with-proxy' (--agent asha --set agent.proposer=with-proxy)"
             )
 
     @staticmethod

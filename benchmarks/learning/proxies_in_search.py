@@ -90,9 +90,20 @@ def table_of(
     dataset: str,
     found: Mapping[tuple[str, str], Floats],
     pairs: Mapping[str, str],
+    differences: dict[tuple[str, int], list[tuple[float, bool]]],
 ) -> str:
-    """Tabulate means, and differences from the agent alone, paired by seed."""
-    rows, tests = [], []
+    """Tabulate means, and differences from the agent alone, paired by seed.
+
+    Args:
+        suite: What was run.
+        dataset: The table.
+        found: Accuracies in percent, (seeds, checkpoints), by agent and table.
+        pairs: The agent alone, by label.
+        differences: Mean differences, and whether they are significant, are added here by way
+            and checkpoint.
+    """
+    rows: list[list[str]] = []
+    tests: list[tuple[int, int, str, float, float]] = []
     for (label, of), values in found.items():
         if of != dataset:
             continue
@@ -102,20 +113,40 @@ def table_of(
             text = f"{values[:, i].mean():.2f}"
             if alone is not None:
                 more = values[:, i] - alone[:, i]
-                tests.append((len(rows), i + 1, wilcoxon_p(values[:, i], alone[:, i])))
+                p = wilcoxon_p(values[:, i], alone[:, i])
+                tests.append((len(rows), i, label.partition(", ")[2], float(more.mean()), p))
                 text += f" ({more.mean():+.2f} ± {standard_error(more):.2f})"
             cells.append(text)
         rows.append([label, *cells])
-    for (row, column, _), p in zip(tests, holm([p for *_, p in tests]), strict=True):
-        rows[row][column] += " *" if p < 0.05 else ""
+    for (row, i, way, mean, _), p in zip(tests, holm([p for *_, p in tests]), strict=True):
+        rows[row][i + 1] += " *" if p < 0.05 else ""
+        differences.setdefault((way, i), []).append((mean, p < 0.05))
     return numbers_table(["agent", *map(str, suite.checkpoints)], rows)
+
+
+def summary_of(
+    suite: Suite, differences: Mapping[tuple[str, int], Sequence[tuple[float, bool]]]
+) -> str:
+    """Tabulate what each way is worth over all agents and tables."""
+    rows = []
+    for way in dict.fromkeys(way for way, _ in differences):
+        cells = []
+        for i in range(len(suite.checkpoints)):
+            told = differences[way, i]
+            mean = np.mean([more for more, _ in told])
+            better = sum(more > 0 for more, sure in told if sure)
+            worse = sum(more < 0 for more, sure in told if sure)
+            cells.append(f"{mean:+.2f} ({better} better, {worse} worse of {len(told)})")
+        rows.append([way, *cells])
+    return numbers_table(["way", *map(str, suite.checkpoints)], rows)
 
 
 def page(suite: Suite, units: Sequence[Unit], pairs: Mapping[str, str], scored: int) -> str:
     """Return the page of results."""
     found = recommended(units)
+    differences: dict[tuple[str, int], list[tuple[float, bool]]] = {}
     shown = "\n\n".join(
-        f"## {dataset.label}\n\n{table_of(suite, dataset.label, found, pairs)}"
+        f"## {dataset.label}\n\n{table_of(suite, dataset.label, found, pairs, differences)}"
         for dataset in suite.datasets
     )
     return f"""# Zero-cost proxies in a search
@@ -129,6 +160,13 @@ a quarter of the proposals is evaluated, by AZ-NAS. *features*: the predictor kn
 Proxies are those of small networks (one cell per stack, 8 filters, 16 x 16 pixels, Gaussian
 images). {machine()}; written by
 `python benchmarks/learning/proxies_in_search.py --write`.
+
+## What they are worth
+
+The difference from the agent alone, averaged over agents and tables, in points, and how many of
+these differences are significant, either way.
+
+{summary_of(suite, differences)}
 
 {shown}
 """

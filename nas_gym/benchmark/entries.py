@@ -213,24 +213,34 @@ def _differences(entry: LeaderboardEntry, unit: Unit) -> list[str]:
     ]
 
 
+def check_whole(entry: LeaderboardEntry, suite: Suite) -> None:
+    """Raise InvalidOption if an entry is of a part of the benchmark, or of something else.
+
+    It may have more seeds.
+    """
+    given = entry.suite
+    of = replace(suite, summary="", notes="", entries=given.entries)
+    as_of = replace(given, yardstick=suite.yardstick, seeds=suite.seeds)
+    if as_of != of or given.seeds < suite.seeds:
+        raise InvalidOption(
+            f"the entry of {entry.agent.label!r} is not of the whole benchmark {suite.name!r}: "
+            "run it without --datasets and --budget, with the seeds that it has or more"
+        )
+
+
 def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
     """Return the entries side by side, as results without curves and the agents' own time.
 
     Args:
         entries: At least one.
-        suite: What all of them have to be of.
+        suite: What all of them have to be of; more seeds than it has are left out.
 
     Raises:
         InvalidOption: One is of something else, or two are of one name.
     """
     labels = [entry.agent.label for entry in entries]
     for entry in entries:
-        of = replace(suite, summary="", notes="", entries=entry.suite.entries)
-        if replace(entry.suite, yardstick=suite.yardstick) != of:
-            raise InvalidOption(
-                f"the entry of {entry.agent.label!r} is not of the whole benchmark {suite.name!r}: "
-                "run it without --datasets, --seeds and --budget"
-            )
+        check_whole(entry, suite)
         if labels.count(entry.agent.label) > 1:
             raise InvalidOption(f"two entries are of {entry.agent.label!r}: give one another name")
     data = {
@@ -241,5 +251,9 @@ def joined(entries: Sequence[LeaderboardEntry], suite: Suite) -> Results:
         "objectives": suite.objectives,
         "yardstick": suite.yardstick,
     }
-    rows = {(e.agent.label, d): [dict(row) for row in e.log[d]] for e in entries for d in e.log}
+    rows = {
+        (e.agent.label, d): [dict(row) for row in e.log[d][: suite.seeds]]
+        for e in entries
+        for d in e.log
+    }
     return Results(data, rows, {}, {})

@@ -21,6 +21,7 @@ PALETTE = (
     "#DDCC77",
 )  # fmt: skip
 STYLES: dict[str, Any] = {"rl": "-", "evolution": (0, (4, 1.5)), "other": (0, (1, 1.2))}
+POINT: dict[str, Any] = {"marker": "o", "markersize": 5}  # of a curve that is no line
 PANEL = 3.4, 3.0  # inches
 LINE_HEIGHT = 0.2  # of the legend, inches
 COLUMNS = 4  # of the legend
@@ -134,8 +135,6 @@ def _regret(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     if len(curve.low):
         axes.fill_between(curve.x, curve.low.clip(least), curve.high.clip(least), **band)
     axes.set_yscale("log")
-    # A band may reach down to 0: the axis is for the means.
-    axes.set_ylim(bottom=0.6 * min(line.get_ydata().min() for line in axes.lines))  # type: ignore[union-attr]
 
 
 def _reward(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
@@ -147,23 +146,33 @@ def _reward(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
 
 def _optimum(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     axes.plot(curve.x, curve.optimum, **style)
-    axes.set_ylim(0, 1)
 
 
 def _entropy(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     axes.plot(curve.x, curve.entropy, **style)
-    axes.set_ylim(0, 1.03)
 
 
 def _repeats(axes: "Axes", curve: Curve, style: dict[str, Any]) -> None:
     axes.plot(curve.x, curve.repeats, **style)
-    axes.set_ylim(0, 1.03)
 
 
 _LABELS: dict[Draw, str] = {
     _entropy: "entropy of the requests' tokens, 1 = uniform",
     _repeats: "share of requests that are repeats",
 }
+_RANGES: dict[Draw, tuple[float, float]] = {
+    _optimum: (0, 1),
+    _entropy: (0, 1.03),
+    _repeats: (0, 1.03),
+}
+
+
+def _set_range(axes: "Axes", draw: Draw) -> None:
+    """Choose what of the y axis is shown, once all curves are drawn: a limit that is set stays."""
+    if draw in _RANGES:
+        axes.set_ylim(*_RANGES[draw])
+    elif draw is _regret:  # a band may reach down to 0: the axis is for the means
+        axes.set_ylim(bottom=0.6 * min(line.get_ydata().min() for line in axes.lines))  # type: ignore[union-attr]
 
 
 # ---------------------------------------------------------------- what all have in common
@@ -180,12 +189,17 @@ def style_of(results: Results, agent: str) -> dict[str, Any]:
 
 
 def _draw(axes: "Axes", results: Results, dataset: str, axis: str, draw: Draw) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     for agent in results.agents:
-        draw(axes, results.curves[agent, dataset, axis], style_of(results, agent))
+        curve = results.curves[agent, dataset, axis]
+        draw(axes, curve, style_of(results, agent) | (POINT if len(curve.x) == 1 else {}))
+    _set_range(axes, draw)
     if axis.startswith("hours"):
         axes.set_xscale("log")
+    else:
+        whole = MaxNLocator("auto", steps=[1, 2, 2.5, 5, 10], integer=True)  # no half evaluations
+        axes.xaxis.set_major_locator(whole)
     for each in (axes.xaxis, axes.yaxis):
         if each.get_scale() == "log":
             each.set_major_locator(LogLocator(subs=(1, 2, 5)))

@@ -19,7 +19,7 @@ def check_kept(folder: Path, wanted: Suite | Study) -> None:
     try:
         text = (folder / ("results.json" if is_study else "suite.json")).read_text("utf-8-sig")
         data = json.loads(text)
-        there = _of_study(Study(**_tuples(data["study"]))) if is_study else _of_suite(data)
+        there = _of_study(Study.from_json(data["study"])) if is_study else _of_suite(data)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, NASGymError):
         return  # none, or none that anybody can read
     new = _of_study(wanted) if isinstance(wanted, Study) else _of_suite(_labels(wanted))
@@ -63,7 +63,3 @@ def _of_study(study: Study) -> Selection:
         "signals": [*study.computed, *(["shared weights"] if study.shared_weights else [])],
         "data sets": list(TRUTHS if study.datasets is None else study.datasets),
     }
-
-
-def _tuples(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {n: tuple(v) if isinstance(v, list) else v for n, v in options.items()}

@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -42,20 +41,3 @@ def fresh_processes(workers: int) -> Iterator[ProcessPoolExecutor]:
         else:
             os.environ["OMP_NUM_THREADS"] = threads
         pool.shutdown()
-
-
-@contextmanager
-def ctrl_c_held() -> Iterator[None]:
-    """Hold Ctrl-C back until the end; processes started meanwhile never get it.
-
-    Ctrl-C reaches every process of a terminal, and one that is still importing would print a
-    traceback.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

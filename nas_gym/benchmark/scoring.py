@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from nas_gym.benchmark.processes import KILLED, ctrl_c_held, fresh_processes
+from nas_gym.benchmark.processes import KILLED, fresh_processes
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.proxies.cache import ValueCache
 from nas_gym.evaluators.proxies.names import ALIVE, values_for
@@ -30,6 +30,7 @@ from nas_gym.runs.progress import ChunkProgress
 from nas_gym.search_spaces.architecture import architecture_of
 from nas_gym.search_spaces.grammar import Tokens
 from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.training.ctrl_c import ctrl_c_held
 
 Floats = npt.NDArray[np.float64]
 FILE, SHARED_FOLDER = "values.jsonl", "shared-weights"  # in the folder of what is kept

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_gym.benchmark.figures import PALETTE, save_small
-from nas_gym.benchmark.signals import KINDS
+from nas_gym.benchmark.signals import KINDS, SIZES
 from nas_gym.benchmark.study import Worth, seconds_in_words
 from nas_gym.drawing.figures import DPI
 from nas_gym.drawing.plain import plain_style
@@ -51,8 +51,8 @@ def _draw(axes: "Axes", worth: Worth, dataset: str) -> None:
         axes.plot(pair, (place, place), color="#cccccc", linewidth=0.8, zorder=1)
         for value, fill in zip(pair, (colour, "white"), strict=True):
             axes.plot(value, place, "o", color=colour, markerfacecolor=fill, markersize=4.5)
-    sizes = next(f.parameters for f in findings if f.signal == "parameters")
-    for value, style in zip(sizes, ("-", (0, (3, 2))), strict=True):
+    size = next(f.figures for f in findings if f.signal == SIZES[0])
+    for value, style in ((size.spearman, "-"), (size.top_spearman, (0, (3, 2)))):
         axes.axvline(value, color=COLOURS["size"], linewidth=0.7, linestyle=style, zorder=0)
     axes.axvline(0, color="#888888", linewidth=0.5, zorder=0)
     names = [f"{f.signal}, {seconds_in_words(f.seconds)} s" for f in findings]

@@ -11,10 +11,11 @@ from nas_gym.benchmark.signal_figure import draw_signals
 from nas_gym.benchmark.signals import SIZES
 from nas_gym.benchmark.statistics import FEWEST_SAMPLED
 from nas_gym.benchmark.study import ALL, Finding, Worth, in_words, seconds_in_words
-from nas_gym.errors import StoreError
+from nas_gym.errors import NASGymError, StoreError
 from nas_gym.runs.markdown import numbers_table
 
 CHEAP = ("size", "proxy", "shared", "epochs", "dataset")  # kinds weighed against parameters
+RESULTS = "results.json"
 NAMED_AT_MOST = 3  # signals in a sentence
 HEADINGS = (
     "signal", "Spearman", "Kendall", "top decile", "regret, best pick", "regret, best of 10",
@@ -31,7 +32,7 @@ def write_worth(worth: Worth, folder: Path) -> list[Path]:
     texts = {
         **worth_pages(worth),
         "results.csv": _csv(worth),
-        "results.json": json.dumps(worth.to_json(), indent=1, allow_nan=False) + "\n",
+        RESULTS: json.dumps(worth.to_json(), indent=1, allow_nan=False) + "\n",
     }
     try:
         for name, text in texts.items():
@@ -39,6 +40,20 @@ def write_worth(worth: Worth, folder: Path) -> list[Path]:
     except OSError as error:
         raise StoreError(f"cannot write to {folder}: {error.strerror or error}") from error
     return [*(folder / name for name in texts), draw_signals(worth, folder / "signals.png")]
+
+
+def read_worth(folder: Path) -> Worth:
+    """Read what ``write_worth`` wrote.
+
+    Raises:
+        StoreError: ``results.json`` is missing or broken.
+    """
+    try:
+        return Worth.from_json(json.loads((folder / RESULTS).read_text(encoding="utf-8-sig")))
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, NASGymError) as error:
+        raise StoreError(
+            f"{folder} has no readable results ({error}): run the benchmark first"
+        ) from error
 
 
 def worth_pages(worth: Worth) -> dict[str, str]:
@@ -125,7 +140,10 @@ def sentences(findings: Sequence[Finding]) -> Iterator[str]:
     """Yield the sentences about one truth."""
     by_name = {finding.signal: finding for finding in findings}
     size, random = by_name[SIZES[0]], by_name["random"]
-    cheap = [f for f in findings if f.kind in CHEAP and f.signal != SIZES[0]]
+    ceiling = next((finding for finding in findings if finding.kind == "training"), None)
+    signals = [f for f in findings if f.kind in CHEAP and f.signal != SIZES[0]]
+    dearer = [f for f in signals if ceiling is not None and f.seconds >= ceiling.seconds]
+    cheap = [f for f in signals if f not in dearer]
     beyond = stray(size.cells)
     yield (
         f"Counting parameters orders the {size.cells:,} cells with a Spearman of "
@@ -146,7 +164,11 @@ def sentences(findings: Sequence[Finding]) -> Iterator[str]:
         )
     elif cheap:
         yield "None is clearly better in both."
-    ceiling = next((finding for finding in findings if finding.kind == "training"), None)
+    if dearer:
+        yield (
+            "What costs as much as the training that it is to save, or more, is not counted: "
+            f"{', '.join(f.signal for f in dearer)}."
+        )
     if ceiling is not None:
         yield (
             "No signal can be expected to say much more than another training, which orders all "

@@ -1,7 +1,7 @@
 """The benchmark ``proxies``: every cheap signal against the truth of each table."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +14,6 @@ from nas_gym.benchmark.correlation import (
     agreement,
     chance,
     lead,
-    spearman,
     to_json,
     top_decile,
 )
@@ -66,6 +65,14 @@ class Study(Options):
         order = np.random.default_rng(0).permutation(ALL)[: self.cells]
         return [table.tokens_at(int(i)) for i in order]
 
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Study":
+        """Return a study of JSON data, whose lists are tuples."""
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in data.items()
+        }
+        return cls(**options)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -79,7 +86,6 @@ class Finding:
     top_cells: int
     ahead: Lead  # of parameters, by the Spearman of all cells
     top_ahead: Lead  # by that of the top decile
-    parameters: tuple[float, float]  # Spearman of the same cells: of all, and of the top decile
     seconds: float  # per cell
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +101,25 @@ class Finding:
             **{f"top_ahead_{end}": value for end, value in to_json(self.top_ahead).items()},
             "seconds": None if self.seconds != self.seconds else self.seconds,
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Finding":
+        """Return what ``to_json`` gave; raise KeyError for data that lacks something."""
+
+        def numbers(kind: Any, before: str = "") -> Any:
+            return kind(*(_or_nan(data[f"{before}{field.name}"]) for field in fields(kind)))
+
+        return cls(
+            data["dataset"],
+            data["signal"],
+            data["kind"],
+            data["cells"],
+            numbers(Agreement),
+            data["top_cells"],
+            numbers(Lead, "ahead_"),
+            numbers(Lead, "top_ahead_"),
+            _or_nan(data["seconds"]),
+        )
 
 
 @dataclass(frozen=True)
@@ -121,6 +146,17 @@ class Worth:
             "notes": list(self.notes),
             "findings": [finding.to_json() for finding in self.findings],
         }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Worth":
+        """Return what ``to_json`` gave.
+
+        Raises:
+            KeyError: Something is missing.
+            InvalidOption: The study has a value that an option does not take.
+        """
+        findings = tuple(map(Finding.from_json, data["findings"]))
+        return cls(Study.from_json(data["study"]), findings, tuple(data["notes"]))
 
 
 def run_study(study: Study, folder: Path, workers: int) -> Worth:
@@ -158,7 +194,6 @@ def found(pair: Pair) -> Finding:
         int(top.sum()),
         none if itself else lead(values, sizes, truth),
         none if itself else lead(values[top], sizes[top], truth[top]),
-        (spearman(sizes, truth), spearman(sizes[top], truth[top])),
         pair.seconds,
     )
 
@@ -175,6 +210,10 @@ def _told(measured: Measured) -> Iterator[str]:
             f"The shared weights were trained on digits for {took:,.0f} s of processor time, which "
             "all cells share; a training that was cut is timed from its last snapshot on."
         )
+
+
+def _or_nan(value: float | None) -> float:
+    return float("nan") if value is None else value
 
 
 def seconds_in_words(seconds: float) -> str:

@@ -19,8 +19,10 @@ from nas_gym.cli.shared import (
     SPACE,
     ChildMemory,
     ChildSeconds,
+    Count,
     DataFolder,
     Download,
+    Number,
     OptionalCount,
     OptionalNumber,
     OptionalText,
@@ -34,6 +36,7 @@ from nas_gym.cli.shared import (
     count_of,
     data_lines,
     finite,
+    judged_on,
     memory_for,
 )
 from nas_gym.cli.streams import results
@@ -91,12 +94,12 @@ class Asktell:
     executor: ExecutorName = None
     timeout: ChildSeconds = TIMEOUT
     memory_limit: ChildMemory = None
-    failure_reward: float = 0.0
+    failure_reward: Number = 0.0
     """Reward of a child that failed."""
     limit: LimitWords = ()
     """Most that a child's network may have, e.g. --limit parameters=50k: what breaks it is
     refused."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of every child."""
     run: OptionalText = None
     """Name of the run; made from the space and the time by default."""
@@ -149,7 +152,7 @@ class Asktell:
 
         progress = SearchProgress(
             budget,
-            f"run {run}: proposals for {self.space} on stdin, "
+            f"run {run}: proposals for {judged_on(self.space, parts['evaluator'])} on stdin, "
             f"{budget_in_words(budget, *others, units=EPOCHS)}, "
             f"{trained_by(executor, self.executor, workers, parts['evaluator'])}; recorded in "
             f"{place_in_words(self.store)}",

@@ -18,16 +18,19 @@ from nas_gym.cli.shared import (
     OptionalCount,
     OptionalPath,
     OptionalText,
+    Several,
     Trust,
     Words,
     Workers,
     at_least_one,
-    dashed,
     optional_path,
     print_json,
 )
+from nas_gym.cli.typed import dashed, in_typed_words
 from nas_gym.drawing.formats import SUFFIXES
 from nas_gym.errors import Interrupted, InvalidOption, unknown_name
+from nas_gym.options import check
+from nas_gym.options.counts import SomeWorkers
 from nas_gym.training.machine import cores
 
 if TYPE_CHECKING:
@@ -59,14 +62,14 @@ class Benchmark:
     seeds of an entry, and compares."""
     files: Annotated[tyro.conf.Positional[Words], tyro.conf.arg(metavar="[FILE ...]")] = ()
     """Of entry: a folder of results. Of check: entries."""
-    agents: Words = ()
+    agents: Annotated[Several, tyro.conf.arg(aliases=("--agent",))] = ()
     """Only these agents, and your own: labels, `all` for the benchmark's, names (`nas-gym list`),
     module:Class, or JSON such as '{"name": "reinforce", "batch_size": 4}'; separated by blanks or,
     except JSON, commas. Those that were run before in the same folder are not run again."""
-    families: Words = ()
+    families: Several = ()
     """Families of your own agents whose classes do not say it, e.g. MyPPO=rl: rl, evolution or
     other."""
-    datasets: Words = ()
+    datasets: Several = ()
     """Only these data sets, and your own tables, as JSON:
     '{"label": "mine", "space": {"name": …}, "evaluator": {"name": …}}'."""
     table: OptionalText = None
@@ -83,13 +86,13 @@ class Benchmark:
     """Evaluations per search."""
     cells: OptionalCount = None
     """Of the benchmark proxies: random cells; 1000 by default."""
-    proxies: Words = ()
+    proxies: Several = ()
     """Of the benchmark proxies: only these, separated by blanks or commas, beside the size of the
     network."""
     shared_weights: bool = False
     """Of the benchmark proxies: train a supernet on digits, some minutes, and ask it as well."""
     workers: Workers = None
-    formats: Words = ()
+    formats: Several = ()
     """Formats of the figures beside PNG: svg, pdf."""
     out: OptionalPath = None
     """Folder of the results; by default runs/benchmarks/NAME, or NAME-part for a part of it. What
@@ -102,6 +105,7 @@ class Benchmark:
         """Run what is missing, write and print the report; return 0 when all of it was done."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(workers=workers)
+        check("workers", workers, SomeWorkers)
         given = optional_path("--out", self.out)
         self._check_options()
         if self.name == "entry":
@@ -166,8 +170,14 @@ class Benchmark:
         with _resumable():
             failures = run_units(parts, workers)
         for failure in failures:
-            print(f"nas-gym: left out: {failure}", file=sys.stderr)
-        if len({failure.partition(" on ")[0] for failure in failures}) == len(suite.entries):
+            print(f"nas-gym: left out: {in_typed_words(failure, self)}", file=sys.stderr)
+        if failures:
+            print(
+                "an agent that is left out stands in no table; its other searches are kept, and "
+                "the same command tries those that failed again",
+                file=sys.stderr,
+            )
+        if len(failures) == len(suite.entries):
             return 1
         write_outcomes(suite, parts, out)
         results = read_results(out)

@@ -4,8 +4,10 @@ import re
 import sys
 from dataclasses import dataclass
 
-from nas_gym.cli.shared import AsJson, OptionalText, RunName, StorePlace, Trust, print_json
+from nas_gym.cli.shared import AsJson, Number, OptionalText, RunName, StorePlace, Trust, print_json
 from nas_gym.errors import InvalidOption
+from nas_gym.options import check
+from nas_gym.options.counts import Tolerance
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there
 
@@ -25,7 +27,7 @@ class Check:
     """Requests to check, from 0, e.g. 0,5-9; all by default."""
     evaluate: bool = False
     """Evaluate them again, with their seeds, and compare the figures."""
-    tolerance: float = 0.0
+    tolerance: Number = 0.0
     """Largest difference of a figure that is evaluated again; 0: it comes out exactly."""
     store: StorePlace = str(DEFAULT_STORE)
     trust: Trust = ()
@@ -34,6 +36,7 @@ class Check:
     def __call__(self) -> int:
         """Check; return 0 if all fits, 1 if something does not."""
         spans = None if self.rows is None else _spans(self.rows)
+        check("tolerance", self.tolerance, Tolerance)
         check_there(self.store)
         from nas_gym.cli.output import preparation_shown, say_what_is_read
         from nas_gym.runs.check import Checker, check_rows

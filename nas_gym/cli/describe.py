@@ -13,17 +13,18 @@ from nas_gym.cli.shared import (
     DataFolder,
     OptionalPath,
     OptionalText,
-    dashed,
     print_json,
 )
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies, task_options
+from nas_gym.cli.typed import dashed
 from nas_gym.drawing.formats import drawing_path
-from nas_gym.errors import InvalidOption, unknown_name
+from nas_gym.errors import InvalidOption, UnknownName, unknown_name
 from nas_gym.models.architectures import find
 from nas_gym.networks.task import task_to_json
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
+from nas_gym.plugins import raised_in
 from nas_gym.search_spaces.architecture import genotype_to_json
 from nas_gym.search_spaces.describe import Description, describe
 from nas_gym.search_spaces.nasnet_cell.genotype import CONCATS, CellGenotype, with_concat
@@ -90,7 +91,13 @@ class Describe(Sizes):
             raise InvalidOption("nothing to describe: give an architecture, or --dataset")
         check_latency_device(self.device, self.latency)
         draw = None if self.draw is None else drawing_path(self.draw, "--draw")
-        found = find(self.architecture, self.space)
+        try:
+            found = find(self.architecture, self.space)
+        except UnknownName:
+            from nas_gym.cli.other_kinds import refuse_other_kinds
+
+            refuse_other_kinds(self.architecture)
+            raise
         self.refuse_what_does_not_fit(found, self.architecture)
         if self.concat is not None:
             if self.concat not in CONCATS:
@@ -102,6 +109,8 @@ class Describe(Sizes):
         try:
             description = describe(genotype, task, found.space)
         except (RuntimeError, OverflowError) as error:
+            if raised_in(error) is not None:  # a space's own words are about something else
+                raise
             raise InvalidOption(f"no network can have this size ({error})") from error
         if draw is not None:
             from nas_gym.drawing import save

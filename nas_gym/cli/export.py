@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from nas_gym.cli.shared import (
+    Count,
     OptionalPath,
     OptionalText,
     OutFolder,
     StorePlace,
     Trust,
     at_least_one,
-    dashed,
     optional_path,
     print_json,
 )
 from nas_gym.cli.sizes import Sizes, check_latency_device, latencies
+from nas_gym.cli.typed import dashed
 from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.options import check
+from nas_gym.options.counts import Seed
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE, check_there
@@ -44,7 +47,7 @@ class Export(Sizes):
     run: Annotated[tyro.conf.Positional[str], tyro.conf.arg(metavar="RUN|MODEL")]
     """Name of a run; with --to a model's folder, or an architecture as `nas-gym describe` takes
     it, whose weights are then fresh."""
-    best: int = 3
+    best: Count = 3
     """Architectures of a run to write: those with the highest rewards."""
     front: bool = False
     """Write the Pareto front of a run instead: of the agent's objectives, else of the reward and
@@ -66,7 +69,7 @@ class Export(Sizes):
     --untied."""
     space: OptionalText = None
     """Search space of a token list or string (`nas-gym list`)."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of fresh weights."""
     force: bool = False
     """Replace a model that is in the folder already."""
@@ -173,6 +176,7 @@ class Export(Sizes):
             raise InvalidOption(
                 f"--{given} does not go with --to, which writes one network: leave one of them out"
             )
+        check("seed", self.seed, Seed)
         check_latency_device(self.device, self.latency)
         model = self._model()
         from nas_gym.models.folder import write_model
@@ -205,10 +209,14 @@ class Export(Sizes):
         try:
             found = find(self.run, self.space)
         except UnknownName as error:
+            from nas_gym.cli.other_kinds import refuse_other_kinds
+
+            refuse_other_kinds(self.run, self.store)
             raise UnknownName(
                 f"{error}; a run's best becomes a network by `nas-gym train RUN`, or with fresh "
                 "weights by its file best-1.json, which `nas-gym export RUN` writes"
             ) from error
         self.refuse_what_does_not_fit(found, self.run)
+        task = self.task_of(found)
         print("the weights are fresh: this network has not been trained", file=sys.stderr)
-        return fresh_model(found.space, found.genotype, self.task_of(found), self.seed)
+        return fresh_model(found.space, found.genotype, task, self.seed)

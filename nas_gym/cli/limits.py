@@ -10,10 +10,11 @@ import tyro
 from nas_gym.cli.shared import Words
 from nas_gym.errors import InvalidOption
 from nas_gym.options.json_text import read_json
-from nas_gym.search_spaces.limits.wanted import limits_of
+from nas_gym.search_spaces.limits.wanted import METRICS, limits_of
 
 LimitWords = Annotated[Words, tyro.conf.arg(metavar="METRIC=MOST"), tyro.conf.UseAppendAction]
 _RANGE = ".."
+_FORMS = "as parameters=50000, parameters=50k, parameters=1000..50000 or parameters=1000.."
 _SHORT = re.compile(r"(\d+(?:\.\d+)?)([kKMG])")  # as people write large numbers
 _THOUSANDS = {"K": 1_000, "M": 1_000_000, "G": 1_000_000_000}
 
@@ -47,10 +48,37 @@ def limits_given(words: Sequence[str]) -> dict[str, Any] | None:
         if key in place:
             raise InvalidOption(f"--limit {name} is given twice: give one, as {name}=1000..50000")
         place[key] = _value(value, pair=place is limits)
+        if place is limits and key in METRICS:
+            _check(word, key, value, place[key])
     if not limits:
         return None
+    if limits.keys() == {"task"}:
+        raise InvalidOption(
+            f"--limit has fields of the task alone: give what they limit as well, {_FORMS}"
+        )
     limits_of(limits)
     return limits
+
+
+def _check(word: str, metric: str, text: str, value: Any) -> None:
+    """Raise InvalidOption in the words that were typed for a limit that none can be."""
+    try:
+        limits_of({metric: value})
+    except InvalidOption as error:
+        least, _, most = text.partition(_RANGE)
+        try:
+            if least and most:
+                limits_of({metric: [value[1], value[0]]})
+        except InvalidOption:
+            least = ""
+        if least and most:
+            raise InvalidOption(
+                f"--limit is {word!r}: no number is both at least {least} and at most {most}; give "
+                f"the smaller one first, {metric}={most}..{least}"
+            ) from error
+        raise InvalidOption(
+            f"--limit is {word!r}: give whole numbers from 0 to 2**60, {_FORMS}"
+        ) from error
 
 
 def _value(text: str, pair: bool) -> Any:

@@ -107,7 +107,7 @@ def _parts_in_lines(kind: str, entries: Iterable[str]) -> Iterator[str]:
             presets[name].append(preset)
     for name, named in sorted(presets.items()):
         line = f"  {name:{width}}  {_summary(places[name])}".rstrip()
-        yield _cut(line)
+        yield from _first_clause(line, " " * (width + 4))
         if named:
             yield from _wrapped(f"presets: {', '.join(named)}", " " * (width + 4))
 
@@ -131,16 +131,19 @@ def _wrapped(text: str, indent: str) -> list[str]:
     )  # fmt: skip
 
 
-def _cut(line: str) -> str:
-    """Return the line, cut after a clause or, without one, after a word."""
+def _first_clause(line: str, indent: str) -> list[str]:
+    """Return a line up to a clause that fits; without one the whole of it, wrapped."""
     if len(line) <= _WIDTH:
-        return line
+        return [line]
     for clause in range(_WIDTH, _WIDTH // 2, -1):
         begun = line[:clause]
         brackets = begun.count("(") + begun.count("[") - begun.count(")") - begun.count("]")
         if line[clause : clause + 2] in (": ", "; ", ", ") and not brackets:
-            return begun
-    return f"{line[: _WIDTH - 1].rpartition(' ')[0].rstrip(',;:')}…"
+            return [begun]
+    return textwrap.wrap(
+        line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True,
+    )  # fmt: skip
 
 
 def _summary(place: str) -> str:

@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext, redirect_stderr, suppress
 from dataclasses import make_dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from typing import Any
 from nas_gym import __version__
 from nas_gym.cli.interrupts import answered
 from nas_gym.cli.streams import kept_for_json, lasting_streams
+from nas_gym.cli.trusted import trusted_one_by_one
 from nas_gym.errors import Interrupted, InvalidOption, NASGymError, unknown_name
 from nas_gym.options.printable import printable, shortened
 
@@ -51,6 +52,10 @@ COMMANDS = {
     "images.",
     "benchmark": "Compare agents, or cheap signals, on tabular benchmarks: tables, figures, and a "
     "verdict.",
+}
+# Options that take several words at once, too, by command; of all others it is --set.
+SPREAD = {
+    "benchmark": {"--agent", "--agents", "--families", "--datasets", "--proxies", "--formats"},
 }
 _LONGEST = 4_000  # characters of a sentence: what it quotes from a file may be megabytes
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more
@@ -82,6 +87,7 @@ def _status_of(
     arguments: list[str], kept_for_json: Callable[[], AbstractContextManager[None]]
 ) -> int:
     """Run the command; return its exit status, whatever ends it."""
+    command: Callable[[], int] | None = None
     try:
         if arguments == ["--version"]:
             print(f"nas-gym {__version__}")
@@ -95,8 +101,12 @@ def _status_of(
         with kept, begun_with(arguments):
             return command()
     except NASGymError as error:
-        told = shortened(" ".join(str(error).splitlines()), _LONGEST)
-        print(f"nas-gym: {printable(told)}", file=sys.stderr)
+        said = str(error)
+        if command is not None:
+            from nas_gym.cli.typed import in_typed_words
+
+            said = in_typed_words(said, command)
+        _say(said)
         return error.status if isinstance(error, Interrupted) else 2
     except KeyboardInterrupt:
         print("nas-gym: interrupted", file=sys.stderr)
@@ -105,6 +115,20 @@ def _status_of(
         if ended.code == 143:
             print("nas-gym: interrupted", file=sys.stderr)
         return ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    except Exception as error:
+        from nas_gym.cli.raised import own_code_raised
+
+        own = own_code_raised(error, arguments)
+        if own is None:
+            raise
+        _say(own)
+        return 2
+
+
+def _say(sentence: str) -> None:
+    """Say on stderr, in one line, what ended the command."""
+    told = shortened(" ".join(sentence.splitlines()), _LONGEST)
+    print(f"nas-gym: {printable(told)}", file=sys.stderr)
 
 
 def _find_users_modules() -> None:
@@ -143,16 +167,24 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
     """
     import tyro
 
+    from nas_gym.cli.misuse import HELP, check_words, no_command
+
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     if arguments and arguments[0] in COMMANDS:
-        name = arguments[0]
+        name, kind = arguments[0], class_of(arguments[0])
+        words = _one_by_one(arguments[1:], SPREAD.get(name, {"--set"}))
+        check_words(name, kind, words)
         command: Callable[[], int] = _parsed(
-            partial(tyro.cli, class_of(name), prog=f"nas-gym {name}", config=config),
-            _one_by_one(arguments[1:]),
+            partial(tyro.cli, kind, prog=f"nas-gym {name}", config=config), words
         )
+        from nas_gym.cli.typed import check_read
+
+        check_read(command)
         return command
     if arguments and not arguments[0].startswith("-"):
         raise unknown_name("command", arguments[0], COMMANDS)
+    if not HELP & {*arguments}:
+        raise no_command(arguments, COMMANDS)
     stubs: dict[str, Callable[..., Any]] = {
         name: make_dataclass(name.replace("-", "").title(), [], namespace={"__doc__": line})
         for name, line in COMMANDS.items()
@@ -186,14 +218,14 @@ def _parsed(parse: Callable[..., Any], arguments: Sequence[str]) -> Any:
         raise
 
 
-def _one_by_one(arguments: Sequence[str]) -> list[str]:
+def _one_by_one(arguments: Sequence[str], options: Collection[str]) -> list[str]:
     """Write ``--set A B`` as ``--set A --set B``, as tyro reads options that may be repeated."""
     spread: list[str] = []
     option = ""
-    for argument in arguments:
+    for argument in trusted_one_by_one(arguments):
         if argument.startswith("-"):
             option = argument
-        elif option == "--set" and spread[-1] != "--set":
-            spread.append("--set")
+        elif option in options and spread[-1] != option:
+            spread.append(option)
         spread.append(argument)
     return spread

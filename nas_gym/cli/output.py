@@ -26,7 +26,8 @@ from nas_gym.training.preparation import told_to
 def present(found: Findings, store: str | Path, out: Path | None, top: int, as_json: bool) -> None:
     """Print findings on stdout, write their files, say on stderr where these are."""
     again = f"nas-gym report {found.run}{store_option(store)}"
-    with during(f"interrupted: the run is recorded, see it with `{again}`"):
+    recorded = f"the run is recorded, see it with `{again}`"
+    with during(f"interrupted: {recorded}"), _noting(recorded):
         if as_json:
             print_json(summary(found, top))
         else:
@@ -43,6 +44,17 @@ def present(found: Findings, store: str | Path, out: Path | None, top: int, as_j
             names = ", ".join(file.name for file in files)
             print(f"written to {printable(folder)}: {names}", file=sys.stderr)
         say_untrusted(found)
+
+
+@contextmanager
+def _noting(recorded: str) -> Iterator[None]:
+    """Add to what a user's own code raises in the block, as a drawing, what is not lost by it."""
+    try:
+        yield
+    except Exception as error:
+        if not isinstance(error, NASGymError):
+            error.add_note(recorded)
+        raise
 
 
 def write_html(runs: Sequence[Findings], store: str | Path, out: Path | None) -> Path:
@@ -83,9 +95,9 @@ def _is_path(dataset: Any) -> bool:
 
 
 @contextmanager
-def preparation_shown() -> Iterator[None]:
-    """Show how far the reading of a data set in the block is, if it takes a while."""
-    with PreparationProgress() as progress, told_to(progress.show):
+def preparation_shown(title: str = "before the first child") -> Iterator[None]:
+    """Show how far the reading of a data set, or an epoch, in the block is, if it takes a while."""
+    with PreparationProgress(title=title) as progress, told_to(progress.show):
         yield
 
 
@@ -113,6 +125,10 @@ def watched(progress: SearchProgress, again: str) -> Iterator[None]:
                 raise NASGymError(
                     f"{error}; what was evaluated is recorded: go on with `{again}`"
                 ) from error
+            raise
+        except Exception as error:  # a user's own code
+            if progress.running and not getattr(error, "__notes__", ()):
+                error.add_note(f"what was evaluated is recorded: go on with `{again}`")
             raise
 
 

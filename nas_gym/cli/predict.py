@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from nas_gym.cli.shared import AsJson, OptionalText, Trust, Words, at_least_one, print_json
+from nas_gym.cli.shared import AsJson, Count, OptionalText, Trust, Words, at_least_one, print_json
 from nas_gym.errors import InvalidModel, InvalidOption, StoreError
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
@@ -25,7 +25,7 @@ class Predict:
     """Folder of a model, which `nas-gym export --to` wrote."""
     files: Annotated[tyro.conf.Positional[Words], tyro.conf.arg(metavar="IMAGE...")] = ()
     """Image files or folders of them; text files for a language model."""
-    top: int = 5
+    top: Count = 5
     """Most probable classes to name."""
     device: OptionalText = None
     """Device that computes: cpu (default), cuda or cuda:1."""

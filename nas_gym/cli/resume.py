@@ -23,6 +23,7 @@ from nas_gym.cli.shared import (
     Workers,
     at_least_one,
     budget_in_words,
+    check_limits,
     say_one_process,
 )
 from nas_gym.cli.streams import kept_for_json
@@ -74,6 +75,7 @@ class Resume:
             budget=self.budget, budget_epochs=self.budget_epochs, workers=self.workers, top=self.top
         )
         time_limit = seconds_of("--time", self.time)
+        check_limits(self.workers, self.timeout, self.memory_limit)
         check_there(self.store)
         from nas_gym.cli.output import present, status_of
         from nas_gym.runs.ask_tell import is_ask_tell
@@ -113,7 +115,7 @@ class Resume:
         from nas_gym.evaluators.workers.engines.naming import executor_of, recorded_executor
         from nas_gym.registry import check_trusted
         from nas_gym.runs.ask_tell import AskTell, is_ask_tell
-        from nas_gym.runs.config import recorded_metric
+        from nas_gym.runs.config import recorded_metric, recorded_parts
         from nas_gym.runs.progress import SearchProgress
         from nas_gym.runs.recipe_words import unit_of
         from nas_gym.runs.resume import (
@@ -128,7 +130,8 @@ class Resume:
         executor: Any = executor_for(self.executor, settings, self.workers)
         named = self.executor
         if executor is None and self.workers is None and (had := last_executor(data)) is not None:
-            check_trusted(f"run {self.run!r}", {"executor": had}, self.trust)
+            parts = recorded_parts(data) | {"executor": had}
+            check_trusted(f"run {self.run!r}", parts, self.trust)
             executor, named = executor_of(had), str(had.get("factory", had["name"]))
         workers = self._workers(data) if executor is None else 0
         seconds_of_session = session_seconds(

@@ -19,8 +19,10 @@ from nas_gym.cli.shared import (
     Async,
     ChildMemory,
     ChildSeconds,
+    Count,
     DataFolder,
     Download,
+    Number,
     OptionalCount,
     OptionalNumber,
     OptionalText,
@@ -34,6 +36,7 @@ from nas_gym.cli.shared import (
     check_folder,
     data_lines,
     finite,
+    judged_on,
     memory_for,
 )
 from nas_gym.cli.watching import Html, ToTensorBoard, watchers
@@ -86,7 +89,7 @@ class Search:
     cut. `nas-gym resume` goes on with the run."""
     budget_seconds: OptionalNumber = None
     """Simulated seconds, for tables: the training times that the evaluator reports, added up."""
-    simulated_workers: int = 1
+    simulated_workers: Count = 1
     """Machines that train a batch side by side on the simulated clock."""
     budget_epochs: OptionalCount = None
     """Epochs of training, for agents that train children in part: of one that goes on the new
@@ -95,7 +98,7 @@ class Search:
     executor: ExecutorName = None
     timeout: ChildSeconds = TIMEOUT
     memory_limit: ChildMemory = None
-    failure_reward: float = 0.0
+    failure_reward: Number = 0.0
     """Reward of a child that failed."""
     asynchronous: Async = False
     """Tell the agent of each child as it is done; the default for several workers, if the agent
@@ -110,7 +113,7 @@ class Search:
     task.filters=44."""
     num_envs: OptionalCount = None
     """Architectures per batch; the agent's own batch size by default."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of the agent and of every child."""
     child_seed: OptionalCount = None
     """Seed of the children only; runs of one store with the same one share what they train."""
@@ -187,7 +190,7 @@ class Search:
 
         progress = SearchProgress(
             budget,
-            f"run {run}: {self.agent} searches {self.space}, "
+            f"run {run}: {self.agent} searches {judged_on(self.space, parts['evaluator'])}, "
             f"{budget_in_words(budget, *others, units=EPOCHS)}, "
             f"{trained_by(executor, self.executor, workers, parts['evaluator'])}",
             place=f"; recorded in {place_in_words(self.store)}",

@@ -11,6 +11,7 @@ import tyro
 from tyro.constructors import PrimitiveConstructorSpec
 
 from nas_gym.cli.streams import results
+from nas_gym.cli.typed import Misread, dashed
 from nas_gym.errors import InvalidOption
 from nas_gym.options.durations import duration_in_words
 from nas_gym.options.paths import user_path
@@ -19,30 +20,32 @@ from nas_gym.training.machine import cores
 from nas_gym.training.memory import total_memory
 
 
-def _leaves_out(kind: type, metavar: str, words: str) -> tuple[Any, Any]:
-    """Return what tyro needs to read an option of ``kind`` that may be left out."""
+def _reader(kind: type, metavar: str, words: str) -> Any:
+    """Return what tyro needs to read an option of ``kind``, which may be one to leave out."""
 
     def read(arguments: list[str]) -> Any:
         try:
             return kind(arguments[0])
         except ValueError:
-            raise ValueError(f"it is {arguments[0]!r}: give {words}") from None
+            return Misread(arguments[0], words)
 
-    reader = PrimitiveConstructorSpec[Any](
+    return PrimitiveConstructorSpec[Any](
         nargs=1,
         metavar=metavar,
         instance_from_str=read,
         is_instance=lambda value: value is None or isinstance(value, kind),
         str_from_instance=lambda value: [str(value)],
     )
-    return reader, tyro.conf.arg(help_behavior_hint="")  # the text says what the default does
 
 
-_TEXT, _HINT = _leaves_out(str, "TEXT", "a word")
-_COUNT, _ = _leaves_out(int, "INT", "a whole number")
-_NUMBER, _ = _leaves_out(float, "FLOAT", "a number")
-_TIME, _ = _leaves_out(str, "TIME", "a time")
-_PATH, _ = _leaves_out(str, "PATH", "a path")
+_TEXT = _reader(str, "TEXT", "a word")
+_COUNT = _reader(int, "INT", "a whole number")
+_NUMBER = _reader(float, "FLOAT", "a number")
+_TIME = _reader(str, "TIME", "a time")
+_PATH = _reader(str, "PATH", "a path")
+_HINT = tyro.conf.arg(help_behavior_hint="")  # the text says what the default does
+Count = Annotated[int, _COUNT]
+Number = Annotated[float, _NUMBER]
 # typing's Optional: tyro checks a default of ``int | None``, as one of ``tuple[str, ...]`` below,
 # with typeguard, whose import takes as long as all the rest of a command's help.
 OptionalText = Annotated[Optional[str], _TEXT, _HINT]  # noqa: UP045
@@ -56,6 +59,7 @@ else:
     Words = tuple
 
 _arg = tyro.conf.arg
+Several = Annotated[Words, tyro.conf.UseAppendAction]  # may be given again; see ``main.SPREAD``
 RunName = Annotated[
     tyro.conf.Positional[str], _arg(metavar="RUN", help="Name of the run (`nas-gym list`).")
 ]
@@ -68,7 +72,7 @@ StorePlace = Annotated[
 ]
 AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
 Async = Annotated[bool, tyro.conf.arg(name="async")]
-Top = Annotated[int, _arg(help="Architectures in the result.")]
+Top = Annotated[Count, _arg(help="Architectures in the result.")]
 Workers = Annotated[
     OptionalCount,
     _arg(
@@ -79,7 +83,8 @@ Trust = Annotated[
     Words,
     _arg(
         metavar="MODULE",
-        help="Module (or package) of your own parts that may be imported; may be given again.",
+        help="Module (or package) of your own parts that may be imported; several with commas or "
+        "blanks, or given again.",
     ),
     tyro.conf.UseAppendAction,
 ]
@@ -103,7 +108,7 @@ RecipeName = Annotated[
     ),
 ]
 ChildSeconds = Annotated[
-    float,
+    Number,
     _arg(help="Seconds that a child may take before it counts as failed; inf for no limit."),
 ]
 ChildMemory = Annotated[
@@ -127,11 +132,6 @@ def optional_path(option: str, given: str | None) -> Path | None:
     return None if given is None else user_path(given, option)
 
 
-def dashed(option: str) -> str:
-    """Return an option as it is written on the command line."""
-    return option.replace("_", "-")
-
-
 def finite(limit: float | None) -> float | None:
     """Return a limit as ``nas_gym.search`` takes it: None for infinity."""
     return None if limit == math.inf else limit
@@ -148,6 +148,17 @@ def _memory_share(workers: int) -> float:
         return math.inf
     total = total_memory()
     return math.inf if total is None else total / workers / 2**30
+
+
+def check_limits(workers: int | None, timeout: float | None, memory_limit: float | None) -> None:
+    """Raise InvalidOption for a limit of children out of range, before anything is read."""
+    from nas_gym.runs.options import checked_options
+
+    checked_options(
+        workers=cores() if workers is None else workers,
+        timeout=finite(timeout),
+        memory_limit=finite(memory_limit),
+    )
 
 
 def start_server_for(evaluator: object) -> None:
@@ -212,6 +223,13 @@ def data_lines(evaluator: object) -> list[str]:
         return []
     summary = getattr(evaluator.data, "summary", None)
     return [] if summary is None else list(summary.lines())
+
+
+def judged_on(space: str, evaluator: object) -> str:
+    """Return a space and the data set or table that its architectures are judged on."""
+    from nas_gym.runs.config import space_and_data
+
+    return space_and_data(space, *(getattr(evaluator, n, None) for n in ("dataset", "file")))
 
 
 _HERE = (

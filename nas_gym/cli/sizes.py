@@ -4,7 +4,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.cli.shared import OptionalCount, OptionalNumber, OptionalText, dashed
+from nas_gym.cli.shared import OptionalCount, OptionalNumber, OptionalText
+from nas_gym.cli.typed import dashed
 from nas_gym.errors import InvalidOption
 from nas_gym.models.architectures import Found, usual_task
 from nas_gym.networks.task_kinds import kind_of

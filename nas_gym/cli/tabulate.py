@@ -17,6 +17,7 @@ from nas_gym.cli.shared import (
     AsJson,
     ChildMemory,
     ChildSeconds,
+    Count,
     DataFolder,
     Download,
     OptionalCount,
@@ -26,6 +27,7 @@ from nas_gym.cli.shared import (
     StorePlace,
     Workers,
     at_least_one,
+    check_limits,
     count_of,
     finite,
     print_json,
@@ -55,7 +57,7 @@ class Tabulate:
     the same options."""
     sample: OptionalCount = None
     """Random architectures that differ; all of the space by default."""
-    seeds: int = 2
+    seeds: Count = 2
     """Trainings of each architecture."""
     dataset: Annotated[OptionalText, tyro.conf.arg(help=DATASET)] = None
     folder: DataFolder = None
@@ -71,7 +73,7 @@ class Tabulate:
     executor: ExecutorName = None
     timeout: ChildSeconds = TIMEOUT
     memory_limit: ChildMemory = None
-    seed: int = 0
+    seed: Count = 0
     """Seed of the order and of the first training of each; the next ones have those after it."""
     run: OptionalText = None
     """Name of the runs, with -seed0, -seed1, … after it; the file's name by default."""
@@ -85,6 +87,7 @@ class Tabulate:
         """Train what is lacking; return 0, or 1 if nothing could be trained."""
         workers = cores() if self.workers is None else self.workers
         at_least_one(sample=self.sample, seeds=self.seeds, workers=workers)
+        check_limits(workers, self.timeout, self.memory_limit)
         time_limit = finite(seconds_of("--time", self.time))
         check_place(self.store)
         from nas_gym.registry import make

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
+from annotated_types import Interval
 
 from nas_gym.cli.executors import ExecutorName, executor_for
 from nas_gym.cli.interrupts import during
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
+    Count,
     DataFolder,
     Download,
+    Number,
     OptionalCount,
     OptionalPath,
     OptionalText,
@@ -23,7 +26,8 @@ from nas_gym.cli.shared import (
     print_json,
 )
 from nas_gym.cli.sizes import latencies
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, UnknownName
+from nas_gym.options import check
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
     from nas_gym.models.training.train import Trained
 
 _OF_THE_DATA = ("validation", "test", "level", "vocabulary")  # for --set evaluator.…
+MOST = 1_000  # seeds, or of a run's best
 _OF_A_RECIPE = ("epochs", "repeats", "filters", "stem")  # with a switch of their own
 
 
@@ -49,7 +54,7 @@ class Train:
     published name, a JSON file, tokens, a string); with --resume the folder of a training."""
     to: OptionalPath = None
     """Folder to write to; made from the names of the model and the data by default."""
-    best: int = 1
+    best: Count = 1
     """Of a run: train so many of its best, each into best-1, best-2, … of the folder."""
     dataset: OptionalText = None
     """Data set or text, as for a search; by default the run's own, else digits or python-docs."""
@@ -74,9 +79,9 @@ class Train:
     evaluator.validation=0.2."""
     space: OptionalText = None
     """Search space of a token list or string (`nas-gym list`)."""
-    seed: int = 0
+    seed: Count = 0
     """Seed of the initial weights and of all that is random in the training."""
-    seeds: int = 1
+    seeds: Count = 1
     """Train with so many seeds, from --seed on, each into seed-0, seed-1, … of the folder."""
     executor: ExecutorName = None
     stream: bool = False
@@ -88,7 +93,7 @@ class Train:
     """Where to compute: cpu, cuda or cuda:1; by default the GPU if there is one."""
     threads: OptionalCount = None
     """Threads of torch; all cores by default."""
-    checkpoint_minutes: float = 10.0
+    checkpoint_minutes: Number = 10.0
     """Minutes between two checkpoints within an epoch; there is one after each epoch."""
     resume: bool = False
     """Go on with the training in the folder, if there is one."""
@@ -103,6 +108,10 @@ class Train:
     def __call__(self) -> int:
         """Train; return 0 when the model is written."""
         at_least_one(best=self.best, threads=self.threads, seeds=self.seeds)
+        for name, count in (("best", self.best), ("seeds", self.seeds)):
+            check(name, count, Annotated[int, Interval(ge=1, le=MOST)])
+        if self.resume and self.force:
+            raise InvalidOption("--resume and --force are both given: go on, or begin again")
         recipe, data, executor = self._options()
         for name, count in (("best", self.best), ("seeds", self.seeds)):
             if count > 1 and self.to is None:
@@ -126,7 +135,14 @@ class Train:
             for rank in range(1, self.best + 1)
             for seed in range(self.seed, self.seed + self.seeds)
         ]  # fmt: skip
-        done = self._train(trainings, executor)
+        try:
+            done = self._train(trainings, executor)
+        except UnknownName as error:
+            if str(error).startswith(f"unknown architecture {self.model!r}: "):
+                from nas_gym.cli.other_kinds import refuse_other_kinds
+
+                refuse_other_kinds(self.model, store=None)
+            raise
         if int(os.environ.get("RANK", "0") or 0) == 0:
             self._present(done)
         return 0
@@ -169,17 +185,21 @@ class Train:
         from nas_gym.cli.output import preparation_shown
 
         says = "interrupted: go on with the same command and --resume"
-        with during(says), preparation_shown():
+        with during(says), preparation_shown("training"):
             if executor is not None:
                 from nas_gym.models.training.many import train_many
 
                 return train_many(trainings, executor, resume=self.resume, say=_say)
+            from nas_gym.evaluators.doubts import SaidOnce
             from nas_gym.models.training.train import train
             from nas_gym.training.once import loaded_once
 
-            going_on: dict[str, Any] = {"resume": self.resume, "replace": self.force, "say": _say}
+            say = SaidOnce(_say)
+            going_on: dict[str, Any] = {"resume": self.resume, "replace": self.force, "say": say}
             with loaded_once():
-                return [train(**each, **going_on) for each in trainings]
+                done = [train(**each, **going_on) for each in trainings]
+            say.count(len(done))
+            return done
 
     def _present(self, done: "list[Trained]") -> None:
         speed = [latencies(each.model) if self.latency else [] for each in done]

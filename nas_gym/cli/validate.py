@@ -12,6 +12,7 @@ from nas_gym.cli.interrupts import during
 from nas_gym.cli.settings import Assignments, settings_of
 from nas_gym.cli.shared import (
     AsJson,
+    Count,
     DataFolder,
     OptionalCount,
     OptionalNumber,
@@ -21,11 +22,14 @@ from nas_gym.cli.shared import (
     Trust,
     Workers,
     at_least_one,
+    check_limits,
     finite,
     memory_for,
     print_json,
 )
 from nas_gym.errors import InvalidOption
+from nas_gym.options import check
+from nas_gym.options.counts import Pixels, Trainings
 from nas_gym.store.location import DEFAULT_STORE, check_there, store_option
 from nas_gym.training.machine import cores
 
@@ -41,9 +45,9 @@ class Validate:
     """Train the best architectures of a run again and only then measure them on the test part."""
 
     run: RunName
-    best: int = 3
+    best: Count = 3
     """Architectures to train: those with the highest rewards."""
-    repeats: int = 3
+    repeats: Count = 3
     """Trainings of each, with new seeds; those already recorded count."""
     recipe: OptionalText = None
     """Recipe by which they are trained (`nas-gym list`); as in the search by default."""
@@ -74,6 +78,9 @@ class Validate:
         at_least_one(
             best=self.best, repeats=self.repeats, workers=workers, image_size=self.image_size
         )
+        check("repeats", self.repeats, Trainings)
+        check("image_size", self.image_size, Pixels | None)
+        check_limits(workers, self.timeout, self.memory_limit)
         settings = settings_of(self.set, ("recipe", "executor"))
         recipe = self._recipe(settings["recipe"])
         executor = executor_for(self.executor, settings["executor"], self.workers)

@@ -5,12 +5,21 @@ Edges that skip a row have a lane beside the boxes, in a colour of their node's 
 
 import re
 from collections.abc import Sequence
-from graphlib import TopologicalSorter
 from typing import TYPE_CHECKING
 from zlib import crc32
 
 from nas_gym.drawing.figures import LANE_COLOURS, Edge, add_box, add_edges, blank_figure
-from nas_gym.drawing.layered import Item, Link, Links, Placement, Rows, links_of, ordered, rows_of
+from nas_gym.drawing.layered import (
+    Item,
+    Link,
+    Links,
+    Placement,
+    Rows,
+    links_of,
+    ordered,
+    rows_of,
+    rows_of_nodes,
+)
 from nas_gym.drawing.plain import plain_style
 from nas_gym.drawing.table import cut
 from nas_gym.options.printable import printable
@@ -26,7 +35,6 @@ GAP, LANE = 0.25, 0.18  # inches between boxes, and for a passing edge
 SLIMMEST_BOX, AROUND = 0.8, 0.3  # inches, and of a box beside its label
 FONT = 9.5  # points
 LONGEST = 32  # letters of a label; a longer one is shortened
-MOST_NODES, MOST_LINKS = 100, 800  # of a small graph; an edge counts once per row that it passes
 ARRIVAL = 0.16  # inches between the tips of arrows that enter a box
 
 END_COLOURS = ("#ffffff", "#444444")  # of nodes that read nothing, or that nobody reads
@@ -65,35 +73,6 @@ def draw_graph(
         axes.text(plan.width / 2, plan.height - 0.27, title, fontsize=13, ha="center", va="center")
     _Painter(axes, plan, words).paint()
     return figure
-
-
-def is_small(inputs: Sequence[Sequence[int]]) -> bool:
-    """Return whether a graph can be taken in, as a picture and as a part of a page.
-
-    Raises:
-        graphlib.CycleError: It has a circle; the second argument are its nodes, the first one last.
-    """
-    born, reach = rows_of_nodes(inputs)
-    lengths = sum(last - first for first, last in zip(born, reach, strict=True))
-    return len(inputs) <= MOST_NODES and lengths + sum(map(len, inputs)) <= MOST_LINKS
-
-
-def rows_of_nodes(inputs: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
-    """Return the row of each node, above all that it reads, and the row of its last reader.
-
-    A node that reads nothing stands right below its first reader.
-    """
-    rows = [0] * len(inputs)
-    for node in TopologicalSorter(dict(enumerate(inputs))).static_order():
-        rows[node] = 1 + max((rows[each] for each in inputs[node]), default=-1)
-    readers: list[list[int]] = [[] for _ in inputs]
-    for node, read in enumerate(inputs):
-        for each in read:
-            readers[each].append(rows[node])
-    for node, read in enumerate(inputs):
-        if not read and readers[node]:
-            rows[node] = min(readers[node]) - 1
-    return rows, [max([row, *above]) for row, above in zip(rows, readers, strict=True)]
 
 
 class _Plan:

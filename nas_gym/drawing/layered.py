@@ -8,10 +8,12 @@ straight. Edges of one node share their way. All lengths are inches.
 from bisect import bisect_right, insort
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from graphlib import TopologicalSorter
 from itertools import pairwise
 from statistics import fmean
 from typing import NamedTuple
 
+MOST_NODES, MOST_LINKS = 100, 800  # of a small graph; an edge counts once per row that it passes
 SWEEPS = 8  # over the rows, for the order and again for the places
 
 
@@ -32,6 +34,35 @@ class Link(NamedTuple):
 
 Rows = tuple[tuple[Item, ...], ...]  # from below, each from left to right
 Links = tuple[tuple[Link, ...], ...]  # links[r]: from row r to row r + 1
+
+
+def is_small(inputs: Sequence[Sequence[int]]) -> bool:
+    """Return whether a graph can be taken in, as a picture and as a part of a page.
+
+    Raises:
+        graphlib.CycleError: It has a circle; the second argument are its nodes, the first one last.
+    """
+    born, reach = rows_of_nodes(inputs)
+    lengths = sum(last - first for first, last in zip(born, reach, strict=True))
+    return len(inputs) <= MOST_NODES and lengths + sum(map(len, inputs)) <= MOST_LINKS
+
+
+def rows_of_nodes(inputs: Sequence[Sequence[int]]) -> tuple[list[int], list[int]]:
+    """Return the row of each node, above all that it reads, and the row of its last reader.
+
+    A node that reads nothing stands right below its first reader.
+    """
+    rows = [0] * len(inputs)
+    for node in TopologicalSorter(dict(enumerate(inputs))).static_order():
+        rows[node] = 1 + max((rows[each] for each in inputs[node]), default=-1)
+    readers: list[list[int]] = [[] for _ in inputs]
+    for node, read in enumerate(inputs):
+        for each in read:
+            readers[each].append(rows[node])
+    for node, read in enumerate(inputs):
+        if not read and readers[node]:
+            rows[node] = min(readers[node]) - 1
+    return rows, [max([row, *above]) for row, above in zip(rows, readers, strict=True)]
 
 
 def rows_of(born: Sequence[int], reach: Sequence[int]) -> Rows:

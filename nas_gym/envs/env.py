@@ -88,8 +88,9 @@ class NASEnv(AsksLedger, KeepsState, gym.Env[Observation, np.int64], Generic[G])
             ``budget_epochs`` and ``simulated_workers``: see ``nas_gym.envs.ledger.LedgerOptions``.
 
     Through ``gym.make("NASNetCell-v0", space=…, evaluator=…, reward=…)`` the first three also take
-    a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. Names and JSON data keep
-    ``env.spec.to_json()`` whole; a spec with live objects cannot be read back.
+    a name, or ``{"name": …}`` with options; see ``nas_gym.registry``. All other keywords are
+    options of the evaluator, ``gym.make("NASBench201-v0", dataset="cifar100")``. Names and JSON
+    data keep ``env.spec.to_json()`` whole; a spec with live objects cannot be read back.
 
     ## References
     Zoph & Le 2016, arXiv 1611.01578; Zoph et al. 2017, arXiv 1707.07012.

@@ -18,7 +18,7 @@ from nas_gym.envs.memo import Memo, known_of, may_answer, recalled
 from nas_gym.envs.recorder import Answer, Claim, Recorder
 from nas_gym.envs.rewards import Reward, check_reward, reward_as_float
 from nas_gym.errors import RunDiverged, TimeUp
-from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job, most_epochs
+from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Evaluator, Job, all_epochs, most_epochs
 from nas_gym.evaluators.guard import Guard
 from nas_gym.options import check, check_all
 from nas_gym.options.counts import Machines, Seed
@@ -94,9 +94,9 @@ class Ledger:
         )
         self.seed: int = given.get("seed", 0)
         self.failure_reward = float(given.get("failure_reward", 0.0))
-        self.asked = False  # whether anything was asked for, answered or not
-        self.in_part = False  # whether children were trained in part
-        self._most_epochs = 0 if self.budget.epochs is None else most_epochs(evaluator)
+        self.asked = self.in_part = False  # for anything yet; for children in part
+        if self.budget.epochs is not None:
+            most_epochs(evaluator)  # or that is refused
         self._end = math.inf  # of time.monotonic(), after which nothing is begun
         self._guard = Guard(evaluator)
         self._lives = getattr(evaluator, "replayed", None) if evaluator.stateful else None
@@ -142,8 +142,7 @@ class Ledger:
     @property
     def most_epochs(self) -> int:
         """The epochs of a whole training; raises InvalidOption if the evaluator has no parts."""
-        self._most_epochs = self._most_epochs or most_epochs(self.evaluator)
-        return self._most_epochs
+        return most_epochs(self.evaluator)
 
     def request(
         self, architectures: Sequence[Architecture[Any]], epochs: Sequence[int] | None = None
@@ -238,8 +237,8 @@ class Ledger:
         """Return the training that answers, whose new epochs are paid for now."""
         seed, fidelity = self._children.next(architecture.key, epochs)
         self.in_part = self.in_part or fidelity != WHOLE
-        if self.in_part or self._most_epochs:
-            self.budget.paid_epochs += (epochs or self.most_epochs) - fidelity.begun
+        if whole := all_epochs(self.evaluator):
+            self.budget.paid_epochs += (epochs or whole) - fidelity.begun
         return Job(architecture, seed, fidelity)
 
     def _evaluate(self, asked: Sequence[Asked]) -> list[Answer]:

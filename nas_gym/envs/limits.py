@@ -5,11 +5,11 @@ from typing import Any
 
 from nas_gym.errors import InvalidOption
 from nas_gym.evaluators.evaluation import Evaluator
+from nas_gym.evaluators.tasks import says, task_of
 from nas_gym.evaluators.within_limits import WithinLimits
 from nas_gym.networks.task import LanguageTask, Task
 from nas_gym.networks.task_kinds import kind_of
 from nas_gym.options import check_all
-from nas_gym.registry import unwrapped
 from nas_gym.search_spaces.choice_table import ChoiceTable, with_closed
 from nas_gym.search_spaces.grammar import Choice, SearchSpace
 from nas_gym.search_spaces.limits import LimitedSpace, Limits, limited_space
@@ -59,18 +59,13 @@ def _task_of(
             usual, check_all(type(usual), limits.task, "task of limits")
         )
         return resized
-    inner: Any = unwrapped(evaluator)
-    inner = getattr(inner, "trainer", inner)  # of shared weights
-    if getattr(getattr(inner, "named_recipe", None), "parameters", None) is not None:
+    recipe = getattr(says(evaluator), "named_recipe", None)
+    if getattr(recipe, "parameters", None) is not None:
         raise InvalidOption(
             "the recipe gives every network as many units as fit its own number of parameters, so "
             "limits say nothing: give a recipe with a number of hidden units, or a task in limits"
         )
-    if hasattr(inner, "task_of"):
-        task: Any = inner.task_of(space.choose(lambda name, options: options[0]))
-    else:
-        task = getattr(inner, "networks_task", None)
-    return task if isinstance(task, Task | LanguageTask) else None
+    return task_of(evaluator, space.choose(lambda name, options: options[0]))
 
 
 class Budgets:
@@ -88,11 +83,22 @@ class Budgets:
 
     def __init__(self, space: SearchSpace[Any], evaluator: Evaluator, metric: str) -> None:
         limits = limits_of({metric: 2**60 - 1})
-        task = _task_of(space, evaluator, limits)
-        if task is None or not hasattr(space, "cost_states") or isinstance(space, LimitedSpace):
+        if isinstance(space, LimitedSpace):
             raise InvalidOption(
-                f"budgets of {metric} need a space without limits that says how its cost adds up, "
-                f"and a task: {type(space).__name__} with this evaluator is none"
+                f"budgets or limits of an episode and those of all ({space.limits}) exclude each "
+                "other: leave one of the two out"
+            )
+        name = type(space).__name__
+        if not hasattr(space, "cost_states"):
+            raise InvalidOption(
+                f"budgets of {metric} need exact masks, and {name} does not say how its cost adds "
+                "up: give it a method cost_states(task, metrics), or leave budgets out"
+            )
+        task = _task_of(space, evaluator, limits)
+        if task is None:
+            raise InvalidOption(
+                f"budgets of {metric} need to know what networks of {name} are built for, which "
+                "the evaluator does not say: give one that builds them, or leave budgets out"
             )
         from nas_gym.search_spaces.limits.exact import ExactLimits  # with numpy
 
@@ -103,7 +109,7 @@ class Budgets:
             ]
         except TooManyStates:
             raise InvalidOption(
-                f"{type(space).__name__} has too many states for exact masks: give a smaller space"
+                f"{name} has too many states for exact masks: give a smaller space"
             ) from None
         self.judge = judges[0]
         self.metric, self._space, self._task = metric, space, task

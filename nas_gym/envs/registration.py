@@ -164,7 +164,9 @@ def _split_options(
             its = options_of("evaluator", part["name"])
         for option in others:
             if option not in its:
-                known = sorted({*known, *its} - {"space"})
+                maker = make_vector_env if "num_envs" in known else make_env
+                given = set(inspect.signature(maker).parameters) - {"options"}
+                known = sorted({*known, *its, *given})
                 known_words = str(unknown_name("option of the environment", option, known))
                 # TorchRL tries options, and looks for these words of Python's own.
                 raise UnknownKeyword(

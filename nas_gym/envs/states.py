@@ -12,6 +12,8 @@ from nas_gym.envs.episode import Choices, Episode, Round, start_round
 from nas_gym.envs.limits import EpisodeLimits
 from nas_gym.errors import InvalidOption, InvalidTokens, unknown_name
 from nas_gym.options import check
+from nas_gym.options.printable import shown
+from nas_gym.registry import spec_of
 from nas_gym.search_spaces.choice_table import ChoiceTable
 from nas_gym.search_spaces.from_json import closed_token
 from nas_gym.search_spaces.grammar import Tokens, checked_tokens
@@ -31,6 +33,7 @@ class EnvState:
     generator: Any = field(repr=False)  # state of ``np_random``, as numpy gives it
     epochs: int | None = None  # that the episode's child is trained; None: to the end
     limits: dict[str, int] | None = None  # of this episode alone
+    space: dict[str, Any] | None = None  # as a run's record names it; None: of an older version
 
 
 def check_reset_options(
@@ -118,12 +121,25 @@ def _complete(given: int, length: int, whole: bool = False) -> InvalidTokens:
     )
 
 
-def _check(state: Any, episodes: int) -> EnvState:
+def _space_of(choices: Choices) -> dict[str, Any]:
+    """Return the name and the options of the space, which limits leave the same."""
+    space = choices.space
+    return spec_of("space", getattr(space, "unlimited", space))
+
+
+def _check(state: Any, episodes: int, choices: Choices) -> EnvState:
     checked: EnvState = check("state", state, EnvState)
     if len(checked.tokens) != episodes:
         raise InvalidOption(
             f"state has {len(checked.tokens)} episodes, and this environment {episodes}: give one "
             "that clone_state() of an environment like this returned"
+        )
+    own = _space_of(choices)
+    if checked.space is not None and checked.space != own:
+        theirs, ours = (shown(space) for space in (checked.space, own))
+        raise InvalidOption(
+            f"state is of the space {theirs}, and this environment has {ours}: give one that "
+            "clone_state() of an environment like this returned"
         )
     return checked
 
@@ -151,6 +167,7 @@ class KeepsState:
         return EnvState(
             (tokens,), len(tokens), self._ended, deepcopy(self.np_random.bit_generator.state),
             None if epochs is None else epochs[0], getattr(episode.choices, "limits", None),
+            _space_of(self.choices),
         )  # fmt: skip
 
     def restore_state(self, state: EnvState) -> None:
@@ -160,10 +177,10 @@ class KeepsState:
         are not taken back.
 
         Raises:
-            InvalidOption: It is no state of an environment like this.
+            InvalidOption: It is no state of an environment like this, or of another space.
             InvalidTokens: Its tokens are none of this space, or break its limits.
         """
-        checked = _check(state, 1)
+        checked = _check(state, 1, self.choices)
         (tokens,) = checked.tokens
         limits = checked.limits
         choices = self.choices if limits is None else self.episode_limits.table(limits)
@@ -187,12 +204,12 @@ class KeepsRound:
         """Return the state of the round and of ``np_random``, as ``NASEnv.clone_state`` does."""
         return EnvState(
             tuple(self._round.tokens()), self._round.steps, not self._started,
-            deepcopy(self.np_random.bit_generator.state),
+            deepcopy(self.np_random.bit_generator.state), space=_space_of(self.choices),
         )  # fmt: skip
 
     def restore_state(self, state: EnvState) -> None:
         """Go on from a state, as ``NASEnv.restore_state`` does."""
-        checked = _check(state, self.num_envs)
+        checked = _check(state, self.num_envs, self.choices)
         begun = [whole_or_begun(self.choices, tokens) for tokens in checked.tokens]
         same = {len(tokens) for tokens in begun} == {checked.steps}
         steps = None if same else checked.steps

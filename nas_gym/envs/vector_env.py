@@ -122,7 +122,8 @@ class NASVectorEnv(
         if not hasattr(type(self.ledger), "most_epochs"):
             raise InvalidOption(
                 "an agent that trains in part was asked by another one, which answers for itself: "
-                "give that one as the proposer, as agent='asha' with proposer='with-proxy'"
+                "give that one as the proposer, as agent='asha' with proposer='with-proxy' "
+                "(--agent asha --set agent.proposer=with-proxy)"
             )
         return self.ledger.most_epochs
 

@@ -18,6 +18,7 @@ SURE = 0.95  # probability that luck stays below the limits here
 HARDLY = 0.98  # times the perplexity of guessing: what is above is not learnt from the input
 TRAINED, SHARED = "trained", "shared weights"  # sources of evaluations, by training
 EARLY = 20  # answers of weights under training, all of which have to be so
+_DOUBT = "a network "  # what the sentence begins with
 _log = logging.getLogger("nas_gym")
 
 
@@ -111,9 +112,34 @@ def learnt_nothing(data: Any, metrics: Mapping[str, float]) -> str | None:
         hardly, noise = accuracy > share, f" (within the noise of {count:,} images)"
     begins, word = ("may have", "hardly") if hardly else ("has", "no")
     return (
-        f"a network {begins} learnt nothing: its {found}, is {word} better than {constant}"
+        f"{_DOUBT}{begins} learnt nothing: its {found}, is {word} better than {constant}"
         f"{noise if hardly else ''}; if others end alike, train longer or by another recipe"
     )
+
+
+class SaidOnce:
+    """Passes on what trainings say, one after the other; that nothing was learnt once, then counts.
+
+    Args:
+        say: Is told.
+    """
+
+    def __init__(self, say: Callable[[str], object]) -> None:
+        self._say, self._alike = say, 0
+
+    def __call__(self, line: str) -> None:
+        """Say a line."""
+        doubt = line.removeprefix("warning: ").startswith(_DOUBT)
+        self._alike += doubt
+        if not doubt or self._alike == 1:
+            self._say(line)
+
+    def count(self, networks: int) -> None:
+        """Say of how many networks it would have been said, if that is of more than one."""
+        if self._alike > 1:
+            self._say(
+                f"warning: {self._alike} of {networks} networks learnt nothing, or hardly anything"
+            )
 
 
 class Doubts:

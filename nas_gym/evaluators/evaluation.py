@@ -292,12 +292,18 @@ def most_epochs(
     return int(most)
 
 
-def epochs_recorded(evaluator: Any) -> dict[str, int]:
-    """Return the epochs of a whole training as an entry of a record; none if nobody knows.
+def all_epochs(evaluator: Any) -> int:
+    """Return the epochs of a whole training, whether it can be had in part or not; 0: not known.
 
     A table without curves may say in ``whole_epochs`` how long its trainings were.
     """
     evaluator = unwrapped(evaluator)
     said = (getattr(evaluator, name, None) for name in (MOST_EPOCHS, "whole_epochs"))
-    known = [int(epochs) for epochs in said if isinstance(epochs, Integral) and int(epochs) >= 1]
-    return {MOST_EPOCHS: known[0]} if known else {}
+    known = (int(epochs) for epochs in said if isinstance(epochs, Integral) and int(epochs) >= 1)
+    return next(known, 0)
+
+
+def epochs_recorded(evaluator: Any) -> dict[str, int]:
+    """Return the epochs of a whole training as an entry of a record; none if nobody knows."""
+    epochs = all_epochs(evaluator)
+    return {MOST_EPOCHS: epochs} if epochs else {}

@@ -95,7 +95,7 @@ class Guard:
         except InvalidOption as error:
             raise InvalidOption(
                 f"another run of this store recorded what no evaluator may say ({error}): name "
-                "another store with --store, or give another --child-seed, to train anew"
+                "another store with store=…, or give another child_seed=…, to train anew"
             ) from error
         return judged(self.evaluator, evaluation)
 

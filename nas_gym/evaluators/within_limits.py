@@ -36,8 +36,16 @@ def acceptance_of(space: SearchSpace[Any], requested: Iterable[Evaluation]) -> f
 def acceptance_in_words(share: float) -> str:
     """Say what share of the architectures keeps the limits."""
     return (
-        f"limits: {100 * share:.2g} % of the architectures that were drawn or written keep them; "
+        f"limits: {_percent(share)} % of the architectures that were drawn or written keep them; "
         "what was drawn beyond them was drawn again, what was written failed"
+    )
+
+
+def _percent(share: float) -> str:
+    """Return a share as percent, to two digits that count; nearly all is not all."""
+    percent = 100 * share
+    return (
+        f"{percent:.2g}" if percent < 99 else "100" if share == 1 else f"{min(percent, 99.9):.1f}"
     )
 
 

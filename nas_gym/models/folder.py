@@ -157,7 +157,7 @@ def _check_place(place: Path, replace: bool) -> None:
     if not replace and (place / CONFIG).is_file():
         raise InvalidModel(
             f"{printable(place)} has a model in it: give another folder, or say that it is to be "
-            "replaced, with --force (in Python replace=True)"
+            "replaced, with replace=True"
         )
 
 

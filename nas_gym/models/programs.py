@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, not_installed
 from nas_gym.networks.task import Task
 from nas_gym.options.printable import shortened
 
@@ -54,9 +54,7 @@ def write_onnx(network: "nn.Module", task: Any, path: Path) -> None:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
-        raise InvalidOption(
-            f"writing ONNX needs {error.name}, which is not installed: pip install 'nas-gym[onnx]'"
-        ) from error
+        raise InvalidOption(not_installed("writing ONNX", error.name, "onnx")) from error
     program = _program(network, task)  # given the network, it would fall back to one fixed batch
     with _quiet():
         torch.onnx.export(

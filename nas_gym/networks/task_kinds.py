@@ -9,7 +9,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from nas_gym.networks.task import LanguageTask, Task
+from nas_gym.networks.task import LanguageTask, Task, Units
+from nas_gym.options import check
 
 Shape = tuple[int, ...]
 
@@ -130,7 +131,7 @@ class _Text(TaskKind):
 
     def resized(self, task: LanguageTask, given: Mapping[str, Any]) -> LanguageTask:
         # Tied weights keep embedding and hidden equal if only one is given.
-        sizes = [given[name] for name in ("hidden", "embedding") if name in given]
+        sizes = [check(n, given[n], Units) for n in ("hidden", "embedding") if n in given]
         tied = given.get("tied", task.tied)
         if tied and task.embedding == task.hidden and len(sizes) == 1:
             given = {**given, "hidden": sizes[0], "embedding": sizes[0]}

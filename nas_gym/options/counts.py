@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 
 from nas_gym.errors import InvalidOption
 
@@ -11,9 +11,11 @@ SomeWorkers = Annotated[int, Interval(ge=1, le=4096)]
 Threads = Annotated[int, Interval(ge=1, le=1024)]  # of one process
 Episodes = Annotated[int, Interval(ge=1, le=1_000_000)]  # side by side
 Machines = Annotated[int, Interval(ge=1, le=1_000_000)]  # on the simulated clock
+Trainings = Annotated[int, Interval(ge=1, le=1_000_000)]  # of one network, or of so many
 Seed = Annotated[int, Interval(ge=0, le=2**63 - 1)]  # of a run: what every record can hold
 Pixels = Annotated[int, Interval(ge=1, le=16_384)]  # of a side of an image
 TrainShare = Annotated[float, Interval(gt=0, le=1)]  # of the training part
+Tolerance = Annotated[float, Ge(0)]  # of a figure that is measured again
 Share = Annotated[float, Interval(gt=0, lt=1)] | None  # of a part; None: as is usual
 
 

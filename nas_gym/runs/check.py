@@ -9,9 +9,8 @@ import json
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
-
-from annotated_types import Ge
+from functools import partial
+from typing import Any
 
 from nas_gym.envs.children import child_seed
 from nas_gym.envs.limits import with_limits
@@ -21,13 +20,15 @@ from nas_gym.evaluators.evaluation import Evaluation, Evaluator, Fidelity, Job, 
 from nas_gym.evaluators.guard import Guard
 from nas_gym.evaluators.metrics import LATENCY, SIZES, metric_named
 from nas_gym.evaluators.tables.tabular import TabularEvaluator
+from nas_gym.evaluators.tasks import task_of
 from nas_gym.evaluators.trained.child import ChildTraining
 from nas_gym.options import check as checked
+from nas_gym.options.counts import Tolerance
 from nas_gym.registry import Part, check_trusted, make, unwrapped, usual, usual_reward
 from nas_gym.runs.claims import FIELDS, claimed_fields, claimed_row
 from nas_gym.runs.config import recorded_parts
 from nas_gym.search_spaces.architecture import Architecture, genotype_to_json
-from nas_gym.search_spaces.from_json import checked_architecture
+from nas_gym.search_spaces.from_json import architecture_from_json, checked_architecture
 from nas_gym.search_spaces.grammar import SearchSpace
 from nas_gym.store import Row, RunData
 
@@ -91,7 +92,11 @@ class Checker:
             yield f"its tokens are no architecture of the space: {error}"
             return
         genotype = genotype_to_json(architecture.genotype)
+        evaluated: Architecture[Any] | None = architecture
         if _text(row.genotype) != _text(genotype):
+            evaluated = self._equal(row, architecture)
+        if evaluated is None:
+            evaluated = architecture
             yield f"its genotype is not that of its tokens, which is {_text(genotype)[:200]}"
         if row.key != architecture.key:
             yield f"its key is {row.key[:80]!r}, and that of its tokens {architecture.key[:80]!r}"
@@ -104,14 +109,25 @@ class Checker:
         # Without its seed it is not said which of several trainings is meant.
         meant = "seed" in claimed or not self.evaluator.stateful
         if not no_part and meant and (evaluate or self._table is not None):
-            yield from self._evaluated_again(row, architecture, tolerance, claimed)
+            yield from self._evaluated_again(row, evaluated, tolerance, claimed)
         else:
-            yield from self._counted_again(row, architecture, tolerance)
+            yield from self._counted_again(row, evaluated, tolerance)
 
     @property
     def _table(self) -> TabularEvaluator | None:
         inner = unwrapped(self.evaluator)
         return inner if isinstance(inner, TabularEvaluator) else None
+
+    def _equal(self, row: Row, architecture: Architecture[Any]) -> Architecture[Any] | None:
+        """Return the one of the same key that was evaluated instead; None if there is none."""
+        if row.source != _MEMO:
+            return None
+        space = getattr(self.space, "unlimited", self.space)  # another run may have no limits
+        try:
+            other = architecture_from_json(space, row.genotype)
+        except NASGymError:
+            return None
+        return other if other.key == architecture.key else None
 
     def _wrong_seed(self, row: Row, key: str) -> Iterator[str]:
         if self.seed is None:
@@ -185,20 +201,28 @@ class Checker:
     ) -> Iterator[str]:
         """Count what the network costs, where the evaluator says what it is built for."""
         sizes = [size.name for size in SIZES if size.name in row.metrics]
-        inner: Any = unwrapped(self.evaluator)
-        if not sizes or not hasattr(inner, "space"):
+        build = getattr(self.space, "build", None)
+        if not sizes or build is None:
             return
         from nas_gym.networks.cost import cost_for
 
-        genotype = architecture.genotype
+        genotypes = [architecture.genotype]
+        canonical = getattr(self.space, "canonical", None)
+        if canonical is not None and not isinstance(unwrapped(self.evaluator), ChildTraining):
+            genotypes.append(canonical(architecture.genotype))  # that proxies and supernets measure
         try:
-            task = inner.task_of(genotype) if hasattr(inner, "task_of") else inner.networks_task
-            costs = cost_for(lambda: inner.space.build(genotype, task), task)._asdict()
-        except Exception:  # no task, no data that says it, or a network that cannot be built
+            tasks = [task_of(self.evaluator, genotype) for genotype in genotypes]
+            costs = [
+                cost_for(partial(build, genotype, task), task)._asdict()
+                for genotype, task in zip(genotypes, tasks, strict=True)
+                if task is not None
+            ]
+        except Exception:  # no data that says it, or a network that cannot be built
             return
         for name in sizes:
-            if not _close(row.metrics[name], costs[name], tolerance):
-                yield f"its {name} is {row.metrics[name]}, and counted again {costs[name]}"
+            counts = [cost[name] for cost in costs]
+            if counts and not any(_close(row.metrics[name], n, tolerance) for n in counts):
+                yield f"its {name} is {row.metrics[name]}, and counted again {counts[0]}"
 
 
 def check(
@@ -265,7 +289,7 @@ def check_rows(
 ) -> list[list[str]]:
     """Return for each request the sentences about what does not fit; see ``check``."""
     evaluate = checked("evaluate", evaluate, bool)
-    tolerance = checked("tolerance", tolerance, Annotated[float, Ge(0)])
+    tolerance = checked("tolerance", tolerance, Tolerance)
     if evaluate and keeps_state(checker.evaluator):
         raise InvalidOption(
             "the evaluator's answers depend on what it was asked before, so that none comes out "

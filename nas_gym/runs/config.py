@@ -5,11 +5,13 @@ import sys
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from datetime import datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from nas_gym.errors import StoreError
 from nas_gym.evaluators.metrics import Metric, leading_metric
+from nas_gym.options.printable import printable
 from nas_gym.plugins import PLUGINS
 from nas_gym.registry import restorable, spec_of
 from nas_gym.runs.recipe_words import unit_of
@@ -82,6 +84,17 @@ def name_with_preset(config: Mapping[str, Any], kind: str) -> str:
     name = config.get(kind, {}).get("name", "-")  # a user's own loop may have recorded none
     preset = (config.get("presets") or {}).get(kind)
     return f"{name}/{preset}" if preset else str(name)
+
+
+def space_and_data(space: str, *of: object) -> str:
+    """Return a space and where the figures come from, for people: ``nasbench201 (cifar10)``.
+
+    Args:
+        space: Its name.
+        of: A data set, the file of a table; what is no text is left out.
+    """
+    names = [printable(PurePath(each).name) for each in of if isinstance(each, str)]
+    return f"{space} ({', '.join(names)})" if names else space
 
 
 def own_metric(evaluator: Any) -> Metric | None:

@@ -43,6 +43,15 @@ class Front:
     others: Floats = field(repr=False)  # of all that did not fail and were trained as far
     # Hypervolume of these by their mean figures, as a share of the true front's; None: not known.
     share: float | None = None
+    limited: bool = False  # whether the true front is that of what keeps the run's limits
+
+    @property
+    def share_in_words(self) -> str | None:
+        """Say what part of the true front's hypervolume was found; None: not known."""
+        if self.share is None:
+            return None
+        within = " within the limits" if self.limited else ""
+        return f"{100 * self.share:.2f} % of the true front's{within}, by mean figures"
 
     @property
     def metrics(self) -> tuple[str, ...]:
@@ -114,7 +123,8 @@ def front_of(
     chosen = tuple([row for row, _ in order])
     shown = values[[place for _, place in order]]
     share = _share(found, objectives, chosen) if truth else None
-    return Front(objectives, chosen, shown, values, share)
+    limited = bool(found.config.get("cost_limits"))
+    return Front(objectives, chosen, shown, values, share, limited)
 
 
 def default_objectives(found: "Findings") -> Objectives:

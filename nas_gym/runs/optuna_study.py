@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from nas_gym.envs.objectives import REWARD, Objective, Objectives
-from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.errors import InvalidOption, StoreError, not_installed
 from nas_gym.evaluators.evaluation import rank
 from nas_gym.options import check
 from nas_gym.options.printable import shortened
@@ -58,10 +58,7 @@ def write_optuna(run: RunData, storage: str, trust: Collection[str] = ()) -> str
     try:
         import optuna
     except ImportError as error:
-        raise InvalidOption(
-            f"a study needs {error.name or 'optuna'}, which is not installed: pip install "
-            "'nas-gym[optuna]'"
-        ) from error
+        raise InvalidOption(not_installed("a study", error.name, "optuna")) from error
     found = Findings.of(run, trust)
     objectives = objectives_of_agent(found) or (Objective(REWARD),)
     trials = list(_trials(found, objectives))

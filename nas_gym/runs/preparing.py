@@ -1,4 +1,4 @@
-"""Progress of what comes before the first child, on stderr."""
+"""Progress of what comes before the first child, or of one training, on stderr."""
 
 import time
 
@@ -14,10 +14,13 @@ class PreparationProgress(LaterBar):
 
     Args:
         console: Where to draw; stderr by default.
+        title: What all of it belongs to.
     """
 
-    def __init__(self, console: Console | None = None) -> None:
-        super().__init__("before the first child", None, console)
+    def __init__(
+        self, console: Console | None = None, title: str = "before the first child"
+    ) -> None:
+        super().__init__(title, None, console)
         self.what, self.done = "", 0
 
     def show(self, what: str, done: int, total: int) -> None:
@@ -28,9 +31,9 @@ class PreparationProgress(LaterBar):
         self.what, self.done, self.total = what, done, total
         if not self.running and done < total and now - self._begun >= PATIENCE:
             self.running = True
-            self._bar.update(self._task, total=total)
             self._bar.start()
         if self.running:
+            self._bar.update(self._task, total=total)
             left = (now - self._begun) / max(done, 1) * (total - done)
             self._show(done, f"{what}, {self._eta(left)}", f"{self._line()}, {self._eta(left)}")
         if self.running and done == total:

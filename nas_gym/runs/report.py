@@ -9,9 +9,10 @@ from rich.segment import Segments
 from rich.table import Table
 
 from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
+from nas_gym.evaluators.proxies.names import UNSCORED
 from nas_gym.evaluators.within_limits import acceptance_in_words
 from nas_gym.options.printable import printable
-from nas_gym.runs.config import name_with_preset
+from nas_gym.runs.config import name_with_preset, space_and_data
 from nas_gym.runs.failure_groups import FailureGroup
 from nas_gym.runs.findings import Findings, Validated
 from nas_gym.runs.flying import RECORDED, flying_in_words
@@ -37,6 +38,7 @@ def print_summary(found: Findings, console: Console, top: int = 5) -> None:
         _print_front(found, found.front, console)
     if found.note is not None:
         console.print(printable(found.note), soft_wrap=True, markup=False, highlight=False)
+    _print_unscored(found, console)
     if found.validations:
         print_validations(found, found.validations, console)
     else:
@@ -50,6 +52,17 @@ def print_command(found: Findings, console: Console) -> None:
     if found.command is not None:
         line = f"made with: {printable(found.command)}"
         console.print(line, soft_wrap=True, markup=False, highlight=False)
+
+
+def _print_unscored(found: Findings, console: Console) -> None:
+    """Print how many architectures have the lowest rank because they could not be scored."""
+    lacking = sum(row.metrics.get(UNSCORED, 0) > 0 for row in found.ranked)
+    if lacking:
+        console.print(
+            f"{lacking:,} of {len(found.ranked):,} architectures could not be scored by every "
+            "proxy: they have the lowest rank there",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
 
 
 def print_validations(found: Findings, groups: Sequence[Validated], console: Console) -> None:
@@ -83,10 +96,14 @@ def _print_cost(found: Findings, console: Console) -> None:
     )
     how = "" if flying is None else f", {flying_in_words(flying)}"
     budget = config.get("budget")
+    table = config.get("evaluator", {}).get("file")
+    space = space_and_data(
+        name_with_preset(config, "space"), (found.protocol or {}).get("dataset"), table
+    )
     of = "" if budget is None else f" of {budget}"
     console.print(
         f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{name_with_preset(config, 'agent')} in {name_with_preset(config, 'space')}{how}"
+        f"{name_with_preset(config, 'agent')} in {space}{how}"
         f"{cut if found.unanswered else ''}",
         soft_wrap=True,
     )
@@ -205,11 +222,7 @@ def _print_front(found: Findings, front: Front, console: Console) -> None:
         more = f"and {count - FRONT} more: `nas-gym export {found.run} --front` writes all"
         console.print(printable(more), soft_wrap=True, markup=False, highlight=False)
     if front.share is not None:
-        within = " within the limits" if found.config.get("cost_limits") else ""
-        console.print(
-            f"hypervolume: {100 * front.share:.2f} % of the true front's{within}, by mean figures",
-            soft_wrap=True, highlight=False,
-        )  # fmt: skip
+        console.print(f"hypervolume: {front.share_in_words}", soft_wrap=True, highlight=False)
 
 
 def _validation_table(found: Findings, groups: Sequence[Validated]) -> Table:

@@ -105,10 +105,9 @@ def recorded_options(
             f"run {run!r} has a budget of {other}{hint}, and one of evaluations cannot be added: "
             "leave it out, or start a new run"
         )
-    check_trusted(f"run {run!r}", parts, trust)
-    if executor is None and workers is None and (had := last_executor(data)) is not None:
-        check_trusted(f"run {run!r}", {"executor": had}, trust)
-        executor = had
+    had = last_executor(data) if executor is None and workers is None else None
+    check_trusted(f"run {run!r}", parts | ({} if had is None else {"executor": had}), trust)
+    executor = executor if had is None else had
     executor = executor_of(executor)
     evaluator = parts["evaluator"] | ({} if device is None else device_option(device, data))
     workers = check("workers", workers, Workers | None)
@@ -203,9 +202,7 @@ def session_seconds(
     seconds = _limit(seconds_of("time_limit", given), own)
     endless = config["budget"] is None and other_budget(config) is None
     if seconds is None and budget is None and endless:
-        raise InvalidOption(
-            "the run has no budget beside its time: give a time limit (--time), or a budget"
-        )
+        raise InvalidOption("the run has no budget beside its time: give a time_limit, or a budget")
     return seconds
 
 

@@ -113,7 +113,7 @@ def _recipe_of_run(run: RunData, kind: type) -> Any:
     except (TypeError, InvalidOption, UnknownName) as error:
         raise InvalidOption(
             f"the recipe of run {run.name!r} is of another version of nas-gym ({error}): give one "
-            "with --recipe"
+            "with recipe=…"
         ) from error
 
 
@@ -139,7 +139,7 @@ def _check_data(run: RunData, evaluator: Any) -> None:
 
 def _places(evaluator: Any) -> str:
     """Return the options that say where the data of a run lies."""
-    return "--dataset or --folder" if hasattr(evaluator, "folder") else "--dataset"
+    return "dataset=… or folder=…" if hasattr(evaluator, "folder") else "dataset=…"
 
 
 def check_only_looked_up(run: RunData, **given: Any) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from nas_gym.drawing.plain import plain_style
 from nas_gym.envs.recorder import Answer, Recorder
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidOption, not_installed
 from nas_gym.evaluators.evaluation import rank
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
@@ -55,8 +55,7 @@ class TensorBoard(Recorder):
             import tensorboard.summary  # noqa: F401
         except ImportError as error:
             raise InvalidOption(
-                f"TensorBoard's files need {error.name or 'tensorboard'}, which is not installed: "
-                "pip install 'nas-gym[tensorboard]'"
+                not_installed("what TensorBoard reads", error.name, "tensorboard")
             ) from error
         self.folder = user_path(folder, "folder")
         self._space: Any = None

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from nas_gym.envs.env import spaces_of
 from nas_gym.envs.episode import Episode
 from nas_gym.envs.multi_objective import VectorReward
-from nas_gym.errors import InvalidOption, StoreError
+from nas_gym.errors import InvalidOption, StoreError, not_installed
 from nas_gym.options import check
 from nas_gym.options.paths import user_path
 from nas_gym.runs.check import Checker
@@ -108,10 +108,7 @@ def write_minari(run: RunData, dataset: str, trust: Collection[str] = ()) -> Pat
         from minari.data_collector.episode_buffer import EpisodeBuffer
         from minari.storage.datasets_root_dir import get_dataset_path
     except ImportError as error:
-        raise InvalidOption(
-            f"a Minari dataset needs {error.name or 'pyarrow'}, which is not installed: pip "
-            "install 'nas-gym[minari]'"
-        ) from error
+        raise InvalidOption(not_installed("a Minari dataset", error.name, "minari")) from error
     checker = Checker.of(run, trust)
     vectors = _vector_rewards(run, checker, trust)
     buffers = [

@@ -9,9 +9,7 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
-
-from annotated_types import Ge
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from nas_gym.envs.children import child_seed
 from nas_gym.errors import InvalidSpace, InvalidTokens, StoreError
@@ -22,7 +20,7 @@ from nas_gym.evaluators.tables.tabular import TabularEvaluator
 from nas_gym.evaluators.workers.spread import in_workers
 from nas_gym.evaluators.workers.starting import start_server
 from nas_gym.options import check
-from nas_gym.options.counts import Workers
+from nas_gym.options.counts import Trainings, Workers
 from nas_gym.registry import Part
 from nas_gym.runs.config import recorded_parts
 from nas_gym.runs.findings import best_rows, protocol_text
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
     from nas_gym.training.text.dataset import TextDataset
 
 RETRIED = ("timeout", "crashed", "out of memory")  # failures that other limits may spare a child
-_Count = Annotated[int, Ge(1)]
 
 
 class Planned(NamedTuple):
@@ -77,8 +74,8 @@ def validate(
     Args:
         run: From ``load_run``; its evaluator must have trained its children, or be a table with
             test accuracies, which are then looked up.
-        best: Different architectures with the highest rewards, >= 1; all if there are fewer.
-        repeats: Trainings of each, >= 1.
+        best: Different architectures with the highest rewards; all if there are fewer.
+        repeats: Trainings of each, as ``best`` in [1, 1,000,000].
         recipe: How; a name, ``{"name": …}`` with fields to replace, or a recipe of the kind that
             the run had. As in the search by default; a mapping without a name has fields to
             replace in the run's own (``repeats`` and ``filters`` make the network larger).
@@ -148,7 +145,7 @@ def validate(
 def _look_up(
     run: RunData, table: TabularEvaluator, best: int, save: Callable[[Validation], None] | None
 ) -> list[Validation]:
-    best = check("best", best, _Count)
+    best = check("best", best, Trainings)
     validations = look_up(run, table, best)
     for validation in validations:
         if save is not None and validation not in run.validations:
@@ -163,7 +160,7 @@ def planned_trainings(run: RunData, best: int, repeats: int) -> list[Planned]:
         InvalidOption: A number below 1.
         StoreError: The run has no architecture that was evaluated without a failure.
     """
-    best, repeats = check("best", best, _Count), check("repeats", repeats, _Count)
+    best, repeats = check("best", best, Trainings), check("repeats", repeats, Trainings)
     rows = best_rows(run, best)
     if not rows:
         raise StoreError(

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from graphlib import CycleError
 from typing import Any, NamedTuple, NoReturn
 
-from nas_gym.drawing.graph import is_small
+from nas_gym.drawing.layered import is_small
 from nas_gym.errors import InvalidSpace
 from nas_gym.options.printable import shown
 

@@ -184,7 +184,7 @@ def _insert(
         command = resume_command(name, database.shown, loads(new["config"]))
         raise StoreError(
             f"there is a run {name!r} in {database.shown} already: go on with it with `{command}`, "
-            "or give another name with --run"
+            "or give another name with run=…"
         )
     connection.execute(database.insert(RUNS), new)
     return int(connection.execute(run_named(name)).scalar_one())
@@ -244,8 +244,8 @@ def _lock(store: Store, run_id: int, name: str) -> RunLock:
         todo = f"make the folder of {store.database.shown} writable, with room for small files"
         if error.errno in NO_LOCKS:
             todo = (
-                f"the file system of {store.database.shown} has no locks, so give --store a path "
-                "on a local disk, or a PostgreSQL server"
+                f"the file system of {store.database.shown} has no locks, so give a path on a "
+                "local disk, or a PostgreSQL server, with store=…"
             )
         raise StoreError(
             f"run {name!r} cannot be locked ({error.strerror or error}): {todo}"
@@ -279,13 +279,13 @@ def _check_same(name: str, before: dict[str, Any], now: dict[str, Any], command:
             raise InvalidOption(
                 f"the data of run {name!r} has changed since it was begun (fingerprint "
                 f"{str(now.get(option))[:12]}…, recorded {str(before[option])[:12]}…): bring the "
-                "old data back, or give another name with --run to begin anew"
+                "old data back, or give another name with run=… to begin anew"
             )
         if option not in MAY_CHANGE and before.get(option) != now.get(option):
             raise InvalidOption(
                 f"run {name!r} was begun with {option} {to_text(before.get(option))}, and is given "
                 f"{to_text(now.get(option))}: go on with `{command}`, which takes all "
-                "options from the record, or give another name with --run"
+                "options from the record, or give another name with run=…"
             )
 
 

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from nas_gym.errors import StoreError
+from nas_gym.errors import StoreError, not_installed
 from nas_gym.store.location import file_of, url_of, without_secrets
 from nas_gym.store.sqlite import engine_of_file, is_writable, use_wal
 
@@ -180,24 +180,24 @@ class Database:
             return f"the results database {self.shown} {_FULL}"
         return (
             f"the results database {self.shown} cannot be used ({reason}): "
-            "check the path and its permissions, or name another file with --store"
+            "check the path and its permissions, or name another file with store=…"
         )
 
 
 _DAMAGED = (
     "is damaged (its bytes are not what was written): nothing was changed in it; restore a copy, "
-    "or save what can be read with `sqlite3 FILE .recover`, and name another file with --store"
+    "or save what can be read with `sqlite3 FILE .recover`, and name another file with store=…"
 )
 _MAGIC = b"SQLite format 3\0"
-_FOREIGN = "is a file of something else: name another file with --store"
+_FOREIGN = "is a file of something else: name another file with store=…"
 _FULL = "cannot grow, the disk is full: make room"
-_READ_ONLY = "is read-only: make it and its folder writable, or name another file with --store"
+_READ_ONLY = "is read-only: make it and its folder writable, or name another file with store=…"
 _SQLITE_SENTENCES = {
     "file is not a database": _DAMAGED,  # it begins as one: see check_integrity
     "malformed": _DAMAGED,
     "string or blob too big": (
         "holds a value of more than 16 MiB, or is to hold one, which nas-gym writes nowhere: use a "
-        "file that nas-gym wrote, or name another with --store"
+        "file that nas-gym wrote, or name another with store=…"
     ),
     "Could not decode": _DAMAGED,
     "no such table": _DAMAGED,
@@ -266,8 +266,7 @@ def connect(store: str | Path, *, read_only: bool = False) -> Database:
         )
     except ImportError as error:
         raise StoreError(
-            f"the results database {shown} needs the package psycopg ({error}): "
-            'install it with pip install "psycopg[binary]"'
+            f"{not_installed(f'the results database {shown}', 'psycopg', 'postgres')} ({error})"
         ) from error
     sa.event.listen(engine, "begin", _begin_on_server)
     return Database(engine, shown)
@@ -289,7 +288,7 @@ def check_integrity(database: Database, path: Path) -> None:
 
 def _file_database(path: Path, read_only: bool) -> Database:
     if not path.name:
-        raise StoreError(f"{str(path)!r} is not a file: name a file with --store")
+        raise StoreError(f"{str(path)!r} is not a file: name a file with store=…")
     read_only = read_only or not is_writable(path)
     return Database(engine_of_file(path, read_only), str(path), read_only=read_only)
 

@@ -68,7 +68,7 @@ def file_of(store: str | Path) -> Path | None:
             raise StoreError(f"{without_secrets(url)} names no file: give the path of a file")
         return user_path(url.database, "store")
     if str(store) == ":memory:":
-        raise StoreError("a store :memory: would keep nothing: name a file with --store")
+        raise StoreError("a store :memory: would keep nothing: name a file with store=…")
     if isinstance(store, str) and store.startswith(("file:", "sqlite:")):
         raise StoreError(f"{store!r} is no URL of a store: give the path of the file by itself")
     return user_path(store, "store")
@@ -90,12 +90,12 @@ def check_place(store: str | Path) -> None:
         except OSError as error:
             raise StoreError(
                 f"the results database {path} cannot be opened ({error.strerror}): check the path "
-                "and its permissions, or name another with --store"
+                "and its permissions, or name another with store=…"
             ) from error
         if place == path and not stat.S_ISREG(found.st_mode):
-            raise StoreError(f"{path} is not a file: name a file with --store")
+            raise StoreError(f"{path} is not a file: name a file with store=…")
         if place != path and not stat.S_ISDIR(found.st_mode):
-            raise StoreError(f"{place} is not a folder: name a file with --store")
+            raise StoreError(f"{place} is not a folder: name a file with store=…")
         return
 
 
@@ -134,9 +134,9 @@ def resume_command(
     """
     trust = ""
     if parts:
-        from nas_gym.registry import modules_to_trust
+        from nas_gym.registry import modules_to_trust, trust_option
 
-        trust = "".join(f" --trust {shlex.quote(name)}" for name in modules_to_trust(parts))
+        trust = trust_option(modules_to_trust(parts))
     return f"nas-gym resume {run}{store_option(store)}{trust}"
 
 
@@ -188,7 +188,7 @@ def check_there(store: str | Path) -> None:
         os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
-            f"there is no results database {path}: run a search first, or name another with --store"
+            f"there is no results database {path}: run a search first, or name another with store=…"
         ) from None
     except OSError:
         pass  # whoever opens it says why that is not possible

@@ -46,13 +46,13 @@ def _checked_version(database: Database, connection: sa.Connection) -> int:
         foreign = not ours and bool(set(tables) & set(TABLES.tables))
     if foreign:
         raise StoreError(
-            f"{database.shown} is a database of something else: name another with --store"
+            f"{database.shown} is a database of something else: name another with store=…"
         )
     if version not in (0, SCHEMA_VERSION):
         raise StoreError(
             f"the results database {database.shown} was written by another version of nas-gym "
             f"(schema {version}, this one reads {SCHEMA_VERSION}): use that version, or name "
-            "another with --store"
+            "another with store=…"
         )
     if version and not _are_tables(database, connection, tables):
         raise damaged(database.shown)

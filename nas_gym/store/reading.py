@@ -46,7 +46,7 @@ def of_run(name: str, shown: str) -> Iterator[None]:
             raise
         told = BadRecord(
             f"run {short(name)} in {shown}: {error}; nothing was changed in it: ask whoever wrote "
-            "it for another copy, or name another store with --store"
+            "it for another copy, or name another store with store=…"
         )
         told.of_run = True
         raise told from error

@@ -132,5 +132,5 @@ def damaged_row(table: str) -> StoreError:
     """Return the error for a row that is missing, or not what was written."""
     return StoreError(
         f"the results database is damaged: a row of its table {table!r} is not what was written; "
-        "nothing was changed in it; restore a copy, or name another database with --store"
+        "nothing was changed in it; restore a copy, or name another database with store=…"
     )

@@ -1,13 +1,12 @@
 """``Store``: a results database; says which runs it has, and reads them."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from nas_gym.errors import StoreError
+from nas_gym.errors import StoreError, near
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.store import reading
 from nas_gym.store.database import check_integrity, connect, damaged
@@ -177,19 +176,19 @@ class Store:
                 if path.stat().st_size:
                     check_integrity(self.database, path)
             elif path.exists():
-                raise StoreError(f"{path} is not a file: name a file with --store")
+                raise StoreError(f"{path} is not a file: name a file with store=…")
             elif must_exist:
                 check_there(path)
             else:
                 path.parent.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise StoreError(
-                f"{error.filename} is not a folder: name a file with --store"
+                f"{error.filename} is not a folder: name a file with store=…"
             ) from None
         except OSError as error:
             raise StoreError(
                 f"the results database {path} cannot be opened ({error.strerror}): check the path "
-                "and its permissions, or name another with --store"
+                "and its permissions, or name another with store=…"
             ) from error
 
     def _unknown_run(self, name: str) -> StoreError:
@@ -199,7 +198,7 @@ class Store:
             for n in self.database.read(lambda c: c.execute(names).scalars().all())
             if is_run_name(n)
         ]
-        close = get_close_matches(name, known, n=2)
+        close = near(name, known, cutoff=0.6)
         hint = (
             f"did you mean {' or '.join(map(repr, close))}?"
             if close

@@ -27,7 +27,7 @@ def named_recipe(given: str | Mapping[str, Any] | R, recipes: Mapping[str, R], u
     changes = {"name": given} if isinstance(given, str) else dict(given)
     name = changes.pop("name", usual)
     if name not in recipes:
-        raise unknown_name("recipe", name, recipes)
+        raise unknown_name("recipe", name, recipes, "all of `nas-gym list`")
     recipe: Any = recipes[name]  # a dataclass
     changed: R = replace(recipe, **check_all(type(recipe), changes, f"recipe {name!r}"))
     return changed

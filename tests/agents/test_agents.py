@@ -162,6 +162,7 @@ def test_every_reinforce_preset_searches(preset):
     assert len(run_agent(agent, Landscape(space), space, budget=50)) == 50
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize(
     "name",
     [
@@ -269,6 +270,7 @@ def small_noisy():
     return landscapes, np.array([true_best(RandomSearch(), each) for each in landscapes])
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["genetic", "nsga2", "local-search", "softmax-reinforce"])
 def test_beats_random_search_in_a_small_noisy_space(name, small_noisy):
     """True value of what was found in 300 evaluations, paired by landscape."""
@@ -300,6 +302,7 @@ def test_the_package_and_its_tables_load_no_agent() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.few(9)
 @pytest.mark.parametrize(
     "name", sorted(set(SMALL) - {"asha", "hyperband", "successive-halving", "with-proxy"})
 )

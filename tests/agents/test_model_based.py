@@ -156,6 +156,7 @@ def test_what_was_seen_often_is_trusted_more_than_one_lucky_draw():
     assert recommended(space, observed, 300) == good
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
 @pytest.mark.parametrize(("repeats", "said"), [(0, True), (3, True), (3, None)])
 @pytest.mark.parametrize(("space", "seeds"), [("static", (1, 2, 6)), ("conditional", (6, 9, 14))])

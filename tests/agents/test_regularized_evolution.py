@@ -70,6 +70,7 @@ def test_a_full_sample_takes_the_best_and_a_sample_of_one_walks():
     assert max(parents) > 4
 
 
+@pytest.mark.slow
 def test_identity_keeps_the_share_of_the_paper():
     space = BitString(60)
     agent = RegularizedEvolution(10, 2, 0.05, 50)

@@ -149,6 +149,7 @@ def test_clipping_ends_the_pull_of_far_ratios():
 # ---------------------------------------------------------------- sampling
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     "space",
     [
@@ -230,6 +231,7 @@ def test_a_choice_not_seen_in_advance_shares_a_softmax():
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("settings", [Reinforce(), replace(PLAIN, learning_rate=0.1)])
 def test_it_reaches_the_best_arm(settings):
     for seed in range(3):

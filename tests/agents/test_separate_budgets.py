@@ -16,6 +16,7 @@ TABLE = NASBench201Table()
 OURS = "nas_agents.separate_budgets:SeparateBudgets"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", ["ppo", "random-search", "nsga2"])
 def test_every_budget_is_kept_by_an_equal_share(agent):
     settings = SeparateBudgets(agent, runs=4)
@@ -38,7 +39,7 @@ def test_what_does_not_fit_is_refused():
     for agent in (OURS, {"name": "ppo", "budgets": "parameters"}):
         with pytest.raises(InvalidOption, match="has budgets itself"):
             SeparateBudgets(agent)
-    with pytest.raises(InvalidOption, match="says how its cost adds up"):
+    with pytest.raises(InvalidOption, match="BitString does not say how its cost adds up"):
         run_agent(SeparateBudgets(), Landscape(BitString(4)), BitString(4), budget=8)
     env = NASVectorEnv(SPACE, TABLE)
     with pytest.raises(InvalidOption, match="give budget"):

@@ -41,7 +41,7 @@ def with_proxy(**options: Any) -> WithProxy:
 
 
 class TestSuite(AgentSuite):
-    @pytest.fixture(params=[1.0, 0.4])
+    @pytest.fixture(params=[1.0, pytest.param(0.4, marks=pytest.mark.slow)])
     def agent(self, request: pytest.FixtureRequest) -> WithProxy:
         inner = "regularized-evolution/tabular" if request.param == 1 else "reinforce"
         return WithProxy(inner, ("parameters",), 6, 3, request.param)
@@ -51,6 +51,7 @@ class TestSuite(AgentSuite):
         return SPACE
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("inner", ["sb3-ppo", "priority-queue", "random-search", "local-search"])
 @pytest.mark.parametrize("share", [1.0, 0.3])
 def test_any_agent_can_have_one(inner: str, share: float) -> None:
@@ -219,6 +220,7 @@ def test_without_a_share_nothing_is_scored_after_the_first_ones() -> None:
 # ---------------------------------------------------------------- its configuration
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("share", [0.5, 1.0])
 def test_it_is_recorded_and_gone_on_with(tmp_path: Path, share: float) -> None:
     agent = {

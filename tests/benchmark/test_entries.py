@@ -79,6 +79,7 @@ def test_an_entry_holds_all_that_is_needed(files: list[Path], results: Results) 
     assert len(set(sample_of(entry, 2))) == 2
 
 
+@pytest.mark.slow
 def test_a_check_finds_the_one_digit_that_is_wrong(files: list[Path]) -> None:
     entry = read_entry(files[1])
     rows = [dict(row) for row in entry.log["cifar100"]]
@@ -131,6 +132,15 @@ def test_entries_side_by_side_are_the_results(files: list[Path], results: Result
         write_entries(results, files[0].parent, ["random-searc"])
 
 
+def test_more_seeds_than_the_benchmarks_are_left_out_and_fewer_refused(files: list[Path]) -> None:
+    entries = [read_entry(file) for file in files]
+    fewer = joined(entries, replace(SUITE, seeds=2))
+    whole = joined(entries, SUITE)
+    assert np.array_equal(fewer.found["best"], whole.found["best"][:, :, :2])
+    with pytest.raises(InvalidOption, match="with the seeds that it has or more"):
+        joined(entries, replace(SUITE, seeds=4))
+
+
 def test_ours_are_the_committed_results(tmp_path: Path) -> None:
     for file in write_entries(read_results(RESULTS), tmp_path):
         assert file.read_bytes() == (BOARD / "rl-vs-evolution" / file.name).read_bytes()
@@ -143,6 +153,7 @@ def test_ours_can_be_checked(agent: str) -> None:
     assert check_entry(entry, sample_of(entry, 1), workers=1) == []
 
 
+@pytest.mark.slow
 def test_the_command(
     folder: Path,
     tmp_path: Path,
@@ -152,8 +163,12 @@ def test_the_command(
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, "mine")
     assert run("benchmark", "entry", "mine", "--agents", "random-search") == 0
-    file = capsys.readouterr().out.strip()
+    shown = capsys.readouterr()
+    file = shown.out.strip()
     assert file == "benchmarks/leaderboard/rl-vs-evolution/random-search.json"
+    assert f"no leaderboard takes {file}: the entry of 'random-search' is not of the whole" in (
+        shown.err
+    )
     line = ("benchmark", "check", file, "--seeds", "1", "--workers", "1")
     assert run(*line) == 0
     assert f"{file}: the same with 1 seed (" in capsys.readouterr().out
@@ -177,7 +192,7 @@ def test_the_command(
         ("entry nowhere", "run the benchmark first"),
         ("entry nowhere --budget 3", "the benchmark 'entry' has no --budget"),
         ("rl-vs-evolution here.json", "the benchmark 'rl-vs-evolution' takes no 'here.json'"),
-        ("proxies --trust mine", "the benchmark 'proxies' has no --trust"),
+        ("proxies --trust json", "the benchmark 'proxies' has no --trust"),
     ],
 )
 def test_bad_input(

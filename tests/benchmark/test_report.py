@@ -3,15 +3,16 @@
 import itertools
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nas_gym.benchmark.figures import draw_figures, style_of
+from nas_gym.benchmark.figures import _regret, draw_figures, panels, style_of
 from nas_gym.benchmark.outcomes import write_csv
 from nas_gym.benchmark.report import pages, report_data
-from nas_gym.benchmark.results import Results, read_results
+from nas_gym.benchmark.results import Curve, Results, read_results
 from nas_gym.benchmark.statistics import FEWEST_SAMPLED
 from nas_gym.benchmark.verdict import (
     against_yardstick,
@@ -154,6 +155,7 @@ def test_the_pages(results: Results) -> None:
     json.dumps(report_data(results), allow_nan=False)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("seeds", "least"), [(2, "1"), (3, "1"), (5, "0.5"), (11, "0.0625"), (12, None)]
 )
@@ -183,6 +185,34 @@ def test_figures_are_small_and_lines_differ(results: Results, tmp_path: Path) ->
     assert all(0 < file.stat().st_size < 150_000 for file in files)
     styles = [str(style_of(results, agent)) for agent in results.agents]
     assert len(set(styles)) == len(styles)
+
+
+def _with_curves(results: Results, x: Sequence[float], best_first: float) -> Results:
+    """The same, with regrets that are the greater the later the agent is listed."""
+    at, none = np.array(x, float), np.array([])
+    values = {agent: best_first * 10**i for i, agent in enumerate(results.agents)}
+    curves = {
+        key: Curve(at, np.full(at.shape, values[key[0]]), none, none, at, at, at)
+        for key in results.curves
+    }
+    return replace(results, curves=curves)
+
+
+def test_every_agents_curve_is_within_its_panel(results: Results) -> None:
+    drawn = _with_curves(results, [1, 150, 300], best_first=0.01)
+    (axes,) = panels(drawn, [("evaluations", _regret)], "regret").axes
+    bottom, top = axes.get_ylim()
+    for line in axes.lines:
+        assert bottom < min(line.get_ydata()) <= max(line.get_ydata()) < top
+
+
+def test_one_checkpoint_is_drawn_as_points_at_whole_evaluations(results: Results) -> None:
+    drawn = _with_curves(results, [20], best_first=0.01)
+    (axes,) = panels(drawn, [("recommended", _regret)], "regret").axes
+    assert {line.get_marker() for line in axes.lines} == {"o"}
+    assert all(tick == int(tick) for tick in axes.get_xticks())
+    (axes,) = panels(results, [("recommended", _regret)], "regret").axes
+    assert {line.get_marker() for line in axes.lines} == {"None"}
 
 
 def test_results_that_are_not_there(tmp_path: Path) -> None:

@@ -1,16 +1,26 @@
 """Which signals there are, and what each is compared with: trainings that it has not seen."""
 
+import json
+import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from nas_gym.benchmark.correlation import Agreement, Lead
 from nas_gym.benchmark.scoring import Measured
-from nas_gym.benchmark.signal_pages import sentences, table_page, verdict_page
+from nas_gym.benchmark.signal_pages import (
+    read_worth,
+    sentences,
+    table_page,
+    verdict_page,
+    worth_pages,
+)
 from nas_gym.benchmark.signals import Pair, pairs_of, tables_of, trainings_of
-from nas_gym.benchmark.study import Study, Worth, found
-from nas_gym.errors import InvalidTable
+from nas_gym.benchmark.study import Finding, Study, Worth, found
+from nas_gym.errors import InvalidTable, StoreError
 from nas_gym.evaluators.tables import digits
 from nas_gym.evaluators.tables.tabular import Entry, NotInTable, TabularEvaluator
 
@@ -124,8 +134,8 @@ def test_a_proxy_that_has_no_value_has_the_lowest_rank(pairs: list[Pair]) -> Non
 def test_the_verdict_says_which_beat_parameters(pairs: list[Pair]) -> None:
     findings = tuple(found(pair) for pair in pairs if pair.dataset == "curved")
     text = " ".join(sentences(findings))
-    assert "Of all cells, 6 of 13 signals are clearly better than that: az-nas: expr" in text
-    assert "and 3 more; 3 are clearly worse." in text
+    assert "Of all cells, 6 of 12 signals are clearly better than that: az-nas: expr" in text
+    assert "and 3 more; 2 are clearly worse." in text
     assert "None is clearly better in both." in text  # there is no interval of four cells
     assert "another training, which orders all with 1.00" in text
     assert "the ten best by az-nas loses 0.00 points of accuracy to the best of all" in text
@@ -137,6 +147,49 @@ def test_the_verdict_says_which_beat_parameters(pairs: list[Pair]) -> None:
     assert verdict_page(worth) == f"# proxies: verdict\n\n## curved\n\n{text}\n"
 
 
+def made_up(signal: str, kind: str, seconds: float) -> Finding:
+    lead = Lead(0.1, 0.2) if kind in ("proxy", "dataset") else Lead(math.nan, math.nan)
+    figures = Agreement(0.9, 0.8, 0.7, 1.0, 0.0 if kind == "dataset" else 0.5)
+    return Finding("mine", signal, kind, 100, figures, 10, lead, lead, seconds)
+
+
+MADE_UP = (
+    made_up("parameters", "size", 0.1),
+    made_up("random", "random", 0.0),
+    made_up("a training on other", "dataset", 50.0),
+    made_up("a training on the same", "dataset", 20.0),
+    made_up("another training on mine", "training", 20.0),
+)
+
+
+def test_what_is_no_cheaper_than_the_training_is_not_called_cheap() -> None:
+    left_out = "or more, is not counted: a training on other, a training on the same."
+    text = " ".join(sentences(MADE_UP))
+    assert "The cheapest" not in text
+    assert "ten best by parameters loses 0.50" in text
+    assert left_out in text
+    text = " ".join(sentences([*MADE_UP, made_up("zen", "proxy", 5.0)]))
+    assert "1 of 1 signals is clearly better than that: zen (0.90, 5.0 s per cell)" in text
+    assert "The cheapest that is clearly better in both is zen, at 5.0 s per cell." in text
+    assert left_out in text
+
+
+def test_pages_are_written_again_from_the_results(tmp_path: Path) -> None:
+    worth = Worth(Study(cells=40, datasets=("digits",)), MADE_UP, ("A note.",))
+    file = tmp_path / "results.json"
+    file.write_text(json.dumps(worth.to_json(), allow_nan=False))
+    assert worth_pages(read_worth(tmp_path)) == worth_pages(worth)
+    for broken in (
+        '{"study": {}, "notes": [], "findings": [{}]}',
+        "[]",
+        "",
+        '{"study": {"cel": 1}}',
+    ):
+        file.write_text(broken)
+        with pytest.raises(StoreError, match=r"no readable results .*: run the benchmark first"):
+            read_worth(tmp_path)
+
+
 def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:
     cells = Study(cells=200).drawn
     assert len(set(cells)) == 200
@@ -144,6 +197,7 @@ def test_cells_are_drawn_once_each_and_fewer_are_the_first_of_more() -> None:
     assert Study(proxies=("nwot",)).computed == ("parameters", "multiply_adds", "nwot")
 
 
+@pytest.mark.slow
 def test_a_table_that_is_missing_is_said(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(tables_of(("cifar10", "digits"))) == ["cifar10", "digits"]
     monkeypatch.setattr(digits, "FILE", tmp_path / "nowhere.npz")

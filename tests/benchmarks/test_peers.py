@@ -146,6 +146,7 @@ def test_our_adapter_asks_for_what_it_may():
     assert 0 < one["strategy_seconds"] < 10
 
 
+@pytest.mark.slow
 def test_our_adapter_pays_no_repeat_where_answers_are_the_same():
     result = search(noise="mean", budget=200)
     assert result["answered"] == 200

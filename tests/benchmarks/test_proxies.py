@@ -29,5 +29,9 @@ def test_agents_are_compared_with_themselves_alone(tmp_path: Path) -> None:
     assert found["genetic", "cifar10"].shape == (3, 2)
     better = found["genetic", "cifar10"] + 1
     both = {**found, ("genetic, first", "cifar10"): better}
-    page = proxies_in_search.table_of(suite, "cifar10", both, {"genetic, first": "genetic"})
+    told: dict[tuple[str, int], list[tuple[float, bool]]] = {}
+    page = proxies_in_search.table_of(suite, "cifar10", both, {"genetic, first": "genetic"}, told)
     assert "(+1.00 ± 0.00)" in page
+    assert told == {("first", 0): [(1.0, False)], ("first", 1): [(1.0, False)]}  # of three seeds
+    row = "| first | +1.00 (0 better, 0 worse of 1) | +1.00 (0 better, 0 worse of 1) |"
+    assert row in proxies_in_search.summary_of(suite, told)

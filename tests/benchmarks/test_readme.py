@@ -9,10 +9,22 @@ from types import ModuleType
 import pytest
 
 from benchmarks import run as experiments
-from benchmarks.readme import MARKS, families_section, readme_section, shown_sections, with_section
+from benchmarks.excerpts import EXCERPTS, Excerpt
+from benchmarks.readme import (
+    FURTHER,
+    MARKS,
+    agent_section,
+    agents_pages,
+    families_section,
+    readme_section,
+    shown_sections,
+    signal_pages,
+    with_section,
+)
 from benchmarks.reference import reference_page, write_reference
 from nas_gym.benchmark.report import pages
 from nas_gym.benchmark.results import Results, read_results
+from nas_gym.benchmark.suite import SUITES
 from nas_gym.errors import StoreError
 
 ROOT = Path(__file__).parents[2]
@@ -68,14 +80,65 @@ def test_all_pages_are_the_committed_results() -> None:
     for page, section in shown_sections().items():
         text = page.read_text(encoding="utf-8")
         assert with_section(text, section) == text
-    for name, text in pages(read_results(COMMITTED)).items():
-        assert (COMMITTED / name).read_text(encoding="utf-8") == text
+    for folder in (COMMITTED, *(RESULTS / name for name in FURTHER)):
+        for name, text in pages(read_results(folder)).items():
+            assert (folder / name).read_text(encoding="utf-8") == text
     points = RESULTS / "reference-points"
     assert (points / "reference.md").read_text(encoding="utf-8") == reference_page(
         read_results(points)
     )
     with (COMMITTED / "results.csv").open(newline="") as stream:
         assert len(list(csv.DictReader(stream))) >= 600
+
+
+def test_every_agent_of_the_benchmark_has_its_result_on_its_page(results: Results) -> None:
+    suite = SUITES["rl-vs-evolution"]
+    of_suite = replace(results, suite={"entries": [{"label": e.label} for e in suite.entries]})
+    pages = agents_pages(of_suite)
+    found = sorted(label for labels in pages.values() for label in labels)
+    assert found == sorted(entry.label for entry in suite.entries)
+    assert all("## Result\n" in page.read_text(encoding="utf-8") for page in pages)
+    section = agent_section(results, ["strong-rl"], "folder")
+    assert "[all agents](folder/table.md)" in section
+    assert section.count("| `strong-rl` |") == len(results.datasets)
+
+
+def test_every_agent_has_its_result_on_its_page_or_the_page_says_that_there_is_none() -> None:
+    others = {excerpt.page for excerpt in EXCERPTS}
+    for page in (ROOT / "docs" / "agents").glob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        if page.stem not in ("index", "sb3"):
+            assert "## Result\n" in text, page
+            section = text.partition(MARKS[0])[2].partition(MARKS[1])[0]
+            assert "../../benchmarks/results/" in section, page
+            assert ("nas-gym benchmark rl-vs-evolution" in section) or page.stem in others, page
+    sb3 = (ROOT / "docs" / "agents" / "sb3.md").read_text(encoding="utf-8")
+    assert "## Result\n\nNone: no command of ours measures `sb3` itself" in sb3
+
+
+@pytest.mark.parametrize("excerpt", EXCERPTS, ids=lambda excerpt: excerpt.page)
+def test_excerpts_are_rows_of_committed_results(excerpt: Excerpt) -> None:
+    page = ROOT / "docs" / "agents" / f"{excerpt.page}.md"
+    assert excerpt.text() in page.read_text(encoding="utf-8")
+    committed = (RESULTS / excerpt.result).read_text(encoding="utf-8").splitlines()
+    rows = excerpt.text().splitlines()[2:]
+    assert len(rows) > 2
+    assert set(rows) <= set(committed)
+
+
+def test_an_excerpt_of_nothing_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "page.md").write_text("| a | b |\n| --- | --- |\n| 1 | 2 |\n", encoding="utf-8")
+    excerpt = Excerpt("agent", "page.md", "a | b", "1", "Words", "command")
+    assert excerpt.text(tmp_path).endswith("| a | b |\n| --- | --- |\n| 1 | 2 |")
+    with pytest.raises(StoreError, match="no rows of 3"):
+        excerpt._replace(rows="3").text(tmp_path)
+    with pytest.raises(StoreError, match="no table that begins with"):
+        excerpt._replace(heading="c").text(tmp_path)
+
+
+def test_the_pages_of_the_signals_are_those_of_their_results() -> None:
+    for page, text in signal_pages().items():
+        assert page.read_text(encoding="utf-8") == text
 
 
 @pytest.mark.slow

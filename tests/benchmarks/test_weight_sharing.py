@@ -29,6 +29,7 @@ def rows(count: int, shared: list[float], parameters: list[float]) -> list[dict[
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_gate_is_passed_only_above_parameters() -> None:
     count = 30
     truth = {(cell,): cell / 100 for cell in range(count)}

@@ -37,8 +37,8 @@ BAD_INPUT = [
     ("search --evaluator trainin", "did you mean 'training'"),
     ("search --budget 0", "--budget is 0: give 1 or more"),
     ("search --workers 0", "--workers is 0: give 1 or more"),
-    ("search --num-envs 0", "num_envs is 0"),
-    ("search --seed -1", "seed is -1"),
+    ("search --num-envs 0", "--num-envs is 0: give"),
+    ("search --seed -1", "--seed is -1: give"),
     ("search --run ../x", "cannot name a folder"),
     ("search --set agent.learning_rte=1", "did you mean 'learning_rate'"),
     ("search --set recipe.epoch=1", "did you mean 'epochs'"),
@@ -84,16 +84,19 @@ BAD_INPUT = [
     ("describe nas-v1 --filters 8", "--filters says nothing about nas-v1, a convolutional network"),
     (
         "describe nas-v1 --width-multiplier 0",
-        "width_multiplier is 0.0: give a number above 0",
+        "--width-multiplier is 0.0: give a number above 0",
     ),
     (
         "describe nas-v1 --more-filters -1",
-        "more_filters is -1: give a whole number from 0",
+        "--more-filters is -1: give a whole number from 0",
     ),
     ("describe nas-v1 --concat all", "only for NASNet's cells"),
     ("describe nas-cell --classes 8", "--classes says nothing about nas-cell, a language model"),
-    ("describe nas-cell --hidden 0", "hidden is 0: give a whole number from 1 to 65536"),
-    ("describe nas-cell --vocabulary 1", "vocabulary is 1: give a whole number from 2 to 16777216"),
+    ("describe nas-cell --hidden 0", "--hidden is 0: give a whole number from 1 to 65536"),
+    (
+        "describe nas-cell --vocabulary 1",
+        "--vocabulary is 1: give a whole number from 2 to 16777216",
+    ),
     ("describe nas-cel", "did you mean 'nas-cell'"),
     ("describe images-for-text.json", "'task' is not what a report writes"),
     ("describe strange-task.json", "'task' is not what a report writes"),
@@ -105,11 +108,20 @@ BAD_INPUT = [
     ("describe unknown-op.json", "unknown operation in normal block 0 'sep_conv_9x9'"),
     ("describe forward.json", "normal block 1 takes hidden state 4"),
     ("describe nasnet-a --concat al", "did you mean 'all'"),
-    ("describe nasnet-a --repeats 0", "repeats"),
-    ("describe nasnet-a --filters 100000000000", "give a whole number from 1 to 65536"),
-    ("describe nasnet-a --repeats 1000000000", "repeats is 1000000000: give a whole number from 1"),
-    ("describe nasnet-a --image-size 1000000000", "height is 1000000000: give a whole number"),
-    ("describe nas-cell --vocabulary 99999999999", "vocabulary is 99999999999: give a whole"),
+    ("describe nasnet-a --repeats 0", "--repeats is 0: give"),
+    (
+        "describe nasnet-a --filters 100000000000",
+        "--filters is 100000000000: give a whole number from 1 to",
+    ),
+    (
+        "describe nasnet-a --repeats 1000000000",
+        "--repeats is 1000000000: give a whole number from 1",
+    ),
+    (
+        "describe nasnet-a --image-size 1000000000",
+        "--image-size is 1000000000: give a whole number",
+    ),
+    ("describe nas-cell --vocabulary 99999999999", "--vocabulary is 99999999999: give a whole"),
     ("describe many-layers.json --space conv-net", "block_layers is 100000000: expected a whole"),
     ("describe many-blocks.json", "normal has 51 blocks: give at most 50"),
     ("describe large.json", "it has more than 4,194,304 bytes"),
@@ -196,6 +208,7 @@ def _write_bad_files() -> None:
     Path("strange-task.json").write_text(json.dumps({**saved, "task": task}))
 
 
+@pytest.mark.few(33)
 @pytest.mark.parametrize(("line", "message"), BAD_INPUT)
 def test_bad_input_gets_one_clear_sentence(
     run: Run, line: str, message: str, capsys: pytest.CaptureFixture[str]
@@ -259,17 +272,7 @@ def test_an_agent_that_trains_in_part_is_refused_before_the_run_begins(
     assert not Path("runs/store.sqlite").exists()
 
 
-@pytest.mark.parametrize(
-    ("line", "message"),
-    [("search --budgte 3", "--budget"), ("search --budget x", "--budget"), ("serch", "search")],
-)
-def test_a_wrong_option_is_explained(
-    run: Run, line: str, message: str, capfd: pytest.CaptureFixture[str]
-) -> None:
-    assert run(*line.split()) == 2
-    assert message in capfd.readouterr().err
-
-
+@pytest.mark.few(1)
 @pytest.mark.parametrize("quoted", ["[" * 100_000, "9" * 100_000, "\u202e\x1b" * 50_000])
 def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> None:
     Path("table.csv").write_text(f'architecture,accuracy\n"{quoted}",0.5\n')
@@ -291,10 +294,10 @@ def test_a_sentence_quotes_no_megabytes(quoted: str, run: Run, capsys: Any) -> N
         ("report", "a", "\x9b"),
     ],
 )
-def test_the_parser_shows_control_characters_as_escapes(
+def test_arguments_show_control_characters_as_escapes(
     arguments: tuple[str, ...], run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2
-    said = capsys.readouterr().err
-    assert repr(arguments[-1])[1:-1] in said
-    assert all(c.isprintable() for c in said if c not in "\n\t")
+    (said,) = capsys.readouterr().err.splitlines()
+    assert repr(arguments[-1])[1:-1] in said.replace("\\\\", "\\")
+    assert said.isprintable()

@@ -7,10 +7,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+import nas_gym
+from nas_gym.cli.list import _listing
+
 Run = Callable[..., int]
 RESNET = "|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|skip_connect~0|none~1|skip_connect~2|"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("size", "parameters", "multiply_adds"),
     [  # papers: 88.9M, 23.8B; 5.3M, 564M; 3.3M
@@ -32,6 +36,7 @@ def test_nasnet_a_has_the_published_size(
     assert round(described["multiply_adds"] / 10 ** int(exponent), digits) == float(number)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("line", "parameters", "multiply_adds"),
     [
@@ -52,6 +57,7 @@ def test_architectures_of_nats_bench_are_described(
     assert described["architecture"] in capsys.readouterr().out
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("line", "parameters", "multiply_adds"),
     [
@@ -139,7 +145,7 @@ def test_a_data_set_is_described(run: Run, capsys: pytest.CaptureFixture[str]) -
         ("--dataset digits --draw a.png", "--draw says nothing about a data set"),
         ("--dataset digits --contact-sheet a.txt", "a.txt is no name of an image file"),
         ("--dataset digits --contact-sheet none/a.png", "cannot be written (No such file"),
-        ("--dataset digits --image-size 0", "image_size is 0"),
+        ("--dataset digits --image-size 0", "--image-size is 0: give"),
         ("--dataset phtos", "there is no folder or data set 'phtos' in "),
         ("nasnet-a --contact-sheet a.png", "--contact-sheet is only for a data set"),
         ("", "nothing to describe: give an architecture, or --dataset"),
@@ -152,3 +158,57 @@ def test_options_that_do_not_belong_together_are_one_sentence(
     error = capsys.readouterr().err
     assert words in error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("nasnet-cell", "is a search space: `nas-gym describe nasnet-cell --text` describes it"),
+        ("nasbench201", "is a search space: `nas-gym describe nasbench201 --text` describes it"),
+        ("digits", "is a data set: `nas-gym describe --dataset digits`"),
+        ("cifar10", "is a data set: `nas-gym describe --dataset cifar10`"),
+        (
+            "quick",
+            "is a recipe, by which networks are trained: `nas-gym train NAME --recipe quick`",
+        ),
+        ("pareto", "is a benchmark: `nas-gym benchmark pareto` runs it"),
+        ("accuracy-cubed", "is the name of a reward, not of an architecture"),
+        ("nas_gym:NASRNNCell-v0", "is an environment, for gymnasium.make in Python; its search"),
+        ("NASBench201-v1", "is no architecture, and 'NASBench201-v0' is an environment"),
+        ("reinforce/zoph2016", "is the name of an agent, not of an architecture"),
+        ("zero-cost", "is the name of an evaluator, not of an architecture"),
+    ],
+)
+def test_a_name_of_something_else_is_said_to_be_that(
+    run: Run, name: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", name) == 2
+    error = capsys.readouterr().err
+    assert f"'{name}' {words}" in error
+    assert len(error.splitlines()) == 1
+
+
+def test_whatever_is_listed_beside_architectures_says_what_to_type(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r")
+    listed = _listing("runs/store.sqlite")
+    runs = [each["name"] for each in listed.pop("runs")]
+    del listed["architectures"]
+    listed["datasets"] = [each for each in listed["datasets"] if " " not in each]
+    for name in [*runs, *(name for each in listed.values() for name in each)]:
+        assert run("describe", name) == 2
+        (sentence,) = capsys.readouterr().err.splitlines()
+        assert sentence.startswith(f"nas-gym: {name!r} is ")
+        assert "`nas-gym " in sentence
+
+
+@pytest.mark.parametrize("command", ["describe r", "export r --to x", "export NASNetCell-v0 --to x",
+                                     "train NASNetCell-v0", "train nasnet-cell"])  # fmt: skip
+def test_every_command_that_takes_an_architecture_says_what_else_it_is(
+    command: str, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r")
+    assert run(*command.split()) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert " is a recorded run: " in sentence or " is an env" in sentence or " is a sea" in sentence

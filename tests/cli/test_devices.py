@@ -82,6 +82,7 @@ def test_bad_devices_get_one_clear_sentence(
     assert message in sentence
 
 
+@pytest.mark.slow
 def test_a_run_that_trains_nothing_has_no_device(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,10 @@
 """``nas-gym report --html`` and ``nas-gym search --html``: the page of a run, and of several."""
 
 import re
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +16,16 @@ from nas_gym.runs.html import live, write_page
 from nas_gym.runs.progress import SearchProgress
 
 TABLE = ("--space", "nasbench201", "--evaluator", "nasbench201", "--budget", "20")
+SLOW = """
+import time
+from nas_gym.evaluators.landscapes import Landscape
+
+class Slow(Landscape):
+    def evaluate(self, architectures, seeds):
+        for each in super().evaluate(architectures, seeds):
+            time.sleep(0.1)
+            yield each
+"""
 
 
 class Shown(NamedTuple):
@@ -44,6 +58,7 @@ def test_every_report_has_a_page_and_several_share_one(capsys: pytest.CaptureFix
     assert (shown.status, shown.out) == (0, "there/report.html\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("a", "b"), "give --html, or one run"), (("a", "--html", "--json"), "exclude each other")],
@@ -107,3 +122,31 @@ def test_a_run_that_goes_on_keeps_its_page_fresh_and_one_that_is_cut_ends_it(
     text = page.read_text(encoding="utf-8")
     assert 'http-equiv="refresh"' not in text
     assert ">interrupted<" in text
+
+
+def test_the_page_of_a_search_that_was_killed_says_when_it_was_written_and_what_to_do(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("slow_one.py").write_text(SLOW)
+    command = [sys.executable, "-m", "nas_gym", "search", "--space", "nasbench201", "--agent",
+               "random-search", "--evaluator", "slow_one:Slow", "--workers", "1", "--run", "a",
+               "--budget", "1000", "--num-envs", "1", "--html"]  # fmt: skip
+    search = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    page = Path("runs/a/report.html")
+    deadline = time.monotonic() + 120
+    while not page.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    search.kill()
+    search.wait()
+    text = page.read_text(encoding="utf-8")
+    (written,) = re.findall(r'Written at <time datetime="(.*?)">', text)
+    assert abs((datetime.now(UTC) - datetime.fromisoformat(written)).total_seconds()) < 200
+    assert "the search was stopped: <code>nas-gym resume a</code> goes on with it" in text
+    assert "Still running" not in text
+
+    assert "  a: cut, " in run(capsys, "list").out
+    assert run(capsys, "report", "a", "--html").status == 0
+    text = page.read_text(encoding="utf-8")
+    assert 'http-equiv="refresh"' not in text
+    assert "Written at" not in text
+    assert ">cut<" in text

@@ -44,6 +44,31 @@ def test_a_limit_that_is_no_number_is_refused_in_words_of_the_command(word: str)
         limits_given([f"parameters={word}"])
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("parameters=5M..1M", "no number is both at least 5M and at most 1M; give the smaller one "
+         "first, parameters=1M..5M"),
+        ("multiply_adds=20..1e1", "first, multiply_adds=1e1..20"),
+        ("parameters=-5", "give whole numbers from 0 to 2**60, as parameters=50000, parameters="),
+        ("parameters=1.5", "give whole numbers"),
+        ("parameters=1.5..1", "give whole numbers"),
+        ("parameters=2000000000G", "give whole numbers"),
+        ("parameters=..", "give whole numbers"),
+    ],
+)  # fmt: skip
+def test_a_limit_that_none_can_be_is_refused_as_it_was_typed(word: str, message: str) -> None:
+    with pytest.raises(InvalidOption) as raised:
+        limits_given(["task.filters=44", word])
+    assert str(raised.value).startswith(f"--limit is {word!r}: ")
+    assert message in str(raised.value)
+
+
+def test_a_task_alone_limits_nothing() -> None:
+    with pytest.raises(InvalidOption, match=r"^--limit has fields of the task alone: give what"):
+        limits_given(["task.filters=44"])
+
+
 def test_a_limit_given_twice_is_refused() -> None:
     with pytest.raises(InvalidOption, match="given twice"):
         limits_given(["parameters=3", "parameters=4"])

@@ -26,6 +26,7 @@ def pets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Image.fromarray(values).save(tmp_path / "pets" / name / f"{number}.png")
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "command",
     [
@@ -42,6 +43,16 @@ def test_a_command_shows_what_is_read(
 ) -> None:
     assert run(*command) == 0
     assert READ in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_a_training_says_how_far_an_epoch_is(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--recipe", "quick", "--set", SHORT[2], "recipe.batch_size=8", "--epochs", "2")
+    assert run("train", "1 1 1 1 1 1", "--space", "nasbench201", "--dataset", "pets", *options) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[0] == "the training of 1 1 1 1 1 1 begins; it writes to the folder 1-1-1-1-1-1-pets"
+    last = told.index("3/3 steps of epoch 2/2")
+    assert told[last + 1].startswith("epoch 2/2: loss ")
 
 
 def test_a_validation_shows_what_is_read(run: Run, capsys: pytest.CaptureFixture[str]) -> None:

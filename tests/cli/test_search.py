@@ -38,6 +38,7 @@ def command(*arguments: str, **options: Any) -> "subprocess.Popen[str]":
     )
 
 
+@pytest.mark.slow
 def test_a_budget_of_epochs_in_words(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     of = [
         "--space",
@@ -101,8 +102,8 @@ def test_search_report_list_and_describe(run: Run, capsys: pytest.CaptureFixture
     assert run("describe", "runs/mine/best-1.json", "--json", "--repeats", "1") == 0
     described = json.loads(capsys.readouterr().out)
     assert described["architecture"] == report["best"][0]["architecture"]
-    assert run("describe", "runs/mine/best-1.json", "--filters", "8") == 0
-    assert "N = 6, F = 8" in capsys.readouterr().out
+    assert run("describe", "runs/mine/best-1.json", "--filters", "8", "--repeats", "2") == 0
+    assert "N = 2, F = 8" in capsys.readouterr().out
     assert run("list") == 0
     assert "mine: finished" in capsys.readouterr().out
 
@@ -153,7 +154,7 @@ def test_a_users_own_space_and_agent_from_a_file() -> None:
         *("search", "--space", "own_parts:Widths", "--agent", "own_parts:Sweep", "--budget", "4"),
         *("--set", "recipe.epochs=1", "--run", "own", "--json"),
     )
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     result = json.loads(out)
     assert (result["evaluated"], result["memo_hits"]) == (3, 1)
@@ -172,6 +173,7 @@ def test_a_taken_run_name_is_refused_and_nothing_is_lost(
     assert len(load_run("mine", "runs/store.sqlite").rows) == 3
 
 
+@pytest.mark.slow
 def test_a_search_in_which_every_child_fails_is_not_done(
     run: Run,
     capsys: pytest.CaptureFixture[str],
@@ -192,13 +194,13 @@ def test_an_interrupt_keeps_the_record(end: signal.Signals, status: int) -> None
         *("--set", "recipe.epochs=1"),
         start_new_session=True,
     )
-    store, deadline = Path("runs/store.sqlite"), time.monotonic() + 120
+    store, deadline = Path("runs/store.sqlite"), time.monotonic() + 300
     while not any(run["requests"] for run in recorded_runs(store)):
         assert process.poll() is None, process.communicate()[1]
         assert time.monotonic() < deadline
         time.sleep(0.2)
     os.killpg(process.pid, end)  # as a terminal does: the workers get it, too
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=200)
     assert process.returncode == status, err
     assert "interrupted: what was evaluated is recorded; go on with `nas-gym resume cut`" in err
     assert "Traceback" not in err
@@ -208,7 +210,7 @@ def test_an_interrupt_keeps_the_record(end: signal.Signals, status: int) -> None
     progress = int(err.rpartition("/500 evaluations")[0].split()[-1])
     recorded = len(run_data.rows) + len(run_data.unanswered)
     assert progress <= recorded <= progress + 1  # nothing shown is lost; one may not be shown yet
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while _group_lives(process.pid) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not _group_lives(process.pid)
@@ -224,7 +226,7 @@ def _group_lives(group: int) -> bool:
 
 def test_settings_given_in_several_places_count_all() -> None:
     given = "--set agent.a=1 --seed 3 --set agent.b=2 space.c=3 --set=agent.d=4 --json"
-    command = tyro.cli(Search, args=_one_by_one(given.split()))
+    command = tyro.cli(Search, args=_one_by_one(given.split(), {"--set"}))
     assert command.set == ("agent.a=1", "agent.b=2", "space.c=3", "agent.d=4")
     assert (command.seed, command.json) == (3, True)
     assert tyro.cli(Search, args=[]).set == ()
@@ -234,6 +236,7 @@ TABLE = ("search", "--space", "nasbench201", "--evaluator", "nasbench201", "--wo
 FEW = ("--agent", "random-search", "--budget", "2")
 
 
+@pytest.mark.slow
 def test_a_new_folder_of_the_store_is_named(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     place = Path("some/new/folder/x.sqlite")
     assert run(*TABLE, *FEW, "--run", "a", "--store", str(place)) == 0
@@ -244,6 +247,7 @@ def test_a_new_folder_of_the_store_is_named(run: Run, capsys: pytest.CaptureFixt
     assert "recorded in runs/store.sqlite\n" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_run_that_was_finished_is_said_to_be(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +271,7 @@ def test_children_in_flight_and_rounds_exclude_each_other(
     )
 
 
+@pytest.mark.slow
 def test_a_search_by_edits_goes_on_as_if_it_had_not_been_cut(run: Run) -> None:
     line = ["search", "--space", "nasbench201", "--evaluator", "nasbench201", "--workers", "1"]
     line += ["--agent", "sb3-dqn", "--action", "edit", "--set", "agent.horizon=1"]

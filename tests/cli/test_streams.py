@@ -21,7 +21,7 @@ CHEAP = (
 
 def shell(line: str, **settings: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
-        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=120,
+        ["bash", "-c", line], capture_output=True, text=True, check=False, timeout=200,
         env={**os.environ, **settings},
     )  # fmt: skip
 

@@ -79,6 +79,7 @@ def test_bad_input_is_one_sentence(
     assert not Path("runs").exists()
 
 
+@pytest.mark.slow
 def test_a_time_limit_says_how_to_go_on(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

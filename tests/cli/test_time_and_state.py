@@ -19,18 +19,20 @@ TABLE = ("--space", "nasbench201", "--evaluator", "nasbench201", "--agent", "ran
 def test_the_command_ends_in_time(run: Callable[..., int], capsys: Any) -> None:
     began = time.monotonic()
     assert run("search", *TABLE, "--time", "1s", "--run", "timed") == 0
-    assert time.monotonic() - began < 30
+    assert time.monotonic() - began < 100
     shown = capsys.readouterr()
     assert "the time of the search is over; no child was cut; go on with `nas-gym" in shown.err
     assert "run timed: out of time, " in shown.out
     assert run("resume", "timed", "--time", "1s") == 0
 
 
-def test_children_of_a_batch_that_the_clock_cut_were_evaluated(tmp_path: Path, capsys: Any) -> None:
+def test_children_of_a_batch_that_the_clock_cut_were_evaluated(
+    tmp_path: Path, capsys: Any, clock: Callable[[float], float]
+) -> None:
     class Slow(Landscape):
         def evaluate(self, architectures: Any, seeds: Any) -> Any:
             for evaluation in super().evaluate(architectures, seeds):
-                time.sleep(0.06)
+                clock(0.06)
                 yield evaluation
 
     space, store = BitString(4), tmp_path / "s.sqlite"

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 import nas_gym
+from nas_gym.cli.main import COMMANDS, _read, class_of
 from nas_gym.errors import UntrustedModule
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.options.printable import printable
+from nas_gym.registry import check_trusted
 from nas_gym.runs.card import card_as_markdown, card_of
 from nas_gym.runs.findings import Findings
 from nas_gym.store import load_run
@@ -73,7 +75,7 @@ def test_reading_imports_nothing(
 def test_only_what_is_named_again_is_imported(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("resume", "r", "--budget", "6", "--trust", "strange", "--trust", "strang.er") == 2
+    assert run("resume", "r", "--budget", "6", "--trust", "string", "--trust", "sys") == 2
     (sentence,) = capsys.readouterr().err.splitlines()
     assert "say so with --trust stranger" in sentence
     with pytest.raises(UntrustedModule, match="'stranger' as its space"):
@@ -83,6 +85,40 @@ def test_only_what_is_named_again_is_imported(
     assert run("export", "r", "--out", "new", "--trust", "stranger") == 0
     assert Path("new/best-1.svg").exists()
     assert len(nas_gym.resume("r", budget=8, trust=["stranger"]).answers) == 8
+
+
+@pytest.mark.parametrize("name", [c for c in COMMANDS if hasattr(class_of(c), "trust")])
+@pytest.mark.parametrize(
+    "typed",
+    ["--trust a,b.c", "--trust a b.c", "--trust a, b.c", "--trust=a,b.c", "--trust a --trust b.c",
+     "--trust a , b.c"],
+)  # fmt: skip
+def test_modules_stand_behind_trust_with_commas_blanks_or_repetition(name: str, typed: str) -> None:
+    Path("a").mkdir()
+    Path("a/__init__.py").touch()
+    assert _read([name, "r", *typed.split()]).trust == ("a", "b.c")
+    assert _read([name, "r", *typed.split(), "--json"]).trust == ("a", "b.c")
+
+
+def test_a_run_or_file_behind_trust_is_no_module() -> None:
+    Path("image.png").touch()
+    assert _read(["report", "--trust", "a", "own"]).runs == ("own",)
+    assert _read(["export", "--best", "3", "own", "--trust", "a", "b"]).trust == ("a", "b")
+    both = _read(["export", "--trust", "a", "b", "own", "--best", "3"])
+    assert (both.run, both.trust) == ("own", ("a", "b"))
+    assert _read(["predict", "model", "--trust", "a", "image.png"]).trust == ("a",)
+
+
+def test_a_refusal_names_all_modules_at_once() -> None:
+    parts = {"space": {"name": "mine:S"}, "agent": {"name": "his:A"}, "reward": {"name": "her.s:R"}}
+    with pytest.raises(
+        UntrustedModule, match=r"with --trust mine --trust his --trust her\.s "
+    ) as e:
+        check_trusted("run 'r'", parts, ())
+    assert "trust=('mine', 'his', 'her.s')" in str(e.value)
+    with pytest.raises(UntrustedModule, match="with --trust her --trust mine --trust his ") as e:
+        check_trusted("run 'r'", parts, ("her", "other"))
+    assert "'her.s'" not in str(e.value)
 
 
 @pytest.mark.parametrize(
@@ -140,3 +176,27 @@ def test_what_is_printed_is_visible() -> None:
     assert printable("Größe ☃ 日本\u3000") == "Größe ☃ 日本\u3000"
     assert printable("a\x1b[1m\u202eb\udcff\u2028\x85\r") == r"a\x1b[1m\u202eb\xff\u2028\x85\r"
     assert printable("two\nlines", lines=True) == "two\nlines"
+
+
+@pytest.mark.parametrize("line", [f"{name} r" for name in ("report", "resume", "check", "export")])
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("stranegr", "--trust is 'stranegr': did you mean 'stranger'? there is no module"),
+        ("no.such", "--trust is 'no.such': there is no module 'no' to import, in this folder or"),
+        ("stranger:Bits", "--trust is 'stranger:Bits': give the module alone, stranger"),
+        ("stranger.py", "--trust is 'stranger.py': give the module alone, stranger"),
+    ],
+)
+def test_a_module_to_trust_that_is_not_there_is_not_passed_over(
+    line: str,
+    given: str,
+    message: str,
+    run: Run,
+    recorded: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(*line.split(), "--trust", given) == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"nas-gym: {message}")
+    assert "stranger" not in sys.modules

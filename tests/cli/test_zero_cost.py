@@ -25,6 +25,7 @@ def test_one_line_searches_and_reports(run: Run, capfd: pytest.CaptureFixture[st
     assert run("resume", "it", "--budget", "4", "--workers", "1") == 0
 
 
+@pytest.mark.slow
 def test_a_data_set_and_an_agent_with_a_proxy(run: Run, capfd: pytest.CaptureFixture[str]) -> None:
     agent = ["agent.agent=genetic", "agent.scored=3", "agent.first=2", "agent.share=0.5"]
     options = f'agent.proxy_options={{"pool": 2, "images": 2, "task": {SMALL}}}'

@@ -15,6 +15,7 @@ from nas_gym.search_spaces.nasnet_cell.drawing import (
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("suffix", "begin"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".pdf", b"%PDF")]
 )

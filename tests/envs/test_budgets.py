@@ -97,7 +97,7 @@ def test_it_passes_a_checker_and_trains_with_masks() -> None:
 
 
 def test_what_has_no_budgets_is_refused() -> None:
-    with pytest.raises(InvalidOption, match="without limits"):
+    with pytest.raises(InvalidOption, match=r"those of all .* exclude each other"):
         BudgetInObservation(gym.make(ID, limits={"parameters": 10**6}))
     with pytest.raises(UnknownName, match="watts"):
         BudgetInObservation(gym.make(ID), "watts")

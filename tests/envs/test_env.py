@@ -265,6 +265,7 @@ def test_whole_numbers_of_any_library_are_actions_and_seeds(kind) -> None:
     assert made.step(kind(3))[0][0] == 4
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize(
     "value", [True, False, np.True_, np.array(True), torch.tensor(True), 1.0, np.float32(1), "1",
               torch.tensor(1.0), np.array([1, 2]), torch.tensor([1, 2])],

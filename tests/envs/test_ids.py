@@ -18,6 +18,7 @@ def check(code: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "code",
     [

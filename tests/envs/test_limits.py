@@ -19,7 +19,7 @@ from nas_gym.errors import InvalidOption, InvalidTokens, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.tables.nasbench201 import NASBench201Table
-from nas_gym.evaluators.within_limits import acceptance_of
+from nas_gym.evaluators.within_limits import acceptance_in_words, acceptance_of
 from nas_gym.evaluators.workers.executor import ExecutorEvaluator
 from nas_gym.networks.task import Task
 from nas_gym.runs.findings import Findings, summary
@@ -112,9 +112,33 @@ def test_limits_may_be_of_another_network() -> None:
     assert sum(env.action_masks()[0]) > sum(limited.action_masks()[0])
 
 
+TABULATED = Path(__file__).parents[2] / "benchmarks" / "tables" / "nasbench201_digits.npz"
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "least"),
+    [
+        ({"name": "zero-cost", "task": {"repeats": 1, "filters": 4}}, 4_894),
+        ({"name": "table", "file": str(TABULATED), "missing": "failure"}, 4_822),
+        ({"name": "weight-sharing", "recipe": {"name": "supernet", "filters": 4}}, 4_822),
+    ],
+)
+def test_limits_are_those_of_the_networks_that_an_evaluator_builds_or_built(
+    evaluator: dict[str, Any], least: int
+) -> None:
+    space = NASBench201()
+    made = nas_gym.registry.make("evaluator", evaluator, space=space)
+    reward = nas_gym.registry.make("reward", nas_gym.registry.usual_reward(space, made))
+    env = NASVectorEnv(space, made, reward=reward, limits={"parameters": least})
+    assert {sum(mask) for mask in env.action_masks().tolist()} == {3}  # no convolution
+    with pytest.raises(InvalidOption, match=f"the fewest possible parameters are {least:,}"):
+        NASVectorEnv(space, made, limits={"parameters": least - 1})
+    env.close()
+
+
 def test_an_evaluator_that_builds_nothing_asks_for_the_task() -> None:
     space = NASNetCell(blocks=1)
-    with pytest.raises(InvalidOption, match="a task in limits"):
+    with pytest.raises(InvalidOption, match=r"a task in limits, .*--limit task\.filters=32"):
         NASVectorEnv(space, Landscape(space), limits={"parameters": 10_000})
     limits = {"parameters": 100_000, "task": {"filters": 4, "repeats": 1}}
     env = NASVectorEnv(space, Landscape(space), limits=limits)
@@ -255,6 +279,14 @@ class SometimesBroken(Buildable):
         if genotype[0] == self.choose(lambda _, options: options[0])[0]:
             raise ValueError("too narrow")
         return super().build(genotype, task)
+
+
+@pytest.mark.parametrize(
+    ("share", "says"),
+    [(1.0, "100 %"), (0.9999, "99.9 %"), (0.994, "99.4 %"), (0.55, "55 %"), (0.0055, "0.55 %")],
+)
+def test_the_share_is_told_in_percent(share: float, says: str) -> None:
+    assert acceptance_in_words(share).startswith(f"limits: {says} of the architectures")
 
 
 def test_what_cannot_be_built_is_a_failed_child_and_no_end() -> None:

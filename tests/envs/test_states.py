@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,9 @@ from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption, InvalidTokens
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.plugins import names
-from nas_gym.registry import make
+from nas_gym.registry import make, spec_of
+from nas_gym.search_spaces.nasbench201.space import NASBench201
+from nas_gym.search_spaces.nasnet_cell.space import AMOEBANET_CELL, NASNetCell
 from nas_gym.testing.spaces import BitString, LayerChain
 
 SPACES = {**{name: name for name in names("space")}, "bits": BitString(5), "chain": LayerChain(3)}
@@ -61,6 +64,7 @@ def walk(env: NASEnv[Any], seed: int, steps: int | None = None) -> list[str]:
     return [*seen, f"{env.np_random.random()}"]
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())
@@ -82,6 +86,7 @@ def test_a_state_is_taken_up_again(name: str, data: st.DataObject) -> None:
     assert walk(other, 2) == ahead
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())
@@ -195,6 +200,58 @@ def test_states_of_others_are_refused() -> None:
         vector("bits", 2).restore_state(state)
     with pytest.raises(InvalidTokens):
         env.restore_state(EnvState(((7,),), 1, False, state.generator))
+
+
+@pytest.mark.parametrize(
+    ("space", "other"),
+    [
+        (NASBench201(), AMOEBANET_CELL),
+        (NASNetCell(), NASNetCell(blocks=4)),
+        (BitString(3), BitString(4)),
+    ],
+)
+def test_a_state_of_another_space_is_refused_though_its_tokens_are_valid(
+    space: Any, other: Any
+) -> None:
+    def made(of: Any, num_envs: int) -> Any:
+        if num_envs == 1:
+            return NASEnv(of, Landscape(of))
+        return NASVectorEnv(of, Landscape(of), num_envs=num_envs)
+
+    for num_envs in (1, 2):
+        env, own = made(space, num_envs), made(other, num_envs)
+        env.reset(seed=0, options={"tokens": [0]})
+        own.reset(seed=0, options={"tokens": [0]})
+        state, kept = env.clone_state(), own.clone_state()
+        assert state.space == spec_of("space", space)
+        with pytest.raises(
+            InvalidOption, match=r"^state is of the space \{'name': '.*, and this env"
+        ):
+            own.restore_state(state)
+        assert own.clone_state() == kept
+        own.restore_state(replace(state, space=None))  # one of an older version: tokens alone tell
+        assert own.clone_state().tokens == state.tokens
+
+
+def test_limits_leave_the_space_of_a_state_the_same() -> None:
+    env: Any = gym.make("NASBench201-v0").unwrapped
+    limited: Any = gym.make("NASBench201-v0", limits={"parameters": 150_000}).unwrapped
+    env.reset(seed=0, options={"tokens": [1, 1]})
+    limited.reset(seed=0)
+    limited.restore_state(env.clone_state())
+    env.restore_state(limited.clone_state())
+    assert limited.clone_state().space == env.clone_state().space == {"name": "nasbench201"}
+
+
+def test_a_state_that_an_older_version_pickled_is_taken() -> None:
+    env = single("bits")
+    env.reset(seed=0, options={"tokens": [0, 1]})
+    state = env.clone_state()
+    old = object.__new__(EnvState)
+    old.__dict__.update({k: v for k, v in vars(state).items() if k != "space"})
+    env.reset()
+    env.restore_state(pickle.loads(pickle.dumps(old)))
+    assert env.clone_state() == state
 
 
 def test_the_limits_of_one_episode_are_part_of_its_state() -> None:

@@ -1,5 +1,6 @@
 import copy
 import json
+from functools import partial
 from typing import Any
 
 import gymnasium as gym
@@ -7,7 +8,13 @@ import numpy as np
 import pytest
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AsyncVectorEnv, SyncVectorEnv
-from gymnasium.wrappers.vector import RecordEpisodeStatistics
+from gymnasium.wrappers.vector import (
+    FlattenObservation,
+    NormalizeObservation,
+    NormalizeReward,
+    RecordEpisodeStatistics,
+    TransformReward,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,8 +33,9 @@ gym.register_envs(nas_gym)
 
 
 def random_round(env: NASVectorEnv[Any], rng: np.random.Generator) -> tuple[Any, ...]:
-    for _ in range(env.space.max_length):
-        result = env.step(rng.integers(env.space.max_options, size=env.num_envs))
+    space = env.unwrapped.space
+    for _ in range(space.max_length):
+        result = env.step(rng.integers(space.max_options, size=env.num_envs))
     return result
 
 
@@ -261,6 +269,22 @@ def test_whole_numbers_of_numpy_are_seeds(make: Any) -> None:
     drawn = env.np_random.random()
     env.reset(seed=3)
     assert env.np_random.random() == drawn
+
+
+def test_gymnasiums_wrappers_take_what_environments_says() -> None:
+    """``docs/guide/environments.md``: those of observations know no ``SAME_STEP``."""
+    half = partial(TransformReward, func=lambda rewards: rewards / 2)
+    for wrapper in (RecordEpisodeStatistics, NormalizeReward, half):
+        env = wrapper(gym.make_vec("NASBench201-v0", num_envs=3))
+        env.reset(seed=0)
+        for _ in range(2):
+            _, rewards, terminated, _, infos = random_round(env, np.random.default_rng(0))
+            assert terminated.all()
+            assert (rewards > 0).all()
+            assert set(infos["final_info"]) >= {"architecture", "evaluation"}
+    for wrapper in (NormalizeObservation, FlattenObservation):
+        with pytest.raises((ValueError, AssertionError), match="SAME_STEP"):
+            wrapper(gym.make_vec("NASBench201-v0", num_envs=3))
 
 
 @pytest.mark.parametrize("seeds", [[], [1], (1, 2, 3), True, [True, 1]])

@@ -101,6 +101,7 @@ def tokens_in(space: Any, seed: int = 5) -> list[int]:
 # ---------------------------------------------------------------- SVG
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("architecture", PUBLISHED)
 def test_a_published_architecture_is_drawn(
     architecture: str, check_drawing: Check, nas_gym_command: Callable[..., Any]
@@ -109,6 +110,7 @@ def test_a_published_architecture_is_drawn(
     check_drawing(architecture, "it.svg")
 
 
+@pytest.mark.few(3)
 def test_an_architecture_of_each_space_is_drawn(
     space_name: str, check_drawing: Check, nas_gym_command: Callable[..., Any]
 ) -> None:
@@ -118,6 +120,7 @@ def test_an_architecture_of_each_space_is_drawn(
     check_drawing(f"finished {space_name}", "it.svg")
 
 
+@pytest.mark.slow
 def test_a_run_is_drawn(check_drawing: Check, nas_gym_command: Callable[..., Any]) -> None:
     run = ("--agent", "regularized-evolution", "--budget", "40", "--run", "it", "--workers", "1")
     space = ("--space", "nasbench201", "--evaluator", "nasbench201")
@@ -133,6 +136,7 @@ def test_a_learning_curve_with_failures_is_drawn(check_drawing: Check) -> None:
     check_drawing("learning curve with failures", "it.svg")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("part", ["begun", "finished"])
 @pytest.mark.parametrize("space", SPACES)
 def test_an_architecture_of_other_spaces_is_drawn(
@@ -145,6 +149,7 @@ def test_an_architecture_of_other_spaces_is_drawn(
     check_drawing(f"{part} {space}", "it.svg")
 
 
+@pytest.mark.few(3)
 def test_an_unfinished_architecture_of_each_space_is_drawn(
     space_name: str, check_drawing: Check
 ) -> None:

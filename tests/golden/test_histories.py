@@ -34,6 +34,7 @@ SPACES = [
 ]
 
 
+@pytest.mark.few(22)
 @pytest.mark.parametrize("searched", SPACES)
 def test_an_agent_asks_for_the_same_architectures(
     agent_name: str, searched: str, golden: Any

@@ -20,6 +20,7 @@ from nas_gym.models.preprocessing import preprocessing_of
 from tests.models.conftest import SPACES, example, logits, published_model, random_model
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SPACES)
 def test_a_model_comes_back(name: str, tmp_path: Path) -> None:
     model = random_model(name, 1)

@@ -137,6 +137,7 @@ def test_export_and_predict_in_one_line_each(
     assert len(out.splitlines()) == 3
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("given", ["mine", "runs/mine"])
 def test_a_run_is_to_be_trained_first(
     given: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

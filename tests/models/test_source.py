@@ -50,11 +50,13 @@ def check_equal(model: Model) -> None:
         torch.testing.assert_close(found / scale, expected / scale, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_architectures(name: str) -> None:
     check_equal(published_model(name))
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", SPACES)
 @given(seed=st.integers(0, 2**31), side=st.integers(1, 12), layers=st.integers(1, 2))
 @settings(max_examples=4, deadline=None, derandomize=True)
@@ -97,6 +99,7 @@ def test_random_tasks(name: str, seed: int, side: int) -> None:
         assert (mine.eps, mine.momentum) == (plain.eps, plain.momentum)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("filters", [6, 11])
 @pytest.mark.parametrize("name", ["nasnet-a", "amoebanet-a", "darts-v2"])
 def test_filters_that_the_stem_of_imagenet_does_not_halve_evenly(name: str, filters: int) -> None:
@@ -107,6 +110,7 @@ def norms(network: Any) -> list[Any]:
     return [m for m in network.modules() if isinstance(m, torch.nn.BatchNorm2d)]
 
 
+@pytest.mark.slow
 def test_the_input_of_a_reduction_is_skipped_in_a_published_network() -> None:
     """Random cells may not read it; NASNet-A's does, and the logits are others."""
     model = published_model("nasnet-a", repeats=2, skip_reduction_input=True)
@@ -117,6 +121,7 @@ def test_the_input_of_a_reduction_is_skipped_in_a_published_network() -> None:
     assert not torch.allclose(logits(usual.network, inputs), logits(model.network, inputs))
 
 
+@pytest.mark.slow
 def test_a_task_without_these_fields_has_no_lines_of_them() -> None:
     def text(**changes: Any) -> str:
         model = random_model("nasnet-cell", 0, **changes)
@@ -132,6 +137,7 @@ def test_a_task_without_these_fields_has_no_lines_of_them() -> None:
     assert all(len(line) <= 100 for line in paths.splitlines())
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("stem", ["cifar", "imagenet", "pooled"])
 def test_stems(stem: str) -> None:
     check_equal(random_model("nasnet-cell", 3, stem=stem, height=70, width=66, repeats=2))
@@ -195,6 +201,7 @@ print(json.dumps(found))
         )
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["nasnet-cell", "conv-net", "nasbench201"])
 def test_a_trained_network_of_such_a_task_comes_back(name: str, tmp_path: Path) -> None:
     from nas_gym.evaluators.trained.images import TrainingEvaluator
@@ -238,6 +245,7 @@ def test_it_is_short_and_has_no_remarks_of_our_checkers(name: str) -> None:
     assert names == {"json", "struct", "torch", "torch.nn.functional"}
 
 
+@pytest.mark.slow
 def test_the_second_classifier_of_training_is_left_out(tmp_path: Path) -> None:
     model = random_model("nasnet-cell", 4, auxiliary=True)
     write_model(model, tmp_path / "m")

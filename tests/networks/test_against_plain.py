@@ -23,6 +23,7 @@ def training_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
         del sys.modules[name]
 
 
+@pytest.mark.slow
 def test_logits_and_gradients_are_equal(training_step: ModuleType) -> None:
     task = Task(1, 8, 8, 10, repeats=2, filters=4)
     for genotype in (NASNET_A, *training_step.random_genotypes(4)):

@@ -8,14 +8,15 @@ from nas_gym.search_spaces.nasnet_cell.network import NASNet
 from nas_gym.search_spaces.nasnet_cell.published import NASNET_A
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("task", "millions"),
     [
-        (Task(3, 331, 331, 1000, repeats=6, filters=168, stem="imagenet"), 23_783.4),
-        (Task(3, 224, 224, 1000, repeats=4, filters=44, stem="imagenet"), 563.6),
-        (Task(3, 32, 32, 10, repeats=6, filters=32), 544.3),
-        (Task(3, 32, 32, 10, repeats=2, filters=32), 232.2),
         (Task(3, 32, 32, 10, repeats=2, filters=24), 136.4),
+        (Task(3, 32, 32, 10, repeats=2, filters=32), 232.2),
+        (Task(3, 32, 32, 10, repeats=6, filters=32), 544.3),
+        (Task(3, 224, 224, 1000, repeats=4, filters=44, stem="imagenet"), 563.6),
+        (Task(3, 331, 331, 1000, repeats=6, filters=168, stem="imagenet"), 23_783.4),
     ],
 )
 def test_published_multiply_adds(task: Task, millions: float) -> None:
@@ -36,6 +37,7 @@ def test_frozen_parameters_are_not_counted() -> None:
     assert count_parameters(network) == 12
 
 
+@pytest.mark.slow
 def test_counting_leaves_the_network_as_it_is() -> None:
     network = NASNet(NASNET_A, Task(3, 8, 8, 10, filters=4, auxiliary=True))
     network.stem.eval()

@@ -82,6 +82,7 @@ def test_random_architectures(name: str) -> None:
         check(space, genotype, task_of(space, number))
 
 
+@pytest.mark.few(3)
 @pytest.mark.usefixtures("alone")
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_architectures(name: str) -> None:
@@ -157,7 +158,10 @@ class Layouts(nn.Module):
 
 
 @pytest.mark.usefixtures("alone")
-@pytest.mark.parametrize("network", [Recurrent, Attending, Convolving, Layouts])
+@pytest.mark.parametrize(
+    "network",
+    [pytest.param(Recurrent, marks=pytest.mark.slow), Attending, Convolving, Layouts],
+)
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_networks_of_users(network: type[nn.Module], layout: torch.memory_format) -> None:
     trained = network().to(memory_format=layout) if network is not Convolving else network()

@@ -255,7 +255,7 @@ def test_a_forked_process_waits_for_no_thread_that_it_has_not() -> None:
         warnings.simplefilter("ignore")  # of newer Pythons: threads and fork
         process = os.fork()
     if process == 0:
-        signal.alarm(20)  # ends it
+        signal.alarm(50)  # ends it
         with isolated():
             os._exit(0)
     _, status = os.waitpid(process, 0)

@@ -35,6 +35,7 @@ def test_every_operation_of_the_spaces_can_be_built() -> None:
     assert set(OPERATION_NAMES) == set(OPERATIONS)
 
 
+@pytest.mark.few(70)
 @pytest.mark.parametrize("name", OPERATIONS)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
@@ -46,6 +47,7 @@ def test_shapes(name: str, size: tuple[int, int], stride: int) -> None:
         y.sum().backward()
 
 
+@pytest.mark.few(75)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("stride", [1, 2])
 @pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (7, 1), (3, 2)])

@@ -43,7 +43,7 @@ def test_it_asks_for_the_same_packages_in_the_same_ranges(recipe: dict[str, Any]
 
 def test_it_builds_with_the_same_backend_and_command(recipe: dict[str, Any]) -> None:
     asked = project()
-    host = [line for line in recipe["requirements"]["host"] if line.startswith("hatchling")]
+    host = [line for line in recipe["requirements"]["host"] if line.startswith("hatch")]
     assert ranges(host) == ranges(asked["build-system"]["requires"])
     scripts = [f"{name} = {target}" for name, target in asked["project"]["scripts"].items()]
     assert recipe["build"]["python"]["entry_points"] == scripts

@@ -45,19 +45,15 @@ OPTIONS: dict[str, Any] = {
         "proxy_options": {"images": 2, "pool": 3, "task": SMALL},
     }
 }
-TORCH = ("ppo", "priority-queue", "path-consistency", "sb3-maskable-ppo")
+DEFAULT = {  # those of the default tier: the others are slow
+    ("random-search", "static"),
+    ("regularized-evolution", "conditional"),
+    ("hyperband", "conditional"),
+}
 CASES = [
-    # Of the others the default tier has one space each, and none of those that import torch.
-    pytest.param(
-        agent,
-        space,
-        marks=[pytest.mark.slow]
-        if (agent in OTHERS and ((i + j) % 2 or agent in (*TORCH, "with-proxy")))
-        or agent == "reinforce"
-        else [],
-    )
-    for i, agent in enumerate(AGENTS)
-    for j, space in enumerate(SPACES)
+    pytest.param(agent, space, marks=[] if (agent, space) in DEFAULT else pytest.mark.slow)
+    for agent in AGENTS
+    for space in SPACES
     if (agent, space) != ("with-proxy", "conditional")  # which has no networks
 ]
 
@@ -68,7 +64,7 @@ def killed(folder: Path, **options: Any) -> dict[str, Any]:
         [sys.executable, str(DRIVER), str(folder), json.dumps(options)],
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=1500,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     told: dict[str, Any] = json.loads(done.stdout)
@@ -137,20 +133,22 @@ def test_limits_are_kept_the_same_way_after_a_kill(agent: str, tmp_path: Path) -
     assert all(2_000 <= limited.costs_of(cell)["parameters"] <= 6_000 for cell in cells)
 
 
+@pytest.mark.parametrize("runs", [4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "evaluator",
     [
         {"name": "landscape", "noise": 0.01},  # commits in groups
-        "nas_gym.testing:BitCount",  # stateful: asked again for repeats
+        # Stateful: asked again for repeats.
+        pytest.param("nas_gym.testing:BitCount", marks=pytest.mark.slow),
     ],
 )
-def test_other_evaluators(evaluator: Any, tmp_path: Path) -> None:
+def test_other_evaluators(evaluator: Any, runs: int, tmp_path: Path) -> None:
     space = {"name": "nas_gym.testing:BitString", "bits": 4}
     told = killed(
         tmp_path, agent="regularized-evolution", space=space, evaluator=evaluator,
-        commit_seconds=0.001, seed=2, runs=8,
+        commit_seconds=0.001, seed=2, runs=runs,
     )  # fmt: skip
-    check(told, 8)
+    check(told, runs)
 
 
 @pytest.mark.slow

@@ -23,17 +23,33 @@ KINDS = {
     "fair": ("evaluator.sampling=fair", "recipe.steps=50"),
     "in-turn": ("evaluator.sampling=in-turn", "recipe.steps=100"),
 }
-# Snapshots are written after every ten steps, or answer, so that kills fall between them.
-NAS_GYM = (
-    "from nas_gym.evaluators.weight_sharing import session; session.SECONDS = 0.0; "
-    "from nas_gym.cli.main import main; main()"
-)
+# Snapshots are written after every ten steps, or answer, so that kills fall between them. What is
+# to be killed stops for good after some, however late the kill is.
+NAS_GYM = """
+import itertools, sys, time
+from pathlib import Path
+from nas_gym.cli.main import main
+from nas_gym.evaluators.weight_sharing import session
+
+most, numbers = int(sys.argv.pop(1)), itertools.count(1)
+save = session.Session._save
+
+def held(self):
+    save(self)
+    if next(numbers) == most:
+        Path("held").touch()
+        time.sleep(1000)
+
+session.SECONDS, session.Session._save = 0.0, held
+main()
+"""
 
 
-def start(folder: Path, *arguments: str) -> "subprocess.Popen[str]":
+def start(folder: Path, *arguments: str, most: int = 0) -> "subprocess.Popen[str]":
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
+    (folder / "held").unlink(missing_ok=True)
     return subprocess.Popen(
-        [sys.executable, "-c", NAS_GYM, *arguments],
+        [sys.executable, "-c", NAS_GYM, str(most), *arguments],
         cwd=folder,
         env={**os.environ, "TMPDIR": str(folder / "tmp")},
         stdout=subprocess.PIPE,
@@ -72,7 +88,7 @@ def kill_at_snapshot(process: "subprocess.Popen[str]", folder: Path, count: int)
         assert time.monotonic() < deadline
         now = last_snapshot(folder)
         seen, before = seen + (now > before), max(now, before)
-        if seen >= count:
+        if seen >= count or (folder / "held").exists():
             process.send_signal(signal.SIGSTOP)
             if status_of(folder) == "finished":  # too late: its files are being removed
                 process.send_signal(signal.SIGCONT)
@@ -83,6 +99,10 @@ def kill_at_snapshot(process: "subprocess.Popen[str]", folder: Path, count: int)
         time.sleep(0.002)
     ended(process)
     return False
+
+
+def next_command(folder: Path, kind: str) -> tuple[str, ...]:
+    return ("resume", "mine") if status_of(folder) else (*SEARCH, *KINDS[kind])
 
 
 def history(folder: Path) -> list[Any]:
@@ -96,15 +116,14 @@ def history(folder: Path) -> list[Any]:
 def test_a_killed_search_has_the_history_of_a_whole_one(kind: str, tmp_path: Path) -> None:
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     ended(start(whole, *SEARCH, *KINDS[kind]))
-    process, kills = start(killed, *SEARCH, *KINDS[kind]), 0
+    kills = 0
     for count in (1, 3, 2):
+        process = start(killed, *next_command(killed, kind), most=count + 2)
         if not kill_at_snapshot(process, killed, count):
             break
         kills += 1
-        again = ("resume", "mine") if status_of(killed) else (*SEARCH, *KINDS[kind])
-        process = start(killed, *again)
     else:
-        ended(process)
+        ended(start(killed, *next_command(killed, kind)))
     assert kills >= 2
     assert history(killed) == history(whole)
     left = [*killed.glob("tmp/nas-gym-shared-weights-*/*")]

@@ -1,5 +1,6 @@
 """Two processes search at once, in one store, and train nothing twice."""
 
+import itertools
 import json
 import signal
 import subprocess
@@ -52,7 +53,7 @@ def start(store: str, run: str, agent: str, seconds: float = 0.02) -> "subproces
 
 def finish(*processes: "subprocess.Popen[str]") -> None:
     for process in processes:
-        _, errors = process.communicate(timeout=100)
+        _, errors = process.communicate(timeout=300)
         assert process.returncode == 0, errors
 
 
@@ -61,6 +62,11 @@ def trainings(store: str) -> list[tuple[str, int]]:
     with Store(store) as opened:
         rows: list[Any] = opened.database.read(lambda c: list(c.execute(query)))
     return [tuple(row) for row in rows]
+
+
+def begun(store: str) -> list[str]:
+    with Store(store) as opened:
+        return [run["name"] for run in opened.runs()]
 
 
 def history(run: str, store: str | Path) -> list[Any]:
@@ -75,6 +81,7 @@ def alone(agent: str, folder: Path) -> list[Any]:
     return history(agent, store)
 
 
+@pytest.mark.slow
 def test_two_processes_share_and_train_nothing_twice(tmp_path: Path) -> None:
     store = str(tmp_path / "store.sqlite")
     finish(
@@ -148,13 +155,16 @@ def test_what_is_in_flight_elsewhere_is_waited_for_without_waiting(
 def test_a_killed_process_does_not_keep_others_waiting(tmp_path: Path) -> None:
     """What it had begun is taken over by who waits for it, and it resumes with the rest."""
     store = str(tmp_path / "store.sqlite")
-    first = start(store, "first", "random-search", seconds=0.3)
-    deadline = time.monotonic() + 60
+    first = start(store, "first", "random-search", seconds=1.0)
+    deadline = time.monotonic() + 200
     while not (Path(store).exists() and len(trainings(store)) >= 2):
         assert time.monotonic() < deadline
         time.sleep(0.02)
     second = start(store, "second", "random-search")
-    time.sleep(0.5)
+    while "second" not in begun(store):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    time.sleep(0.5)  # it waits for what the first has begun
     first.send_signal(signal.SIGKILL)
     first.communicate()
     finish(second)
@@ -185,12 +195,13 @@ def test_runs_with_other_child_seeds_share_nothing(tmp_path: Path) -> None:
 
 
 class Wanders:
-    """Asks for other architectures in each process."""
+    """Asks for other architectures in each search."""
 
     batch_size = 5
+    searches = itertools.count()
 
     def search(self, env: Any) -> None:
-        rng = np.random.default_rng()
+        rng = np.random.default_rng(next(Wanders.searches))
         env.play([(0, 0, 0, 0, 0, 0, 0, 0, 0, 0)] * 5)
         while env.remaining:
             env.play([rng.integers(2, size=10).tolist() for _ in range(int(env.remaining))])

@@ -1,7 +1,6 @@
 """Searches that do not wait for batches: what they repeat, what they refuse, who can do it."""
 
 import threading
-import time
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +47,7 @@ def rows(run: str, store: Path) -> list[Any]:
     return [(r.tokens, r.epochs, r.reward, r.key) for r in load_run(run, store).rows]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("space", ["nasbench201", CHAIN], ids=["static", "conditional"])
 def test_a_run_that_was_cut_goes_on_to_the_identical_history(
@@ -187,53 +187,47 @@ def test_an_engine_is_closed_if_the_search_does_not_begin() -> None:
 
 def test_what_other_runs_train_is_not_cut_by_the_time_of_this_one(tmp_path: Path) -> None:
     """Both ask for the same; the first trains it, the second waits for it in vain."""
-    store, begun = tmp_path / "s.sqlite", threading.Event()
-    space = BitString(8)
-    evaluator = SlowLandscape(space)
+    store, space = tmp_path / "s.sqlite", BitString(8)
+    evaluator = HeldLandscape(space)
     options: dict[str, Any] = {"budget": 2, "store": store, "seed": 3, "asynchronous": True}
 
     def first() -> None:
         with ThreadPoolExecutor(2) as executor:
             nas_gym.search(
                 space, evaluator, "random-search", run="one", executor=executor, in_flight=2,
-                watcher=Told(begun), **options,
+                **options,
             )  # fmt: skip
 
     other = threading.Thread(target=first)
     other.start()
-    begun.wait(60)
-    time.sleep(0.3)
-    with ThreadPoolExecutor(2) as executor:
-        second = nas_gym.search(
-            space, evaluator, "random-search", run="two", executor=executor, in_flight=2,
-            time_limit=0.3, **options,
-        )  # fmt: skip
-    other.join()
+    try:
+        assert all(BEGUN.acquire(timeout=60) for _ in range(2))
+        with ThreadPoolExecutor(2) as executor:
+            second = nas_gym.search(
+                space, evaluator, "random-search", run="two", executor=executor, in_flight=2,
+                time_limit=0.3, **options,
+            )  # fmt: skip
+    finally:
+        FREE.set()
+        other.join()
     assert second.time_up is not None
     assert second.time_up.cut == 0
     assert load_run("two", store).status == "out of time"
 
 
-class Told(Stop):
-    """Takes note that a search begins."""
-
-    def __init__(self, begun: threading.Event) -> None:
-        super().__init__(10**9)
-        self.begun = begun
-
-    def started(self) -> None:
-        self.begun.set()
+BEGUN, FREE = threading.Semaphore(0), threading.Event()
 
 
 @dataclass(frozen=True)
-class SlowLandscape(Landscape):
-    """Takes its time."""
+class HeldLandscape(Landscape):
+    """Tells that a child has begun, and is done with it when it may."""
 
     instant = False
 
     def evaluate(self, *asked: Any) -> Any:
         for evaluation in super().evaluate(*asked):
-            time.sleep(1.5)
+            BEGUN.release()
+            FREE.wait(200)
             yield evaluation
 
 
@@ -251,7 +245,7 @@ def test_a_run_says_that_it_is_asynchronous(
         out, err = capsys.readouterr()
         flew = run == "flying"
         assert (f", {how}; recorded in" in err) == flew
-        assert (f" by random-search in nasbench201, {how}" in out) == flew
+        assert (f" by random-search in nasbench201 (cifar10), {how}" in out) == flew
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, True, "3"])

@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,11 @@ from nas_gym.cli.check import _spans
 from nas_gym.errors import InvalidOption, StoreError, UntrustedModule
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.tables.tabular import Entry, TabularEvaluator
+from nas_gym.evaluators.tasks import task_of
+from nas_gym.networks.cost import cost_for
 from nas_gym.runs.check import Checker, check_rows
 from nas_gym.runs.lines import respond
+from nas_gym.search_spaces.from_json import architecture_from_json
 from nas_gym.store.run_data import Row, RunData
 from nas_gym.store.schema import EVALUATIONS, checksum
 
@@ -32,6 +36,7 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     return load_run("table", store)
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -96,6 +101,64 @@ def test_what_a_network_costs_is_counted_without_a_training() -> None:
     assert source == "its source is 'bogus', and its evaluator trains"
     unknown = {"accuracy": 0.9, "parameters": 1}
     assert check({**claim, "metrics": unknown}, space=space, evaluator="landscape") == []
+
+
+@pytest.mark.few(1)
+@pytest.mark.parametrize("name", ["zero-cost", "weight-sharing"])
+def test_what_no_child_is_trained_for_is_counted_too(name: str) -> None:
+    space = {"name": "nasbench201", "isomorphic": True}
+    evaluator = {"name": name} | ({"task": {"filters": 4}} if name == "zero-cost" else {})
+    tokens = [0, 0, 0, 0, 0, 3]  # no path leads to its only convolution
+    made = nas_gym.registry.make("space", space)
+    judge = nas_gym.registry.make("evaluator", evaluator, space=made)
+    claim = {"tokens": tokens, "reward": 0.5, "metrics": {judge.leading_metric.name: 0.5}}
+    own, canonical = (
+        cost_for(partial(made.build, each, task), task)._asdict()
+        for genotype in [made.choose(_told(tokens))]
+        for task in [task_of(judge, genotype)]
+        for each in (genotype, made.canonical(genotype))
+    )
+    assert own["parameters"] > canonical["parameters"]
+    for costs in (own, canonical):
+        metrics = {**claim["metrics"], **costs}
+        assert check({**claim, "metrics": metrics}, space=space, evaluator=evaluator) == []
+    wrong = {**claim["metrics"], "parameters": canonical["parameters"] + 1}
+    (says,) = check({**claim, "metrics": wrong}, space=space, evaluator=evaluator)
+    assert says.startswith(f"its parameters is {wrong['parameters']}, and counted again ")
+
+
+def _told(tokens: list[int]) -> Any:
+    told = iter(tokens)
+    return lambda name, options: options[next(told)]
+
+
+@pytest.mark.slow
+def test_an_answer_of_memory_is_of_an_isomorphic_architecture(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    nas_gym.search(
+        {"name": "nasbench201", "isomorphic": True},
+        {"name": "nasbench201", "dataset": "digits"},
+        "random-search",
+        budget=80,
+        run="isomorphic",
+        store=store,
+    )
+    run = load_run("isomorphic", store)
+    checker = Checker.of(run)
+    assert check_rows(checker, list(run.rows)) == [[]] * len(run.rows)
+    genotypes = {row.key: row.genotype for row in run.rows}
+    written = architecture_from_json
+    recalled = [
+        row
+        for row in run.rows
+        if row.source == "memo" and written(checker.space, row.genotype).tokens != row.tokens
+    ]
+    assert recalled  # or this has tested nothing
+    other = next(text for key, text in genotypes.items() if key != recalled[0].key)
+    (says, *_) = check_rows(checker, [replace(recalled[0], genotype=other)])[0]
+    assert says.startswith("its genotype is not that of its tokens, which is ")
+    (says,) = check_rows(checker, [replace(recalled[0], source="table")])[0][:1]
+    assert says.startswith("its genotype is not that of its tokens, which is ")
 
 
 class Curved(TabularEvaluator):
@@ -210,7 +273,7 @@ def test_the_command_says_what_does_not_fit(tmp_path: Path) -> None:
     def run(*arguments: str) -> Any:
         return subprocess.run(
             [sys.executable, "-m", "nas_gym", "check", "mine", *arguments],
-            cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+            cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False,
         )  # fmt: skip
 
     true = run()
@@ -262,6 +325,7 @@ def test_a_claim_of_a_wrong_form_is_one_sentence(wrong: dict[str, Any], words: s
         nas_gym.check(claim, space="nasbench201", evaluator="nasbench201")
 
 
+@pytest.mark.slow
 def test_runs_of_several_objectives_and_of_edits_fit(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     several = {"name": "nsga2", "objectives": ["accuracy", "-parameters"]}

@@ -64,6 +64,7 @@ def test_a_report_counts_what_a_budget_counts() -> None:
     assert paid.total == ledger.budget.paid_epochs
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("length", [{"epochs": 4}, {"steps": 30}])
 def test_no_epochs_of_children_are_told_where_weights_are_shared(
     tmp_path: Path, length: dict[str, int]

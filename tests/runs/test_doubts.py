@@ -12,7 +12,7 @@ from rich.console import Console
 import nas_gym
 from nas_gym.envs.recorder import Answer
 from nas_gym.envs.vector_env import NASVectorEnv
-from nas_gym.evaluators.doubts import doubts_of, judged, learnt_nothing
+from nas_gym.evaluators.doubts import SaidOnce, doubts_of, judged, learnt_nothing
 from nas_gym.evaluators.evaluation import WHOLE, Evaluation, Job
 from nas_gym.evaluators.trained.text import LanguageModelEvaluator
 from nas_gym.evaluators.workers.jobs import (
@@ -218,3 +218,18 @@ def test_copies_in_worker_processes_are_silent(caplog: pytest.LogCaptureFixture)
     assert said_in(caplog) == 0
     assert evaluate_job(Says([BAD]), job).metrics == BAD.metrics  # type: ignore[union-attr]
     assert said_in(caplog) == 1
+
+
+def test_trainings_one_after_the_other_say_it_once_and_then_count() -> None:
+    doubt = learnt_nothing(IMAGES, {"accuracy": 0.6})
+    told: list[str] = []
+    say = SaidOnce(told.append)
+    for line in ("begins", f"warning: {doubt}", "begins", "epoch 1", f"warning: {doubt}"):
+        say(line)
+    say.count(3)
+    said = "warning: 2 of 3 networks learnt nothing, or hardly anything"
+    assert told == ["begins", f"warning: {doubt}", "begins", "epoch 1", said]
+    once = SaidOnce(told.append)
+    once(f"warning: {doubt}")
+    once.count(2)
+    assert told[-1] == f"warning: {doubt}"

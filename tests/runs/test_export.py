@@ -176,6 +176,7 @@ def test_the_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert exported[0] == read("here/best-1.json")
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("line", "message"),
     [

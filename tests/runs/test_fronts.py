@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from html import unescape
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -172,6 +173,7 @@ def test_the_command_writes_and_reports_it(tmp_path: Path, monkeypatch: Any, cap
 # ---------------------------------------------------------------- the truth
 
 
+@pytest.mark.slow
 def test_a_run_with_limits_is_measured_against_what_keeps_them(tmp_path: Path) -> None:
     nas_gym.search(
         "nasbench201",
@@ -196,7 +198,10 @@ def test_a_run_with_limits_is_measured_against_what_keeps_them(tmp_path: Path) -
     assert front.share == pytest.approx(truth.share(points))
     told = StringIO()
     print_summary(recorded, PlainConsole(file=told, width=200))
-    assert "of the true front's within the limits, by mean figures" in told.getvalue()
+    said = f"{100 * front.share:.2f} % of the true front's within the limits, by mean figures"
+    assert said in told.getvalue()
+    page = html_page([Shown(recorded, tmp_path / "s.sqlite")])
+    assert f"Its hypervolume is {said}." in unescape(page)
 
 
 def test_the_true_front_has_all_of_itself() -> None:

@@ -135,6 +135,7 @@ def test_a_failure_failed_and_choices_that_depend_on_others_have_all_options(
     assert numbers  # they stay numbers, for the axes of plots
 
 
+@pytest.mark.slow
 def test_what_cannot_be_written_is_said_and_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +146,7 @@ def test_what_cannot_be_written_is_said_and_leaves_nothing(
         write_optuna(run, storage)
     command = shlex.split(str(refused.value).split("`")[1])
     command[0] = str(Path(sys.executable).with_name(command[0]))
-    subprocess.run(command, check=True, capture_output=True, timeout=120)
+    subprocess.run(command, check=True, capture_output=True, timeout=300)
     assert write_optuna(run, storage) == "shown"  # there is none of that name any more
     for wrong in ("study.db", "sqlite:////nowhere/study.db", "postgresql://me:secret@[::1]:1/x"):
         with pytest.raises(InvalidOption, match=r"cannot be opened .*such as sqlite") as told:

@@ -29,6 +29,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez("noise.npz", images=images, labels=np.arange(60) % 3)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("length", "unit", "other"), LENGTHS)
 def test_a_run_counts_by_the_right_unit(length: dict[str, int], unit: str, other: str) -> None:
     recipe: dict[str, Any] = {"name": "quick", **SIZE, **length}
@@ -48,6 +49,7 @@ def test_a_run_counts_by_the_right_unit(length: dict[str, int], unit: str, other
     assert (f"{unit}s" in story.counts(found), f"{other}s" in story.counts(found)) == (True, False)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("length", "unit", "other"), LENGTHS)
 def test_a_training_goes_on_by_the_right_unit(
     length: dict[str, int], unit: str, other: str
@@ -75,6 +77,7 @@ def test_a_training_goes_on_by_the_right_unit(
     assert [line.partition(",")[0] for line in lines[1:]] == ["1", "2", "3"]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("length", "unit", "other"), LENGTHS)
 def test_a_budget_is_named_by_the_right_unit(
     length: dict[str, int], unit: str, other: str, capsys: pytest.CaptureFixture[str]
@@ -88,6 +91,6 @@ def test_a_budget_is_named_by_the_right_unit(
     with pytest.raises(SystemExit) as ended:
         main(["resume", "a", "--store", "s.sqlite", "--budget", "9", "--workers", "1"])
     assert ended.value.code == 2
-    assert f"has a budget of 3 {unit}s of training (give more with budget_epochs)" in (
+    assert f"has a budget of 3 {unit}s of training (give more with --budget-epochs)" in (
         capsys.readouterr().err
     )

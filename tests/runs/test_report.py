@@ -11,6 +11,7 @@ import nas_gym
 from nas_gym.errors import NASGymError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.runs.config import space_and_data
 from nas_gym.runs.export import write_files
 from nas_gym.runs.findings import Findings, best_rows
 from nas_gym.runs.findings import summary as summary_of
@@ -218,3 +219,13 @@ def test_a_report_names_presets(tmp_path: Path) -> None:
         assert f"2 of 2 evaluations by {agent} in nasnet-cell\n" in console.export_text()
     nas_gym.resume("a", store, budget=3)
     assert load_run("a", store).config["presets"] == {"agent": "deb2002"}
+
+
+def test_a_report_names_the_data_or_the_table(tmp_path: Path) -> None:
+    store = tmp_path / "store.sqlite"
+    nas_gym.search("nasbench201", "nasbench201", "random-search", budget=2, run="r", store=store)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_summary(Findings.of(load_run("r", store)), console)
+    assert "2 of 2 evaluations by random-search in nasbench201 (cifar10)\n" in console.export_text()
+    assert space_and_data("mine:Space", None, "tables/mine.csv") == "mine:Space (mine.csv)"
+    assert space_and_data("mine:Space", None, {}) == "mine:Space"

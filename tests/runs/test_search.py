@@ -15,6 +15,7 @@ from nas_gym.testing.evaluators import FailingEvaluator
 from nas_gym.testing.spaces import LayerChain
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize("agent", ["random-search", "regularized-evolution", "reinforce"])
 @pytest.mark.parametrize("space", [NASNetCell(blocks=2), LayerChain()])
 def test_every_agent_searches_every_space(agent: str, space: Any, tmp_path: Path) -> None:

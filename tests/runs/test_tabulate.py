@@ -1,9 +1,11 @@
 """Tables that are made here: what was trained is what they answer, and nothing is trained twice."""
 
+import contextlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.tables.columns import SUFFIXES
 from nas_gym.evaluators.tables.file import TableFile
+from nas_gym.evaluators.tables.tabular import NotInTable
 from nas_gym.registry import make
 from nas_gym.runs.tabulating.architectures import architectures_of
 from nas_gym.runs.tabulating.tabulate import Tabulation, tabulate
@@ -25,7 +28,7 @@ from nas_gym.testing import BitString, LayerChain
 from nas_gym.testing.evaluators import FailingEvaluator
 
 CELLS = NASBench201()
-TRAINED = {"name": "training", "recipe": {"name": "quick", "epochs": 2}}
+TRAINED = {"name": "training", "recipe": {"name": "quick", "epochs": 2, "repeats": 1}}
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +46,7 @@ def note_of(file: str) -> dict[str, Any]:
     return note
 
 
+@pytest.mark.slow
 def test_the_table_answers_what_was_trained_for_every_isomorphic_cell() -> None:
     """Real trainings, of four cells with two seeds."""
     done = nas_gym.tabulate("nasbench201", "cells.npz", TRAINED, sample=4)
@@ -202,21 +206,21 @@ class Slow:
     """Takes a tenth of a second."""
 
     stateful = False
+    clock: ClassVar[Callable[[float], float]]
 
     def evaluate(self, architectures: Any, seeds: Any) -> Any:
-        import time
-
         for architecture in architectures:
-            time.sleep(0.1)
+            Slow.clock(0.1)
             yield Evaluation(architecture, {"accuracy": 0.5}, 0.1)
 
     def close(self) -> None:
         pass
 
 
-def test_a_time_limit_leaves_a_partial_table_that_says_so() -> None:
+def test_a_time_limit_leaves_a_partial_table_that_says_so(clock: Callable[[float], float]) -> None:
     space = BitString(6)
     told: list[Tabulation] = []
+    Slow.clock = clock
     done = tabulate(space, "t.npz", Slow(), time_limit=0.55, progress=told.append)
     assert done.time_up is not None
     assert 0 < done.trained < 64
@@ -258,6 +262,25 @@ def test_an_evaluator_that_changes_its_mind_is_refused() -> None:
     assert noisy.complete
     with np.load("t.npz") as arrays:
         assert (arrays["accuracy"][:, 0] != arrays["accuracy"][:, 1]).all()
+
+
+def test_what_a_run_of_the_name_has_trained_more_is_in_the_table() -> None:
+    space = BitString(4)
+    assert tabulate(space, "same.npz", landscape(space), sample=5, seeds=2).trained == 10
+    done = tabulate(space, "same.csv", landscape(space), sample=3, seeds=2)
+    assert (done.architectures, done.trained, done.complete) == (5, 10, True)
+    table = TableFile(space, "same.csv", missing="failure")
+    entries = 0
+    for tokens in enumerate_tokens(space):
+        with contextlib.suppress(NotInTable):
+            entries += len(table.entry(tokens).accuracies) == 2
+    assert entries == 5
+
+
+def test_an_evaluator_without_accuracy_makes_no_table(tmp_path: Path) -> None:
+    with pytest.raises(InvalidOption, match=r"ZeroCost gives no accuracy, .*'training'$"):
+        tabulate("nasbench201", "scores.npz", "zero-cost", sample=2)
+    assert not list(tmp_path.iterdir())
 
 
 def test_paths_of_shared_weights_make_no_table(tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_the_command_refuses_what_says_nothing_there(
     assert '"episodes": 3' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_several_objectives_are_in_the_infos(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

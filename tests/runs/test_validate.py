@@ -98,6 +98,7 @@ def test_the_figures_are_those_of_a_plain_training_and_a_slow_loop(found: RunDat
     assert 0.05 < right / len(data.test_labels) < 1
 
 
+@pytest.mark.slow
 def test_workers_change_nothing(found: RunData) -> None:
     saved: list[Validation] = []
     there = validate(found, best=2, repeats=2, workers=2, timeout=300, save=saved.append)
@@ -155,6 +156,7 @@ def test_fewer_architectures_than_asked_for(found: RunData) -> None:
     assert len(planned_trainings(found, 100, 2)) == 2 * len({row.key for row in found.rows})
 
 
+@pytest.mark.slow
 def test_failed_trainings_are_results(found: RunData) -> None:
     (diverged,) = validate(found, best=1, repeats=1, recipe={**SHORT, "learning_rate": 1e30})
     assert (diverged.failure, diverged.accuracy, diverged.test_accuracy) == ("diverged", None, None)
@@ -167,6 +169,7 @@ def test_failed_trainings_are_results(found: RunData) -> None:
     assert group.failures == {"diverged": 1}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("failure", "again"), [("timeout", True), ("diverged", False)])
 def test_what_failed_for_want_of_time_is_tried_again(
     found: RunData, failure: str, again: bool
@@ -186,7 +189,7 @@ def test_what_failed_for_want_of_time_is_tried_again(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"best": 0}, "best is 0: give a whole number of 1 or more"),
+        ({"best": 0}, "best is 0: give a whole number from 1 to 1000000"),
         ({"repeats": 0}, "repeats is 0"),
         ({"best": True}, "best is True"),
         ({"recipe": "quik"}, "unknown recipe 'quik': did you mean 'quick'"),
@@ -266,6 +269,7 @@ def test_a_mapping_without_a_name_changes_the_recipe_of_the_run(found: RunData) 
             validate(found, recipe=recipe)
 
 
+@pytest.mark.slow
 def test_epochs_take_the_place_of_the_steps_that_a_fitted_recipe_had() -> None:
     npz("mine.npz", 0)
     evaluator = {"name": "training", "dataset": "mine.npz", "recipe": {"name": "fitted"}}
@@ -287,6 +291,7 @@ def pictures(root: Path) -> None:
             Image.fromarray(values).save(root / label / f"{i}.png")
 
 
+@pytest.mark.slow
 def test_a_folder_is_read_at_another_size_once_it_is_known_to_be_the_same() -> None:
     pictures(Path("pets"))
     spec = {"name": "training", "dataset": "pets", "image_size": 8, "recipe": SHORT}

@@ -44,6 +44,7 @@ MOBILE = [
 ]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("task", "rows"),
     [
@@ -57,6 +58,7 @@ def test_published_counts_by_cell(task: Task, rows: list[tuple[str, int, int, in
     assert found.parameters == sum(part.parameters for part in found.parts)
 
 
+@pytest.mark.slow
 def test_large_as_json() -> None:
     task = Task(3, 331, 331, 1000, repeats=6, filters=168, stem="imagenet")
     data = json.loads(json.dumps(describe(NASNET_A, task).to_json()))

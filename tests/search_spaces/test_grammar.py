@@ -213,9 +213,10 @@ def test_genotypes_that_the_space_does_not_offer_are_refused():
 # ---------------------------------------------------------------- the page is true
 
 
-def test_the_readme_runs(capsys):
+def test_the_page_of_own_spaces_runs(capsys, tmp_path, monkeypatch):
     import torch
 
+    monkeypatch.chdir(tmp_path)  # it saves a drawing
     page = (Path(__file__).parents[2] / "docs" / "guide" / "own_space.md").read_text()
     module = types.ModuleType("readme")
     for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):

@@ -12,8 +12,18 @@ import pytest
 
 import nas_gym
 from nas_gym.drawing import save
-from nas_gym.drawing.graph import LONGEST, MOST_LINKS, MOST_NODES, draw_graph, rows_of_nodes
-from nas_gym.drawing.layered import Item, Link, crossings, links_of, ordered, rows_of
+from nas_gym.drawing.graph import LONGEST, draw_graph
+from nas_gym.drawing.layered import (
+    MOST_LINKS,
+    MOST_NODES,
+    Item,
+    Link,
+    crossings,
+    links_of,
+    ordered,
+    rows_of,
+    rows_of_nodes,
+)
 from nas_gym.errors import InvalidSpace
 from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.models.architectures import Found
@@ -52,6 +62,7 @@ GRAPHS = {
 }
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize("name", GRAPHS)
 def test_each_node_is_drawn_once_and_each_edge_has_an_arrow(
     name: str, texts: Look, arrows: Look, check_boxes: Look, check_labels: Look
@@ -125,6 +136,7 @@ def test_no_edge_goes_through_a_box() -> None:
                 assert not box.x0 < x < box.x1
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Glyph")  # the font has not every letter
 def test_labels_are_shortened_and_no_markup(
     tmp_path: Path, texts: Look, check_labels: Look

@@ -82,6 +82,7 @@ def test_a_space_may_bring_its_own_drawing_and_words() -> None:
     assert draw_genotype(DrawnChain(), (1, 0, 1)).get_size_inches().tolist() == [3.0, 1.0]
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("space", [NASNetCell(blocks=1), NASNetCell(blocks=6), Chain()])
 def test_frames_of_an_episode_have_one_size(space: NASNetCell | Chain) -> None:
     tokens = random_tokens(space, np.random.default_rng(0))
@@ -106,6 +107,7 @@ def test_rendered_text_ignores_tokens_after_the_end() -> None:
         render_tokens(table, (), "rgb")
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("count", [0, 1, 33, 90, 1000])
 def test_tables_of_any_length_have_one_size(count: int) -> None:
     choices = [Choice(f"a.long.name.of.layer{i}.kernel" * 3, ("x" * 100,)) for i in range(count)]
@@ -144,6 +146,7 @@ def test_environments_draw_their_episodes(env_id: str) -> None:
     assert (first != second).any()
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", ["nas-v1-chain", "lstm-like"])
 def test_files_are_the_same_each_time(name: str, tmp_path: Path) -> None:
     genotype, space = PUBLISHED[name]

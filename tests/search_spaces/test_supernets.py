@@ -94,6 +94,7 @@ def output(network: nn.Module, inputs: Tensor) -> Tensor:
     return logits
 
 
+@pytest.mark.few(3)
 @some
 @given(seed=seeds)
 @few
@@ -110,6 +111,7 @@ def test_a_path_equals_the_network_that_has_its_weights(case: Case, seed: int) -
         )
 
 
+@pytest.mark.few(3)
 @some
 @given(seed=seeds)
 @few
@@ -137,6 +139,7 @@ def test_gradients_are_those_of_the_network_and_reach_nothing_else(case: Case, s
     assert len(with_gradient) < len(list(supernet.parameters()))
 
 
+@pytest.mark.few(3)
 @some
 @given(seed=seeds, other=seeds)
 @few
@@ -174,6 +177,7 @@ def test_the_canonical_genotype_has_the_key_and_is_its_own(case: Case, seed: int
         assert key_of(case.space, same, ()) == key_of(case.space, one, ())
 
 
+@pytest.mark.few(3)
 @some
 def test_initial_weights_follow_from_the_seed_alone(case: Case) -> None:
     options = dict(case.options)
@@ -219,6 +223,7 @@ def test_cells_of_nasbench201_with_one_function_are_one_path_where_they_have_one
     torch.testing.assert_close(*found)
 
 
+@pytest.mark.slow
 def test_recalibrated_norms_are_those_of_a_network_that_saw_the_batches() -> None:
     case = CASES["nasnet"]
     supernet, one = supernet_of(case), genotype(case, 5)

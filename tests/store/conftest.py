@@ -5,6 +5,7 @@ stores with runs, and knows the commands on them.
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +65,15 @@ def store(place: str) -> Iterator[Store]:
         yield opened
 
 
+def free_port() -> int:
+    """Return one that nobody listens at now, below those that the system gives to anybody."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            return port
+
+
 class Server:
     """A PostgreSQL server of our own, with a password."""
 
@@ -71,9 +82,7 @@ class Server:
     def __init__(self, programs: Path, folder: Path) -> None:
         self.programs = programs
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         (folder / "password").write_text(self.password)
         if os.geteuid() == 0:
             for path in (folder, folder / "password"):
@@ -90,7 +99,7 @@ class Server:
     def start(self) -> None:
         options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
         log = str(self.folder / "log")
-        for _ in range(20):  # after a kill its processes take a moment to end
+        for _ in range(200):  # after a kill its processes take a moment to end
             if self._run("pg_ctl", "-w", "-l", log, "-o", options, "start", check=False):
                 return
             time.sleep(0.2)

@@ -14,13 +14,14 @@ def test_an_unknown_run(filled: Path, stores: Any) -> None:
         assert f"there is no run 'firts' in {filled}: did you mean 'first'?" in sentence
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--seed", "2"], "begun with child_seed 1, and is given 2"),
+        (["--seed", "2"], "begun with --child-seed 1, and is given 2"),
         (["--budget", "4"], "has 8 evaluations already: give a budget of that many or more"),
         (["--agent", "regularized-evolution"], "begun with agent"),
-        (["--num-envs", "3"], "begun with num_envs 8, and is given 3"),
+        (["--num-envs", "3"], "begun with --num-envs 8, and is given 3"),
         (["--reward", "accuracy-cubed"], "begun with reward"),
     ],
 )

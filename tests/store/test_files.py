@@ -20,6 +20,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {f.name: f.read_bytes() for f in folder.iterdir() if f.is_file()}
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("command", ["search", "report", "list", "resume"])
 @pytest.mark.parametrize(
     ("content", "message"),
@@ -55,6 +56,7 @@ def test_a_file_of_something_else(
     assert path.read_bytes() == before  # not even its journal mode
 
 
+@pytest.mark.slow
 def test_an_empty_file(tmp_path: Path, stores: Any) -> None:
     path = tmp_path / "store.sqlite"
     path.touch()
@@ -141,6 +143,7 @@ def test_a_disk_that_fills_up_in_the_middle(disk: Any, tmp_path: Path, stores: A
     assert history(resumed) == history(load_run("whole", tmp_path / "store.sqlite"))
 
 
+@pytest.mark.slow
 def test_a_disk_that_was_full_before(disk: Any, stores: Any) -> None:
     disk.remount("size=256k")
     with (disk / "full").open("wb", buffering=0) as file, contextlib.suppress(OSError):

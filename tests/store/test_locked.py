@@ -41,6 +41,7 @@ def locked(path: Path, *statements: str) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.few(2)
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("statements", "readable"),

@@ -47,6 +47,7 @@ def run(request: pytest.FixtureRequest, place: str, cut: Any) -> str:
     return place
 
 
+@pytest.mark.few(2)
 def test_the_same_findings(run: str, monkeypatch: pytest.MonkeyPatch, request: Any) -> None:
     whole = load_run("long", run)
     request.getfixturevalue("as_long")
@@ -69,6 +70,7 @@ def test_the_same_findings(run: str, monkeypatch: pytest.MonkeyPatch, request: A
         rows[len(rows)]
 
 
+@pytest.mark.few(1)
 def test_a_long_run_that_goes_on(place: str, cut: Any, as_long: None) -> None:
     space = {"name": "nasnet-cell", "blocks": 1}
     parts: Any = space, {"name": "landscape"}, "regularized-evolution"
@@ -105,6 +107,7 @@ def test_a_changed_row_is_found_when_it_is_read(
     assert capsys.readouterr().err.count("damaged") == 1
 
 
+@pytest.mark.few(1)
 def test_little_is_read_to_list_and_open(place: str, as_long: None) -> None:
     """Of a run that is not looked into, no evaluation; counts come from one statement."""
     for seed in range(3):
@@ -123,6 +126,7 @@ def test_little_is_read_to_list_and_open(place: str, as_long: None) -> None:
         assert not any("genotype" in statement for statement in statements)
 
 
+@pytest.mark.few(2)
 def test_the_list_of_runs_counts_as_before(run: str) -> None:
     with Store(run) as store:
         for listed in store.runs():

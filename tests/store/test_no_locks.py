@@ -26,7 +26,7 @@ def test_a_run_that_cannot_be_locked_is_not_begun(
             BitString(3), BitCount(), "random-search", budget=2, run="u", store=tmp_path / "s"
         )
 
-    said = "has no locks, so give --store a path on a local disk"
+    said = "has no locks, so give a path on a local disk"
     with monkeypatch.context() as m:
         m.setattr(fcntl, "flock", refuses)
         with pytest.raises(StoreError, match=said if number == errno.ENOLCK else "writable"):

@@ -51,6 +51,7 @@ def shown_by(capsys: pytest.CaptureFixture[str], *arguments: Any) -> str:
         main([str(argument) for argument in arguments])
     shown = capsys.readouterr()
     assert exit_.value.code == 2, shown.err
+    assert "trying again" not in shown.err  # nothing was reached yet
     return one_sentence(shown.out + shown.err)
 
 
@@ -123,9 +124,7 @@ def test_a_url_that_leads_nowhere(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     options = {"search": [*CHEAP, "--run", "mine"], "list": []}.get(command, ["mine"])
-    began = time.monotonic()
     assert message in shown_by(capsys, command, *options, "--store", url)
-    assert time.monotonic() - began < 5  # no retries where nothing was reached yet
 
 
 def test_a_database_that_is_not_there(
@@ -133,12 +132,11 @@ def test_a_database_that_is_not_there(
 ) -> None:
     url = sa.make_url(with_password(server_place, SECRET)).set(database="no_such")
     place = url.render_as_string(hide_password=False)
-    began = time.monotonic()
     sentence = shown_by(capsys, "report", "mine", "--store", place)
     assert 'database "no_such" does not exist' in sentence
-    assert time.monotonic() - began < 5
 
 
+@pytest.mark.slow
 def test_the_driver_is_missing() -> None:
     script = (
         "import sys; sys.modules['psycopg'] = None; from nas_gym.cli.main import main;"
@@ -148,7 +146,7 @@ def test_the_driver_is_missing() -> None:
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
     )
     assert done.returncode == 2
-    assert 'pip install "psycopg[binary]"' in one_sentence(done.stdout + done.stderr)
+    assert "pip install 'nas-gym[postgres]'" in one_sentence(done.stdout + done.stderr)
 
 
 def test_a_newer_version_and_tables_of_something_else(
@@ -209,6 +207,7 @@ def end_connections(place: str, name: str) -> None:
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_connections_that_end_in_the_middle(server_place: str, whole: RunData) -> None:
     name = f"nas-gym-{os.getpid()}"
     place = with_options(server_place, application_name=name)
@@ -259,13 +258,19 @@ def test_a_run_that_another_process_took_over_is_left_alone(
 SLOW_PARTS = """
 import time
 from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
 from nas_gym.evaluators.landscapes import Landscape
 
+NUMBERS = count()
+
 @dataclass(frozen=True)
-class Slow(Landscape):
+class Slow(Landscape):  # in one process; it gets no further than its middle until there is a file
     def evaluate(self, architectures, seeds):
         for pair in zip(architectures, seeds):
             time.sleep(0.01)
+            while next(NUMBERS) >= 80 and not Path("go").exists():
+                time.sleep(0.01)
             yield from super().evaluate(*([part] for part in pair))
 """
 DRIVER = """
@@ -293,7 +298,7 @@ def search_on(folder: Path, place: str, pauses: str) -> "subprocess.Popen[str]":
 
 
 def wait_for_rows(place: str, process: "subprocess.Popen[str]") -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         assert process.poll() is None, process.communicate()
         with Store(place) as store:
@@ -306,8 +311,9 @@ def wait_for_rows(place: str, process: "subprocess.Popen[str]") -> None:
 @pytest.fixture(scope="module")
 def slow_whole(tmp_path_factory: pytest.TempPathFactory) -> RunData:
     folder = tmp_path_factory.mktemp("whole")
+    (folder / "go").touch()
     process = search_on(folder, "store.sqlite", "1")
-    _, err = process.communicate(timeout=120)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     return load_run("mine", folder / "store.sqlite")
 
@@ -321,9 +327,10 @@ def test_a_server_that_comes_back(
     process = search_on(tmp_path, place, " ".join(map(str, database.RETRY_PAUSES)))
     wait_for_rows(place, process)
     getattr(server, how)()
+    (tmp_path / "go").touch()
     time.sleep(1)
     server.start()
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
     assert "cannot be reached: trying again in 0.5 s" in err
     assert not any(part in out + err for part in ("s3cr3t", "w0rd"))
@@ -338,7 +345,8 @@ def test_a_server_that_stays_away(server: Any, slow_whole: RunData, tmp_path: Pa
     process = search_on(tmp_path, place, "0.1 0.2 0.3")
     wait_for_rows(place, process)
     server.stop()
-    out, err = process.communicate(timeout=120)
+    (tmp_path / "go").touch()
+    out, err = process.communicate(timeout=300)
     assert process.returncode == 2, err
     sentence = one_sentence(out + err)
     assert "check that the server runs" in sentence
@@ -350,7 +358,7 @@ def test_a_server_that_stays_away(server: Any, slow_whole: RunData, tmp_path: Pa
     assert 16 <= len(cut.rows) < 160
     trusted = ("--trust", "slow_parts", "--workers", "1", "--store", place)
     resumed = command(tmp_path, "1", "resume", "mine", *trusted)
-    _, err = resumed.communicate(timeout=120)
+    _, err = resumed.communicate(timeout=300)
     assert resumed.returncode == 0, err
     found = load_run("mine", place)
     assert found.rows[: len(cut.rows)] == cut.rows
@@ -361,11 +369,9 @@ def test_a_server_that_stays_away(server: Any, slow_whole: RunData, tmp_path: Pa
 @pytest.mark.slow
 def test_a_wrong_password(server: Any, capsys: pytest.CaptureFixture[str]) -> None:
     for place in (server.url(password="w0rd"), server.url(password=None, username="nobody")):
-        began = time.monotonic()
         sentence = shown_by(capsys, "report", "mine", "--store", place)
         assert "password" in sentence
         assert "check that the server runs and the URL is right" in sentence
-        assert time.monotonic() - began < 5
 
 
 @pytest.mark.slow
@@ -390,7 +396,7 @@ def test_a_server_that_goes_away_again_and_again(
     server: Any, whole: RunData, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At any moment: what it says was written is written once."""
-    monkeypatch.setattr(database, "RETRY_PAUSES", (0.1,) * 100)
+    monkeypatch.setattr(database, "RETRY_PAUSES", (0.1,) * 2000)
     place = server.url()
 
     def shake() -> None:

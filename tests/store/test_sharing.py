@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.evaluators.trained.images import TrainingEvaluator
 from nas_gym.evaluators.workers.parallel import ParallelEvaluator
 from nas_gym.registry import make
-from nas_gym.search_spaces.architecture import Architecture
+from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.nasnet_cell.space import NASNetCell
 from nas_gym.store import Store, load_run
 from nas_gym.store.begin import begin_run
@@ -37,6 +38,7 @@ def search(store: Path, run: str, **options: Any) -> Any:
     return nas_gym.search(**parts)
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("kind", ["space", "evaluator", "reward", "agent"])
 @pytest.mark.parametrize("command", ["report", "export", "resume", "validate"])
 def test_a_record_cannot_run_a_program(
@@ -194,15 +196,44 @@ class Calls:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups")
 def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
-    evaluator = ParallelEvaluator(Calls(str(tmp_path)), workers=1, timeout=1.0)
+    evaluator = ParallelEvaluator(Calls(str(tmp_path)), workers=1, timeout=6.0)
     env = NASVectorEnv(SPACE, evaluator)
     try:
         assert env.play([TOKENS])[0].evaluation.failure == "timeout"
-        pid = int((tmp_path / "pid").read_text())
-        state = Path(f"/proc/{pid}/stat")
-        gone = not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
-        assert gone
+        assert ends(int((tmp_path / "pid").read_text()))
     finally:
         env.close()
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="process groups")
+def test_what_a_child_started_ends_with_the_workers(tmp_path: Path) -> None:
+    evaluator = ParallelEvaluator(Calls(str(tmp_path)), workers=1)
+    written = tmp_path / "pid"
+    try:
+        evaluator.submit(architecture_of(SPACE, TOKENS), 1)
+        deadline = time.monotonic() + 60
+        while not (written.exists() and written.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+    finally:
+        evaluator.close()
+    assert ends(int(written.read_text()))
+
+
+def ends(pid: int) -> bool:
+    """Whether the process ends within a minute."""
+    deadline = time.monotonic() + 60
+    while runs(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not runs(pid)
+
+
+def runs(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return state.rpartition(")")[2].split()[0] not in "ZX"

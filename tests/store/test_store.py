@@ -167,6 +167,7 @@ def test_runs_of_one_protocol_share_what_they_train(store: Store) -> None:
     ]
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("reason", ["timeout", "out of memory", "crashed", "error: a bug"])
 def test_failures_of_a_machine_are_not_shared(store: Store, reason: str) -> None:
     space = NASNetCell(blocks=2)

@@ -80,6 +80,7 @@ def train(pair: str, ours: bool, seed: int, weight_decay: float, clip: float) ->
         return list(network.state_dict().values())
 
 
+@pytest.mark.few(7)
 @pytest.mark.parametrize("pair", PAIRS)
 @pytest.mark.parametrize(
     ("seed", "weight_decay", "clip"), [(0, 0.0, 0.0), (1, 3e-4, 5.0), (2, 0.1, 0.1), (3, 1e-3, 0.0)]

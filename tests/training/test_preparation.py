@@ -68,6 +68,7 @@ def test_the_pool_of_an_agent_with_a_proxy_and_what_it_scores() -> None:
     assert listening.before == 7
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("sampling", ["uniform", "in-turn"])
 def test_the_steps_of_a_supernet(sampling: str, tmp_path: Path) -> None:
     evaluator = {

@@ -68,7 +68,7 @@ class ConsistencyLearner:
             return torch.tensor(best)
         elite = best[: min(self.settings.elite, size)]
         others = self.rng.integers(len(best), size=size - len(elite))
-        return torch.tensor([*elite, *others])
+        return torch.from_numpy(np.concatenate([np.array(elite, np.int64), others]))
 
     def update(self, episodes: Episodes, beta: float) -> None:
         """Lower the variance of log p(x) - beta R(x) over the minibatch, by beta."""

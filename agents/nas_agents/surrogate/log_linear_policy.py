@@ -87,7 +87,9 @@ class LogLinearPolicy:
         while groups := self._open(prefixes):
             for choice, rows in groups:
                 columns = self._columns(choice)
-                before = np.pad(before, ((0, 0), (0, len(self._places) - before.shape[1])))
+                more = len(self._places) - before.shape[1]
+                if more:
+                    before = np.pad(before, ((0, 0), (0, more)))
                 p = self._probabilities(before[rows], columns, choice.closed)
                 if rng is not None:
                     below = p.cumsum(axis=1) <= rng.random(len(rows))[:, None]

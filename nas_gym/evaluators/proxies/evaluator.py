@@ -12,7 +12,7 @@ from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.evaluation import Evaluation
 from nas_gym.evaluators.failures import ends_the_process, failed
 from nas_gym.evaluators.metrics import ZERO_COST
-from nas_gym.evaluators.proxies.names import ALIVE, AZ_NAS, Proxies, ProxyName, values_for
+from nas_gym.evaluators.proxies.names import ALIVE, AZ_NAS, UNSCORED, Proxies, ProxyName, values_for
 from nas_gym.evaluators.proxies.ranking import POOL, PoolSize, Ranking
 from nas_gym.evaluators.proxies.ranks import is_score
 from nas_gym.evaluators.proxies.scorer import (
@@ -32,7 +32,6 @@ from nas_gym.search_spaces.grammar import NetworkSpace
 if TYPE_CHECKING:
     from nas_gym.training.images.sources import Dataset
 
-UNSCORED = "unscored"  # a metric: how many values of a network could not be computed
 # Fields of a task that follow from a data set, where one is given.
 _OF_DATA = ("channels", "height", "width", "classes")
 
@@ -145,6 +144,11 @@ class ZeroCost(Configured):
             "pool": self.pool,
             "threads": self.threads,
         }
+
+    @property
+    def networks_task(self) -> Task:
+        """What the networks are built for."""
+        return self.scorer.networks_task
 
     @cached_property
     def scorer(self) -> Scorer:

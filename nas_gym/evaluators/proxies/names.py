@@ -11,6 +11,7 @@ AZ_NAS = "az-nas"
 # AZ-NAS's four parts; the fourth, its complexity, is the number of multiply-adds.
 AZ_PARTS = ("expressivity", "progressivity", "trainability", "multiply_adds")
 ALIVE = "alive"  # beside the proxies' values: 1, NaN of a network whose output says nothing
+UNSCORED = "unscored"  # a metric: how many values of a network could not be computed
 PROXIES = (
     AZ_NAS, "synflow", "logsynflow", "nwot", "jacov", "zen", "zico", "grad_norm", "snip",
     "parameters", "multiply_adds",

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from nas_gym.errors import InvalidTable, NASGymError, unknown_name
+from nas_gym.errors import InvalidTable, NASGymError, not_installed, unknown_name
 
 SUFFIXES = (".csv", ".npz", ".parquet")
 LARGEST_FILE = 2**31  # bytes; NAS-Bench-201's whole table, as a file of one's own, has 10 million
@@ -206,8 +206,7 @@ def _parquet(path: Path, data: bytes, wanted: list[str]) -> Columns:
         from pyarrow import parquet
     except ImportError as error:
         raise InvalidTable(
-            f"{path} needs pyarrow, which is not installed: `pip install pyarrow`, or save the "
-            "table as CSV"
+            f"{not_installed(str(path), 'pyarrow', 'parquet')}, or save the table as CSV"
         ) from error
     try:
         file = parquet.ParquetFile(io.BytesIO(data))

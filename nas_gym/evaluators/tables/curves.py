@@ -107,9 +107,10 @@ def _checked(where: str, curve: Sequence[float], epochs: int, of: Layout) -> Cur
             "leave curves out"
         )
     if len(numbers) != epochs:
+        count = len(numbers)
         raise InvalidTable(
-            f"{where} has {len(numbers)} epochs, and others have {epochs}: give all curves the "
-            "same length, or leave curves out"
+            f"{where} has {count} epoch{'s'[: count != 1]}, and others have {epochs}: give all "
+            "curves the same length, or leave curves out"
         )
     if not ((numbers >= 0) & (numbers <= scale)).all():
         wrong = numbers[~((numbers >= 0) & (numbers <= scale))][0]

@@ -9,12 +9,13 @@ from typing import Annotated, Any
 import numpy as np
 from annotated_types import Ge, MinLen
 
-from nas_gym.errors import InvalidOption, InvalidTable
+from nas_gym.errors import InvalidOption, InvalidTable, NASGymError
 from nas_gym.evaluators.configured import Configured
 from nas_gym.evaluators.metrics import is_test_figure
 from nas_gym.evaluators.tables.layout import FORMS, UNITS, layout_of
 from nas_gym.evaluators.tables.reading import Table, read_table, shown
 from nas_gym.evaluators.tables.tabular import Entry, Missing, NotInTable, Seeds, TabularEvaluator
+from nas_gym.networks.task import LanguageTask, Task, task_from_json
 from nas_gym.options import EachOnce, OneOf
 from nas_gym.options.paths import recorded_path
 from nas_gym.search_spaces.architecture import key_of, up_to_isomorphism
@@ -147,6 +148,14 @@ class TableFile(Configured, TabularEvaluator):
         return self._table.layout.exact or (several and super().noise_free)
 
     @property
+    def networks_task(self) -> Task | LanguageTask | None:
+        """What the networks of the table were built for; None if it has no note that says it."""
+        try:
+            return task_from_json(self._table.layout.task)
+        except NASGymError:
+            return None
+
+    @property
     def most_epochs(self) -> int | None:
         """The epochs of the curves; None if there are none."""
         return None if self._table.curves is None else self._table.curves.shape[2]
@@ -235,8 +244,8 @@ class TableFile(Configured, TabularEvaluator):
             raise InvalidTable(
                 f"{self.file}{part} has no row for {len(lacking):,} of the {len(architectures):,} "
                 f"architectures of {type(self.space).__name__}; the first has the tokens "
-                f"{shown(lacking[0])}: add the rows, or give missing='failure' to let their "
-                "evaluations fail"
+                f"{shown(lacking[0])}: add the rows, or give missing='failure' "
+                "(--set evaluator.missing=failure) to let their evaluations fail"
             )
 
 

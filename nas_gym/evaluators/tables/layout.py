@@ -32,6 +32,7 @@ class Layout(NamedTuple):
     isomorphic: bool = False  # whether a row answers for all architectures with its canonical key
     exact: bool = False  # whether another training would come to the same accuracies
     complete: bool = True  # as far as its note says
+    task: Any = None  # JSON data of its note: what the networks were built for
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -73,7 +74,8 @@ def layout_of(
     elif "unit" not in given:
         raise InvalidOption(
             f"{path} does not say itself in what its accuracies are written: give unit, 'percent' "
-            "or 'fraction' (--set evaluator.unit=…)"
+            "or 'fraction' (--set evaluator.unit=…; of nas-gym benchmark --table "
+            '\'{"file": …, "unit": …}\')'
         )
     if "seconds" in given:
         own["seconds_per_seed"] = False
@@ -88,9 +90,10 @@ def _noted(space: SearchSpace[Any], path: Path, note: Mapping[str, Any]) -> dict
         unit, form = str(layout["unit"]), str(layout["form"])
         counted, curves = int(note["counted"]), bool(layout["curves"])
         complete, isomorphic = bool(note["complete"]), bool(note["isomorphic"])
+        protocol = note["making"].get("protocol")
         if unit not in UNITS or form not in FORMS or seeds < 1 or counted < 1:
             raise ValueError("a value out of range")
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidTable(
             f"the note of {path} is broken ({type(error).__name__}: {error}): make the table again "
             "with `nas-gym tabulate`"
@@ -114,6 +117,7 @@ def _noted(space: SearchSpace[Any], path: Path, note: Mapping[str, Any]) -> dict
         "isomorphic": isomorphic,
         "exact": note.get("exact") is True,
         "complete": complete,
+        "task": protocol.get("task") if isinstance(protocol, Mapping) else None,
     }
 
 

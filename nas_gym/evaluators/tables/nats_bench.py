@@ -204,7 +204,8 @@ class NATSBench(Configured, TabularEvaluator):
                 raise NotInTable(f"{self.folder} has no file of this architecture")
             raise InvalidTable(
                 f"there is no file {path} of architecture {index}: unpack the whole download, or "
-                "give missing='failure' to let the evaluations of what is not there fail"
+                "give missing='failure' (--set evaluator.missing=failure) to let the evaluations "
+                "of what is not there fail"
             )
         schedules = _load(path)
         try:

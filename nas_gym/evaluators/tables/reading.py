@@ -110,7 +110,8 @@ def _check_accuracies(
         if np.isnan(row).all() and not failure:
             raise InvalidTable(
                 f"{of.path}, {place}: there is no accuracy in {_listed(of.accuracy)}: give each "
-                "architecture one, or leave its row out and give missing='failure'"
+                "architecture one, or leave its row out and give missing='failure' (--set "
+                "evaluator.missing=failure)"
             )
     if of.unit == "percent" and 0 < np.nanmax(accuracies, initial=0.0) <= 0.01:
         raise InvalidTable(

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_gym.errors import InvalidTable
+from nas_gym.errors import InvalidTable, not_installed
 from nas_gym.evaluators.tables.columns import check_suffix
 from nas_gym.evaluators.tables.note import NOTE
 from nas_gym.options.files import write_file
@@ -111,7 +111,7 @@ def _arrow(path: Path) -> tuple[Any, Any]:
         from pyarrow import parquet
     except ImportError as error:
         raise InvalidTable(
-            f"{path} needs pyarrow, which is not installed: `pip install pyarrow`, or name a file "
-            "that ends in .npz or .csv"
+            f"{not_installed(str(path), 'pyarrow', 'parquet')}, or name a file that ends in .npz "
+            "or .csv"
         ) from error
     return pyarrow, parquet

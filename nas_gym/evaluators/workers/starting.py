@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import shutil
-import signal
 import sys
 import tempfile
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from nas_gym.errors import InvalidOption, NASGymError
 from nas_gym.training import main_script
+from nas_gym.training.ctrl_c import ctrl_c_held
 
 Started = TypeVar("Started")
 
@@ -49,10 +49,13 @@ def start_server() -> None:
     """
     check_main_process()
     if worker_context().get_start_method() == "forkserver":
-        from multiprocessing import forkserver  # there is none on Windows
+        _ensure_server()
 
-        # Before it ignores Ctrl-C itself, which reaches all processes of a terminal.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+
+def _ensure_server() -> None:
+    from multiprocessing import forkserver  # there is none on Windows
+
+    with ctrl_c_held():  # until it ignores it itself
         # A random.py in the current folder is not what the server wants to import.
         os.environ.setdefault("PYTHONSAFEPATH", SAFE_FOR_NOW)
         try:
@@ -62,7 +65,6 @@ def start_server() -> None:
         finally:
             if os.environ.get("PYTHONSAFEPATH") == SAFE_FOR_NOW:
                 del os.environ["PYTHONSAFEPATH"]
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def start_worker(start: Callable[[BaseContext], Started]) -> Started:
@@ -77,12 +79,13 @@ def start_worker(start: Callable[[BaseContext], Started]) -> Started:
     context = worker_context()
     if context.get_start_method() == "forkserver":
         for _ in range(2):
-            mend_server()
+            _ensure_server()
             with suppress(OSError, EOFError):  # its socket is gone, or it died meanwhile
                 return start(context)
             _abandon_server()
     try:
-        return start(multiprocessing.get_context("spawn"))
+        with ctrl_c_held():
+            return start(multiprocessing.get_context("spawn"))
     except (OSError, EOFError, RuntimeError, MemoryError) as error:
         raise NASGymError(
             f"no worker process can be started ({type(error).__name__}: {error}): free processes, "

@@ -110,6 +110,8 @@ def _pass_over_signals() -> None:
     """
     for interrupt in PASSED_OVER:
         signal.signal(interrupt, _pass_over)  # a handler of Python's is no other program's
+    if hasattr(signal, "pthread_sigmask"):  # until now it was held back
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     if hasattr(os, "register_at_fork"):  # not on Windows
         mask = threading.local()  # signals wait meanwhile: Python forgets those that a fork gets
 

@@ -66,7 +66,7 @@ def write_checkpoint(
         before = "the one before is kept" if (folder / CHECKPOINT).exists() else "there is none yet"
         raise InvalidModel(
             f"cannot write a checkpoint to {printable(folder)} ({error.strerror or error}); "
-            f"{before}: make room, then go on with --resume"
+            f"{before}: make room, then go on with resume=True"
         ) from error
     remove_tensors(folder, name)
 
@@ -91,7 +91,7 @@ def read_checkpoint(folder: Path) -> Checkpoint | None:
     except (OSError, ValueError) as error:
         raise InvalidModel(
             f"{printable(folder / name)} cannot be read ({getattr(error, 'strerror', error)}): "
-            "bring it back, or begin the training again with --force"
+            "bring it back, or begin the training again with replace=True"
         ) from error
     if hashlib.sha256(data).hexdigest() != content.get("sha256"):
         raise damaged(folder / name)
@@ -105,7 +105,7 @@ def damaged(path: Path) -> InvalidModel:
     """Return the error for a file that is not as it was written."""
     return InvalidModel(
         f"{printable(path)} is cut off, or was changed after it was written: bring the old file "
-        "back, or begin the training again with --force"
+        "back, or begin the training again with replace=True"
     )
 
 
@@ -119,7 +119,7 @@ def read_checked(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise InvalidModel(
             f"{printable(path)} cannot be read ({getattr(error, 'strerror', None) or error}): "
-            "bring the old file back, or begin the training again with --force"
+            "bring the old file back, or begin the training again with replace=True"
         ) from error
     if not isinstance(content, dict) or content.get("format") != FORMAT:
         raise damaged(path)

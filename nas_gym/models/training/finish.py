@@ -98,7 +98,7 @@ def run_to_the_end(
     except (InvalidModel, StoreError) as error:
         raise InvalidModel(
             f"the training is over, and its model cannot be written to {printable(folder)} "
-            f"({_reason(error)}): make room, then go on with --resume"
+            f"({_reason(error)}): make room, then go on with resume=True"
         ) from error
     (folder / CHECKPOINT).unlink(missing_ok=True)
     remove_tensors(folder)

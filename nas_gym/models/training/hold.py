@@ -35,7 +35,7 @@ def held(place: Path) -> Iterator[None]:
             except (BlockingIOError, PermissionError) as error:
                 raise InvalidModel(
                     f"another process trains in {printable(place)} now: let it end, or give "
-                    "another folder with --to"
+                    "another folder with to=…"
                 ) from error
             except OSError:  # a file system without locks
                 pass

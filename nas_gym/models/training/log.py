@@ -30,7 +30,7 @@ def write_log(folder: Path, epochs: Sequence[dict[str, Any]]) -> None:
     except OSError as error:
         raise InvalidModel(
             f"cannot write to {printable(folder)} ({error.strerror or error}): make room, then go "
-            "on with --resume"
+            "on with resume=True"
         ) from error
 
 

@@ -12,6 +12,7 @@ from nas_gym.errors import TrainingDiverged
 from nas_gym.models.training.checkpoint import Checkpoint, write_checkpoint
 from nas_gym.models.training.log import line_of, write_log
 from nas_gym.training.loop import Training
+from nas_gym.training.preparation import tell
 from nas_gym.training.processes import Processes
 
 TIMED, LONGEST = 3, 20.0  # steps that are timed before a training starts, and seconds for them
@@ -75,6 +76,7 @@ class Loop:
         training = self.training
         before = training.end_of_epoch(training.epoch - 1) if training.epoch else 0
         epoch, steps = training.epoch + 1, training.end_of_epoch(training.epoch) - before
+        under_way = f"steps of {self.unit} {epoch:,}/{training.epochs:,}"
         begun = time.monotonic()
         for loss in training.losses():
             if not math.isfinite(loss):
@@ -85,6 +87,8 @@ class Loop:
                 self.seconds += time.monotonic() - begun
                 begun = time.monotonic()
                 self.save()
+            if self.processes.first and training.done < before + steps:
+                tell(under_way, training.done - before, steps)
         figures = training.validate()
         if figures is None:
             raise self._diverged(epoch, "an output is not finite")
@@ -100,6 +104,8 @@ class Loop:
             }
         )
         self.loss, self.seconds = 0.0, 0.0
+        if self.processes.first and epoch == training.epochs:
+            tell(under_way, steps, steps)
 
     def _due(self) -> bool:
         """Whether a checkpoint is due; all processes agree, by the clock of the first."""
@@ -144,5 +150,6 @@ class Loop:
     def _diverged(self, epoch: int, why: str) -> TrainingDiverged:
         return TrainingDiverged(
             f"the training diverged in {self.unit} {epoch} ({why}); any checkpoint is kept: "
-            "begin again (--force) with a smaller recipe.learning_rate, or recipe.gradient_clip"
+            "begin again with replace=True and a smaller recipe.learning_rate, or "
+            "recipe.gradient_clip"
         )

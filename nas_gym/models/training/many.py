@@ -99,7 +99,7 @@ def train_many(
     if failures:
         raise NASGymError(
             f"{len(failures)} of {len(asked)} trainings failed, {failures[0]} the first; go on "
-            "with the same command and --resume"
+            "with the same options and resume=True"
         )
     trust = [each.get("trust", ()) for each in trainings]
     return [_loaded(place, trusted) for place, trusted in zip(places, trust, strict=True)]
@@ -109,6 +109,6 @@ def _loaded(place: Path, trust: Any) -> Trained:
     if not has_training(place):
         raise InvalidModel(
             f"{printable(place)} is not on this machine, where another one has trained: give a "
-            "folder on a path that all machines share with --to"
+            "folder on a path that all machines share with to=…"
         )
     return Trained(load_model(place, trust=trust), place)

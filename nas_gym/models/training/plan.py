@@ -1,7 +1,7 @@
 """The plan of a training: what, on which data, how; recorded in its folder to go on with it."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -103,6 +103,7 @@ def new_plan(
     threads: int,
     stream: bool | None,
     data_workers: int | None,
+    begins: Callable[[], None] | None = None,
     **data: Any,
 ) -> Plan:
     """Return the plan of what the user asks for.
@@ -115,6 +116,7 @@ def new_plan(
         threads: Of torch, >= 1.
         stream: Whether images are read again for each batch; None: as is best.
         data_workers: Processes that read them; None: as is best.
+        begins: Called when all options are checked, before the data is read.
         data: Options of the evaluator that say what the data is; None: not given.
 
     Raises:
@@ -140,12 +142,12 @@ def new_plan(
     ):
         source["image_size"] = SIDES[name]
     options = {"recipe": recipe, "threads": threads}
-    return _plan(subject, options, source, seed, stream, data_workers)
+    return _plan(subject, options, source, seed, stream, data_workers, begins)
 
 
 def _plan(
     subject: Subject, options: Mapping[str, Any], source: Mapping[str, Any], seed: int,
-    stream: bool | None, data_workers: int | None,
+    stream: bool | None, data_workers: int | None, begins: Callable[[], None] | None,
 ) -> Plan:  # fmt: skip
     kind = TRAINERS[subject.evaluator]
     takes = [
@@ -171,6 +173,8 @@ def _plan(
     else:
         spec = {"name": subject.evaluator, **source, **options}
         evaluator = make("evaluator", spec, space=subject.space)
+    if begins is not None:
+        begins()
     evaluator.settle()
     recorded = dict(source)
     if not isinstance(source.get("dataset", ""), str):
@@ -203,7 +207,7 @@ def _is_folder(dataset: Any) -> bool:
 
 def recorded_plan(
     folder: Path, trust: Collection[str], threads: int | None, data_workers: int | None,
-    dataset: Any = None,
+    dataset: Any = None, begins: Callable[[], None] | None = None,
 ) -> Plan:  # fmt: skip
     """Return the plan that is recorded in a folder.
 
@@ -213,6 +217,7 @@ def recorded_plan(
         threads: In place of those that it had; None: the same.
         data_workers: Processes that read a streamed data set; None: as is best.
         dataset: The data, where it lies elsewhere now or was given as an object.
+        begins: Called before the data is read.
 
     Raises:
         InvalidModel: The record is damaged, or the data is no more what it was.
@@ -231,7 +236,7 @@ def recorded_plan(
             )
         plan = _plan(
             subject, options, source, check("seed", content["seed"], int),
-            check("streamed", content["streamed"], bool), data_workers,
+            check("streamed", content["streamed"], bool), data_workers, begins,
         )  # fmt: skip
     except UntrustedModule:
         raise
@@ -240,7 +245,7 @@ def recorded_plan(
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidModel(
             f"{printable(folder / TRAINING)} is none that this version of nas-gym wrote: begin the "
-            "training again with --force"
+            "training again with replace=True"
         ) from error
     check_same(folder, content, plan, but=("threads",))
     return plan
@@ -271,13 +276,13 @@ def check_same(
                 raise InvalidModel(
                     f"the data of the training in {printable(folder)} is not what it was when it "
                     "began (a file was added, taken away or replaced): bring it back, or begin "
-                    "again with --force"
+                    "again with replace=True"
                 )
             then, now = (shortened(str(each), 80) for each in (before, value))
             raise InvalidModel(
                 f"{printable(folder)} has another training: its {name.replace('protocol.', '')} is "
-                f"{then}, and {now} is asked for; give the same options, another folder with --to, "
-                "or --force to begin again"
+                f"{then}, and {now} is asked for; give the same options, another folder with to=…, "
+                "or replace=True to begin again"
             )
 
 

@@ -82,9 +82,10 @@ def subject_of(
         named = () if space is None else ("--space", space)
         return found._replace(argument=(given, *named))
     except UnknownName as error:
-        run = _run(given, store)
-        if run is None:
-            raise UnknownName(f"{error}; nor is there a run of that name in {store}") from error
+        try:
+            run = load_run(given, store)
+        except StoreError as of_store:
+            raise UnknownName(f"{error}; and {of_store}") from error
     if space is not None:
         raise InvalidOption(
             f"--space is {space!r}, and {given} is a run, whose space is recorded: leave it out"

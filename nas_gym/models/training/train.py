@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Collection, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -138,14 +139,14 @@ def train(
     if device is not None:
         check_there(one_device(device))
     if resume and replace:
-        raise InvalidOption("resume and replace (--force) are both given: go on, or begin again")
+        raise InvalidOption("resume and replace are both given: go on, or begin again")
     tell = say or (lambda line: None)
     if isinstance(model, os.PathLike):
         model = os.fsdecode(model)
     if isinstance(model, str) and has_training(user_path(model, "MODEL")):
         place = user_path(model, "MODEL")
         if not resume:
-            raise InvalidModel(f"{printable(place)} has a training: go on with it with --resume")
+            raise InvalidModel(f"{printable(place)} has a training: go on with it with resume=True")
         _check_recorded(
             place, to=to, recipe=recipe, seed=seed, space=space, rank=rank - 1, folder=folder,
             download=download, image_size=image_size, validation=validation, test=test, level=level,
@@ -153,7 +154,9 @@ def train(
         )  # fmt: skip
         if _is_done(place):
             return _done(place, trust, tell)
-        plan, goes_on = recorded_plan(place, trust, threads, data_workers, dataset), True
+        begins = partial(_say_where, place, printable(model), True, tell)
+        plan = recorded_plan(place, trust, threads, data_workers, dataset, begins)
+        goes_on = True
     else:
         subject = subject_of(model, space=space, store=store, rank=rank, trust=trust)
         place = user_path(to, "--to") if to is not None else Path(
@@ -165,6 +168,7 @@ def train(
         plan = new_plan(
             subject, recipe=recipe, seed=seed, threads=threads or begun_with or cores(),
             stream=stream, data_workers=data_workers,
+            begins=partial(_say_where, place, subject.shown, goes_on, tell),
             dataset=dataset, folder=folder, download=download, image_size=image_size,
             validation=validation, test=test, level=level, vocabulary=vocabulary,
         )  # fmt: skip
@@ -216,13 +220,20 @@ def _done(place: Path, trust: Collection[str], tell: Callable[[str], None]) -> T
     return Trained(load_model(place, trust=trust), place)
 
 
+def _say_where(place: Path, shown: str, goes_on: bool, tell: Callable[[str], None]) -> None:
+    """Say what begins and where it writes, before the data is read and anything takes time."""
+    if not (goes_on and _is_done(place)) and os.environ.get("RANK", "0") == "0":
+        how = "goes on" if goes_on else "begins"
+        tell(f"the training of {shown} {how}; it writes to the folder {printable(place)}")
+
+
 def _check_recorded(place: Path, **given: Any) -> None:
     """Raise InvalidOption if a training named by its folder is told what it has on record."""
     for name, value in given.items():
         if value not in (None, False, 0):
             raise InvalidOption(
                 f"{'best' if name == 'rank' else name} is given, and {printable(place)} has it on "
-                f"record: leave it out, or name the architecture again and this folder with --to"
+                f"record: leave it out, or name the architecture again and this folder with to=…"
             )
 
 
@@ -244,20 +255,20 @@ def _folder_name(shown: str, dataset: Any, of_run: Any) -> str:
 def check_place(place: Path, replace: bool) -> None:
     """Raise InvalidModel if a new training may not begin in the folder."""
     if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise InvalidModel(f"{printable(place)} is no folder: give another place with --to")
+        raise InvalidModel(f"{printable(place)} is no folder: give another place with to=…")
     if not place.is_dir() or not any(place.iterdir()):
         return
     if has_training(place):
         if not replace:
             raise InvalidModel(
-                f"{printable(place)} has a training: go on with it with --resume, give another "
-                "folder with --to, or --force to begin again"
+                f"{printable(place)} has a training: go on with it with resume=True, give another "
+                "folder with to=…, or --force to begin again"
             )
     elif not (replace and (place / CONFIG).is_file()):
         kind = "a model" if (place / CONFIG).is_file() else "files and no training"
-        again = ", or --force to replace it" if kind == "a model" else ""
+        again = ", or replace=True to replace it" if kind == "a model" else ""
         raise InvalidModel(
-            f"{printable(place)} has {kind} in it: give another folder with --to{again}"
+            f"{printable(place)} has {kind} in it: give another folder with to=…{again}"
         )
 
 
@@ -274,6 +285,6 @@ def _make_folder(place: Path, plan: Plan, goes_on: bool, processes: Any) -> None
     except OSError as error:
         raise InvalidModel(
             f"cannot write to {printable(place)} ({error.strerror or error}): give another folder "
-            "with --to"
+            "with to=…"
         ) from error
     plan.record(place)

@@ -6,7 +6,7 @@ All of it is counted in what was asked for, so it holds for every agent, evoluti
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,13 +36,13 @@ class Window:
 
 @dataclass(frozen=True)
 class OptionWorth:
-    """The rewards of all architectures with one option of one kind of choice."""
+    """The rewards of all architectures with one option of a choice, or of a kind of choices."""
 
-    kind: str
+    choice: str  # of a kind of several with # for their numbers
     option: str
-    count: int
+    count: int  # picks; an architecture may have several of one kind
     mean: float  # reward
-    difference: float  # from the mean of all that have this kind of choice
+    difference: float  # from the mean of all picks of this choice or kind
 
 
 @dataclass(frozen=True)
@@ -121,17 +121,32 @@ def _worths(space: Any, rows: Sequence[Row]) -> list[OptionWorth]:
     fine = [row for row in rows if row.failure is None and math.isfinite(row.reward)]
     for row in fine[:: max(1, math.ceil(len(fine) / TRACED))]:
         for name, option in picked_options(trace(space, row.tokens)[1], row.tokens):
-            rewards[re.sub(r"\d+", "#", name)][option].append(row.reward)
+            rewards[name][option].append(row.reward)
     found = []
-    for kind, options in rewards.items():
+    for choice, options in (*rewards.items(), *_kinds(rewards).items()):
         if len(options) > 1:
             overall = mean_of([reward for values in options.values() for reward in values])
             for option, values in options.items():
                 mean = mean_of(values)
                 if len(values) >= LEAST and mean is not None and overall is not None:
-                    found.append(OptionWorth(kind, option, len(values), mean, mean - overall))
+                    found.append(OptionWorth(choice, option, len(values), mean, mean - overall))
     # A difference of few is mostly luck.
     return sorted(found, key=lambda w: -abs(w.difference) * math.sqrt(w.count))[:SHOWN]
+
+
+def _kinds(rewards: Mapping[str, Mapping[str, list[float]]]) -> dict[str, dict[str, list[float]]]:
+    """Return the same by kind: of choices whose names differ in their numbers alone."""
+    members: dict[str, list[str]] = defaultdict(list)
+    for name in rewards:
+        members[re.sub(r"\d+", "#", name)].append(name)
+    kinds: dict[str, dict[str, list[float]]] = {}
+    for kind, names in members.items():
+        if len(names) > 1:
+            kinds[kind] = defaultdict(list)
+            for name in names:
+                for option, values in rewards[name].items():
+                    kinds[kind][option] += values
+    return kinds
 
 
 def _warning(windows: Sequence[Window]) -> str | None:

@@ -165,7 +165,7 @@ def _front(found: Findings, front: Front) -> dict[str, Any]:
         "among": f"{len(front.others):,}",
         "pictures": shown,
         "outside": sum(picture.outside for picture in shown),
-        "share": None if front.share is None else f"{100 * front.share:.2f} %",
+        "share": front.share_in_words,
         "headings": [
             "front", "reward", *(printable(metric_named(name).words) for name in names), "request",
         ],

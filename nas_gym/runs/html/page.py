@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,7 @@ def html_page(runs: Sequence[Shown], baselines: Sequence[Baseline] = (), refresh
         title=" · ".join(run["name"] for run in told),
         runs=told,
         refresh=refresh,
+        written=datetime.now(UTC).isoformat(timespec="seconds"),
         data=json.dumps(drawn, separators=(",", ":")).replace("<", "\\u003c"),
         uplot=_asset("uPlot.iife.min.js"),
         uplot_css=_asset("uPlot.min.css"),
@@ -117,7 +119,7 @@ def _worths(behaviour: Behaviour) -> dict[str, Any]:
         "headings": ["choice", "option", "picks", "mean reward", "difference"],
         "rows": [
             [
-                (printable(worth.kind), None),
+                (printable(worth.choice), None),
                 (printable(worth.option), None),
                 (f"{worth.count:,}", worth.count),
                 (f"{worth.mean:.4f}", float(f"{worth.mean:.6g}")),

@@ -35,6 +35,7 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
         "status": found.status,
         "seed of the run": str(config.get("seed", "-")),
         "seed of the children": str(config.get("child_seed", "-")),
+        "versions": ", ".join(f"{name} {each}" for name, each in (found.versions or {}).items()),
         "made with": found.command or "",
         "go on": _going_on(found, store),
     }

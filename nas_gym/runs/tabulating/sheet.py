@@ -88,6 +88,9 @@ class Sheet:
         key = evaluation.architecture.key
         if self.has(key, number):
             return
+        if key not in self._keys:  # of a run of this name that has trained more
+            (text,) = _texts(self.space, [evaluation.architecture])[1]
+            self._append(evaluation.architecture, text)
         line = self.lines.setdefault(key, SheetRow())
         metrics, failure = evaluation.metrics, evaluation.failure or ""
         line.metrics |= {n: float(metrics[n]) for n in METRICS if n in metrics}

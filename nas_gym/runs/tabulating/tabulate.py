@@ -137,6 +137,11 @@ def tabulate(
             "not trained for themselves, and a table is one of trainings: leave it out, or give "
             f"another, such as {usual('evaluator', made_space)!r}"
         )
+    if ACCURACY.name not in getattr(trainer, "gives", (ACCURACY.name,)):
+        raise InvalidOption(
+            f"the evaluator {type(unwrapped(trainer)).__name__} gives no accuracy, as a table "
+            f"has: leave it out, or give another, such as {usual('evaluator', made_space)!r}"
+        )
     architectures = architectures_of(made_space, sample, seed)
     versions = session()["versions"]
     sheet = Sheet(

@@ -175,6 +175,15 @@ def limited_space(space: SearchSpace[G], limits: Limits, task: Any | None) -> "L
                 "of any: leave the task out, or give the space a method cost_states(task, metrics)"
             )
         return LimitedSpace(space, limits, task, BoundsMasks(space, limits))
+    usual = getattr(space, "usual_task", None)
+    if task is None and usual is not None and hasattr(space, "build"):
+        field = next(field for field in ("filters", "hidden") if hasattr(usual, field))
+        value = getattr(usual, field)
+        raise InvalidOption(
+            f"limits is {str(limits)!r}, and the evaluator does not say what networks of {name} "
+            f"are built for: give a task in limits, such as {{{field!r}: {value}}} "
+            f"(--limit task.{field}={value})"
+        )
     if task is None or not hasattr(space, "build"):
         raise InvalidOption(
             f"limits is {str(limits)!r}, and nothing says what a network of {name} costs: give the "

@@ -50,7 +50,7 @@ class NASNetSupernet(Supernet):
         if task.auxiliary:
             raise InvalidOption(
                 "the recipe has an auxiliary classifier, and shared weights have none: give "
-                "auxiliary_weight=0"
+                "auxiliary_weight=0 (--set recipe.auxiliary_weight=0)"
             )
         self.space, self.task, self.by_input = space, task, by_input
         self.make_whole(self._covering())

@@ -14,13 +14,13 @@ import warnings
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
 from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.training.ctrl_c import ctrl_c_held
 from nas_gym.training.images.pictures import check_scales
 from nas_gym.training.images.stream_reading import ImageReader, Images, Refusal, Request
 from nas_gym.training.main_script import NO_MAIN_GUARD, check_main_process
@@ -208,16 +208,13 @@ def _starting() -> Iterator[None]:
         return
     main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD)
-    resource_tracker.ensure_running()  # which would allow SIGINT again
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        with warnings.catch_warnings():
+        with ctrl_c_held(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # how many workers there are is the user's choice
             yield
     finally:
         if main and handler is not None:
             signal.signal(signal.SIGCHLD, handler)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _ended(workers: Any) -> list[int]:
@@ -245,4 +242,4 @@ def _end_in_words(status: int) -> NASGymError:
             " workers or a smaller batch"
         )
     how = f"was killed by signal {-status}{name}" if status < 0 else f"ended with status {status}"
-    return NASGymError(f"a data worker {how}, {hint}; go on with --resume")
+    return NASGymError(f"a data worker {how}, {hint}; go on with resume=True")

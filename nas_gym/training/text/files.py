@@ -63,8 +63,8 @@ def text_files(folder: Path, level: str = "word") -> TextFiles:
     if level == "character" and _SPELLED in keys[0][0].split("."):
         raise InvalidDataset(
             f"{printable(folder / train)} has its letters between spaces, so that every other "
-            "character would be a space: give level='word', for which each letter is a word, or "
-            "the text as it is written"
+            "character would be a space: give level='word' (--set evaluator.level=word), for "
+            "which each letter is a word, or the text as it is written"
         )
     chosen = (train, validation, test)
     others = [name for parts in groups.values() for name in _names(parts) if name not in chosen]

@@ -93,7 +93,8 @@ class LanguageRecipe(Options):
         if self.tied and self.embedding not in (None, self.hidden):
             raise InvalidOption(
                 f"tied is true, embedding is {self.embedding} and hidden is {self.hidden}: tied "
-                "weights need both equal; leave embedding out, or give tied=False"
+                "weights need both equal; leave embedding out, or give tied=False (--set "
+                "recipe.tied=false)"
             )
 
     def task(self, vocabulary: int, hidden: int) -> LanguageTask:

@@ -162,6 +162,7 @@ def test_agents_that_step_can_propose() -> None:
     assert set(epochs_of(result)) >= {1, 3}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("mode", ["promotion", "stopping"])
 def test_a_third_of_the_epochs_finds_as_much(mode: str) -> None:
     """The same proposer, paired over ten landscapes, with a third of the epochs."""
@@ -281,6 +282,7 @@ AGAIN = [
 ]
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize("evaluator", [NOISY, FAILS], ids=["noisy", "fails"])
 @pytest.mark.parametrize(("agent", "asynchronous"), AGAIN)
 def test_what_is_known_is_not_paid_again(agent: Any, asynchronous: bool, evaluator: Any) -> None:

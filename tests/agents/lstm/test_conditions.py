@@ -9,7 +9,8 @@ from scipy.stats import rankdata
 
 from nas_agents.lstm.conditions import DrawnBudgets, Preferences, _without_own
 from nas_agents.lstm.controller import Controller, sample
-from nas_agents.lstm.reinforce_learner import ReinforceLearner, sample_round
+from nas_agents.lstm.ppo_learner import PPOLearner
+from nas_agents.lstm.reinforce_learner import ReinforceLearner, learn_from_rounds, sample_round
 from nas_agents.lstm.vocabulary import Drawn, Vocabulary
 from nas_agents.ppo import PPO
 from nas_agents.reinforce import Reinforce
@@ -144,6 +145,7 @@ def test_means_without_ones_own():
     assert _without_own(alone, torch.tensor([5.0])).tolist() == [5.0]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("agent", [Reinforce, PPO])
 @pytest.mark.parametrize(
     "options",
@@ -168,23 +170,34 @@ def test_they_spend_the_budget_and_repeat_themselves(agent, options):
 
 @pytest.mark.slow
 def test_a_policy_follows_its_preference():
-    """Large networks for accuracy, small ones for parameters."""
-    settings = PPO(objectives=TWO)
-    env = environment(budget=600)
-    condition = Preferences(settings, env.np_random)
-    from nas_agents.lstm.ppo_learner import PPOLearner
-    from nas_agents.lstm.reinforce_learner import learn_from_rounds
+    """Large networks for accuracy, small ones for parameters: a convolution more on average.
 
-    generator = torch.Generator().manual_seed(0)
+    One search may see it late, and which one does differs between processors: four are averaged,
+    whose differences were 2.1, 1.9, 2.1 and 1.3.
+    """
+    differences = []
+    for seed in range(4):
+        large, small = convolutions_by_preference(seed)
+        differences.append(large - small)
+    assert np.mean(differences) > 1
+
+
+def convolutions_by_preference(seed):
+    """How many 3 x 3 convolutions a trained policy chooses, for accuracy and for few parameters."""
+    settings = PPO(objectives=TWO)
+    env = environment(budget=1500)
+    env.reset(seed=seed)
+    condition = Preferences(settings, env.np_random)
+    generator = torch.Generator().manual_seed(seed)
     vocabulary = Vocabulary(env.choices, env.np_random)
     controller = Controller(settings, vocabulary, generator, condition.size)
     learn_from_rounds(env, PPOLearner(settings, controller, generator, condition), generator)
-    sizes = []
+    numbers = []
     for weights in ([1.0, 0.0], [0.0, 1.0]):
         drawn = Drawn(condition.seen(torch.tensor([weights] * 100)))
         tokens, _ = sample(controller, 100, generator, drawn=drawn)
-        sizes.append(float((tokens == 3).sum(1).float().mean()))
-    assert sizes[0] > sizes[1] + 1  # 3 x 3 convolutions
+        numbers.append(float((tokens == 3).sum(1).float().mean()))
+    return numbers
 
 
 def test_what_does_not_fit_is_refused():
@@ -194,8 +207,11 @@ def test_what_does_not_fit_is_refused():
         make("agent", {"name": "ppo", "budgets": "watts"})
     space = BitString(4)
     env = environment(Landscape(space), space, budget=8)
-    with pytest.raises(InvalidOption, match="says how its cost adds up"):
+    with pytest.raises(InvalidOption, match="BitString does not say how its cost adds up"):
         Reinforce(budgets="parameters").search(env)
     limited = environment(budget=8, limits={"parameters": 500_000})
-    with pytest.raises(InvalidOption, match="without limits"):
+    with pytest.raises(InvalidOption, match=r"those of all \(at most 500,000 parameters\) exclude"):
         Reinforce(budgets="parameters").search(limited)
+    unknown = environment(Landscape(NASBench201()), NASBench201(), budget=8)
+    with pytest.raises(InvalidOption, match="are built for, which the evaluator does not say"):
+        Reinforce(budgets="parameters").search(unknown)

@@ -128,6 +128,7 @@ def test_a_space_smaller_than_the_budget_is_no_obstacle(agent):
     assert len(run_agent(agent, Landscape(BITS), BITS, budget=60)) == 60
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", [PriorityQueue(), PathConsistency()], ids=["pq", "pc"])
 def test_it_beats_random_search(agent):
     """Noise-free, of the recommended architecture, on landscapes that nothing was tuned on."""

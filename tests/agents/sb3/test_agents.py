@@ -40,6 +40,7 @@ EVERY = [*TUNED, SB3(), *EDITING]
 # ---------------------------------------------------------------- learning
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "agent",
     [
@@ -101,6 +102,7 @@ def test_edits_change_one_choice_of_the_best_so_far_and_keep_limits():
         best = max(best, answer, key=lambda a: a.reward)
 
 
+@pytest.mark.slow
 def test_a_proxy_stands_before_an_agent_that_edits():
     proposer = {"name": "sb3-dqn", "action": "edit", "batch_size": 4}
     agent = {"name": "with-proxy", "agent": proposer, "proxies": ["parameters"]}
@@ -131,6 +133,7 @@ class Noisy(Landscape):
             yield evaluation
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("agent", EVERY, ids=lambda agent: type(agent).__name__)
 def test_a_cut_run_goes_on_though_children_draw_from_global_generators(
     agent, tmp_path, monkeypatch
@@ -151,6 +154,7 @@ def test_a_cut_run_goes_on_though_children_draw_from_global_generators(
     assert Noisy.threads == {before}
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_a_larger_budget():
     """No schedule depends on the budget."""
     space = BitString(5)
@@ -217,6 +221,7 @@ def test_dqn_explores_in_each_episode_on_its_own():
 # ---------------------------------------------------------------- by class
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "part",
     [

@@ -2,12 +2,14 @@
 
 import math
 import pickle
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nas_gym
+from nas_gym import AskTell, load_run
 from nas_gym.envs.rewards import OfMetric
 from nas_gym.errors import InvalidDataset, InvalidOption, InvalidSpace, UnknownName
 from nas_gym.evaluators.evaluation import Evaluation
@@ -15,6 +17,9 @@ from nas_gym.evaluators.metrics import leader_of, leading_metric
 from nas_gym.evaluators.proxies import ZeroCost
 from nas_gym.evaluators.proxies.names import PROXIES
 from nas_gym.registry import make, restorable, spec_of, usual_reward
+from nas_gym.runs.console import PlainConsole
+from nas_gym.runs.findings import Findings
+from nas_gym.runs.report import print_summary
 from nas_gym.search_spaces.architecture import Architecture, architecture_of
 from nas_gym.search_spaces.nasbench201.space import NASBench201
 from nas_gym.testing import BitString
@@ -78,6 +83,16 @@ def test_a_network_without_a_path_has_the_lowest_rank_and_it_is_said() -> None:
     assert "multiply_adds" in dead.metrics
     assert dead.metrics["zero_cost"] == pytest.approx(1 / 6)  # of a pool of five and itself
     assert good.metrics["zero_cost"] > 1 / 6
+
+
+def test_a_report_says_how_many_could_not_be_scored(tmp_path: Path) -> None:
+    evaluator = ZeroCost(SPACE, proxies=("synflow",), score="synflow", **FAST)
+    with AskTell(SPACE, evaluator, budget=3, run="some", store=tmp_path / "s.sqlite") as session:
+        session.evaluate([list(GOOD), list(DEAD)])
+    told = StringIO()
+    found = Findings.of(load_run("some", tmp_path / "s.sqlite"))
+    print_summary(found, PlainConsole(file=told, width=200))
+    assert "1 of 2 architectures could not be scored by every proxy: they have" in told.getvalue()
 
 
 def test_an_unconnected_network_is_the_lowest_by_its_size_as_well_and_it_is_said() -> None:

@@ -39,6 +39,7 @@ def scorer(**options: Any) -> Scorer:
     return Scorer(**{"space": SPACE, "task": SMALL, "images": 4, **options})
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "name", [n for n in PLUGINS["space"] if n not in ("rnn-cell", "enas-rnn-cell")]
 )
@@ -209,6 +210,7 @@ class DeadEnds:
         return nn.Sequential(body, head, last, end, *((tail,) if self.noisy else ()))
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("noisy", [False, True])
 @pytest.mark.parametrize("proxy", PROXIES)
 def test_a_network_whose_output_says_nothing_is_dead_whatever_the_proxy(

@@ -137,6 +137,7 @@ def changed(row: int, seed: int, epoch: slice | int, value: float) -> Any:
             r"row 1: the curve of accuracy 0 has a gap after ep",
         ),
         ({"curves": changed(2, 1, slice(2, None), np.nan)}, r"accuracy 1 has 2 epochs, and others"),
+        ({"curves": changed(2, 1, slice(1, None), np.nan)}, r"accuracy 1 has 1 epoch, and others"),
         ({"curves": changed(2, 1, slice(None), np.nan)}, "row 2: the curve of accuracy 1 is empty"),
         ({"curves": changed(0, 1, 3, 1.5)}, "has 1.5: with unit 'fraction' each number is from 0"),
         ({"curves": CURVES[:, :1]}, "row 0 has 1 curves and 2 accuracies: give each accuracy the"),

@@ -144,7 +144,7 @@ def test_parquet_needs_pyarrow(tmp_path, monkeypatch):
     path = tmp_path / "t.parquet"
     path.write_bytes(b"nothing")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    with pytest.raises(InvalidTable, match="pip install pyarrow"):
+    with pytest.raises(InvalidTable, match=r"pip install 'nas-gym\[parquet\]'"):
         TableFile(BITS, path, "fraction")
 
 

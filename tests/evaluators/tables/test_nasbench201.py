@@ -155,6 +155,7 @@ def test_options_through_gym_make():
         ({"seeds": True}, InvalidOption, "is True: give one of 'mean', 'random'"),
         ({"space": "nasnet-cell"}, InvalidOption, "knows only NAS-Bench-201's cells"),
         ({"data": "cifar10"}, UnknownName, "unknown option of the environment 'data'"),
+        ({"objective": ("accuracy",)}, UnknownName, "did you mean 'objectives'"),
     ],
 )
 def test_bad_options(options, error, sentence):

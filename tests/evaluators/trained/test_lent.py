@@ -204,7 +204,7 @@ from nas_gym.evaluators.trained.lent import Loan
 from nas_gym.training.images.sources import load_dataset
 loan = Loan(load_dataset(sys.argv[1], image_size=8))
 print("lent", flush=True)
-time.sleep(60)
+time.sleep(1000)
 """
 
 

@@ -85,6 +85,7 @@ def test_parts_come_to_the_whole_bit_for_bit(recipe: str, tmp_path: Path) -> Non
     assert evaluated(evaluator, Fidelity(3)).metrics == parts[1].metrics  # trained at once
 
 
+@pytest.mark.slow
 def test_a_language_model_in_parts(tmp_path: Path) -> None:
     evaluator = text(tmp_path, curve=True)
     whole = evaluated(evaluator, None)
@@ -123,6 +124,7 @@ def spoil_a_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -268,6 +270,7 @@ def test_a_run_that_could_not_keep_its_children_goes_on(
     ]
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_finished_search(tmp_path: Path) -> None:
     evaluator = images(tmp_path)
     agent = {"name": "successive-halving", "proposer": {"name": "random-search", "batch_size": 2}}

@@ -62,6 +62,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
+@pytest.mark.slow
 class TestUniform(EvaluatorSuite):
     @pytest.fixture
     def evaluator(self, space: Any) -> Iterator[Evaluator]:
@@ -238,6 +239,7 @@ def test_in_turn_answers_depend_on_what_was_asked_and_replaying_is_the_same(kind
         resumed.close()
 
 
+@pytest.mark.slow
 def test_a_snapshot_is_as_good_as_living_through_it_all(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -311,6 +313,7 @@ def test_a_cut_training_goes_on_bit_for_bit(
     third.close()
 
 
+@pytest.mark.slow
 def test_files_are_gone_when_a_search_is_finished_and_kept_where_they_were_asked_for(
     tmp_path: Path,
 ) -> None:
@@ -357,6 +360,7 @@ def spoilt(tmp_path: Path, how: str) -> WeightSharing:
     return WeightSharing(CELLS, recipe=FEW, checkpoints=folder, seed=seed)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("how", "message"),
     [
@@ -436,6 +440,7 @@ def test_the_usual_reward_is_the_spaces_own() -> None:
     assert usual_reward(CELLS, WeightSharing(CELLS)) == "accuracy"
 
 
+@pytest.mark.slow
 def test_time_that_is_over_ends_the_training(tmp_path: Path) -> None:
     evaluator = WeightSharing(CELLS, recipe={"steps": 10**6}, checkpoints=tmp_path / "kept")
     result = nas_gym.search(CELLS, evaluator, "random-search", budget=5, time_limit=1.0)

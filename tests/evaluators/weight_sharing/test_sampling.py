@@ -41,6 +41,7 @@ def _token_lists() -> list[tuple[int, ...]]:
     return list(enumerate_tokens(SMALL))
 
 
+@pytest.mark.slow
 @given(st.permutations(range(60)))
 @settings(max_examples=5, deadline=None)
 def test_the_path_of_a_step_is_the_same_whenever_it_is_asked(order: list[int]) -> None:

@@ -83,7 +83,7 @@ def run(folder: Path, timeout: float) -> "tuple[subprocess.Popen[str], list[int]
     pipe = subprocess.PIPE
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, start_new_session=True)
     file = folder / "pids"
-    assert within(60, lambda: file.exists() or process.poll() is not None)
+    assert within(200, lambda: file.exists() or process.poll() is not None)
     return process, [int(pid) for pid in file.read_text().split()]
 
 
@@ -96,8 +96,8 @@ def test_nothing_outlives_the_search(how: str, tmp_path: Path) -> None:
         everything = [*pids, *descendants(process.pid)]
         send = os.killpg if how.startswith("group") else os.kill
         send(process.pid, signal.Signals[how.split()[-1]])
-        process.wait(30)
-    gone = within(5, lambda: not any(map(alive, everything)))
+        process.wait(100)
+    gone = within(60, lambda: not any(map(alive, everything)))
     left = [pid for pid in everything if alive(pid)]
     kill(left)
     assert gone, left
@@ -106,26 +106,26 @@ def test_nothing_outlives_the_search(how: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_what_ran_out_of_time_takes_its_processes_along(tmp_path: Path) -> None:
     """But not a daemon, which nothing ties to it: that ends with the search."""
-    process, pids = run(tmp_path, 1.0)
+    process, pids = run(tmp_path, 10.0)
     with process:
         assert process.stdout is not None
         assert process.stdout.readline() == "timeout\n"
         daemon = pids.pop(2)
-        assert within(2, lambda: not any(map(alive, pids)))
+        assert within(60, lambda: not any(map(alive, pids)))
         process.communicate("")
     assert process.returncode == 0
-    assert within(5, lambda: not alive(daemon))
+    assert within(60, lambda: not alive(daemon))
 
 
 def test_descendants_are_found_in_any_session() -> None:
-    nested = "import subprocess, sys, time; subprocess.Popen(['sleep', '60']); time.sleep(60)"
+    nested = "import subprocess, sys, time; subprocess.Popen(['sleep', '300']); time.sleep(300)"
     command = [sys.executable, "-S", "-c", nested]
     with subprocess.Popen(command, start_new_session=True) as process:
         assert within(20, lambda: len(descendants(process.pid)) == 1)
         family = [process.pid, *descendants(process.pid)]
         assert set(family) <= set(descendants(os.getpid()))
         kill(family)
-    assert within(5, lambda: not any(map(alive, family)))
+    assert within(30, lambda: not any(map(alive, family)))
     kill(family)  # gone already: nothing happens
 
 
@@ -133,8 +133,8 @@ def test_a_process_whose_first_thread_has_ended_keeps_its_children() -> None:
     """As one that a signal ends thread by thread does for a moment, longer on a busy machine."""
     code = """
 import ctypes, os, subprocess, sys, threading, time
-threading.Thread(target=time.sleep, args=(60,)).start()
-print(subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"]).pid, flush=True)
+threading.Thread(target=time.sleep, args=(300,)).start()
+print(subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(99)"]).pid, flush=True)
 libc = ctypes.CDLL(None)
 libc.syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # exit: of this thread alone
 """
@@ -146,4 +146,4 @@ libc.syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # exit: of t
         assert alive(child)
         assert {child, process.pid} <= set(descendants(os.getpid()))
         kill([child, process.pid])
-    assert within(5, lambda: not alive(child))
+    assert within(30, lambda: not alive(child))

@@ -8,7 +8,8 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from multiprocessing import forkserver
 from pathlib import Path
@@ -37,6 +38,14 @@ def asked(evaluator: Any, *orders: str) -> list[str | None]:
     jobs = {n: Job(Architecture((n,), order, str(n)), n) for n, order in enumerate(orders)}
     found = dict(Guard(evaluator).evaluations(jobs))
     return [found[n].failure for n in jobs]
+
+
+def within(seconds: float, done: Callable[[], bool]) -> bool:
+    """Return whether something comes true in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return done()
 
 
 @pytest.fixture
@@ -94,16 +103,23 @@ def test_no_folder_at_all_spawns(
 
 @FORKS
 @pytest.mark.slow
-def test_a_server_that_dies_takes_no_child_along(alone: ParallelEvaluator) -> None:
+def test_a_server_that_dies_takes_no_child_along(alone: ParallelEvaluator, tmp_path: Path) -> None:
     assert asked(alone, "fine") == [None]
-    slow = ParallelEvaluator(UnrulyEvaluator(seconds=1.5), workers=1)
-    server = vars(forkserver)["_forkserver"]
-    timer = threading.Timer(1.0, lambda: os.kill(server._forkserver_pid, signal.SIGKILL))
-    timer.start()
+    slow = ParallelEvaluator(UnrulyEvaluator(), workers=1)
+    server, free = vars(forkserver)["_forkserver"], tmp_path / "free"
+
+    def end_server() -> None:
+        if within(100, (tmp_path / "free.waits").exists):
+            os.kill(server._forkserver_pid, signal.SIGKILL)
+            free.touch()
+
+    thread = threading.Thread(target=end_server)
+    thread.start()
     try:
-        assert asked(slow, "fine", "fine") == [None, None]
+        assert asked(slow, f"until {free}", "fine") == [None, None]
+        assert free.exists()
     finally:
-        timer.join()
+        thread.join()
         slow.close()
 
 
@@ -131,7 +147,10 @@ def test_no_descriptors_end_the_run_with_one_sentence(alone: ParallelEvaluator) 
 
 
 @FORKS
-def test_what_cannot_be_started_is_tried_with_a_new_server_then_spawned() -> None:
+def test_what_cannot_be_started_is_tried_with_a_new_server_then_spawned(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forkserver, "ensure_running", lambda: None)
     tried = []
 
     def start(context: Any) -> None:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from multiprocessing import forkserver
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ def by_place(evaluator, *orders):
 @pytest.fixture(scope="module")
 def pool():
     """Two workers whose pool all tests of this module share, as a long search would."""
-    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=2, timeout=1.0)
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=2, timeout=5.0)
     yield evaluator
     evaluator.close()
 
@@ -85,20 +86,18 @@ def test_bad_children_are_rows_and_the_pool_goes_on(pool):
         None,
         None,
     ]
-    assert answers[3].seconds == 1.0
+    assert answers[3].seconds == 5.0
     assert all(e.failure is None for e in by_place(pool, *["fine"] * 4))
-
-
-def test_a_failure_says_more_than_its_reason(pool):
-    raised, killed, left, hung = by_place(pool, "raise", "die", "exit", "hang")
+    # A failure says more than its reason.
+    _, killed, raised, hung, left, *_ = answers
     assert raised.detail.splitlines()[-2:] == [
         '    raise RuntimeError("on purpose")',
         "RuntimeError: on purpose",
     ]
     assert killed.detail.startswith("killed by signal 9 (SIGKILL)")
     assert left.detail == "exit status 3"
-    assert hung.detail == "ran longer than 1 s"
-    assert 0 < left.seconds < 1
+    assert hung.detail == "ran longer than 5 s"
+    assert 0 < left.seconds < 60
 
 
 def test_a_child_that_calls_exit_has_failed_with_it(pool):
@@ -106,23 +105,23 @@ def test_a_child_that_calls_exit_has_failed_with_it(pool):
     assert [e.failure for e in found] == ["error: SystemExit: 0", None]
 
 
-def test_a_worker_killed_at_work_costs_no_child():
+def test_a_worker_killed_at_work_costs_no_child(tmp_path):
     """The kernel without memory, or an operator, may take the wrong process."""
-    evaluator = ParallelEvaluator(UnrulyEvaluator(seconds=0.2), workers=2)
+    evaluator = ParallelEvaluator(UnrulyEvaluator(), workers=2)
+    begun = tmp_path / "begun"
     try:
-        by_place(evaluator, "fine", "fine")
-        answers = evaluator.evaluate(children(*["fine"] * 4), range(4))
+        answers = evaluator.evaluate(children(f"once {begun}", *["fine"] * 3), range(4))
         failures = [next(answers).failure]
-        victims = [w for w in evaluator._pools[0]._workers if w.job is not None]
-        time.sleep(0.1)  # its child has begun
-        os.kill(victims[0].process.pid, signal.SIGKILL)
+        assert within(100, begun.exists)
+        os.kill(int(begun.read_text()), signal.SIGKILL)
         failures += [evaluation.failure for evaluation in answers]
         assert failures == [None] * 4
-        assert evaluator._pools[0]._orphaned
+        assert evaluator._pools[0]._orphaned == {0}
     finally:
         evaluator.close()
 
 
+@pytest.mark.slow
 def test_a_worker_killed_at_work_costs_time(pool):
     answers = pool.evaluate(children("fine", "hang", "fine"), range(3))
     pid = int(next(answers).metrics["pid"])
@@ -135,13 +134,15 @@ def test_a_worker_killed_at_work_costs_time(pool):
     assert [e.failure for e in by_place(pool, "fine", "fine")] == [None, None]
 
 
+@pytest.mark.slow
 def test_the_fork_server_may_die_as_well(pool):
     before = {e.metrics["pid"] for e in by_place(pool, *["fine"] * 4)}
     os.kill(forkserver._forkserver._forkserver_pid, signal.SIGKILL)
-    time.sleep(0.2)
+    for worker in pool._pools[0]._workers:
+        assert wait([worker.process.sentinel], 60)  # whose other end the server has
     after = by_place(pool, *["fine"] * 4)
     assert [e.failure for e in after] == [None] * 4
-    assert not any(alive(int(pid)) for pid in before)
+    assert within(60, lambda: not any(alive(int(pid)) for pid in before))
 
 
 def test_a_worker_whose_gpu_is_lost_is_replaced():
@@ -209,6 +210,7 @@ def test_memory_beyond_the_limit_is_a_failure_and_the_worker_goes_on():
     assert len({e.metrics["pid"] for e in (before, under, again, after)}) == 1
 
 
+@pytest.mark.slow
 @LINUX
 def test_a_worker_that_cannot_give_back_its_memory_is_replaced():
     """Free memory in small pieces counts against the limit, and would fail the next child."""
@@ -254,7 +256,7 @@ def test_stopping_early_leaves_the_pool_usable(pool):
     answers.close()
     start = time.monotonic()
     assert by_place(pool, "fine")[0].failure is None
-    assert time.monotonic() - start < 30
+    assert time.monotonic() - start < 100  # and not after a thousand seconds
 
 
 def test_copies_have_the_configuration_and_no_processes(pool):
@@ -353,6 +355,14 @@ def start_script(folder, guard=GUARD, orders=("fine", "fine"), seconds=0, close=
     )
 
 
+def within(seconds, done):
+    """Whether something comes true in so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not done() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return done()
+
+
 def alive(pid):
     """Whether the process still runs: a dead one that nobody has waited for does not."""
     try:
@@ -362,18 +372,20 @@ def alive(pid):
     return state != "Z"
 
 
+@pytest.mark.slow
 def test_a_script_may_define_its_own_evaluator_and_leave_it_open(tmp_path):
     process = start_script(tmp_path, close=False)
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=300)
     assert [line.split()[0] for line in output.splitlines()] == ["None", "None"]
     assert errors == ""
     assert process.returncode == 0
     assert not any(alive(int(line.split()[1])) for line in output.splitlines())
 
 
+@pytest.mark.slow
 def test_a_script_without_the_main_guard_gets_one_clear_error(tmp_path):
     process = start_script(tmp_path, guard="if True:")
-    output, errors = process.communicate(timeout=100)
+    output, errors = process.communicate(timeout=300)
     assert output == ""
     assert process.returncode == 1
     assert errors.count("Traceback") == 1
@@ -382,22 +394,18 @@ def test_a_script_without_the_main_guard_gets_one_clear_error(tmp_path):
     assert 'put what it runs under `if __name__ == "__main__":`' in last
 
 
+@pytest.mark.few(1)
 @LINUX
 @pytest.mark.parametrize("how", ["ctrl-c", "killed"])
 def test_no_process_outlives_the_script(tmp_path, how):
     process = start_script(tmp_path, orders=["fine", "fine", "hang", "stuck"])
     workers = [int(process.stdout.readline().split()[1]) for _ in range(2)]
-    start = time.monotonic()
     if how == "ctrl-c":  # reaches all processes of a terminal's foreground group
         os.killpg(process.pid, signal.SIGINT)
     else:
         process.kill()
-    _, errors = process.communicate(timeout=60)
-    assert time.monotonic() - start < 30
+    _, errors = process.communicate(timeout=200)
     if how == "ctrl-c":
         assert errors.count("Traceback") == 1
         assert errors.strip().splitlines()[-1] == "KeyboardInterrupt"
-    deadline = time.monotonic() + 20
-    while any(map(alive, workers)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not any(map(alive, workers))
+    assert within(60, lambda: not any(map(alive, workers)))

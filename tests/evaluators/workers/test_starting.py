@@ -18,7 +18,7 @@ FORKS = pytest.mark.skipif(
 )
 
 
-def run(folder: Path, script: str, seconds: float = 100) -> subprocess.CompletedProcess[str]:
+def run(folder: Path, script: str, seconds: float = 300) -> subprocess.CompletedProcess[str]:
     (folder / "script.py").write_text(script, encoding="utf-8")
     return subprocess.run(
         [sys.executable, "script.py"], cwd=folder, capture_output=True, text=True, timeout=seconds
@@ -27,6 +27,45 @@ def run(folder: Path, script: str, seconds: float = 100) -> subprocess.Completed
 
 def server() -> Any:
     return vars(forkserver)["_forkserver"]._forkserver_pid
+
+
+HELD = """
+import os, signal, sys
+from multiprocessing import forkserver, spawn, util
+from pathlib import Path
+
+if __name__ == "__main__":
+    masks, start = [], util.spawnv_passfds
+
+    def started(*told):
+        pid = start(*told)
+        status = Path(f"/proc/{pid}/status").read_text()
+        masks.append(int(status.split("SigBlk:")[1].split()[0], 16) >> (signal.SIGINT - 1) & 1)
+        return pid
+
+    util.spawnv_passfds = started
+    if sys.argv[1] == "server":
+        from nas_gym.evaluators.workers.starting import start_server
+        start_server()
+    else:
+        from nas_gym.benchmark.processes import fresh_processes
+        from nas_gym.training.ctrl_c import ctrl_c_held
+        with fresh_processes(1) as pool:
+            with ctrl_c_held():
+                done = pool.submit(int)
+            done.result()
+    print(masks[1:])  # the first is that of the tracker of resources, which ends with the command
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks the Linux kernel")
+@pytest.mark.parametrize("what", [pytest.param("server", marks=pytest.mark.slow), "pool"])
+def test_a_process_that_starts_never_gets_ctrl_c(what: str, tmp_path: Path) -> None:
+    """Not the first one either, before which Python starts its tracker of resources."""
+    (tmp_path / "script.py").write_text(HELD, encoding="utf-8")
+    command = [sys.executable, str(tmp_path / "script.py"), what]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.stdout == "[1]\n", done.stderr
 
 
 @FORKS

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from nas_gym.errors import InvalidDataset
 from nas_gym.evaluators.evaluation import Evaluation
@@ -46,6 +47,25 @@ def end_what_it_starts():
     program = subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(1000)"])
     program.terminate()
     program.wait()
+
+
+def wait_once(file):
+    """Write the number of this process into a file and wait, unless the file is there."""
+    if not file.exists():
+        part = file.with_name(f"{file.name}.part")
+        part.write_text(str(os.getpid()))
+        part.rename(file)
+        time.sleep(1000)
+
+
+def wait_until(file):
+    """Wait until there is a file; write beside it that this is done."""
+    file.with_name(f"{file.name}.waits").touch()
+    for _ in range(20_000):
+        if file.exists():
+            return
+        time.sleep(0.01)
+    raise TimeoutError(f"there is no {file}")
 
 
 @dataclass(frozen=True)
@@ -91,6 +111,10 @@ class UnrulyEvaluator:
                 continue
             if order == "hang":
                 time.sleep(1000)
+            if str(order).startswith("once "):  # its first process waits to be killed
+                wait_once(Path(order.removeprefix("once ")))
+            if str(order).startswith("until "):
+                wait_until(Path(order.removeprefix("until ")))
             if order == "no data":
                 raise InvalidDataset("the data is gone")
             if order == "odd":

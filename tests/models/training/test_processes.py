@@ -73,7 +73,7 @@ def test_a_checkpoint_of_one_number_goes_on_with_another(
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run(whole, 1, IMAGES).returncode == 0
     process: Any = subprocess.Popen(
-        [sys.executable, "-c", CUT_AFTER_ONE, str(begin), *IMAGES],
+        [sys.executable, "-c", CUT_AFTER_ONE, str(begin), str(HELD), *IMAGES],
         env={**os.environ, "OMP_NUM_THREADS": "1", "CUT_TO": str(cut)},
     )
     assert process.wait(300) == 0
@@ -87,16 +87,17 @@ def test_a_checkpoint_of_one_number_goes_on_with_another(
     assert np.allclose(one["loss"], two["loss"], rtol=2e-3)
 
 
+HELD = Path(__file__).with_name("held.py")
 # Starts a training, and kills all of its processes when the first epoch is written.
 CUT_AFTER_ONE = """
-import os, signal, subprocess, sys
-count, *options = sys.argv[1:]
+import os, signal, subprocess, sys, time
+count, held, *options = sys.argv[1:]
 to = os.environ["CUT_TO"]
-start = [sys.executable, "-m"]
+start = [sys.executable]
 if int(count) > 1:
-    start += ["torch.distributed.run", "--standalone", "--nproc-per-node", count, "-m"]
+    start += ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", count]
 process = subprocess.Popen(
-    [*start, "nas_gym", "train", *options, "--to", to, "--threads", "1"],
+    [*start, held, "epoch 1/", "train", *options, "--to", to, "--threads", "1"],
     stderr=subprocess.PIPE, text=True, start_new_session=True,
 )
 for line in process.stderr:
@@ -104,7 +105,9 @@ for line in process.stderr:
         os.killpg(process.pid, signal.SIGKILL)
         break
 process.wait()
-subprocess.run(["pkill", "-9", "-f", to])  # torchrun gives each process a session of its own
+# torchrun gives each process a session of its own.
+while subprocess.run(["pkill", "-9", "-f", to]).returncode == 0:
+    time.sleep(0.1)
 """
 
 

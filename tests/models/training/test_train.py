@@ -42,6 +42,7 @@ from nas_gym.training.images.train import ImageTraining
 from nas_gym.training.text.dataset import text_from_strings
 
 SMALL = {"name": "modern", "epochs": 2, "repeats": 1, "filters": 4, "batch_size": 16}
+HELD = Path(__file__).with_name("held.py")
 OPTIONS = [
     "--recipe", "modern", "--epochs", "2", "--repeats", "1", "--filters", "4", "--threads", "1",
     "--set", "recipe.batch_size=16", "recipe.ema=0.9", "recipe.dropout=0.2",
@@ -202,6 +203,7 @@ def test_language_models_as_well(tmp_path: Path) -> None:
     assert load_model(tmp_path / "a").preprocessing.level == "character"
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -347,12 +349,13 @@ def test_the_best_of_a_run(tmp_path: Path) -> None:
     data = load_dataset("digits", validation=0.3)  # as the run's
     assert found.model.figures["validation_images"] == len(data.validation_labels)
     assert found.model.genotype == space.genotype_from_json(best_rows(run, 2)[1].genotype)
-    with pytest.raises(UnknownName, match="nor is there a run of that name"):
+    with pytest.raises(UnknownName, match="; and there is no run 'nothing' in"):
         train(tmp_path / "n", model="nothing", store=store)
     with pytest.raises(nas_gym.NASGymError, match="has 3 different architectures"):
         train(tmp_path / "n", model=run, rank=4)
 
 
+@pytest.mark.slow
 def test_that_nothing_was_learnt_goes_to_the_log_if_nobody_else_is_told(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -408,7 +411,8 @@ def test_a_recipe_for_imagenet_means_its_images(tmp_path: Path) -> None:
     found = train(tmp_path / "m", model="nasnet-a", dataset=str(tmp_path / "photos"), recipe=recipe,
                   data_workers=0, say=told.append)  # fmt: skip
     assert found.model.task.height == 224
-    assert "(3 x 224 x 224 pixels)" in told[0]
+    assert told[0] == f"the training of nasnet-a begins; it writes to the folder {tmp_path / 'm'}"
+    assert "(3 x 224 x 224 pixels)" in told[1]
     smaller = train(tmp_path / "n", model="nasnet-a", dataset=str(tmp_path / "photos"),
                     recipe=recipe, image_size=64)  # fmt: skip
     assert smaller.model.task.height == 64
@@ -424,6 +428,7 @@ def test_what_stands_in_for_no_data_is_not_trained_as_in_a_paper(tmp_path: Path)
     assert named.model.figures["recipe"]["drop_path"] == RECIPES["darts-cifar"].drop_path
 
 
+@pytest.mark.slow
 def test_outputs_that_are_no_numbers_are_said(tmp_path: Path) -> None:
     data = stripes()
     small = {
@@ -453,7 +458,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr("nas_gym.models.folder.sha256_of", full)
-        with pytest.raises(InvalidModel, match=r"over.*No space left on device.*--resume"):
+        with pytest.raises(InvalidModel, match=r"over.*No space left on device.*resume=True"):
             train(tmp_path / "m")
     assert (tmp_path / "m" / "checkpoint.json").exists()
     train(tmp_path / "m", resume=True)
@@ -465,14 +470,16 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = str(tmp_path / "m")
+    quick = [option.replace("batch_size=16", "batch_size=64") for option in OPTIONS]
     with pytest.raises(SystemExit) as ended:
-        main(["train", "darts-v1", "--to", to, *OPTIONS, "--json", "--latency"])
+        main(["train", "darts-v1", "--to", to, *quick, "--json", "--latency"])
     assert ended.value.code == 0
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found["epochs"] == 2
     assert found["recipe"]["ema"] == 0.9
     assert len(found["latency"]) == 2
+    assert err.startswith(f"the training of darts-v1 begins; it writes to the folder {to}\n")
     assert "epoch 2/2: loss" in err
     assert ", by the time of the first steps" in err
     with pytest.raises(SystemExit) as ended:
@@ -506,10 +513,11 @@ def test_kill_9_at_any_moment_changes_nothing(seed: int, tmp_path: Path) -> None
     with (whole / "log.csv").open() as file:
         took = sum(float(row["seconds"]) for row in csv.DictReader(file))
     rng, kills = random.Random(seed), 0
-    for _ in range(5):
+    held = [sys.executable, str(HELD), "epoch 1/", *command(cut, "--resume")[3:]]
+    for again in range(5):
         with subprocess.Popen(
-            command(cut, "--resume"), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
-            env=env,
+            command(cut, "--resume") if again else held, stderr=subprocess.PIPE,
+            stdout=subprocess.DEVNULL, text=True, env=env,
         ) as process:  # fmt: skip
             assert process.stderr is not None
             for line in process.stderr:

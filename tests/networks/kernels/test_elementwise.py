@@ -54,6 +54,7 @@ def results(layer: RecurrentLayer, fused: bool, mask: Tensor | None = None) -> l
     return [outputs.detach(), *(each.detach() for each in last), *gradients]
 
 
+@pytest.mark.few(3)
 @both
 def test_fused_is_unfused(kind: str, seed: int) -> None:
     """Over several blocks, in single precision."""
@@ -64,6 +65,7 @@ def test_fused_is_unfused(kind: str, seed: int) -> None:
         torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4 * max(scale, 1e-3))
 
 
+@pytest.mark.few(3)
 @both
 def test_gradients(kind: str, seed: int) -> None:
     """First and second derivatives; the second ones come from the unfused way."""

@@ -7,6 +7,7 @@ import re
 import shlex
 from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -41,6 +42,7 @@ def searched(folder: Path, run: str = "a-run", space: Any = None, **options: Any
     return load_run(run, folder / "store.sqlite")
 
 
+@pytest.mark.slow
 def test_the_command_that_goes_on_does_and_the_objectives_are_shown(tmp_path: Path) -> None:
     store = tmp_path / "store.sqlite"
     agent = {"name": "nsga2", "objectives": ["accuracy", "-parameters"]}
@@ -48,6 +50,7 @@ def test_the_command_that_goes_on_does_and_the_objectives_are_shown(tmp_path: Pa
     nas_gym.search(**table, agent=agent, budget=4, run="front")
     facts = setting(Findings.of(load_run("front", store)), store)
     assert facts["objectives"] == "accuracy, -parameters"
+    assert f"gymnasium {version('gymnasium')}" in facts["versions"]  # in print, too
     with pytest.raises(SystemExit) as ended:
         main(shlex.split(facts["go on"])[1:])
     assert (ended.value.code, len(load_run("front", store).rows)) == (0, 8)
@@ -299,10 +302,26 @@ def test_entropy_and_repeats_are_counted() -> None:
 
 def test_the_worth_of_a_choice_is_a_difference_of_means() -> None:
     space = BitString(2)
-    rows = [row(n, (n % 2, n // 2 % 2), 0.2 + 0.4 * (n % 2)) for n in range(8)]
-    worths = {(w.kind, w.option): w for w in behaviour_of(rows, space).worths}
-    assert {kind for kind, _ in worths} == {"bit#"}
+    rows = [row(n, (n % 2, n // 2 % 2), 0.2 + 0.4 * (n % 2)) for n in range(16)]
+    worths = {(w.choice, w.option): w for w in behaviour_of(rows, space).worths}
+    assert {choice for choice, _ in worths} == {"bit0", "bit1", "bit#"}
+    of_choices = {
+        place: (worth.count, pytest.approx(worth.difference))
+        for place, worth in worths.items()
+        if "#" not in place[0]
+    }
+    assert of_choices == {
+        ("bit0", "0"): (8, -0.2), ("bit0", "1"): (8, 0.2),
+        ("bit1", "0"): (8, 0.0), ("bit1", "1"): (8, 0.0),
+    }  # fmt: skip
     # Both bits are one kind: of bit0 the ones have 0.6, of bit1 the mean, 0.4.
-    assert [w.count for w in worths.values()] == [8, 8]
-    assert sorted(w.difference for w in worths.values()) == pytest.approx([-0.1, 0.1])
+    of_kinds = [worth for (choice, _), worth in worths.items() if choice == "bit#"]
+    assert [worth.count for worth in of_kinds] == [16, 16]
+    assert sorted(w.difference for w in of_kinds) == pytest.approx([-0.1, 0.1])
     assert behaviour_of(rows[: LEAST - 1], space).worths == ()  # too few picks to say
+
+
+def test_a_choice_without_a_like_is_no_kind() -> None:
+    rows = [row(n, (n % 2,), 0.2 + 0.4 * (n % 2)) for n in range(2 * LEAST)]
+    worths = behaviour_of(rows, BitString(1)).worths
+    assert {worth.choice for worth in worths} == {"bit0"}

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -86,11 +87,12 @@ LARGEST: list[tuple[Any, Task, int]] = [
 def costs_of(space: Any, task: Any, architectures: list[Tokens]) -> np.ndarray[Any, Any]:
     """Add up the steps of the space's states; (architectures, metrics)."""
     states = space.cost_states(task, METRICS)
+    step = cache(states.step)  # many architectures share it, and it may build layers
     totals = []
     for tokens in architectures:
         state, exits, total = states.start(0), [], np.zeros(len(METRICS), np.int64)
         for token in tokens:
-            costs, following = states.step(state)
+            costs, following = step(state)
             total += costs[token]
             state = following[token if len(following) > 1 else 0]
             if isinstance(state, End):
@@ -155,6 +157,7 @@ def check_built(space: Any, task: Any, count: int) -> None:
     assert costs_of(space, task, drawn).tolist() == list(map(list, counted))
 
 
+@pytest.mark.few(5)
 @pytest.mark.parametrize(("space", "task"), BUILT)
 def test_costs_are_those_of_the_built_networks(space: Any, task: Any) -> None:
     check_built(space, task, 2)
@@ -166,6 +169,7 @@ def test_costs_of_many_are_those_of_the_built_networks(space: Any, task: Any) ->
     check_built(space, task, 200)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(("space", "task"), ENUMERATED)
 def test_masks_reach_exactly_what_keeps_the_limits(space: Any, task: Task) -> None:
     check_reached(space, task, 8)
@@ -235,6 +239,7 @@ def test_a_hole_between_costs_is_no_way_out() -> None:
     assert {sorted(tokens).count(2) for tokens in enumerate_tokens(space)} == {1}
 
 
+@pytest.mark.slow
 def test_a_deep_network_has_masks_at_once() -> None:
     space = ConvNet(depth=tuple(range(6, 21, 2)), strides=(1,))
     kept = limited_space(space, limits_of({"parameters": 40_000}), CIFAR)
@@ -249,10 +254,14 @@ WINDOW = {"parameters": (20_000, 30_000), "multiply_adds": 3_000_000}
 @pytest.mark.parametrize(
     ("space", "limits"),
     [
-        (NASNetCell(), WINDOW),
+        pytest.param(NASNetCell(), WINDOW, marks=pytest.mark.slow),
         (NASNetCell(), {"parameters": (25_000, 25_010)}),
         (NASNetCell(blocks=2), {"parameters": (1_000, 9_000), "multiply_adds": (9_000, 99_000)}),
-        (ConvNet(depth=6, strides=(1,)), {**WINDOW, "multiply_adds": (10_000, 3_000_000)}),
+        pytest.param(
+            ConvNet(depth=6, strides=(1,)),
+            {**WINDOW, "multiply_adds": (10_000, 3_000_000)},
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_too_much_work_is_given_up_soon(space: Any, limits: dict[str, Any]) -> None:
@@ -261,6 +270,7 @@ def test_too_much_work_is_given_up_soon(space: Any, limits: dict[str, Any]) -> N
     assert time.process_time() - began < 30
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("space", "limits"),
     [

@@ -60,6 +60,7 @@ def one_function(operations: tuple[str, ...]) -> tuple[float, ...]:
     return computed(operations, {edge: i for i, edge in enumerate(convolutions(operations))})
 
 
+@pytest.mark.slow
 def test_keys_are_equal_exactly_where_some_weights_make_the_same_function() -> None:
     classes: dict[str, list[tuple[str, ...]]] = {}
     for operations in product(OPERATIONS, repeat=6):

@@ -44,6 +44,7 @@ def test_the_resnet_cell_has_the_published_parameters() -> None:
     assert found.multiply_adds == 78_561_930 - 10  # the official count adds ten biases
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("dataset", "side", "classes"),
     [("cifar10", 32, 10), ("cifar100", 32, 100), ("imagenet16-120", 16, 120)],

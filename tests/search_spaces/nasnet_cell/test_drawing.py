@@ -99,6 +99,7 @@ def test_blocks_stand_above_their_inputs_and_nothing_overlaps(genotype: CellGeno
             assert border <= 6.4 + 1e-9
 
 
+@pytest.mark.slow
 @given(genotypes())
 @settings(max_examples=60, deadline=None)
 def test_every_branch_is_linked_to_its_hidden_state(genotype: CellGenotype) -> None:
@@ -190,6 +191,7 @@ def test_svg_names_every_operation(tmp_path: Path) -> None:
     assert labels.count("add") == 10
 
 
+@pytest.mark.slow
 def test_concat_rules_draw_differently() -> None:
     space = NASNetCell()
     tokens = random_tokens(space, np.random.default_rng(1))

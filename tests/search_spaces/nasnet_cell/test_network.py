@@ -35,6 +35,7 @@ def on_meta(build: Callable[[], NASNet]) -> NASNet:
         return build()
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("task", "parameters"),
     [
@@ -51,6 +52,7 @@ def test_published_parameter_counts(task: Task, parameters: int) -> None:
     assert count_parameters(on_meta(lambda: NASNet(NASNET_A, task))) == parameters
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("task", "parameters"), [(CIFAR, 3_076_906), (MOBILE, 4_772_516), (LARGE, 80_732_326)]
 )
@@ -74,6 +76,7 @@ def test_batch_statistics_of_the_large_network() -> None:
     assert count_parameters(network) + statistics == 88_949_818  # Keras counts these as well
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("skip", "skipped"), [(False, "cell_5"), (True, "cell_4")])
 def test_previous_input_after_a_reduction(skip: bool, skipped: str) -> None:
     """Large alone takes the cell before the last one (cell_4 of six) as its older input."""
@@ -94,6 +97,7 @@ def test_previous_input_after_a_reduction(skip: bool, skipped: str) -> None:
     assert count_parameters(network) == count_parameters(without)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("size", [(8, 8), (1, 1), (3, 6)])
 def test_random_cells_train(size: tuple[int, int]) -> None:
     space, rng = NASNetCell(operations=OPERATIONS), np.random.default_rng(0)
@@ -198,6 +202,7 @@ class TestDropPath:
         assert run(True, 0.5, True) == pytest.approx([0.04, 0.08, 0.12, 0.16, 0.2])
         assert run(False, 1.0, False) == [0.0] * 5
 
+    @pytest.mark.few(2)
     @pytest.mark.parametrize("progress", [0.0, 0.25, 1.0])
     @pytest.mark.parametrize(("stem", "cells"), [("cifar", 3 * 2 + 2), ("imagenet", 3 * 2 + 4)])
     def test_the_published_form_for_each_cell(self, stem: Any, cells: int, progress: float) -> None:
@@ -266,6 +271,7 @@ def test_sizes_that_do_not_fit(sizes: dict[str, Any], message: str) -> None:
         NASNet(NASNET_A, replace(Task(3, 8, 8, 10), **sizes))
 
 
+@pytest.mark.slow
 def test_the_published_size_of_amoebanet_a() -> None:
     """Real et al. 2018, table 2: F = 190, of which the stem's cells have a quarter and a half."""
     large = Task(3, 331, 331, 1000, repeats=6, filters=190, stem="imagenet")
@@ -283,6 +289,7 @@ def test_the_published_size_of_amoebanet_a() -> None:
     assert count_parameters(network) < between
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("filters", [4, 5, 6, 7, 9, 11])
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_any_number_of_filters_is_built_and_trained(name: str, filters: int) -> None:

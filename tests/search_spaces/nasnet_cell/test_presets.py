@@ -33,6 +33,7 @@ def test_published_sizes(
     assert count_parameters(network) - second == parameters
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("recipe", "genotype"),
     [("amoebanet-cifar", AMOEBANET_A), ("darts-cifar", DARTS_V1), ("darts-cifar", DARTS_V2)],

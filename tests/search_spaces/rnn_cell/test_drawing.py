@@ -105,6 +105,7 @@ def test_a_tree_is_drawn_with_all_its_edges(
         assert shown.count(word) == sum(n.combination == combination for n in nodes)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("base", [8, 16])
 def test_labels_of_trees_fit(check_labels: Look, base: int) -> None:
     node = Node("elem_mult", "identity")

@@ -142,6 +142,7 @@ def orbit(cell: RNNCellGenotype) -> frozenset[RNNCellGenotype]:
     return frozenset(found)
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("base", [2, 3, 4])
 def test_keys_are_the_classes_of_all_swaps(base: int) -> None:
     """Every cell of a small space: equal keys exactly where swaps lead from one to the other."""

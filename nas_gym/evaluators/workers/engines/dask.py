@@ -16,6 +16,9 @@ from nas_gym.options.paths import user_path
 from nas_gym.training.machine import cores
 
 PATIENCE = 60.0  # seconds until the first worker is there
+# Of a cluster of ours: what becomes of children is told by their rows, and when it ends its workers
+# log with a traceback that the scheduler does not answer their heartbeats any more.
+SILENT = logging.CRITICAL
 
 
 @dataclass(frozen=True)
@@ -78,8 +81,8 @@ class Dask(Engine):
                 cluster_or_none, options = None, {"address": self.address}
             else:
                 cluster_or_none = LocalCluster(
-                    self.workers or cores(), threads_per_worker=1, dashboard_address=":0",
-                    memory_limit=0, silence_logs=logging.ERROR,
+                    n_workers=self.workers or cores(), threads_per_worker=1,
+                    dashboard_address=":0", memory_limit=0, silence_logs=SILENT,
                 )  # fmt: skip
                 options = {"address": cluster_or_none}
             cluster = cluster_or_none

@@ -11,7 +11,7 @@ from functools import cached_property
 from importlib.util import find_spec
 from typing import Any, ClassVar
 
-from nas_gym.errors import InvalidOption, NASGymError
+from nas_gym.errors import InvalidOption, NASGymError, not_installed
 from nas_gym.evaluators.configured import Configured
 
 
@@ -100,10 +100,7 @@ class Engine(Configured, Executor):
         super().__post_init__()
         for module in self.needs:
             if find_spec(module) is None:
-                raise InvalidOption(
-                    f"executor {self.extra!r} needs the package {module!r}, which is not installed "
-                    f"here: pip install 'nas-gym[{self.extra}]'"
-                )
+                raise InvalidOption(not_installed(f"executor {self.extra!r}", module, self.extra))
 
     def check_here(self, timeout: float | None, memory_limit: float | None) -> None:
         """Raise InvalidOption if it can never be opened here, or cannot keep the limits of a child.

@@ -5,6 +5,7 @@ As root. ``python slurm_here.py FOLDER`` starts it and prints the path for SLURM
 """
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -142,13 +143,17 @@ def _wait(ready: object, folder: Path, seconds: float = 90.0) -> None:
 
 
 def free_ports(number: int) -> list[int]:
-    """Return ports that nobody listens at now."""
-    sockets = [socket.socket() for _ in range(number)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
+    """Return ports that nobody listens at now.
+
+    They lie below those that the system gives to anybody, and above those that Ray gives its
+    workers (10,002 to 19,999).
+    """
+    ports: list[int] = []
+    while len(ports) < number:
+        port = random.SystemRandom().randrange(20_000, 32_000)
+        with socket.socket() as tried, suppress(OSError):
+            tried.bind(("127.0.0.1", port))
+            ports.append(port)
     return ports
 
 

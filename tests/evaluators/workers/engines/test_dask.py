@@ -1,3 +1,4 @@
+import logging
 import os
 import signal
 import sys
@@ -22,11 +23,25 @@ def test_bad_children_are_rows() -> None:
     cases.bad_children_are_rows(Dask(workers=2))
 
 
+def test_a_cluster_of_its_own_has_so_many_workers_and_logs_no_end_of_theirs() -> None:
+    """They would log that the scheduler answers no more, if that is asked just then."""
+    engine = Dask(workers=3)
+    try:
+        assert engine.room() == 3
+        assert engine.submit(levels_of_its_log).result(300) == {logging.CRITICAL}
+    finally:
+        engine.shutdown()
+
+
+def levels_of_its_log() -> set[int]:
+    return {handler.level for handler in logging.getLogger("distributed").handlers}
+
+
 @pytest.fixture
 def cluster():
     from distributed import LocalCluster
 
-    with LocalCluster(2, threads_per_worker=1, dashboard_address=":0") as two:
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as two:
         yield two
 
 

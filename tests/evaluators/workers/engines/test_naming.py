@@ -2,7 +2,6 @@ import os
 import pickle
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,9 +90,7 @@ def test_what_is_no_executor(part, says) -> None:
 
 
 def test_an_engine_that_is_not_installed_names_its_extra() -> None:
-    with pytest.raises(
-        InvalidOption, match=r"not installed here: pip install 'nas-gym\[nowhere\]'"
-    ):
+    with pytest.raises(InvalidOption, match=r"not installed: pip install 'nas-gym\[nowhere\]'"):
         Nowhere()
 
 
@@ -129,19 +126,18 @@ def test_an_evaluator_that_cannot_be_sent_says_which_part() -> None:
     evaluator.close()
 
 
+@pytest.mark.slow
 def test_what_waits_in_an_engine_is_not_trained_when_it_is_closed() -> None:
     """A pool of threads would train all of it before it is shut down."""
     evaluator = EngineEvaluator(
-        SlowEvaluator(BitCount(), 0.2), executor_of({**THREADS, "max_workers": 1})
+        SlowEvaluator(BitCount(), 0.6), executor_of({**THREADS, "max_workers": 1})
     )
     space = BitString(4)
     asked = [architecture_of(space, tuple(map(int, f"{n:04b}"))) for n in range(16)]
     futures = [evaluator.submit(architecture, 1) for architecture in asked]
     futures[0].result(60)
-    begun = time.monotonic()
     evaluator.close()
-    assert time.monotonic() - begun < 2.5
-    assert sum(future.result(10).failure is None for future in futures) < 16
+    assert sum(future.result(60).failure is None for future in futures) < 16
 
 
 class Plain(ThreadPoolExecutor):

@@ -182,7 +182,8 @@ def _front(found: Findings, front: Front) -> dict[str, Any]:
 
 
 def _wanted(objective: Objective) -> str:
-    return f"{'high' if objective.sign > 0 else 'low'} {_words(objective)}"
+    words = _words(objective).partition(",")[0]  # without a unit
+    return f"{'high' if objective.sign > 0 else 'low'} {words}"
 
 
 def _words(objective: Objective) -> str:

@@ -14,6 +14,7 @@ from nas_gym.runs.fronts import Front, in_words
 WIDTH, HEIGHT = 440, 290
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 44  # around the field of the points
 POINTS = 1_500  # others that are drawn, at most
+PLACES = 20_000  # others that are looked at for it
 TICKS = 5  # about so many
 
 FAR = 5  # per cent of the others, the worst, for whose sake no axis is twice as long
@@ -144,7 +145,8 @@ def _grid(x: _Axis, y: _Axis) -> list[str]:
 
 def _dots(points: Floats, x: _Axis, y: _Axis) -> str:
     """Return all points as one path of round ends; those at one place are drawn once."""
-    places = dict.fromkeys((_px(x.at(a)), _py(y.at(b))) for a, b in points)
+    some = points[:: max(1, math.ceil(len(points) / PLACES))]
+    places = dict.fromkeys((_px(x.at(a)), _py(y.at(b))) for a, b in some)
     shown = list(places)[:: max(1, math.ceil(len(places) / POINTS))]
     return f'<path class="dots" d="{"".join(f"M{a} {b}h0" for a, b in shown)}"/>'
 

@@ -136,13 +136,14 @@ def test_curves_of_several_runs_differ_in_dash_and_name_their_agents(browser: An
     legend = browser.execute_script("return document.querySelector('#best .u-legend').innerText")
     assert "shown (reinforce)" in legend
     assert "beside (random-search)" in legend
-    borders = """
+    lines = """
         return [...document.querySelectorAll('#best .u-legend .u-marker')].slice(-2)
-            .map((each) => each.style.border || getComputedStyle(each).border)
+            .map((each) => getComputedStyle(each)).map((s) => [s.width, s.backgroundImage])
     """
-    own, other = browser.execute_script(borders)
-    assert own != other
-    assert "dashed" in other
+    own, other = browser.execute_script(lines)
+    assert own == ["32px", "none"]
+    assert other[0] == "32px"
+    assert "repeating-linear-gradient" in other[1]
 
 
 def test_on_paper_it_is_dark_on_white_and_unfolded(browser: Any) -> None:

@@ -43,6 +43,18 @@
 
   const width = (place) => (onPaper ? Math.min(PAPER, place.clientWidth) : place.clientWidth);
 
+  // What a legend shows of a series: its line, with its dash, or a dot.
+  const sample = ({ stroke, dash, points }) => {
+    if (points) return { width: "6px", height: "6px", borderRadius: "3px", background: stroke };
+    let at = 0;
+    const stops = (dash ?? []).map((length, i) => {
+      const from = at;
+      at += length;
+      return `${i % 2 ? "transparent" : stroke} ${from}px ${at}px`;
+    });
+    return { width: "32px", height: "3px", background: stops.length ? `repeating-linear-gradient(90deg, ${stops})` : stroke };
+  };
+
   const draw = (id, parts, label) => {
     const place = document.getElementById(id);
     place.replaceChildren();
@@ -57,7 +69,6 @@
       width: width(place), height: 300,
       scales: { x: { time: false } },
       axes: [{ ...axis, label, incrs: WHOLE, values: (_, ticks) => ticks.map((x) => x.toLocaleString("en")) }, { ...axis, size: 70 }],
-      legend: { markers: { width: 2, dash: (_, i) => (parts[i - 1]?.dash?.length ? "dashed" : "solid") } },
       hooks: { setScale: [(u, key) => { if (key === "x") reset.hidden = u.scales.x.min <= ends[0] && u.scales.x.max >= ends[1]; }] },
       series: [{ label }, ...parts.map((part) => ({
         label: part.label, stroke: part.stroke, width: part.points ? 0 : part.wide ?? 2, dash: part.dash,
@@ -67,6 +78,9 @@
       }))],
     }, values, place);
     charts.push([chart, place]);
+    [...chart.root.querySelectorAll(".u-legend .u-marker")].slice(-parts.length).forEach((marker, i) => {
+      Object.assign(marker.style, { border: "none", ...sample(parts[i]) });
+    });
 
     // By key: along the chart, nearer, and back; what the legend then shows is said as well.
     const said = document.createElement("p");

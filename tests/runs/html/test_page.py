@@ -228,6 +228,11 @@ def test_best_architectures_have_cards(tmp_path: Path) -> None:
     for command in ("export", "train"):
         assert f"nas-gym {command} a-run --store {store}</code>" in plain
         assert f"nas-gym {command} a-run --store {store} --best 2</code>" in plain
+    line = next(each for each in re.findall(r"nas-gym export [^<]*", plain) if "--best" in each)
+    with pytest.raises(SystemExit) as ended:
+        main([*shlex.split(line)[1:], "--out", str(tmp_path / "out")])
+    assert ended.value.code == 0
+    assert (tmp_path / "out" / "best-2.json").exists()
     for image in re.findall(r"<img [^>]*>", page):
         width, height = map(int, re.findall(r' (?:width|height)="(\d+)"', image))
         assert width > height > 100

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import gymnasium as gym
 import pytest
+import yaml
 
+import nas_gym
 from nas_gym.envs.ids import ENTRY_POINT
 from nas_gym.plugins import names
 
@@ -141,6 +143,25 @@ def test_options_of_commands_exist() -> None:
                 if re.match(r"--[a-z]", word):
                     option = word.partition("=")[0]
                     assert option in json.dumps(known[words[0]]), f"{page.name}: {line}"
+
+
+def test_the_citation_has_the_versions_date_in_the_changelog() -> None:
+    """A version without a number in the changelog is not released, and has none."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = re.escape(nas_gym.__version__)
+    released = re.search(rf"^## \[?{version}\]?,? [-(]?\s*(\d{{4}}-\d\d-\d\d)", changelog, re.M)
+    assert citation["version"] == nas_gym.__version__
+    assert str(citation.get("date-released")) == str(released and released[1])
+
+
+def test_the_page_of_what_is_missing_has_all_that_the_readme_says() -> None:
+    """The README's paragraph leads to it for more, so that it is longer, and says the same."""
+    readme = README.read_text(encoding="utf-8").partition("## What it does not do")[2]
+    page = (ROOT / "docs" / "guide" / "limitations.md").read_text(encoding="utf-8")
+    assert len(page) > len(readme.partition("\n\n")[2].partition("\n\n")[0])
+    for said in ("Penn Treebank", "GPU-days", "Shared weights"):
+        assert (said in readme, said in page) == (True, True)
 
 
 def test_the_two_commands_stand_word_for_word() -> None:

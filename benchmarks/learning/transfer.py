@@ -54,7 +54,7 @@ from nas_agents.regularized_evolution import RegularizedEvolution
 from nas_gym.envs.rewards import AccuracyUnderTarget
 from nas_gym.errors import NASGymError, StoreError
 from nas_gym.evaluators.trained.images import TrainingEvaluator
-from nas_gym.options.durations import duration_in_words, seconds_of
+from nas_gym.options.durations import seconds_of, time_in_words
 from nas_gym.search_spaces.moves import random_tokens
 
 WORKERS = 2
@@ -211,7 +211,7 @@ class Comparing:
                     print(
                         f"{record['what']}: {record['name']}, seed {record['seed']}: validation "
                         f"{record['validation']}, test {record['test']}, {record['seconds']} s; "
-                        f"about {duration_in_words(round(togo))} to go",
+                        f"about {time_in_words(round(togo))} to go",
                         flush=True,
                     )
             return True

@@ -48,17 +48,21 @@ class LeaderboardEntry:
         return self.suite.entries[0]
 
 
-def write_entries(results: Results, folder: Path, agents: Sequence[str] = ()) -> list[Path]:
+def write_entries(
+    results: Results, folder: Path, agents: Sequence[str] = (), suite: Suite | None = None
+) -> list[Path]:
     """Write an entry for each agent of a benchmark into ``folder/<benchmark>``; return the files.
 
     Args:
         results: The benchmark.
         folder: Where to; made if it is not there.
         agents: Only these.
+        suite: What a leaderboard asks of them; None if there is none.
 
     Raises:
         UnknownName: No such agent in the results.
-        InvalidOption: The benchmark shows rewards: a training cannot be checked exactly.
+        InvalidOption: The benchmark shows rewards: a training cannot be checked exactly. Or it is
+            not the whole suite; nothing is written.
         StoreError: A file cannot be written.
     """
     if results.rewards:
@@ -66,13 +70,18 @@ def write_entries(results: Results, folder: Path, agents: Sequence[str] = ()) ->
             "these results are of a data set of which nobody knows the best: a leaderboard is "
             "about complete tables, which answer everybody alike"
         )
-    place = folder / str(results.suite["name"])
-    files = []
+    entries: dict[str, dict[str, Any]] = {}
     for label in agents or results.agents:
         if label not in results.agents:
             raise unknown_name("agent in these results", label, results.agents)
+        entries[label] = _data(results, label)
+        if suite is not None:
+            check_whole(_read(entries[label]), suite)
+    place = folder / str(results.suite["name"])
+    files = []
+    for label, data in entries.items():
         file = place / (re.sub(r"[^A-Za-z0-9.,_-]", "-", label) + ".json")
-        text = json.dumps(_data(results, label), indent=1) + "\n"
+        text = json.dumps(data, indent=1) + "\n"
         try:
             place.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
@@ -109,48 +118,49 @@ def read_entry(file: Path) -> LeaderboardEntry:
         StoreError: It cannot be read, or is no entry.
     """
     try:
-        data = json.loads(file.read_text(encoding="utf-8-sig"))
-        if data["version"] != VERSION:
-            raise ValueError(
-                f"its version is {data['version']!r}, and this nas-gym reads {VERSION}"
-            )
-        agent = data["agent"]
-        if agent["family"] not in FAMILIES:
-            raise ValueError(f"its family is {agent['family']!r}")
-        numbers = {name: data[name] for name in OF_SUITE}
-        numbers |= {
-            name: check(name, numbers[name], Annotated[tuple[Count, ...], MinLen(1)])
-            for name in ("checkpoints", "judged")
-        }
-        for name in ("seeds", "budget", "workers"):
-            check(name, numbers[name], Count)
-        if not set(numbers["judged"]) <= set(numbers["checkpoints"]):
-            raise ValueError("a judged number of evaluations is none of the checkpoints")
-        if max(numbers["checkpoints"]) > numbers["budget"]:
-            raise ValueError("a checkpoint is beyond the budget")
-        suite = Suite(
-            str(data["suite"]),
-            "",
-            (Entrant(str(agent["label"]), dict(agent["agent"]), agent["family"]),),
-            tuple(DataSet(d["label"], d["space"], d["evaluator"]) for d in data["datasets"]),
-            objectives=tuple(data["objectives"]),
-            **numbers,
-        )
-        log = {
-            dataset.label: [
-                dict(zip(data["columns"], row.split(","), strict=True))
-                for row in data["log"][dataset.label]
-            ]
-            for dataset in suite.datasets
-        }
-        if any(len(rows) != suite.seeds for rows in log.values()):
-            raise ValueError(f"its log is not of {suite.seeds} seeds")
-        return LeaderboardEntry(suite, str(agent["settings"]), dict(data["versions"]), log)
+        return _read(json.loads(file.read_text(encoding="utf-8-sig")))
     except (OSError, ValueError, KeyError, TypeError, AttributeError, InvalidOption) as error:
         raise StoreError(
             f"{file} is no entry of a leaderboard ({type(error).__name__}: {error}): make one with "
             "`nas-gym benchmark entry RESULTS`"
         ) from error
+
+
+def _read(data: Any) -> LeaderboardEntry:
+    if data["version"] != VERSION:
+        raise ValueError(f"its version is {data['version']!r}, and this nas-gym reads {VERSION}")
+    agent = data["agent"]
+    if agent["family"] not in FAMILIES:
+        raise ValueError(f"its family is {agent['family']!r}")
+    numbers = {name: data[name] for name in OF_SUITE}
+    numbers |= {
+        name: check(name, numbers[name], Annotated[tuple[Count, ...], MinLen(1)])
+        for name in ("checkpoints", "judged")
+    }
+    for name in ("seeds", "budget", "workers"):
+        check(name, numbers[name], Count)
+    if not set(numbers["judged"]) <= set(numbers["checkpoints"]):
+        raise ValueError("a judged number of evaluations is none of the checkpoints")
+    if max(numbers["checkpoints"]) > numbers["budget"]:
+        raise ValueError("a checkpoint is beyond the budget")
+    suite = Suite(
+        str(data["suite"]),
+        "",
+        (Entrant(str(agent["label"]), dict(agent["agent"]), agent["family"]),),
+        tuple(DataSet(d["label"], d["space"], d["evaluator"]) for d in data["datasets"]),
+        objectives=tuple(data["objectives"]),
+        **numbers,
+    )
+    log = {
+        dataset.label: [
+            dict(zip(data["columns"], row.split(","), strict=True))
+            for row in data["log"][dataset.label]
+        ]
+        for dataset in suite.datasets
+    }
+    if any(len(rows) != suite.seeds for rows in log.values()):
+        raise ValueError(f"its log is not of {suite.seeds} seeds")
+    return LeaderboardEntry(suite, str(agent["settings"]), dict(data["versions"]), log)
 
 
 def check_entry(

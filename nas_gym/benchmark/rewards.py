@@ -17,7 +17,7 @@ from nas_gym.benchmark.suite import Suite
 from nas_gym.benchmark.trials import Trials, Truth, prepared
 from nas_gym.envs.vector_env import NASVectorEnv
 from nas_gym.errors import InvalidOption
-from nas_gym.options.durations import duration_in_words
+from nas_gym.options.durations import time_in_words
 from nas_gym.registry import make, usual_reward
 from nas_gym.search_spaces.moves import random_tokens
 
@@ -74,7 +74,7 @@ def time_needed(suite: Suite, searches: Mapping[str, int], workers: int) -> str:
             seconds += (
                 count * suite.budget * _timed(dataset.space, dataset.evaluator) / side_by_side
             )
-    return f"at most about {duration_in_words(max(1, round(seconds)))} without the agents' own time"
+    return f"at most about {time_in_words(max(1, round(seconds)))} without the agents' own time"
 
 
 def _timed(space: Mapping[str, object], evaluator: Mapping[str, object]) -> float:

@@ -23,6 +23,7 @@ from nas_gym.benchmark.suite import CELLS
 from nas_gym.evaluators.proxies.names import PROXIES, Proxies
 from nas_gym.evaluators.tables.nasbench201 import DATASETS, DIGITS, NASBench201Table
 from nas_gym.options import EachOnce, OneOf, Options
+from nas_gym.options.durations import time_in_words
 from nas_gym.search_spaces.grammar import Tokens
 
 ALL = 15_625  # cells of the space
@@ -205,9 +206,9 @@ def _told(measured: Measured) -> Iterator[str]:
     if named:
         yield f"Cells that could not be scored, which have the lowest rank: {', '.join(named)}."
     if SHARED in measured.seconds:
-        took = training_seconds(measured.seconds[SHARED])
+        took = time_in_words(training_seconds(measured.seconds[SHARED]))
         yield (
-            f"The shared weights were trained on digits for {took:,.0f} s of processor time, which "
+            f"The shared weights were trained on digits for {took} of processor time, which "
             "all cells share; a training that was cut is timed from its last snapshot on."
         )
 

@@ -19,19 +19,16 @@ def make_entries(files: Sequence[str], agents: Sequence[str], out: Path | None, 
             f"{len(files)} folders of results are given: name one, "
             "e.g. nas-gym benchmark entry runs/benchmarks/rl-vs-evolution"
         )
-    from nas_gym.benchmark.entries import check_whole, read_entry, write_entries
+    from nas_gym.benchmark.entries import write_entries
     from nas_gym.benchmark.results import read_results
     from nas_gym.benchmark.suite import SUITES
 
     found = read_results(user_path(files[0], "RESULTS"))
-    files_of_entries = write_entries(found, out or FOLDER, agents)
-    written = [str(file) for file in files_of_entries]
-    if (suite := SUITES.get(str(found.suite["name"]))) is not None:
-        for file in files_of_entries:
-            try:
-                check_whole(read_entry(file), suite)
-            except InvalidOption as error:
-                print(f"nas-gym: no leaderboard takes {file}: {error}", file=sys.stderr)
+    suite = SUITES.get(str(found.suite["name"]))
+    try:
+        written = [str(file) for file in write_entries(found, out or FOLDER, agents, suite)]
+    except InvalidOption as error:
+        raise InvalidOption(f"no leaderboard takes what is in {files[0]}: {error}") from None
     if json:
         print_json(written)
     else:

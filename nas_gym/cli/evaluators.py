@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from nas_gym.errors import InvalidOption
+from nas_gym.errors import InvalidDataset, InvalidOption
 
 SWITCHES = ("dataset", "folder", "download", "recipe", "device")  # options of evaluators
 TABLES = (".csv", ".npz", ".parquet")
@@ -76,8 +76,26 @@ def parts_of(command: Any, options: Mapping[str, Mapping[str, Any]]) -> dict[str
         reward = make("reward", {"name": name, **options["reward"]})
     switches = {option: getattr(command, option) for option in SWITCHES}
     evaluator = evaluator_of(space, command.evaluator, switches, options)
+    _check_data(command.space, evaluator)
     return {
         "space": space,
         "evaluator": make("evaluator", evaluator, space=space),
         "reward": reward,
     }
+
+
+def _check_data(space: str, evaluator: Mapping[str, Any]) -> None:
+    """Raise InvalidDataset if data that is to be read is not there, before torch is imported."""
+    from nas_gym.registry import options_of
+    from nas_gym.training.places import missing_from, not_there
+
+    if evaluator.get("download") is True or "folder" not in options_of(
+        "evaluator", evaluator["name"]
+    ):
+        return
+    dataset = evaluator.get("dataset")
+    root = missing_from(dataset, evaluator.get("folder"))
+    if root is not None:
+        said = str(not_there(str(dataset), root))
+        table = "; or look it up in its table, which needs no data: --evaluator nasbench201"
+        raise InvalidDataset(said + (table if space == "nasbench201" else ""))

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from nas_gym.cli.shared import StorePlace, print_json
+from nas_gym.cli.shared import StorePlace, count_of, print_json
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
@@ -113,20 +113,22 @@ def _parts_in_lines(kind: str, entries: Iterable[str]) -> Iterator[str]:
 
 
 def _runs_in_lines(runs: list[dict[str, Any]]) -> Iterator[str]:
-    yield "runs:" if runs else "runs: none yet"
+    yield "runs (the best reward, and when they began, UTC):" if runs else "runs: none yet"
     for run in runs:
         best = run["best_reward"]
         shown = "-" if best is None else f"{best:.4f}"
         done = run["requests"] + run["unanswered"]
-        yield (
-            f"  {printable(run['name'])}: {run['status']}, {done} evaluations, "
-            f"best reward {shown}, started {printable(run['started'])}"
-        )
+        begun = printable(run["started"])[:16].replace("T", " ")  # to the minute
+        yield from _wrapped(
+            f"{printable(run['name'])}: {run['status']}, {count_of(done, 'evaluation')}, "
+            f"best {shown}, {begun}",
+            "  ", "    ",
+        )  # fmt: skip
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
+def _wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
     return textwrap.wrap(
-        text, _WIDTH, initial_indent=indent, subsequent_indent=indent,
+        text, _WIDTH, initial_indent=indent, subsequent_indent=further or indent,
         break_long_words=False, break_on_hyphens=False,
     )  # fmt: skip
 

@@ -18,6 +18,7 @@ from dataclasses import make_dataclass
 from functools import partial
 from importlib import import_module
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 from nas_gym import __version__
@@ -57,6 +58,7 @@ COMMANDS = {
 SPREAD = {
     "benchmark": {"--agent", "--agents", "--families", "--datasets", "--proxies", "--formats"},
 }
+SHELLS = ("bash", "zsh", "fish")  # whose completions tyro writes without another package
 _LONGEST = 4_000  # characters of a sentence: what it quotes from a file may be megabytes
 _OBJECTS = 200_000  # new ones between two collections; importing torch alone makes more
 
@@ -169,6 +171,7 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
 
     from nas_gym.cli.misuse import HELP, check_words, no_command
 
+    _check_shell(arguments)
     config = (tyro.conf.FlagCreatePairsOff, tyro.conf.OmitArgPrefixes)
     if arguments and arguments[0] in COMMANDS:
         name, kind = arguments[0], class_of(arguments[0])
@@ -200,6 +203,17 @@ def _read(arguments: Sequence[str]) -> Callable[[], int]:
         arguments,
     )
     return unreachable
+
+
+def _check_shell(arguments: Sequence[str]) -> None:
+    """Raise InvalidOption for completions of a shell for which there are none."""
+    words = [part for argument in arguments for part in argument.split("=", 1)]
+    options = ("--tyro-print-completion", "--tyro-write-completion")
+    for option, shell in pairwise(words):
+        if option.replace("_", "-") in options and shell not in SHELLS:
+            raise InvalidOption(
+                f"{option} is {shell!r}: completions are written for {', '.join(SHELLS)}"
+            )
 
 
 def _parsed(parse: Callable[..., Any], arguments: Sequence[str]) -> Any:

@@ -10,6 +10,7 @@ from rich.console import Console
 
 from nas_gym.envs.recorder import Answer, Recorder
 from nas_gym.evaluators.metrics import ACCURACY, Metric, leader_of
+from nas_gym.options.durations import time_in_words
 from nas_gym.runs.bars import Bar, LaterBar
 from nas_gym.runs.flying import flying_in_words
 
@@ -94,7 +95,7 @@ class SearchProgress(LaterBar, Recorder):
         self._idle_since = time.monotonic() if idle else math.inf
         differs = elsewhere != self._elsewhere
         self._training, self._elsewhere, self._begun_to_train = training, elsewhere, True
-        if differs:
+        if differs or not self.done:
             self._draw()
 
     def title(self) -> str:
@@ -183,7 +184,14 @@ class SearchProgress(LaterBar, Recorder):
 
     def _draw(self) -> None:
         begun = self.done or self._preparation or self._elsewhere
-        self._show(self.done, self.status() if begun else "", self._line(f"{self.title()}, "))
+        status = self.status() if begun else self._first_in_words()
+        self._show(self.done, status, self._line(f"{self.title()}, "))
+
+    def _first_in_words(self) -> str:
+        """Return what is under way before anything is known of it."""
+        if not self._training:
+            return ""
+        return "the first child" if self._training == 1 else f"the first {self._training} children"
 
 
 class TableProgress(LaterBar):
@@ -263,10 +271,10 @@ class ChunkProgress(Bar):
     ) -> None:
         """Stop drawing; leave one last line."""
         self._bar.stop()
-        seconds = time.monotonic() - self._begun
+        seconds = round(time.monotonic() - self._begun)
         here = self.done - self.before
         self.console.print(
-            f"{self.done}/{self.parts} parts done, {here} of them in these {seconds:.0f} s"
+            f"{self.done}/{self.parts} parts done, {here} of them in these {time_in_words(seconds)}"
         )
 
     def advance(self, label: str) -> None:

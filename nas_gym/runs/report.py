@@ -11,6 +11,7 @@ from rich.table import Table
 from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
 from nas_gym.evaluators.proxies.names import UNSCORED
 from nas_gym.evaluators.within_limits import acceptance_in_words
+from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
 from nas_gym.runs.config import name_with_preset, space_and_data
 from nas_gym.runs.failure_groups import FailureGroup
@@ -22,6 +23,7 @@ from nas_gym.runs.spread import spread
 from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.long_runs import column
 
+SECONDS = "seconds"  # heading of what an evaluation took
 FRONT = 20  # architectures of a Pareto front that are printed
 
 
@@ -89,11 +91,10 @@ def _print_cost(found: Findings, console: Console) -> None:
     """Print how many evaluations there were, and how long they took."""
     config = found.config
     flying = config.get(RECORDED)
-    where = "in a batch that was cut" if flying is None else "and not handed over when it was cut"
-    cut = (
-        f"; {len(found.unanswered)} more were evaluated {where}: they are kept, and used when the "
-        "run goes on"
-    )
+    where = "in a batch that was cut" if flying is None else "not handed over when it was cut"
+    left = len(found.unanswered)
+    kept = "it is kept" if left == 1 else "they are kept"
+    cut = f"; {left} of them {where}: {kept}, and used when the run goes on" if left else ""
     how = "" if flying is None else f", {flying_in_words(flying)}"
     budget = config.get("budget")
     table = config.get("evaluator", {}).get("file")
@@ -102,9 +103,8 @@ def _print_cost(found: Findings, console: Console) -> None:
     )
     of = "" if budget is None else f" of {budget}"
     console.print(
-        f"run {found.run}: {found.status}, {len(found.rows)}{of} evaluations by "
-        f"{name_with_preset(config, 'agent')} in {space}{how}"
-        f"{cut if found.unanswered else ''}",
+        f"run {found.run}: {found.status}, {len(found.evaluated)}{of} evaluations by "
+        f"{name_with_preset(config, 'agent')} in {space}{how}{cut}",
         soft_wrap=True,
     )
     cost = found.cost
@@ -112,8 +112,8 @@ def _print_cost(found: Findings, console: Console) -> None:
     unit = unit_of(found.protocol)
     epochs, spared = ("" if count is None else f" and {count:,} {unit}s" for count in counts)
     console.print(
-        f"{len(found.paid)} evaluated in {cost.seconds:.0f} s{epochs} of child time, "
-        f"{len(found.memo)} from memo ({cost.seconds_saved:.0f} s{spared} saved), "
+        f"{len(found.paid)} evaluated in {time_in_words(cost.seconds)}{epochs} of child time, "
+        f"{len(found.memo)} from memo ({time_in_words(cost.seconds_saved)}{spared} saved), "
         f"{sum(len(group.rows) for group in found.failures)} failed",
         soft_wrap=True,
     )
@@ -129,10 +129,11 @@ def _print_cost(found: Findings, console: Console) -> None:
     simulated = config.get("simulated", {})
     if simulated.get("budget_seconds") is not None:
         machines = simulated["simulated_workers"]
+        asked = time_in_words(sum(column(found.rows, "seconds")))
         console.print(
-            f"{sum(column(found.rows, 'seconds')):,.0f} seconds of training asked for, repeats "
-            f"counted again; the budget is {simulated['budget_seconds']:,g} simulated seconds on "
-            f"{machines} machine{'s'[: machines != 1]}",
+            f"{asked} of training asked for, repeats counted again; the budget is "
+            f"{time_in_words(simulated['budget_seconds'])}, simulated on {machines} "
+            f"machine{'s'[: machines != 1]}",
             soft_wrap=True,
         )
 
@@ -169,14 +170,13 @@ def _best_table(found: Findings, top: int) -> Table:
         "rank",
         "reward",
         *(printable(metric.words) for metric in (*shown, *found.own)),
-        "s",
+        SECONDS,
         "request",
     ):
         table.add_column(heading, justify="right")
     in_part = any(column(found.rows, "epochs"))
     if in_part:
         table.add_column("epochs", justify="right")
-    unanswered = {id(row) for row in found.unanswered}
     for rank, row in enumerate(found.ranked[:top], start=1):
         table.add_row(
             str(rank),
@@ -184,7 +184,7 @@ def _best_table(found: Findings, top: int) -> Table:
             *(metric.in_words(row.metrics.get(metric.name)) for metric in shown),
             *(in_words(metric.name, row.metrics.get(metric.name)) for metric in found.own),
             f"{row.seconds:.1f}",
-            "-" if id(row) in unanswered else str(row.number + 1),
+            str(row.number + 1),
             *([str(row.epochs or "all")] if in_part else []),
         )
     return table
@@ -206,16 +206,15 @@ def _print_front(found: Findings, front: Front, console: Console) -> None:
     # Without lines between the columns all usual metrics fit into 80 characters.
     table = Table(box=SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0))
     names = front.metrics
-    for heading in ("#", "reward", *(metric_named(n).words for n in names), "s", "request"):
+    for heading in ("#", "reward", *(metric_named(n).words for n in names), SECONDS, "request"):
         table.add_column(printable(heading), justify="right")
-    unanswered = {id(row) for row in found.unanswered}
     for number, row in enumerate(front.rows[:FRONT], start=1):
         table.add_row(
             str(number),
             format(row.reward, found.leading.reward_in_table),
             *(in_words(name, row.metrics.get(name)) for name in names),
             f"{row.seconds:.1f}",
-            "-" if id(row) in unanswered else str(row.number + 1),
+            str(row.number + 1),
         )
     _print_whole(table, console)
     if count > FRONT:

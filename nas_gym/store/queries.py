@@ -38,9 +38,9 @@ def told_of(connection: sa.Connection, run_id: int, told: Mapping[str, Any]) -> 
 def all_runs() -> "sa.Select[Any]":
     """Return the query for all runs with their counts, oldest first.
 
-    ``best_reward`` is that of a request; before the first one is answered, of an evaluation. Every
-    table is read once, and of evaluations little but their keys. (In a run that is finished, every
-    evaluation has answered a request.)
+    ``best_reward`` is the highest of the requests and of what no request used yet. Of evaluations
+    little but their keys is read, except in runs that go on or were cut. (In a run that is
+    finished, every evaluation has answered a request.)
     """
     fine = sa.case((REQUESTS.c.failure.is_(None), REQUESTS.c.reward))
     asked = _per_run(REQUESTS, sa.func.count().label("requests"), sa.func.max(fine).label("best"))
@@ -53,11 +53,15 @@ def all_runs() -> "sa.Select[Any]":
         .group_by(REQUESTS.c.run_id)
         .subquery()
     )
-    before_any = (
-        sa.select(sa.func.max(EVALUATIONS.c.reward))
-        .where(EVALUATIONS.c.run_id == RUNS.c.id, EVALUATIONS.c.failure.is_(None))
-        .scalar_subquery()
+    own = (
+        sa.select(EVALUATIONS.c.run_id, sa.func.max(EVALUATIONS.c.reward).label("best"))
+        .join(RUNS, RUNS.c.id == EVALUATIONS.c.run_id)
+        .where(EVALUATIONS.c.failure.is_(None), RUNS.c.status != "finished")
+        .group_by(EVALUATIONS.c.run_id)
+        .subquery()
     )
+    known = sa.func.coalesce(asked.c.best, own.c.best)
+    best = sa.case((own.c.best > known, own.c.best), else_=known)
     left = sa.func.coalesce(paid.c.paid, 0) - sa.func.coalesce(used.c.used, 0)
     of = {"isouter": True}
     return (
@@ -65,11 +69,12 @@ def all_runs() -> "sa.Select[Any]":
             RUNS,
             sa.func.coalesce(asked.c.requests, 0).label("requests"),
             sa.case((RUNS.c.status == "finished", 0), else_=left).label("unanswered"),
-            sa.case((asked.c.best.is_(None), before_any), else_=asked.c.best).label("best_reward"),
+            best.label("best_reward"),
         )
         .join(asked, asked.c.run_id == RUNS.c.id, **of)
         .join(paid, paid.c.run_id == RUNS.c.id, **of)
         .join(used, used.c.run_id == RUNS.c.id, **of)
+        .join(own, own.c.run_id == RUNS.c.id, **of)
         .order_by(RUNS.c.id)
     )
 
@@ -85,14 +90,17 @@ def requests_of(connection: sa.Connection, run_id: int) -> int:
 
 
 def unanswered_of(connection: sa.Connection, run_id: int, number: int) -> list[tuple[Ref, Row]]:
-    """Read what a run has paid for and no request used yet; ``number`` is of the next request."""
+    """Read what a run has paid for and no request used yet; ``number`` is of the next request.
+
+    They are numbered on from there, as they were evaluated.
+    """
     used = sa.select(REQUESTS.c.evaluation_serial).where(
         REQUESTS.c.run_id == run_id, REQUESTS.c.evaluation_run == run_id
     )
     paid = sa.select(EVALUATIONS.c.serial).where(EVALUATIONS.c.run_id == run_id)
     left = {(run_id, serial) for serial in connection.execute(paid.except_(used)).scalars()}
     found = evaluations_of(connection, left)
-    return [(ref, _unanswered(found[ref], number)) for ref in sorted(found)]
+    return [(ref, _unanswered(found[ref], n)) for n, ref in enumerate(sorted(found), number)]
 
 
 def earlier_of(
@@ -115,10 +123,9 @@ def earlier_of(
     refs = request_refs(requests)
     evaluations |= evaluations_of(connection, set(refs) - evaluations.keys())
     answered = set(refs)
+    refs_left = [ref for row in own if (ref := (run_id, row["serial"])) not in answered]
     unanswered = tuple(
-        ((run_id, row["serial"]), _unanswered(row, len(requests)))
-        for row in evaluations.values()
-        if row["run_id"] == run_id and (run_id, row["serial"]) not in answered
+        (ref, _unanswered(evaluations[ref], n)) for n, ref in enumerate(refs_left, len(requests))
     )
     serials = 1 + max((row["serial"] for row in own), default=-1)
     return Earlier(request_rows(requests, evaluations), refs, unanswered, serials)

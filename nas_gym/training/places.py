@@ -16,6 +16,8 @@ from nas_gym.plugins import names
 
 # Data that comes with what is installed: no user can have broken it.
 BUILT_IN = ("digits", "python-docs")
+DOWNLOAD_FOLDER = "~/.cache/nas-gym"
+_UNPACKED = {"cifar10": "cifar-10-batches-py", "cifar100": "cifar-100-python"}  # by torchvision
 _log = logging.getLogger("nas_gym")
 
 
@@ -83,6 +85,25 @@ def check_takes_folder(name: str, folder: object) -> None:
             f"folder is {str(folder)!r}, and the data set is {name!r}, which lies where its path "
             "says: leave the folder out, it is for data sets with a name"
         )
+
+
+def missing_from(name: object, folder: str | None) -> Path | None:
+    """Return the folder in which a named data set surely is not, by a look at its names."""
+    if not isinstance(name, str) or name not in _UNPACKED:
+        return None
+    try:
+        root = user_path(DOWNLOAD_FOLDER if folder is None else folder)
+    except InvalidOption:  # no home: said when the data is read
+        return None
+    return None if os.path.exists(root / _UNPACKED[name]) else root
+
+
+def not_there(name: str, root: Path) -> InvalidDataset:
+    """Return the error for a named data set that cannot be read where it is to lie."""
+    return InvalidDataset(
+        f"{name} is not in {root}, or its files are damaged: pass --download (download=True) to "
+        "get it, or say where it lies with --folder (folder=...)"
+    )
 
 
 def say_if_shadowed(name: str) -> None:

@@ -156,19 +156,22 @@ def test_ours_can_be_checked(agent: str) -> None:
 @pytest.mark.slow
 def test_the_command(
     folder: Path,
+    files: list[Path],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, "mine")
-    assert run("benchmark", "entry", "mine", "--agents", "random-search") == 0
-    shown = capsys.readouterr()
-    file = shown.out.strip()
-    assert file == "benchmarks/leaderboard/rl-vs-evolution/random-search.json"
-    assert f"no leaderboard takes {file}: the entry of 'random-search' is not of the whole" in (
-        shown.err
-    )
+    assert run("benchmark", "entry", "mine", "--agents", "random-search") == 2
+    said = "no leaderboard takes what is in mine: the entry of 'random-search' is not of the whole"
+    assert said in capsys.readouterr().err
+    assert not Path("benchmarks").exists()
+    assert run("benchmark", "entry", str(RESULTS), "--agents", "random-search") == 0
+    written = capsys.readouterr().out.strip()
+    assert written == "benchmarks/leaderboard/rl-vs-evolution/random-search.json"
+    assert Path(written).is_file()
+    file = str(files[0])  # of the small suite
     line = ("benchmark", "check", file, "--seeds", "1", "--workers", "1")
     assert run(*line) == 0
     assert f"{file}: the same with 1 seed (" in capsys.readouterr().out

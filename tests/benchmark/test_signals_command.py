@@ -125,7 +125,7 @@ def test_a_small_one_cut_and_gone_on_with(capsys: pytest.CaptureFixture[str]) ->
     assert "would be replaced (signals synflow): give another" in capsys.readouterr().err
     assert run(*SMALL, "--json", "--out", "cut") == 0  # other truths: all is known
     shown = capsys.readouterr()
-    assert "0 of them in these" in shown.err
+    assert "0 of them in these 0 s" in shown.err
     data = json.loads(shown.out)
     assert {finding["dataset"] for finding in data["findings"]} == {
         *("cifar10", "cifar100", "imagenet16-120", "digits")

@@ -32,6 +32,8 @@ BAD_INPUT = [
     ("search --agent reinforc", "unknown agent 'reinforc': did you mean 'reinforce'"),
     ("search --space nasnet", "unknown space 'nasnet': did you mean 'nasnet-cell'"),
     ("search --dataset digit", "did you mean 'digits'"),
+    ("search --dataset cifar10 --folder .", "cifar10 is not in ., or its files are damaged: pass"),
+    ("search --space nasbench201 --dataset cifar10 --folder .", "needs no data: --evaluator nasb"),
     ("search --recipe quik", "unknown recipe 'quik': did you mean 'quick'"),
     ("search --reward acuracy", "did you mean 'accuracy'"),
     ("search --evaluator trainin", "did you mean 'training'"),

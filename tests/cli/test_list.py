@@ -3,10 +3,20 @@
 import re
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+import nas_gym
 from nas_gym.cli.list import _KINDS, _parts_in_lines, _summary
+from nas_gym.evaluators.landscapes import Landscape
 from nas_gym.plugins import names, table
+from nas_gym.runs.findings import Findings
+from nas_gym.store import load_run
+from nas_gym.testing import BitString
 
 
 def test_every_part_has_a_line_that_says_what_it_is(tmp_path: Path) -> None:
@@ -41,3 +51,40 @@ def test_descriptions_end_with_a_clause_and_are_cut_nowhere_else() -> None:
             told = " ".join(shown.split())
             assert whole.startswith(told), (title, name)
             assert whole[len(told) : len(told) + 1] in ("", ":", ";", ","), (title, name)
+
+
+class CutInItsSecondBatch(Landscape):
+    """The fifth child is by far the best, and the sixth never ends."""
+
+    def evaluate(self, architectures: Any, seeds: Any) -> Any:
+        for evaluation in super().evaluate(architectures, seeds):
+            self.asked = getattr(self, "asked", 0) + 1
+            if self.asked > 5:
+                raise KeyboardInterrupt
+            yield replace(evaluation, metrics={"accuracy": 0.1 + 0.8 * (self.asked == 5)})
+
+
+def test_list_and_report_agree_on_a_run_that_was_cut_within_a_batch(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = BitString(12)
+    name = "a-run-with-a-name-that-is-rather-long-for-one-line-of-eighty-characters"
+    for each in ("cut", name):
+        with pytest.raises(KeyboardInterrupt):
+            nas_gym.search(
+                space, CutInItsSecondBatch(space), {"name": "random-search", "batch_size": 4},
+                budget=12, run=each, store="runs/store.sqlite",
+            )  # fmt: skip
+    assert run("list") == 0
+    listed = capsys.readouterr().out
+    assert re.search(
+        r"^  cut: interrupted, 5 evaluations, best 0.9000, \d{4}-[\d-]+ ", listed, re.M
+    )
+    assert max(map(len, listed.splitlines())) <= 80
+    assert run("report", "cut", "--trust", "nas_gym") == 0
+    shown = capsys.readouterr().out
+    assert "run cut: interrupted, 5 of 12 evaluations by random-search" in shown
+    assert "; 1 of them in a batch that was cut: it is kept, and used when the run goes on" in shown
+    assert re.search(r"│ +1 │ 0.9000 .* 5 │\n", shown)  # as the curve and the card have it
+    found = Findings.of(load_run("cut"))
+    assert [row.number for row in found.evaluated] == [0, 1, 2, 3, 4]

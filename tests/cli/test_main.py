@@ -4,13 +4,14 @@ import inspect
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
 import tyro
 
-from nas_gym.cli.main import COMMANDS, SPREAD, _read, class_of
+from nas_gym.cli.main import COMMANDS, SHELLS, SPREAD, _read, class_of
 
 HEAVY = {
     "typeguard",
@@ -142,3 +143,28 @@ def test_help_lists_and_refusals_import_nothing_heavy(tmp_path: Path) -> None:
         assert "Traceback" not in said, arguments
         if status == 2 and "---" not in said:  # tyro draws a box around what it cannot parse
             assert len(said.splitlines()) == 1, f"{arguments}: {said}"
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completions_are_written_for_these_shells(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str], shell: str
+) -> None:
+    assert run("--tyro-print-completion", shell) == 0
+    assert "nas-gym" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "--tyro-print-completion tcsh",
+        "--tyro-print-completion=tcsh",
+        "search --tyro-write-completion tcsh x",
+    ],
+)
+def test_completions_of_another_shell_are_refused_in_a_sentence(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str], typed: str
+) -> None:
+    assert run(*typed.split()) == 2
+    said = capsys.readouterr().err
+    assert "completion is 'tcsh': completions are written for bash, zsh, fish" in said
+    assert said.count("\n") == 1

@@ -12,6 +12,7 @@ from nas_gym import search
 from nas_gym.envs.ledger import Ledger
 from nas_gym.envs.rewards import Accuracy
 from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.options.durations import time_in_words
 from nas_gym.runs.cost import PAPERS, PaidEpochs, RunCost
 from nas_gym.runs.findings import Findings, summary
 from nas_gym.runs.html import story
@@ -109,7 +110,8 @@ def test_epochs_hours_and_papers_are_told_of_a_table(tmp_path: Path, name: str, 
     assert cost.epochs_saved == most * cost.evaluations_saved
     assert summary(looked_up)["cost"]["epochs"] == cost.epochs
     text = shown(looked_up)
-    assert f" s and {cost.epochs:,} epochs of child time" in text
+    time = time_in_words(cost.seconds)
+    assert f"evaluated in {time} and {cost.epochs:,} epochs of child time" in text
     assert f"epochs: {cost.epochs:,}\n" in text
     assert text.count(f"{cost.device_hours:.2g} device-hours by the table (") == 2
     assert all(text.count(paper) == 2 for paper in PAPERS)

@@ -67,6 +67,19 @@ def test_a_line_fits_the_terminal(columns: int) -> None:
         assert "/min, ETA " in drawn[-1]
 
 
+@pytest.mark.parametrize(
+    ("children", "said"), [(1, "the first child"), (4, "the first 4 children")]
+)
+def test_the_bar_says_what_it_is_at_before_the_first_child_ends(children: int, said: str) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, color_system=None)
+    with SearchProgress(20, "a search begins", console) as progress:
+        progress.started()
+        progress.phase(children, 0)
+        progress._bar.refresh()
+        assert re.search(rf"training .* 0/20 {said} +\d s", out.getvalue())
+
+
 def test_progress_shows_what_comes_before_the_first_answer() -> None:
     with SearchProgress(20, "a search begins", Console(file=io.StringIO())) as progress:
         progress.started()

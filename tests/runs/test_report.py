@@ -11,6 +11,7 @@ import nas_gym
 from nas_gym.errors import NASGymError
 from nas_gym.evaluators.evaluation import Validation
 from nas_gym.evaluators.landscapes import Landscape
+from nas_gym.options.durations import time_in_words
 from nas_gym.runs.config import space_and_data
 from nas_gym.runs.export import write_files
 from nas_gym.runs.findings import Findings, best_rows
@@ -109,18 +110,21 @@ def test_errors_of_one_type_are_one_group(tmp_path: Path) -> None:
 
 def test_the_cost_is_shown(tmp_path: Path) -> None:
     run = recorded(tmp_path, LayerChain(max_depth=1), rate=0)
-    rows = [replace(row, seconds=2.0) for row in run.rows]
+    rows = [replace(row, seconds=200.0) for row in run.rows]
     run = replace(run, rows=tuple(rows))
     memo = sum(row.source == "memo" for row in rows)
     data = summary(run)
     assert (data["requests"], data["evaluated"], data["memo_hits"]) == (40, 40 - memo, memo)
-    assert data["child_seconds_paid"] == 2.0 * (40 - memo)
-    assert data["child_seconds_saved"] == 2.0 * memo
+    assert data["child_seconds_paid"] == 200.0 * (40 - memo)
+    assert data["child_seconds_saved"] == 200.0 * memo
     console = Console(width=100, record=True)
     print_summary(Findings.of(run), console)
     shown = console.export_text()
-    assert f"{40 - memo} evaluated in {80 - 2 * memo} s of child time" in shown
-    assert f"{memo} from memo ({2 * memo} s saved), 0 failed" in shown
+    paid, saved = time_in_words(8_000 - 200 * memo), time_in_words(200 * memo)
+    assert (" min " in paid, " h " in saved) == (True, True)
+    assert f"{40 - memo} evaluated in {paid} of child time" in shown
+    assert f"{memo} from memo ({saved} saved), 0 failed" in shown
+    assert "┃ seconds ┃ request ┃" in shown
 
 
 def test_the_best_architecture_and_a_traceback_are_shown_line_by_line(tmp_path: Path) -> None:
@@ -131,7 +135,7 @@ def test_the_best_architecture_and_a_traceback_are_shown_line_by_line(tmp_path: 
     lines = [line.rstrip() for line in console.export_text().splitlines()]
     assert "normal cell" in lines
     assert "reduction cell" in lines
-    assert [line.strip() for line in lines if "first" in line or "second" in line] == [
+    assert [line.strip() for line in lines if line.strip().startswith(("first", "second"))] == [
         "first",
         r"second\x1b[m",
     ]

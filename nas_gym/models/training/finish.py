@@ -27,7 +27,7 @@ from nas_gym.models.training.report import command_of
 from nas_gym.networks.cost import count_multiply_adds, count_parameters
 from nas_gym.networks.isolation import isolated
 from nas_gym.networks.task import LanguageTask
-from nas_gym.options.durations import duration_in_words
+from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
 from nas_gym.runs.recipe_words import unit_of
 from nas_gym.training.images.augmentation import check_cutout
@@ -145,7 +145,7 @@ def _say_what_comes(
         say(f"goes on after step {training.done:,} ({loop.unit} {training.epoch} is done)")
     left = (total - training.done) * loop.step_seconds()
     if left:
-        say(f"about {duration_in_words(rounded(left))}, by the time of the first steps")
+        say(f"about {time_in_words(rounded(left))}, by the time of the first steps")
 
 
 def _measured(training: Training[Any], plan: Plan, device: torch.device) -> dict[str, float] | None:

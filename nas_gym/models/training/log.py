@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_gym.errors import InvalidModel
-from nas_gym.options.durations import duration_in_words
+from nas_gym.options.durations import time_in_words
 from nas_gym.options.files import write_file
 from nas_gym.options.printable import printable
 
@@ -56,9 +56,9 @@ def line_of(epoch: dict[str, Any], epochs: int, left: float) -> str:
         for name, value in epoch.items()
         if name in ("loss", "validation_accuracy", "validation_perplexity")
     )
-    end = f", about {duration_in_words(rounded(left))} left" if left else ""
+    end = f", about {time_in_words(rounded(left))} left" if left else ""
     unit = next(iter(epoch))
-    return f"{unit} {epoch[unit]}/{epochs}: {figures}, {epoch['seconds']:.1f} s{end}"
+    return f"{unit} {epoch[unit]}/{epochs}: {figures}, {time_in_words(epoch['seconds'])}{end}"
 
 
 def rounded(seconds: float) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from nas_gym.evaluators.doubts import interval_in_words
 from nas_gym.models.folder import CONFIG
 from nas_gym.models.training.plan import Plan
-from nas_gym.options.durations import duration_in_words
+from nas_gym.options.durations import time_in_words
 from nas_gym.training.named import NAMED_RECIPES
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def lines_of(trained: "Trained") -> Iterator[str]:
             yield f"{words}: {figures[name]:.4f}{_of(figures, name)}"
     yield (
         f"{figures['parameters']:,} parameters, {figures['multiply_adds']:,} multiply-adds, "
-        f"{figures['steps']:,} steps in {duration_in_words(float(figures['training_seconds']))}"
+        f"{figures['steps']:,} steps in {time_in_words(float(figures['training_seconds']))}"
     )
     yield f"written to {folder}: model.safetensors, model.py, README.md, log.csv, curve.png, …"
     images = "test_images" in figures or "train_images" in figures

@@ -28,11 +28,10 @@ from nas_gym.training.images.folders import (
 from nas_gym.training.images.pictures import read_pictures
 from nas_gym.training.images.splitting import Shares, check_images, usual_shares
 from nas_gym.training.images.summary import Reading
-from nas_gym.training.places import check_takes_folder, images_at
+from nas_gym.training.places import DOWNLOAD_FOLDER, check_takes_folder, images_at, not_there
 
 __all__ = ["Dataset", "load_dataset", "split_dataset"]
 
-DOWNLOAD_FOLDER = "~/.cache/nas-gym"
 DEBIAN_FASHION_MNIST = Path("/usr/share/datasets/fashion-mnist")  # package dataset-fashion-mnist
 FOLDER_IMAGE_SIZE = 32  # pixels; the size of a folder's images unless the user gives another
 
@@ -140,7 +139,7 @@ def fashion_mnist(
     if found is None and folder is None:
         found = _idx_files(DEBIAN_FASHION_MNIST, names)
     if found is None:
-        raise _not_there("fashion-mnist", root)
+        raise not_there("fashion-mnist", root)
     arrays = [read_idx(path) for path in found]
     for path, array, rank in zip(found, arrays, (3, 1, 3, 1), strict=True):
         if array.ndim != rank or array.shape[1:] != arrays[0].shape[1:] * (rank == 3):
@@ -229,7 +228,7 @@ def _cifar(
     try:  # the files are unpickled only after their checksums were found to be the published ones
         train, test = (make(str(root), train=train) for train in (True, False))
     except Exception:  # torchvision's words are about its own arguments
-        raise _not_there(name, root) from None
+        raise not_there(name, root) from None
     pairs = ((part.data.transpose(0, 3, 1, 2), np.asarray(part.targets)) for part in (train, test))
     (images, labels), (test_images, test_labels) = pairs
     return with_test_part(name, images, labels, test_images, test_labels, validation)
@@ -246,13 +245,6 @@ def _usual_folder(download: bool) -> Path:
                 "set lies with --folder (folder=...)"
             ) from error
         return Path(DOWNLOAD_FOLDER)
-
-
-def _not_there(name: str, root: Path) -> InvalidDataset:
-    return InvalidDataset(
-        f"{name} is not in {root}, or its files are damaged: pass --download (download=True) to "
-        "get it, or say where it lies with --folder (folder=...)"
-    )
 
 
 def _download(download: Callable[[], object], name: str, root: Path) -> None:

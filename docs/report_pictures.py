@@ -28,6 +28,7 @@ VIEWS = {  # name -> (width, height, dark)
     "dark": (1200, 2000, True),
     "phone": (400, 1100, False),
 }
+MOUSE = "primaryHoverType=2,availableHoverTypes=2,primaryPointerType=4,availablePointerTypes=4"
 MOST = 150_000  # bytes of a picture
 COLOURS = 128
 
@@ -59,6 +60,8 @@ def _take(page: Path, picture: Path, width: int, height: int, dark: bool) -> Non
     options = webdriver.ChromeOptions()
     for argument in ("headless=new", "no-sandbox", "disable-gpu", "hide-scrollbars"):
         options.add_argument(f"--{argument}")
+    if width > 600:  # with a mouse, which a browser without a head does not have
+        options.add_argument(f"--blink-settings={MOUSE}")
     options.binary_location = shutil.which("chromium") or ""
     driver = webdriver.Chrome(
         options=options, service=webdriver.ChromeService(shutil.which("chromedriver"))

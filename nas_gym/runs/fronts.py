@@ -86,12 +86,15 @@ def in_words(name: str, value: float | None) -> str:
     return f"{value:.5g}"
 
 
-def front_of(found: "Findings", given: Objectives | None = None) -> Front | None:
+def front_of(
+    found: "Findings", given: Objectives | None = None, truth: bool = True
+) -> Front | None:
     """Return the front of a run; None if nothing was found, or the agent had one objective.
 
     Args:
         found: The run.
         given: Objectives to use whatever the agent's were.
+        truth: Whether to compare it with the true front, if a table knows that.
 
     Raises:
         InvalidOption: An objective that was never measured.
@@ -119,8 +122,9 @@ def front_of(found: "Findings", given: Objectives | None = None) -> Front | None
     order = sorted(rows.values(), key=lambda each: tuple(-values[each[1]]))
     chosen = tuple([row for row, _ in order])
     shown = values[[place for _, place in order]]
+    share = _share(found, objectives, chosen) if truth else None
     limited = bool(found.config.get("cost_limits"))
-    return Front(objectives, chosen, shown, values, _share(found, objectives, chosen), limited)
+    return Front(objectives, chosen, shown, values, share, limited)
 
 
 def default_objectives(found: "Findings") -> Objectives:

@@ -141,7 +141,7 @@ def test_the_page_of_a_search_that_was_killed_says_when_it_was_written_and_what_
     text = page.read_text(encoding="utf-8")
     (written,) = re.findall(r'Written at <time datetime="(.*?)">', text)
     assert abs((datetime.now(UTC) - datetime.fromisoformat(written)).total_seconds()) < 200
-    assert "the search was stopped: <code>nas-gym resume a</code> goes on with it" in text
+    assert "the search was stopped: <code>nas-gym resume a --trust slow_one</code> goes on" in text
     assert "Still running" not in text
 
     assert "  a: cut, " in run(capsys, "list").out

@@ -97,7 +97,8 @@ def test_people_see_it_and_their_own_metric(store: Path, capsys: Any) -> None:
 
 def test_the_page_has_it(store: Path) -> None:
     page = html_page([Shown(found(store), store)])
-    assert "Of accuracy, -watts: what no other" in page
+    assert "For high accuracy and low watts" in page
+    assert page.count('<svg class="front" role="img" aria-label="accuracy against watts') == 1
     row = found(store).front.rows[0]  # type: ignore[union-attr]
     assert f">{row.metrics['watts']:.5g}</td>" in page
     assert "Pareto front" not in html_page([Shown(found(store, "plain"), store)])

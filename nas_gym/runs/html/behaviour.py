@@ -20,6 +20,7 @@ WINDOW = 100  # requests
 WINDOWS = 40  # that are looked at, at most; evenly over a longer run
 TRACED = 1_500  # requests whose choices are named, at most
 SHOWN = 60  # options whose worth is shown, at most
+LEAST = 5  # picks of an option whose worth is shown
 COLLAPSED = 0.1  # share of different architectures in a window below which a policy has settled
 
 
@@ -105,7 +106,7 @@ def _entropy(counts: Counter[int], options: int) -> float:
     most = math.log(min(options, total)) if min(options, total) > 1 else 0.0
     if not most:
         return 0.0
-    return -sum(n / total * math.log(n / total) for n in counts.values()) / most
+    return max(0.0, -sum(n / total * math.log(n / total) for n in counts.values()) / most)
 
 
 def _positions(space: Any, rows: Sequence[Row], count: int) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ def _worths(space: Any, rows: Sequence[Row]) -> list[OptionWorth]:
             overall = mean_of([reward for values in options.values() for reward in values])
             for option, values in options.items():
                 mean = mean_of(values)
-                if mean is not None and overall is not None:
+                if len(values) >= LEAST and mean is not None and overall is not None:
                     found.append(OptionWorth(choice, option, len(values), mean, mean - overall))
     # A difference of few is mostly luck.
     return sorted(found, key=lambda w: -abs(w.difference) * math.sqrt(w.count))[:SHOWN]

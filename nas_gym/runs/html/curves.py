@@ -54,6 +54,17 @@ def reward_curve(rewards: Sequence[float | None]) -> dict[str, Numbers]:
     }
 
 
+def best_curve(rewards: Sequence[float | None]) -> dict[str, Numbers]:
+    """Return ``request`` and ``best``: where the best so far changes, and where the run ends."""
+    values = np.array([np.nan if r is None else r for r in rewards], dtype=np.float64)
+    values[~np.isfinite(values)] = np.nan
+    if np.isnan(values).all():
+        return {"request": [], "best": []}
+    best = np.fmax.accumulate(values)
+    shown = sorted({*_steps(best), len(best) - 1})
+    return {"request": [n + 1 for n in shown], "best": [_plain(best[n]) for n in shown]}
+
+
 def learning_curves(found: Findings) -> list[dict[str, Any]]:
     """Return ``rank`` and ``curve`` (by epoch) of the best architectures whose curve was kept."""
     return [
@@ -69,9 +80,15 @@ def _thinned(best: Any) -> Sequence[int]:
     if count <= POINTS:
         return range(count)
     some = set(range(0, count, math.ceil(count / POINTS))) | {count - 1}
+    return sorted(some | set(_steps(best)))
+
+
+def _steps(best: Any) -> list[int]:
+    """Return the positions where the best so far changes, its first one too."""
     filled = np.nan_to_num(best, nan=-np.inf)
-    return sorted(some | set(np.flatnonzero(np.diff(filled, prepend=-np.inf)).tolist()))
+    before = np.concatenate([[-np.inf], filled[:-1]])
+    return [int(n) for n in np.flatnonzero(filled != before)]
 
 
 def _plain(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
+    return float(f"{value:.5g}") if math.isfinite(value) else None

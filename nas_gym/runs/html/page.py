@@ -11,21 +11,18 @@ from typing import Any
 from nas_gym.options.printable import printable
 from nas_gym.runs.drawings import why_undrawn
 from nas_gym.runs.findings import Findings
-from nas_gym.runs.html import curves, pictures, story
-from nas_gym.runs.html.behaviour import behaviour_of
+from nas_gym.runs.html import best, curves, story
+from nas_gym.runs.html.behaviour import LEAST, Behaviour, behaviour_of
 from nas_gym.runs.recipe_words import unit_of
-from nas_gym.search_spaces.rendering import genotype_as_text
-from nas_gym.store import Row
-
-DRAWN = 3  # architectures
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Another run of the store, drawn beside for comparison: its name and rewards by request."""
+    """Another run of the store, drawn beside for comparison."""
 
     name: str
-    rewards: Sequence[float | None]
+    agent: str
+    rewards: Sequence[float | None]  # by request
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class Shown:
 
 
 def html_page(runs: Sequence[Shown], baselines: Sequence[Baseline] = (), refresh: int = 0) -> str:
-    """Return the page: complete HTML, below 500 kB for a run of 1,000 evaluations.
+    """Return the page: complete HTML, below 350 kB for a run of 1,000 evaluations.
 
     Args:
         runs: At least one; several stand side by side.
@@ -51,6 +48,7 @@ def html_page(runs: Sequence[Shown], baselines: Sequence[Baseline] = (), refresh
         "runs": [
             {
                 "name": run["name"],
+                "agent": run["agent"],
                 "curve": run.pop("curve"),
                 "learning": run.pop("learning"),
                 "unit": run["unit"],
@@ -58,7 +56,11 @@ def html_page(runs: Sequence[Shown], baselines: Sequence[Baseline] = (), refresh
             for run in told
         ],
         "baselines": [
-            {"name": printable(other.name), "curve": curves.reward_curve(other.rewards)}
+            {
+                "name": printable(other.name),
+                "agent": printable(other.agent),
+                "curve": curves.best_curve(other.rewards),
+            }
             for other in baselines
         ],
     }
@@ -83,53 +85,51 @@ def _told(run: Shown) -> dict[str, Any]:
     behaviour = behaviour_of(found.rows, found.space)
     warnings += [] if behaviour.warning is None else [behaviour.warning]
     warnings += why_undrawn(found, run.store)
+    learning = curves.learning_curves(found)
     return {
         "name": printable(found.run),
         "setting": story.setting(found, run.store),
         "counts": story.counts(found),
+        "agent": printable(found.name_of("agent")),
         "best_reward": story.best_reward(found),
+        "best_in_short": story.best_in_short(found),
+        "without_curves": story.without_curves(found),
         "note": None if found.note is None else printable(found.note),
-        "table": story.best_table(found),
-        "front": story.front_table(found),
-        "best": [_best(run, row, rank) for rank, row in enumerate(found.ranked[:DRAWN], start=1)],
+        "table": best.table(found),
+        "fronts": best.fronts(found),
+        "best": best.cards(found, run.store, run.drawings),
         "validations": story.validations(found),
         "failures": story.failures(found),
         "facts": facts,
         "warnings": [printable(warning) for warning in warnings],
         "behaviour": behaviour,
-        "heat_map": pictures.heat_map(behaviour) if behaviour.windows else None,
+        "worths": _worths(behaviour),
+        "least": LEAST,
         "config": story.as_json(found.config),
         "versions": story.as_json(found.versions),
         "curve": curves.reward_curve(curves.comparable_rewards(found)),
-        "learning": curves.learning_curves(found),
+        "learning": learning,
+        "learns": bool(learning),
+        "seconds": found.cost.seconds,
         "unit": unit_of(found.protocol),
     }
 
 
-def _best(run: Shown, row: Row, rank: int) -> dict[str, Any]:
-    """Return a card of one of the best: drawing, words, genotype."""
-    space, address, words = run.found.space, None, None
-    if space is not None:
-        words = printable(genotype_as_text(space, row.tokens), lines=True)
-        address = _drawn(space, row) if rank not in run.drawings else None
-    if rank in run.drawings:  # also of a space that is not imported
-        address = pictures.svg_address(run.drawings[rank])
+def _worths(behaviour: Behaviour) -> dict[str, Any]:
+    """Return ``headings`` and ``rows`` of what options are worth."""
     return {
-        "rank": rank,
-        "reward": format(row.reward, run.found.leading.reward_alone),
-        "drawing": address,
-        "words": words,
-        "tokens": ",".join(map(str, row.tokens)),
-        "genotype": printable(json.dumps(row.genotype)),
+        "headings": ["choice", "option", "picks", "mean reward", "difference"],
+        "rows": [
+            [
+                (printable(worth.choice), None),
+                (printable(worth.option), None),
+                (f"{worth.count:,}", worth.count),
+                (f"{worth.mean:.4f}", float(f"{worth.mean:.6g}")),
+                (f"{worth.difference:+.4f}", float(f"{worth.difference:.6g}")),
+            ]
+            for worth in behaviour.worths
+        ],
     }
-
-
-def _drawn(space: Any, row: Row) -> str | None:
-    """Return the drawing; None where a user's ``draw`` fails: none is needed."""
-    try:
-        return pictures.drawing(space, row.tokens)
-    except Exception:
-        return None
 
 
 def _template(name: str) -> Any:

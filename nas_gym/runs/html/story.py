@@ -1,22 +1,22 @@
-"""The tables of a page: what was searched and with what, the best, the failures, the cost."""
+"""The tables of a page: what was searched and with what, the failures, the cost."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from nas_gym.evaluators.metrics import ACCURACY, SIZES, metric_named
 from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
+from nas_gym.plugins import foreign_module, load
 from nas_gym.runs.config import name_with_preset
 from nas_gym.runs.findings import Findings
-from nas_gym.runs.fronts import in_words, objectives_of_agent
+from nas_gym.runs.fronts import objectives_of_agent
 from nas_gym.runs.recipe_words import unit_of
 from nas_gym.runs.spread import spread
 from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.location import resume_command
-
-BEST = 50  # architectures in the table
 
 
 def setting(found: Findings, store: str | Path) -> dict[str, str]:
@@ -31,7 +31,7 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
         "objectives": ", ".join(map(str, objectives_of_agent(found) or ())),
         "limits": str(limits_of(config["cost_limits"])) if "cost_limits" in config else "",
         "within the limits": "" if found.acceptance is None else f"{found.acceptance:.2%}",
-        "started": found.started,
+        "started": time_of_day(found.started),
         "status": found.status,
         "seed of the run": str(config.get("seed", "-")),
         "seed of the children": str(config.get("child_seed", "-")),
@@ -40,6 +40,14 @@ def setting(found: Findings, store: str | Path) -> dict[str, str]:
         "go on": _going_on(found, store),
     }
     return {name: printable(value) for name, value in facts.items() if value}
+
+
+def time_of_day(moment: str) -> str:
+    """Return a recorded moment as people read it: ``2026-11-30 22:10 UTC``."""
+    try:
+        return f"{datetime.fromisoformat(moment).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    except ValueError:
+        return moment
 
 
 def _going_on(found: Findings, store: str | Path) -> str:
@@ -73,54 +81,6 @@ def counts(found: Findings) -> dict[str, str]:
     if beside is not None:
         facts["device-hours"] = beside
     return facts
-
-
-def best_table(found: Findings) -> dict[str, Any]:
-    """Return ``headings`` and ``rows`` of the best architectures: (text, number) per cell."""
-    leading = found.shown if found.leading == ACCURACY else [found.leading]
-    known = dict.fromkeys([*(m.name for m in (*leading, *found.asked_for, *SIZES))])
-    rows = found.ranked[:BEST]
-    own = {name for row in rows for name in row.metrics if not name.startswith("final_")}
-    names = [*known, *sorted(own - set(known))]
-    metrics = [metric_named(name) for name in names]
-    measured = [m for m in metrics if any(m.name in row.metrics for row in rows)]
-    unanswered = {id(row) for row in found.unanswered}
-    return {
-        "headings": ["rank", "reward", *(printable(m.words) for m in measured), "s", "request"],
-        "rows": [
-            [
-                (str(rank), rank),
-                (format(row.reward, found.leading.reward_in_table), row.reward),
-                *((m.in_words(row.metrics.get(m.name)), row.metrics.get(m.name)) for m in measured),
-                (f"{row.seconds:.1f}", row.seconds),
-                ("-", None) if id(row) in unanswered else (str(row.number + 1), row.number + 1),
-            ]
-            for rank, row in enumerate(rows, start=1)
-        ],
-    }
-
-
-def front_table(found: Findings) -> dict[str, Any] | None:
-    """Return title, ``headings``, ``rows`` and hypervolume of the Pareto front, if there is one."""
-    front = found.front
-    if front is None:
-        return None
-    names = front.metrics
-    words = (printable(metric_named(name).words) for name in names)
-    return {
-        "objectives": printable(", ".join(map(str, front.objectives))),
-        "share": front.share_in_words,
-        "headings": ["front", "reward", *words, "request"],
-        "rows": [
-            [
-                (str(number), number),
-                (format(row.reward, found.leading.reward_in_table), row.reward),
-                *((in_words(n, row.metrics.get(n)), row.metrics.get(n)) for n in names),
-                (str(row.number + 1), row.number + 1),
-            ]
-            for number, row in enumerate(front.rows[:BEST], start=1)
-        ],
-    }
 
 
 def validations(found: Findings) -> list[dict[str, str]]:
@@ -162,6 +122,26 @@ def trust(found: Findings) -> tuple[dict[str, str], list[str]]:
 def as_json(value: Mapping[str, Any] | None) -> str:
     """Return settings as a text."""
     return printable(json.dumps(value or {}, indent=1, default=str), lines=True)
+
+
+def best_in_short(found: Findings) -> str:
+    """Return the highest reward with its request, for the top of a page; empty without one."""
+    if not found.ranked:
+        return ""
+    row = found.ranked[0]
+    waiting = any(row is other for other in found.unanswered)
+    asked = "" if waiting else f" (request {row.number + 1:,})"
+    return f"{best_reward(found)}{asked}"
+
+
+def without_curves(found: Findings) -> str | None:
+    """Return the option that keeps learning curves; None if they were kept, or cannot be."""
+    name = found.name_of("evaluator")
+    if name == "-" or foreign_module("evaluator", name) is not None:
+        return None
+    options = {option.name for option in fields(load("evaluator", name))}
+    kept = (found.config.get("evaluator") or {}).get("curve", False)
+    return "--set evaluator.curve=true" if "curve" in options and not kept else None
 
 
 def best_reward(found: Findings) -> str:

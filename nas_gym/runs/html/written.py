@@ -51,7 +51,8 @@ def _baselines(found: Findings, store: str | Path) -> Iterator[Baseline]:
                 try:
                     if _compared(opened.config_of(run["name"])) == _compared(found.config):
                         other = Findings.of(opened.load_run(run["name"]))
-                        yield Baseline(other.run, comparable_rewards(other))
+                        agent = other.name_of("agent")
+                        yield Baseline(other.run, agent, comparable_rewards(other))
                 except NASGymError:
                     continue
 

@@ -2,57 +2,15 @@
 
 import io
 import json
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
-import nas_gym
-from nas_gym.runs.findings import Findings
-from nas_gym.runs.html import write_page
-from nas_gym.runs.provenance import begun_with
-from nas_gym.store import load_run
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        shutil.which("chromium") is None or shutil.which("chromedriver") is None,
-        reason="no Chromium with its driver: apt-get install chromium chromium-driver",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("page")
-    store = folder / "store.sqlite"
-    table = ("nasbench201", "nasbench201")
-    nas_gym.search(*table, "random-search", budget=50, run="beside", store=store)
-    with begun_with(["search", "--set", "a.b='c d'"]):
-        nas_gym.search(*table, "reinforce", budget=1000, run="shown", store=store)
-    return write_page([Findings.of(load_run("shown", store))], store, folder / "report.html")
-
-
-@pytest.fixture
-def browser(page: Path) -> Iterator[Any]:
-    webdriver = pytest.importorskip("selenium.webdriver", reason="pip install selenium")
-    options = webdriver.ChromeOptions()
-    for argument in ("headless=new", "no-sandbox", "disable-gpu", "window-size=1200,1000"):
-        options.add_argument(f"--{argument}")
-    options.binary_location = shutil.which("chromium")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    service = webdriver.ChromeService(shutil.which("chromedriver"))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        driver.get(page.as_uri())
-        yield driver
-        assert driver.get_log("browser") == []  # no error, no warning
-    finally:
-        driver.quit()
+pytestmark = pytest.mark.slow
 
 
 def within(done: Callable[[], Any], seconds: float = 60) -> bool:

@@ -8,10 +8,12 @@ from pathlib import Path
 
 DOCS = Path(__file__).parent
 ROOT = DOCS.parent
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+OF_CONTRIBUTING = DOCS / "developer" / "contributing.md"
 sys.path.insert(0, str(DOCS))
 
 from environment_pages import write_environment_pages  # noqa: E402 (it lies beside this file)
-from links import change_links, to_repository  # noqa: E402
+from links import SOURCE, change_links, to_repository  # noqa: E402
 from notebooks import write_notebooks  # noqa: E402
 
 import nas_gym  # noqa: E402
@@ -59,6 +61,9 @@ def point_outwards(_: object, name: str, text: list[str]) -> None:
     results = DOCS / "benchmarks" / "results"
     if results in here.parents:  # a copy: its links are those of the original
         origin = ROOT / "benchmarks" / "results" / here.relative_to(results)
+    elif here == OF_CONTRIBUTING:  # stands in for what GitHub looks for elsewhere
+        origin = CONTRIBUTING
+        text[0] = CONTRIBUTING.read_text(encoding="utf-8")
     else:
         origin = here
 
@@ -68,6 +73,11 @@ def point_outwards(_: object, name: str, text: list[str]) -> None:
             target = results / target.relative_to(ROOT / "benchmarks/results")
         if target.is_relative_to(DOCS):
             return f"{label}({os.path.relpath(target, here.parent)}{anchor})"
+        if target == CONTRIBUTING:
+            return f"{label}({os.path.relpath(OF_CONTRIBUTING, here.parent)})"
+        if not SOURCE and target.suffix == ".json":  # of a leaderboard: the site has it itself
+            file = os.path.relpath(target, here.parent)
+            return f"{{download}}`{label[1:-1].strip('`')} <{file}>`"
         return to_repository(label, target, anchor)
 
     text[0] = change_links(text[0], pointed)
@@ -85,6 +95,7 @@ def headings_as_rubrics(*given: object) -> None:
     """Let the ``## Reward`` of our docstrings be small headings."""
     lines = given[-1]
     text = re.sub(r"^#+ (.*)$", r".. rubric:: \1\n", "\n".join(lines), flags=re.M)
+    text = re.sub(r"``docs/([\w/]+)\.md``", r":doc:`/\1`", text)
     lines[:] = text.split("\n")
 
 

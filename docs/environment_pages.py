@@ -18,7 +18,10 @@ from nas_gym.search_spaces.grammar import trace
 from nas_gym.search_spaces.moves import random_tokens, space_size
 from nas_gym.search_spaces.rendering import draw_genotype
 
-SHOWN = 12  # options of a choice that are spelled out
+SHOWN = 12  # options of a choice that are spelled out, if there are more than MOST
+MOST = 24
+# What docstrings name and the API's page has.
+IN_API = ("nas_gym.envs.ledger.LedgerOptions", "nas_gym.registry")
 
 
 def write_environment_pages(folder: Path) -> None:
@@ -39,7 +42,7 @@ def write_environment_pages(folder: Path) -> None:
 def _page(name: str, env: gym.Env, about: str) -> str:
     """Return a page: how it is made, its figures, its space, and what its class says of itself."""
     space, ledger = env.space, env.ledger
-    own = _markdown(inspect.getdoc(type(env)) or "")
+    own = _told_by(type(env))
     if name in ids.IDS:  # the class is that of all of them: what its page has is the space
         own = "## Action space" + own.partition("## Action space")[2]
     facts = {
@@ -93,7 +96,7 @@ def _space(name: str, space: object, tokens: tuple[int, ...]) -> str:
 
 ## The space
 
-{_markdown(inspect.getdoc(type(space)) or "")}
+{_told_by(type(space))}
 
 ## The choices
 
@@ -105,7 +108,7 @@ def _evaluator(evaluator: object) -> str:
 
 Its options, but for the space, are keywords of `gym.make`.
 
-{_markdown(inspect.getdoc(type(evaluator)) or "")}"""
+{_told_by(type(evaluator))}"""
 
 
 def _other_form(name: str) -> str:
@@ -128,24 +131,43 @@ def _choices(space: object, tokens: tuple[int, ...]) -> str:
         kind = re.sub(r"\d+", "", choice.name.rpartition(".")[2])
         if kind not in seen:
             seen.add(kind)
-            options = [f"`{option}`" for option in choice.options[:SHOWN]]
+            few = len(choice.options) <= MOST
+            shown = choice.options if few else choice.options[:SHOWN]
+            options = [f"`{option}`" for option in shown]
             more = len(choice.options) - len(options)
             options += [f"and {more} more"] if more > 0 else []
             lines.append(f"| {kind} | `{choice.name}`: {', '.join(options)} |")
     return "\n".join(lines)
 
 
-def _markdown(docstring: str) -> str:
-    """Return a docstring of ours as Markdown: code, and arguments as a list."""
+def _told_by(found: type) -> str:
+    """Return a class's docstring as Markdown, with the defaults of its arguments."""
+    defaults = {
+        name: _short(repr(parameter.default), 60)
+        for name, parameter in inspect.signature(found).parameters.items()
+        if parameter.default is not parameter.empty
+    }
+    told = {name: said for name, said in defaults.items() if not re.search(r"^<| at 0x", said)}
+    return _markdown(inspect.getdoc(found) or "", told)
+
+
+def _markdown(docstring: str, defaults: dict[str, str]) -> str:
+    """Return a docstring of ours as Markdown: code, links, and arguments as a list."""
     text = re.sub(r"``([^`]+)``", r"`\1`", docstring)
+    text = re.sub(r"`docs/([\w/]+/)?(\w+)\.md`", r"[\2](../\1\2.md)", text)
+    for name in IN_API:
+        text = text.replace(f"`{name}`", f"{{py:obj}}`{name}`")
     lines, within = [], False
     for line in text.splitlines():
         if re.match(r"^(Args|Attributes|Raises|Returns):$", line):
             within = True
             lines += [f"**{line[:-1]}**", ""]
         elif within and (found := re.match(r"^    (\*{0,2}\w+(?:, \w+)*): (.*)$", line)):
-            named = ", ".join(f"`{each}`" for each in found[1].split(", "))
-            lines.append(f"- {named}: {found[2]}")
+            named = [
+                f"`{each}`" + (f" (default `{defaults[each]}`)" if each in defaults else "")
+                for each in found[1].split(", ")
+            ]
+            lines.append(f"- {', '.join(named)}: {found[2]}")
         elif within and line.startswith("    "):
             lines.append("  " + line.strip())
         else:

@@ -187,7 +187,13 @@ def test_every_environment_has_a_page(tmp_path: Path, monkeypatch: pytest.Monkey
         form = "Edit" if "Edit" in name else "MO" if "MO" in name else ""
         token_id = name.replace(form, "") if form else name
         assert (f"({token_id}.md)" in page) == bool(form)
-        assert ("- `dataset`: " in page) == (not form)  # an option of the evaluator
+        assert bool(re.search(r"- `dataset` \(default `'", page)) == (not form)  # of the evaluator
+        assert "`docs/" not in page  # but a link
+        assert ("(../guide/limits.md)" in page) == (not form)
+        if name == "NASNetCell-v0":
+            assert "- `blocks` (default `5`): " in page
+            (operations,) = re.findall(r"^\| operation_a \|.*$", page, re.M)
+            assert operations.count("`") == 2 * (1 + 13)  # its name, and all that it offers
         assert "## Arguments" in page
         assert ("reward space" in page) == (form == "MO")
         assert ("steps per episode" in page) == (form == "Edit")
@@ -201,6 +207,20 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
         cwd=ROOT, capture_output=True, text=True, timeout=500, check=False,
     )  # fmt: skip
     assert result.returncode == 0, result.stderr
+    board = (tmp_path / "site" / "benchmarks" / "leaderboard.html").read_text(encoding="utf-8")
+    assert "benchmarks/leaderboard/rl-vs-evolution/ppo.json</code>)" not in board  # but a link
+    contributing = (tmp_path / "site" / "developer" / "contributing.html").read_text("utf-8")
+    assert "runs what CI runs" in contributing
+    api = (tmp_path / "site" / "reference" / "index.html").read_text(encoding="utf-8")
+    for place in (
+        "nas_gym.envs.recorder.Watcher",
+        "nas_gym.envs.ledger.LedgerOptions",
+        "nas_gym.runs.session.SearchResult",
+        "nas_gym.store.run_data.RunData",
+        "nas_gym.store.run_data.Row",
+        "nas_gym.registry.make",
+    ):
+        assert f'id="{place}"' in api, place
     for page in (ROOT / "docs" / "environments").glob("*.md"):
         assert (tmp_path / "site" / "environments" / f"{page.stem}.html").exists()
         (block,) = blocks(page)

@@ -2,13 +2,14 @@
 
 import ast
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from nas_gym.cli.listed import told_of
 from nas_gym.cli.shared import StorePlace, count_of, print_json
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
@@ -91,7 +92,7 @@ def _in_groups(listing: dict[str, Any]) -> Iterator[str]:
             yield from _parts_in_lines(_KINDS[title], entries)
         else:
             yield f"{title}:"
-            yield from _wrapped(", ".join(entries), "  ")
+            yield from _named_in_lines(entries, told_of(title, _summary))
 
 
 def _parts_in_lines(kind: str, entries: Iterable[str]) -> Iterator[str]:
@@ -110,6 +111,17 @@ def _parts_in_lines(kind: str, entries: Iterable[str]) -> Iterator[str]:
         yield from _first_clause(line, " " * (width + 4))
         if named:
             yield from _wrapped(f"presets: {', '.join(named)}", " " * (width + 4))
+
+
+def _named_in_lines(entries: Sequence[str], told: Mapping[str, str]) -> Iterator[str]:
+    """Return a line for each entry of which something is said, and the others below."""
+    width = max((len(entry) for entry in entries if told.get(entry)), default=0)
+    for entry in entries:
+        if said := told.get(entry):
+            yield from _wrapped(f"{entry:{width}}  {said}", "  ", " " * (width + 4))
+    others = [entry for entry in entries if not told.get(entry)]
+    if others:
+        yield from _wrapped(", ".join(others), "  ")
 
 
 def _runs_in_lines(runs: list[dict[str, Any]]) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """``nas-gym list`` for people: groups, a line for each part, nothing wider than a terminal."""
 
+import json
 import re
 import subprocess
 import sys
@@ -17,6 +18,23 @@ from nas_gym.plugins import names, table
 from nas_gym.runs.findings import Findings
 from nas_gym.store import load_run
 from nas_gym.testing import BitString
+
+
+def test_what_else_is_listed_has_a_line_that_says_what_it_is(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("list") == 0
+    shown = capsys.readouterr().out
+    assert run("list", "--json") == 0
+    listing = json.loads(capsys.readouterr().out)
+    for title in ("environments", "datasets", "recipes", "architectures", "benchmarks"):
+        group = shown.partition(f"\n{title}:\n" if title != "environments" else "environments:\n")
+        lines = re.split(r"^\S", group[2], flags=re.M)[0].splitlines()
+        told = {line.split()[0]: line.split()[1:] for line in lines}
+        for name in listing[title]:
+            if not name.startswith("a "):  # a folder of the user's own
+                assert len(told[name]) >= 2, name
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_every_part_has_a_line_that_says_what_it_is(tmp_path: Path) -> None:

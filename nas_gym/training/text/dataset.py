@@ -103,6 +103,7 @@ class EmbeddedText(NamedTuple):
 
 
 PYTHON_DOCS = EmbeddedText(read_python_docs, 1000)
+"""Python's help on topics of the language, with every Python."""
 
 
 def load_text(

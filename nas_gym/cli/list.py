@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from nas_gym.cli.listed import told_of
-from nas_gym.cli.shared import StorePlace, count_of, print_json
+from nas_gym.cli.shared import StorePlace, Words, count_of, print_json
+from nas_gym.errors import unknown_name
 from nas_gym.options.printable import printable
 from nas_gym.store.location import DEFAULT_STORE
 
@@ -19,6 +22,8 @@ from nas_gym.store.location import DEFAULT_STORE
 class List:
     """List environments, spaces, agents, data sets, recipes, rewards, benchmarks, recorded runs."""
 
+    lists: Annotated[tyro.conf.Positional[Words], tyro.conf.arg(metavar="[LIST]")] = ()
+    """Only this one, or these: spaces, agents, runs, …; all by default."""
     store: StorePlace = str(DEFAULT_STORE)
     json: bool = False
     """Print the lists as JSON."""
@@ -26,6 +31,10 @@ class List:
     def __call__(self) -> int:
         """Print the lists."""
         listing = _listing(self.store)
+        for name in self.lists:
+            if name not in listing:
+                raise unknown_name("list", name, listing)
+        listing = {name: listing[name] for name in self.lists or listing}
         if self.json:
             print_json(listing)
             return 0

@@ -2,18 +2,21 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from nas_gym.envs.ids import EDIT_IDS, IDS, MULTI_OBJECTIVE_IDS
 from nas_gym.errors import InvalidOption, NASGymError, near
-from nas_gym.plugins import foreign_module, names
+from nas_gym.plugins import names
+from nas_gym.registry import modules_to_trust
 from nas_gym.search_spaces.published import PUBLISHED
-from nas_gym.store.location import DEFAULT_STORE, file_of, folder_beside, store_option
+from nas_gym.store.location import DEFAULT_STORE, file_of, folder_beside, run_command
 from nas_gym.training.named import NAMED_RECIPES
 from nas_gym.training.places import BUILT_IN
 
-_ENVIRONMENTS = IDS | EDIT_IDS | MULTI_OBJECTIVE_IDS
 _CODE = re.compile(r"[\w.]+:[^\W\d]\w*")  # module:attribute
+_ENVIRONMENTS = IDS | EDIT_IDS | MULTI_OBJECTIVE_IDS
 _PARTS = {
     "agent": ("an agent", "`nas-gym search --agent"),
     "evaluator": ("an evaluator", "`nas-gym search --evaluator"),
@@ -29,7 +32,7 @@ def refuse_other_kinds(name: str, store: str | None = str(DEFAULT_STORE)) -> Non
         name: Given as an architecture, and none.
         store: Whose runs are known; None: they were looked for before.
     """
-    runs = set() if store is None else _runs(store)
+    runs = {} if store is None else _runs(store)
     if name in names("space"):
         raise InvalidOption(f"{name!r} is a search space: {_of_space(name)}")
     bare = name.removeprefix("nas_gym:")
@@ -58,42 +61,21 @@ def refuse_other_kinds(name: str, store: str | None = str(DEFAULT_STORE)) -> Non
         raise InvalidOption(f"{name!r} is a benchmark: `nas-gym benchmark {name}` runs it")
     if _CODE.fullmatch(name):
         raise InvalidOption(
-            f"{name!r} is code of your own: give --text with it to describe it as a search space, "
-            f"or an architecture (tokens, or a run's file best-1.json) and --space {name}"
+            f"{name!r} is code of your own: `nas-gym describe {name} --text` describes it as a "
+            "search space; of its architectures give tokens, or a run's file best-1.json, and "
+            f"--space {name}"
         )
-    if store is not None:
-        _refuse_runs(name, runs, store)
-
-
-def _refuse_runs(name: str, runs: set[str], store: str) -> None:
-    """Raise InvalidOption if this is a run, its folder, or almost the name of one."""
-    of_store = store_option(store)
     for run in [] if name in runs else near(name, runs, most=1, cutoff=0.75):
         if not near(name, PUBLISHED, cutoff=0.75):
             raise InvalidOption(
                 f"{name!r} is no architecture: did you mean the recorded run {run!r}? "
-                f"`nas-gym report {run}{of_store}` shows it"
+                f"`{run_command('report', run, runs[run], str(store))}` shows it"
             )
-    run = Path(name).name
-    folder = folder_beside(store) / run
-    if run not in runs or Path(name) not in (Path(run), folder):
-        return
-    file = folder / "best-1.json"
-    first = "" if file.exists() else f"`nas-gym export {run}{of_store}` and then "
-    raise InvalidOption(
-        f"{name!r} is a recorded run: `nas-gym report {run}{of_store}` shows it, "
-        f"`nas-gym train {run}{of_store}` trains its best, and {first}"
-        f"`nas-gym describe {shlex.quote(str(file))}{_own_space(run, store)}` describes it"
-    )
-
-
-def _own_space(run: str, store: str) -> str:
-    """Return the option that names the space of a run, if it is not one of ours."""
-    from nas_gym.store import Store
-
-    with Store(store, read_only=True) as opened:
-        space = str((opened.config_of(run).get("space") or {}).get("name"))
-    return "" if foreign_module("space", space) is None else f" --space {shlex.quote(space)}"
+    if store is not None:
+        folder = folder_beside(store)
+        run = Path(name).name if Path(name).parent == folder else name
+        if run in runs:
+            raise InvalidOption(f"{name!r} is a recorded run: {_of_run(run, runs[run], store)}")
 
 
 def _of_space(name: str) -> str:
@@ -109,15 +91,33 @@ def _benchmarks() -> set[str]:
     return set(BENCHMARKS)
 
 
-def _runs(store: str) -> set[str]:
-    """Return the names of a store's runs; none if there is no such file, or it cannot be read."""
+def _of_run(run: str, config: Mapping[str, Any], store: str) -> str:
+    """Return what can be done with a run, and how its best architecture is described."""
+    file = folder_beside(store) / run / "best-1.json"
+    modules = modules_to_trust({"space": config.get("space")})
+    space = f" --space {shlex.quote(str(config['space']['name']))}" if modules else ""
+    describe = f"`nas-gym describe {shlex.quote(str(file))}{space}`"
+    export = "" if file.is_file() else f"`{run_command('export', run, config, store)}`, then "
+    return (
+        f"`{run_command('report', run, config, store)}` shows it, "
+        f"`{run_command('train', run, config, store)}` trains its best, and {export}{describe} "
+        "describes that"
+    )
+
+
+def _runs(store: str) -> dict[str, Mapping[str, Any]]:
+    """Return a store's runs by name, with what they are made of.
+
+    There are none if there is no such file, or it cannot be read.
+    """
     try:
         file = file_of(store)
         if file is not None and not file.is_file():
-            return set()
+            return {}
         from nas_gym.store import Store
 
         with Store(store, read_only=True) as opened:
-            return {str(run["name"]) for run in opened.runs()}
+            named = [str(run["name"]) for run in opened.runs()]
+            return {name: opened.config_of(name) for name in named}
     except NASGymError:
-        return set()
+        return {}

@@ -72,7 +72,7 @@ StorePlace = Annotated[
 ]
 AsJson = Annotated[bool, _arg(help="Print the result as JSON.")]
 Async = Annotated[bool, tyro.conf.arg(name="async")]
-Top = Annotated[Count, _arg(help="Architectures in the result.")]
+Top = Annotated[Count, _arg(help="Architectures in the result.", aliases=["--best"])]
 Workers = Annotated[
     OptionalCount,
     _arg(

@@ -24,6 +24,7 @@ from nas_gym.runs.validated import Validated
 from nas_gym.search_spaces.limits.wanted import limits_of
 from nas_gym.store.location import run_command
 from nas_gym.store.long_runs import column
+from nas_gym.training.images.recipe import PARTS
 
 SECONDS = "seconds"  # heading of what an evaluation took
 FRONT = 20  # architectures of a Pareto front that are printed
@@ -119,6 +120,13 @@ def _print_cost(found: Findings, console: Console) -> None:
         f"{sum(len(group.rows) for group in found.failures)} failed",
         soft_wrap=True,
     )
+    if unit == "part" and cost.epochs is not None:
+        whole = found.most_epochs or PARTS
+        console.print(
+            f"(a part is one of the {whole} into which the steps of a whole training are divided)",
+            soft_wrap=True,
+            highlight=False,
+        )
     beside = cost.beside_the_papers()
     if beside is not None:
         console.print(beside, soft_wrap=True)

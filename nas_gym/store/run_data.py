@@ -54,14 +54,13 @@ class RunData:
 
     def __repr__(self) -> str:
         """Say in short what the run is: ``records`` has its rows, ``config`` its options."""
-        column = getattr(self.rows, "column", None)  # of a long run, without making its rows
-        if column is None:
-            rewards = [row.reward for row in self.rows if row.failure is None]
-        else:
-            answers = zip(column("reward"), column("failure"), strict=True)
-            rewards = [reward for reward, failure in answers if failure is None]
+        # Of a long run no rows are made for it.
+        column = getattr(self.rows, "column", lambda name: [getattr(r, name) for r in self.rows])
+        answers = [*zip(column("reward"), column("failure"), strict=True)]
+        answers += [(row.reward, row.failure) for row in self.unanswered]
+        rewards = [reward for reward, failure in answers if failure is None]
         best = f"best reward {max(rewards):.6g}" if rewards else "none without a failure"
-        count = len(self.rows)
+        count = len(answers)
         said = f"{self.status}, {count:,} evaluation{'s'[: count != 1]}, {best}"
         return f"<RunData {self.name!r}: {said}>"
 

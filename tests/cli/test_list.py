@@ -106,3 +106,14 @@ def test_list_and_report_agree_on_a_run_that_was_cut_within_a_batch(
     assert re.search(r"│ +1 │ 0.9000 .* 5 │\n", shown)  # as the curve and the card have it
     found = Findings.of(load_run("cut"))
     assert [row.number for row in found.evaluated] == [0, 1, 2, 3, 4]
+
+
+def test_a_list_can_be_named(run: Callable[..., int], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("list", "runs") == 0
+    assert capsys.readouterr().out == "runs: none yet\n"
+    assert run("list", "rewards", "runs") == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if line[0] != " "] == [
+        "rewards:", "runs: none yet",
+    ]  # fmt: skip
+    assert run("list", "run") == 2
+    assert "unknown list 'run': did you mean 'runs'?" in capsys.readouterr().err

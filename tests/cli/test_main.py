@@ -168,3 +168,9 @@ def test_completions_of_another_shell_are_refused_in_a_sentence(
     said = capsys.readouterr().err
     assert "completion is 'tcsh': completions are written for bash, zsh, fish" in said
     assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["report", "resume", "search"])
+def test_how_many_architectures_are_shown_has_the_option_of_other_commands(name: str) -> None:
+    words = [name] if name == "search" else [name, "r"]
+    assert _read([*words, "--best", "2"]).top == _read([*words, "--top", "2"]).top == 2

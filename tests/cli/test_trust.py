@@ -186,15 +186,15 @@ def test_describe_says_how_a_run_is_described(
     told = "`nas-gym describe runs/r/best-1.json --space stranger:Bits`"
     assert run("describe", given) == 2
     said = capsys.readouterr().err
-    assert f"{given!r} is a recorded run: " in said
-    assert f"trains its best, and {told} describes it" in said
+    assert f"{given!r} is a recorded run: `nas-gym report r --trust stranger` shows it" in said
+    assert f"`nas-gym train r --trust stranger` trains its best, and {told} describes" in said
     Path("runs/r/best-1.json").unlink()
     assert run("describe", given) == 2
-    assert f"and `nas-gym export r` and then {told} describes it" in capsys.readouterr().err
+    assert f"and `nas-gym export r --trust stranger`, then {told}" in capsys.readouterr().err
     assert run("describe", "stranger:Bits") == 2
     said = capsys.readouterr().err
-    assert "give --text with it" in said
-    assert "best-1.json) and --space stranger:Bits" in said
+    assert "`nas-gym describe stranger:Bits --text` describes it as a search space" in said
+    assert "best-1.json, and --space stranger:Bits" in said
     assert "stranger" not in sys.modules
     assert run("describe", "stranger:Bits", "--text") == 0
     assert "bit0" in capsys.readouterr().out

@@ -43,6 +43,8 @@ def test_a_run_counts_by_the_right_unit(length: dict[str, int], unit: str, other
     card = card_as_markdown(card_of(found, found.ranked[0], 1)).partition("## Recipe")[0]
     shown = console.export_text() + card + " ".join(story.counts(found))
     assert f" and 24 {unit}s of child time" in shown  # a batch is 8 children
+    told = "(a part is one of the 3 into which the steps of a whole training are divided)"
+    assert (told in shown) == (unit == "part")
     assert f"after the last {unit} |" in shown
     assert f"{other}s of child" not in shown
     assert f"last {other}" not in shown

@@ -227,7 +227,7 @@ def test_the_data_must_be_that_of_the_search() -> None:
     run = search("mine", {"name": "training", "dataset": "mine.npz", "recipe": SHORT}, budget=1)
     assert len(validate(run, best=1, repeats=1)) == 1
     Path("mine.npz").rename("moved.npz")
-    with pytest.raises(InvalidDataset, match=r"cannot be read again .* --dataset"):
+    with pytest.raises(InvalidDataset, match=r"cannot be read again .* dataset=…"):
         validate(run, best=1, repeats=1)
     assert validate(run, best=1, repeats=1, dataset="moved.npz")[0].failure is None
     npz("mine.npz", 1)

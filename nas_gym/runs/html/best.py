@@ -83,12 +83,11 @@ def _figures(found: Findings, row: Row) -> dict[str, str]:
         said = metric.in_words(row.metrics.get(metric.name))
         if not (metric == found.leading and said == reward):  # the reward is that very figure
             figures[printable(metric.words)] = said
-    waiting = any(row is other for other in found.unanswered)
     return {
         **figures,
         "training": time_in_words(row.seconds),
         **({f"{unit_of(found.protocol)}s": str(row.epochs)} if row.epochs else {}),
-        "request": "-" if waiting else f"{row.number + 1:,}",
+        "request": f"{row.number + 1:,}",
         "seed of the child": str(row.seed),
     }
 
@@ -116,7 +115,6 @@ def table(found: Findings) -> dict[str, Any]:
     """Return ``headings`` and ``rows`` of the best architectures."""
     rows = list(found.ranked[:TABLE])
     measured = _measured(found, rows)
-    unanswered = {id(row) for row in found.unanswered}
     return {
         "headings": ["rank", "reward", *(printable(m.words) for m in measured), SECONDS, "request"],
         "rows": [
@@ -125,7 +123,7 @@ def table(found: Findings) -> dict[str, Any]:
                 (format(row.reward, found.leading.reward_in_table), row.reward),
                 *((m.in_words(row.metrics.get(m.name)), row.metrics.get(m.name)) for m in measured),
                 (f"{row.seconds:.1f}", row.seconds),
-                ("-", None) if id(row) in unanswered else (str(row.number + 1), row.number + 1),
+                (str(row.number + 1), row.number + 1),
             ]
             for rank, row in enumerate(rows, start=1)
         ],

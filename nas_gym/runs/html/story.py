@@ -128,10 +128,7 @@ def best_in_short(found: Findings) -> str:
     """Return the highest reward with its request, for the top of a page; empty without one."""
     if not found.ranked:
         return ""
-    row = found.ranked[0]
-    waiting = any(row is other for other in found.unanswered)
-    asked = "" if waiting else f" (request {row.number + 1:,})"
-    return f"{best_reward(found)}{asked}"
+    return f"{best_reward(found)} (request {found.ranked[0].number + 1:,})"
 
 
 def without_curves(found: Findings) -> str | None:

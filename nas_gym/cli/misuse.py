@@ -107,7 +107,7 @@ def _unknown(name: str, flag: str, options: Mapping[str, _Option]) -> NASGymErro
     typed = flag.replace("_", "-").lstrip("-")
     known = {option.lstrip("-"): option for option in sorted(options) if option != "-h"}
     begun = [each for each in known if len(typed) > 1 and each.startswith(typed)]
-    close = [known[each] for each in begun or near(typed, known, cutoff=0.6)]
+    close = [known[each] for each in begun or near(typed, known, most=1, cutoff=0.6)]
     hint = f"did you mean {' or '.join(close)}? " if close else ""
     return UnknownName(
         f"{flag} is no option of nas-gym {name}: {hint}see them with `nas-gym {name} --help`"

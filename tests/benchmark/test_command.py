@@ -254,6 +254,7 @@ def test_results_go_to_the_folder_of_the_runs(capsys: pytest.CaptureFixture[str]
     assert "kept in runs/benchmarks/rl-vs-evolution-part" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_one_agent_more_runs_that_one_alone(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--datasets", "cifar10", "--seeds", "2", "--budget", "5", "--workers", "1")
     line = ("benchmark", "rl-vs-evolution", *options, "--agents", "regularized-evolution")

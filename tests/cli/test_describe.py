@@ -188,6 +188,7 @@ def test_a_name_of_something_else_is_said_to_be_that(
     assert len(error.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_whatever_is_listed_beside_architectures_says_what_to_type(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

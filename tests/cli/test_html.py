@@ -124,6 +124,7 @@ def test_a_run_that_goes_on_keeps_its_page_fresh_and_one_that_is_cut_ends_it(
     assert ">interrupted<" in text
 
 
+@pytest.mark.slow
 def test_the_page_of_a_search_that_was_killed_says_when_it_was_written_and_what_to_do(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

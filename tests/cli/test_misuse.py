@@ -20,7 +20,7 @@ REFUSED = [
     ("search --no-json", "--no-json is no option of nas-gym search: did you mean --json? see"),
     ("search -b 5", "-b is no option of nas-gym search: see them with `nas-gym search --help`"),
     ("search --zzzzz", "--zzzzz is no option of nas-gym search: see them"),
-    ("benchmark pareto --agnet x", "did you mean --agent or --agents? see"),
+    ("benchmark pareto --agnet x", "did you mean --agent? see"),
     ("search --budget", "--budget has no value: give a whole number after it"),
     ("search --budget --seed 3", "--budget has no value: give a whole number after it"),
     ("search --budget --sede 3", "give a whole number after it, or --budget=--sede"),
@@ -85,4 +85,5 @@ def test_every_option_is_known_to_what_looks_for_the_mistake(command: str) -> No
         for name, hint in get_type_hints(class_of(command), include_extras=True).items()
         if POSITIONAL not in get_args(hint) and get_origin(hint) is not ClassVar
     }
-    assert said == known - {"h", "help", "agent"} | ({"agent"} & said)
+    aliases = {"h", "help", "agent", "best"}
+    assert said == known - aliases | (aliases & said)

@@ -154,7 +154,7 @@ def test_what_own_code_raises_is_one_sentence_with_its_line(
     [
         (f"{OURS} --agent own:Agent", "resume r --trust own"),
         (f"{SEARCH} --space own:Space --evaluator own:StaysOpen", "resume r --trust own"),
-        (f"{SEARCH} --space own:Shows --evaluator own:Evaluator", "report r"),
+        (f"{SEARCH} --space own:Shows --evaluator own:Evaluator", "report r --trust own"),
     ],
 )
 def test_own_code_that_raises_says_what_is_kept(

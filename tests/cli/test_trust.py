@@ -246,6 +246,7 @@ def test_what_is_printed_is_visible() -> None:
     assert printable("two\nlines", lines=True) == "two\nlines"
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("line", [f"{name} r" for name in ("report", "resume", "check", "export")])
 @pytest.mark.parametrize(
     ("given", "message"),

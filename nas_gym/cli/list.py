@@ -30,10 +30,12 @@ class List:
 
     def __call__(self) -> int:
         """Print the lists."""
-        listing = _listing(self.store)
+        listing = _listing()
         for name in self.lists:
-            if name not in listing:
-                raise unknown_name("list", name, listing)
+            if name not in (*listing, "runs"):
+                raise unknown_name("list", name, (*listing, "runs"))
+        if "runs" in (self.lists or ("runs",)):
+            listing["runs"] = _runs(self.store)
         listing = {name: listing[name] for name in self.lists or listing}
         if self.json:
             print_json(listing)
@@ -51,7 +53,7 @@ def _runs(store: str) -> list[dict[str, Any]]:
         return opened.runs()
 
 
-def _listing(store: str) -> dict[str, Any]:
+def _listing() -> dict[str, Any]:
     from nas_gym.benchmark.suite import BENCHMARKS
     from nas_gym.envs.ids import EDIT_IDS, IDS, MULTI_OBJECTIVE_IDS
     from nas_gym.plugins import names
@@ -74,7 +76,6 @@ def _listing(store: str) -> dict[str, Any]:
         "recipes": sorted(NAMED_RECIPES),
         "architectures": sorted(PUBLISHED),
         "benchmarks": sorted(BENCHMARKS),
-        "runs": _runs(store),
     }
 
 

@@ -36,7 +36,9 @@ def refuse_other_kinds(name: str, store: str | None = str(DEFAULT_STORE)) -> Non
     if name in names("space"):
         raise InvalidOption(f"{name!r} is a search space: {_of_space(name)}")
     bare = name.removeprefix("nas_gym:")
-    ids = [bare] if bare in _ENVIRONMENTS else near(bare, _ENVIRONMENTS, most=1, cutoff=0.85)
+    ids = [bare] if bare in _ENVIRONMENTS else []
+    if not ids and not near(name, PUBLISHED, cutoff=0.75):
+        ids = near(bare, _ENVIRONMENTS, most=1, cutoff=0.85)
     if ids:
         said = "is" if ids == [bare] else f"is no architecture, and {ids[0]!r} is"
         space = str(_ENVIRONMENTS[ids[0]]["space"])

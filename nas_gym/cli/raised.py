@@ -5,6 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+from nas_gym.cli.trusted import trusted_one_by_one
 from nas_gym.plugins import raised_in
 
 # Of an argument: the module of module:attribute, also in --set and in JSON.
@@ -43,7 +44,7 @@ def named_modules(arguments: Sequence[str]) -> list[str]:
     """Return the modules that arguments name as the user's own."""
     named = [name for each in arguments for name in _MODULE.findall(each)]
     before = ""
-    for each in arguments:
+    for each in trusted_one_by_one(arguments):
         flag, equals, value = each.partition("=")
         if flag == "--trust" and equals:
             named.append(value)

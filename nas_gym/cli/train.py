@@ -45,6 +45,8 @@ _OF_A_RECIPE = ("epochs", "repeats", "filters", "stem")  # with a switch of thei
 class Train:
     """Train one network to its end, exactly resumable: a model that loads without nas-gym.
 
+    (A space of your own without `to_source` needs its module beside.)
+
     The test part is opened once, at the end. `torchrun --nproc-per-node 2 -m nas_gym train …`
     trains it in several processes.
     """

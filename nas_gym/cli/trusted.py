@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from importlib.util import find_spec
 from itertools import pairwise
 
 _TRUST = "--trust"
@@ -12,7 +13,7 @@ _MODULES = re.compile(r",|,?[^\W\d][\w.]*(?:,[^\W\d][\w.]*)*,?")
 def trusted_one_by_one(arguments: Sequence[str]) -> list[str]:
     """Write ``--trust a,b``, ``--trust a b`` and ``--trust=a,b`` as ``--trust a --trust b``.
 
-    A word after the first one is a module, too, if it looks like one and is no file and no folder
+    A word after the first one is a module, too, if it can be imported and is no file and no folder
     but a package; but the last one is what the command is about if that stands nowhere before, as
     in ``report --trust a RUN``.
     """
@@ -38,6 +39,8 @@ def _each(text: str) -> list[str]:
 
 def _is_module(word: str) -> bool:
     if _MODULES.fullmatch(word) is None or os.path.isfile(word):
+        return False
+    if any(find_spec(name.partition(".")[0]) is None for name in re.findall(r"[^,]+", word)):
         return False
     return not os.path.isdir(word) or os.path.exists(os.path.join(word, "__init__.py"))
 

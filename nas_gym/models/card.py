@@ -1,7 +1,6 @@
 """The card of a model: ``README.md`` with the front matter that the Hugging Face Hub reads."""
 
 import json
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -9,6 +8,7 @@ from nas_gym import __version__
 from nas_gym.models.preprocessing import Preprocessing, TextPreprocessing
 from nas_gym.networks.task import Task, task_to_json
 from nas_gym.options.printable import printable
+from nas_gym.registry import trust_option
 from nas_gym.runs.markdown import plain, table
 
 _HEAD = """\
@@ -74,11 +74,6 @@ def card(
     return "\n".join(lines) + "\n"
 
 
-def trust_words(modules: Sequence[str]) -> str:
-    """Return the options of a command that loads what needs these modules."""
-    return "".join(f" --trust {shlex.quote(module)}" for module in modules)
-
-
 def without_source(space: Any) -> str:
     """Return that a folder has no ``model.py``, and what that means."""
     module, name = type(space).__module__, type(space).__name__
@@ -92,7 +87,7 @@ def without_source(space: Any) -> str:
 def _use(images: bool, modules: Sequence[str], without: str) -> Iterator[str]:
     yield _USE.format(
         version=__version__, example="IMAGE..." if images else "TEXT.txt",
-        trust=trust_words(modules), trusted=f", trust={[*modules]}" if modules else "",
+        trust=trust_option(modules), trusted=f", trust={[*modules]}" if modules else "",
         more=", images of Pillow's or arrays" if images else "",
         file="image.png" if images else "text.txt",
         shown='found["classes"][0]' if images else 'found["perplexity"]',

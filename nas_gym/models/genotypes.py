@@ -4,6 +4,7 @@ A space of the user's own may have no ``genotype_from_json``; and no ``to_source
 networks are built by the space alone, wherever a folder is loaded.
 """
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -52,7 +53,7 @@ def genotype_of(space: Any, data: Mapping[str, Any]) -> tuple[Any, Tokens | None
         )
     tokens = tuple(data["tokens"])
     genotype = decode(space, tokens)
-    if genotype_to_json(genotype) != data.get("architecture"):
+    if json.loads(json.dumps(genotype_to_json(genotype))) != data.get("architecture"):
         raise InvalidGenotype(
             f"{type(space).__name__} is not what it was: its tokens describe another architecture "
             "now; bring the old class back"

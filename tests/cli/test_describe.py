@@ -188,16 +188,22 @@ def test_a_name_of_something_else_is_said_to_be_that(
     assert len(error.splitlines()) == 1
 
 
+def test_almost_a_published_name_is_not_taken_for_an_environment(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("describe", "nasnet") == 2
+    assert "unknown architecture 'nasnet': did you mean 'nasnet-a'" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_whatever_is_listed_beside_architectures_says_what_to_type(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
     nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="r")
-    listed = _listing("runs/store.sqlite")
-    runs = [each["name"] for each in listed.pop("runs")]
+    listed = _listing()
     del listed["architectures"]
     listed["datasets"] = [each for each in listed["datasets"] if " " not in each]
-    for name in [*runs, *(name for each in listed.values() for name in each)]:
+    for name in ["r", *(name for each in listed.values() for name in each)]:
         assert run("describe", name) == 2
         (sentence,) = capsys.readouterr().err.splitlines()
         assert sentence.startswith(f"nas-gym: {name!r} is ")

@@ -224,6 +224,7 @@ def test_what_is_installed_is_a_user_s_only_if_it_is_named(
         ("resume r --trust own --trust=other.parts", ["own", "other.parts"]),
         ('benchmark pareto --agents a:B,c:D {"name":"e:F"}', ["a", "c", "e"]),
         ("search --set agent.proposer=own:Agent", ["own"]),
+        ("resume r --trust own,other.parts", ["own", "other.parts"]),
     ],
 )
 def test_only_parts_and_trusted_modules_are_named(line: str, named: list[str]) -> None:

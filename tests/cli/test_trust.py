@@ -110,6 +110,8 @@ def test_modules_stand_behind_trust_with_commas_blanks_or_repetition(name: str, 
 def test_a_run_or_file_behind_trust_is_no_module() -> None:
     Path("image.png").touch()
     assert _read(["report", "--trust", "json", "own"]).runs == ("own",)
+    several = _read(["report", "--html", "--trust", "json", "run1", "run2"])
+    assert (several.runs, several.trust) == (("run1", "run2"), ("json",))
     assert _read(["export", "--best", "3", "own", "--trust", "json", "email"]).trust == (
         "json",
         "email",

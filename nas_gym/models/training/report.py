@@ -7,11 +7,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from nas_gym.evaluators.doubts import interval_in_words
-from nas_gym.models.card import trust_words, without_source
+from nas_gym.models.card import without_source
 from nas_gym.models.folder import CONFIG
 from nas_gym.models.training.plan import Plan
 from nas_gym.options.durations import time_in_words
-from nas_gym.registry import foreign_modules, spec_of
+from nas_gym.registry import foreign_modules, spec_of, trust_option
 from nas_gym.training.named import NAMED_RECIPES
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def lines_of(trained: "Trained") -> Iterator[str]:
     yield f"written to {folder}: model.safetensors, {source}README.md, log.csv, curve.png, …"
     images = "test_images" in figures or "train_images" in figures
     files = "IMAGE..." if images else "TEXT.txt"
-    yield f"`nas-gym predict {folder} {files}{trust_words(model.modules)}` uses it"
+    yield f"`nas-gym predict {folder} {files}{trust_option(model.modules)}` uses it"
     if not model.has_source:
         yield without_source(model.space)
 

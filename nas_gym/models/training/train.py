@@ -264,7 +264,7 @@ def check_place(place: Path, replace: bool) -> None:
         if not replace:
             raise InvalidModel(
                 f"{printable(place)} has a training: go on with it with resume=True, give another "
-                "folder with to=…, or --force to begin again"
+                "folder with to=…, or replace=True to begin again"
             )
     elif not (replace and (place / CONFIG).is_file()):
         kind = "a model" if (place / CONFIG).is_file() else "files and no training"

@@ -52,7 +52,7 @@ def _card(
 ) -> dict[str, Any]:
     space, picture, words = found.space, None, None
     if rank in drawings:  # also of a space that is not imported
-        picture = pictures.picture_of(drawings[rank])
+        picture = pictures.kept_picture(drawings[rank])
     if space is not None:
         words = printable(genotype_as_text(space, row.tokens), lines=True)
         picture = picture or _drawn(space, row)
@@ -97,7 +97,9 @@ def _commands(found: Findings, store: Any, rank: int) -> dict[str, str]:
     best = f" --best {rank}" if rank > 1 else ""
     commands = {"write it into files": run_command("export", found.run, found.parts, store)}
     ours = foreign_module("space", found.name_of("space")) is None
-    if ours or hasattr(found.space, "build"):  # not known where the module was not imported
+    # Only of the best: `train --best 2` would train both. Whether an own space has `build` is not
+    # known where its module was not imported.
+    if rank == 1 and (ours or hasattr(found.space, "build")):
         commands["train it to its end"] = run_command("train", found.run, found.parts, store)
     return {name: printable(f"{command}{best}") for name, command in commands.items()}
 

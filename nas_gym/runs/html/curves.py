@@ -12,7 +12,7 @@ from nas_gym.runs.findings import Findings
 from nas_gym.store.long_runs import column
 
 POINTS = 3_000  # of a curve, at most; every better one is kept
-LEARNING_CURVES = 10  # of the best architectures
+LEARNING_CURVES = 6  # of the best architectures
 
 Numbers = list[float | None]
 

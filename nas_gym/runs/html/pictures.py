@@ -4,6 +4,7 @@ import io
 import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple
+from xml.etree import ElementTree as ET
 
 from nas_gym.drawing.plain import plain_style
 from nas_gym.runs.html.svg import svg_address
@@ -30,6 +31,14 @@ def drawing(space: Any, tokens: Sequence[int]) -> Drawing:
     with plain_style():
         draw_genotype(space, tokens).savefig(text, format="svg", metadata={"Date": None})
     return picture_of(text.getvalue())
+
+
+def kept_picture(svg: str) -> Drawing | None:
+    """Return an SVG that an earlier report wrote; None if somebody cut or changed it."""
+    try:
+        return picture_of(svg)
+    except (ET.ParseError, ValueError, KeyError):
+        return None
 
 
 def picture_of(svg: str) -> Drawing:

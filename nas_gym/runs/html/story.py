@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from nas_gym.errors import NASGymError
 from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
 from nas_gym.plugins import foreign_module, load
@@ -68,7 +69,7 @@ def counts(found: Findings) -> dict[str, str]:
     cost = found.cost
     budget = found.config.get("budget")
     facts = {
-        "requests": f"{len(found.rows):,}" + ("" if budget is None else f" of {budget:,}"),
+        "requests": f"{len(found.evaluated):,}" + ("" if budget is None else f" of {budget:,}"),
         "evaluated": f"{cost.evaluations:,}",
         "answered from memory": f"{cost.evaluations_saved:,}",
         "failed": f"{sum(len(group.rows) for group in found.failures):,}",
@@ -136,7 +137,10 @@ def without_curves(found: Findings) -> str | None:
     name = found.name_of("evaluator")
     if name == "-" or foreign_module("evaluator", name) is not None:
         return None
-    options = {option.name for option in fields(load("evaluator", name))}
+    try:
+        options = {option.name for option in fields(load("evaluator", name))}
+    except NASGymError:  # of another version: it is only a hint
+        return None
     kept = (found.config.get("evaluator") or {}).get("curve", False)
     return "--set evaluator.curve=true" if "curve" in options and not kept else None
 

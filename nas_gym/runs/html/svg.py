@@ -9,7 +9,7 @@ _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 _LEFT_OUT = re.compile(r"<metadata>.*?</metadata>|<!--.*?-->", re.DOTALL)
 _NUMBER = re.compile(r"-?\d+\.\d+")
 _MOVED = re.compile(r"translate\((-?[\d.]+) (-?[\d.]+)\)")
-_TARGET = re.compile(r"#([^)]*)")
+_TARGET = re.compile(r"(?<=url\(#)[^)]*|(?<=^#).*")
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -58,7 +58,7 @@ def _rename(root: ET.Element) -> None:
     wanted: dict[str, str] = {}
     for element in root.iter():
         for name, value in element.attrib.items():
-            for target in _TARGET.findall(value) if name == "href" or "url(" in value else ():
+            for target in _TARGET.findall(value) if _refers(name, value) else ():
                 wanted.setdefault(target, _name(len(wanted)))
     for element in root.iter():
         for name, value in list(element.attrib.items()):
@@ -66,10 +66,12 @@ def _rename(root: ET.Element) -> None:
                 del element.attrib["id"]
                 if value in wanted:
                     element.attrib["id"] = wanted[value]
-            elif name == "href" or "url(" in value:
-                element.attrib[name] = _TARGET.sub(
-                    lambda target: "#" + wanted[target.group(1)], value
-                )
+            elif _refers(name, value):
+                element.attrib[name] = _TARGET.sub(lambda target: wanted[target.group()], value)
+
+
+def _refers(attribute: str, value: str) -> bool:
+    return attribute == "href" or "url(" in value
 
 
 def _share_styles(root: ET.Element) -> None:

@@ -23,6 +23,7 @@ from nas_gym.runs.html import Baseline, Shown, html_page, write_page
 from nas_gym.runs.html.behaviour import COLLAPSED, LEAST, WINDOW, behaviour_of
 from nas_gym.runs.html.best import fronts
 from nas_gym.runs.html.curves import POINTS, best_curve, reward_curve
+from nas_gym.runs.html.pictures import kept_picture
 from nas_gym.runs.html.story import setting, time_of_day
 from nas_gym.runs.html.svg import svg_address
 from nas_gym.search_spaces.nasbench201 import NASBench201
@@ -227,7 +228,8 @@ def test_best_architectures_have_cards(tmp_path: Path) -> None:
     plain = re.sub(r"</?span>", "", page)
     for command in ("export", "train"):
         assert f"nas-gym {command} a-run --store {store}</code>" in plain
-        assert f"nas-gym {command} a-run --store {store} --best 2</code>" in plain
+    assert f"nas-gym export a-run --store {store} --best 2</code>" in plain
+    assert f"nas-gym train a-run --store {store} --best" not in plain  # it would train both
     line = next(each for each in re.findall(r"nas-gym export [^<]*", plain) if "--best" in each)
     with pytest.raises(SystemExit) as ended:
         main([*shlex.split(line)[1:], "--out", str(tmp_path / "out")])
@@ -330,3 +332,17 @@ def test_a_choice_without_a_like_is_no_kind() -> None:
     rows = [row(n, (n % 2,), 0.2 + 0.4 * (n % 2)) for n in range(2 * LEAST)]
     worths = behaviour_of(rows, BitString(1)).worths
     assert {worth.choice for worth in worths} == {"bit0"}
+
+
+def test_a_kept_drawing_with_hatches_is_shortened_and_one_that_was_cut_is_left_out() -> None:
+    style = "fill: url(#h1); stroke: #00f000; stroke-width: 1"
+    svg = (
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 30 20"><defs><pattern id="h1"/>'
+        f'</defs><rect style="{style}"/></svg>'
+    )
+    whole = kept_picture(svg)
+    assert whole is not None
+    short = unquote(whole.address)
+    assert "fill:url(#a);stroke:#00f000;stroke-width:1" in short
+    assert "id='a'" in short
+    assert kept_picture(svg[:-20]) is None

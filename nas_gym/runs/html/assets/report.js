@@ -58,7 +58,7 @@
   const draw = (id, parts, label) => {
     const place = document.getElementById(id);
     place.replaceChildren();
-    if (!parts.length || !parts[0].x.length) { place.hidden = true; return; }
+    if (parts.every(function (part) { return !part.x.length; })) { place.hidden = true; return; }
     const axis = { stroke: style("--ink"), grid: { stroke: style("--line"), width: 1 }, ticks: { stroke: style("--line"), width: 1 } };
     const values = joined(parts);
     const ends = [values[0][0], values[0][values[0].length - 1]];

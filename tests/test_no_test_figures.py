@@ -152,7 +152,7 @@ def test_every_evaluator_is_here() -> None:
     assert set(PAIRS) == set(names("evaluator"))
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("name", PAIRS)
 def test_nothing_that_an_agent_sees_depends_on_test_figures(name: str, tmp_path: Path) -> None:
     space, tokens, *evaluators = PAIRS[name](tmp_path)

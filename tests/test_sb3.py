@@ -69,6 +69,7 @@ def test_dummy_vec_env_and_maskable_ppo_work_on_the_single_environment() -> None
     assert len(model.ep_info_buffer or []) == 8
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("count", [1, 3])
 def test_single_environments_stop_at_their_budgets(count: int) -> None:
     options = {"evaluator": {"name": "landscape"}, "budget": 7}

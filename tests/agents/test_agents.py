@@ -162,7 +162,7 @@ def test_every_reinforce_preset_searches(preset):
     assert len(run_agent(agent, Landscape(space), space, budget=50)) == 50
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "name",
     [
@@ -302,7 +302,7 @@ def test_the_package_and_its_tables_load_no_agent() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.few(9)
+@pytest.mark.few(4)
 @pytest.mark.parametrize(
     "name", sorted(set(SMALL) - {"asha", "hyperband", "successive-halving", "with-proxy"})
 )

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from nas_gym import load_run
@@ -28,6 +29,7 @@ def test_cleanrl_ppo_learns(capsys):
     assert capsys.readouterr().out.startswith("best of 160: 0.9")
 
 
+@pytest.mark.slow
 def test_a_proposer_outside_climbs_through_json_lines(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     best = example("hill_climber").climb(60, 0, "--run", "hill", "--workers", "1")
@@ -37,6 +39,7 @@ def test_a_proposer_outside_climbs_through_json_lines(tmp_path, monkeypatch):
     assert "nas_gym" not in re.findall(r"^(?:import|from) (\S+)", SOURCE, re.MULTILINE)
 
 
+@pytest.mark.slow
 def test_a_clone_of_evolution_samples_better_than_at_random(tmp_path, capsys):
     with torch.random.fork_rng(devices=[]):
         cloned, drawn = example("behaviour_cloning").main(tmp_path / "store.sqlite")

@@ -155,7 +155,7 @@ def test_the_pages(results: Results) -> None:
     json.dumps(report_data(results), allow_nan=False)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("seeds", "least"), [(2, "1"), (3, "1"), (5, "0.5"), (11, "0.0625"), (12, None)]
 )

@@ -145,6 +145,7 @@ def test_help_lists_and_refusals_import_nothing_heavy(tmp_path: Path) -> None:
             assert len(said.splitlines()) == 1, f"{arguments}: {said}"
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("shell", SHELLS)
 def test_completions_are_written_for_these_shells(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str], shell: str

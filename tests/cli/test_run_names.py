@@ -15,6 +15,7 @@ def recorded() -> None:
     nas_gym.search("nasbench201", "landscape", "random-search", budget=2, run="first")
 
 
+@pytest.mark.few(3)
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize(
     "line",

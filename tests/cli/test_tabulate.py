@@ -23,6 +23,7 @@ def own_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_table_of_ones_own_space_in_one_line(
     run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:

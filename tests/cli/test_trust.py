@@ -158,6 +158,7 @@ def test_no_part_of_a_record_imports_a_strangers_module(
     assert "stranger" not in sys.modules
 
 
+@pytest.mark.slow
 def test_a_report_without_the_module_keeps_the_drawings_of_the_same_architectures(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -181,6 +182,7 @@ def test_a_report_without_the_module_keeps_the_drawings_of_the_same_architecture
     assert "stranger" not in sys.modules
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("given", ["r", "runs/r"])
 def test_describe_says_how_a_run_is_described(
     given: str, run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
@@ -202,6 +204,7 @@ def test_describe_says_how_a_run_is_described(
     assert "bit0" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_commands_to_copy_name_the_modules(
     run: Run, recorded: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

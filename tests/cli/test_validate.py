@@ -46,6 +46,7 @@ def npz(path: str, seed: int) -> None:
     np.savez(path, images=images, labels=np.arange(60) % 2)
 
 
+@pytest.mark.slow
 def test_the_command_validates_and_the_report_shows_it(
     run: Run,
     capsys: pytest.CaptureFixture[str],
@@ -149,6 +150,7 @@ def test_bad_input_gets_one_clear_sentence(
     assert load_run("mine", STORE).validations == ()
 
 
+@pytest.mark.slow
 def test_options_of_the_recipe_change_that_of_the_run(
     run: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:

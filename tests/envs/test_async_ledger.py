@@ -319,6 +319,7 @@ def hash_of(seen: tuple[int, float]) -> int:
     return seen[0] * 1000 + round(seen[1] * 1e6)
 
 
+@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(st.booleans(), st.integers(1, 5), st.integers(1, 3), st.integers(0, 30), st.booleans())
 def test_a_run_that_goes_on_sees_the_same(

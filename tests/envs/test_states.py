@@ -64,7 +64,7 @@ def walk(env: NASEnv[Any], seed: int, steps: int | None = None) -> list[str]:
     return [*seen, f"{env.np_random.random()}"]
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())
@@ -86,7 +86,7 @@ def test_a_state_is_taken_up_again(name: str, data: st.DataObject) -> None:
     assert walk(other, 2) == ahead
 
 
-@pytest.mark.few(7)
+@pytest.mark.few(3)
 @pytest.mark.parametrize("name", SPACES)
 @FEW
 @given(data=st.data())
@@ -109,6 +109,7 @@ def test_a_prefix_is_as_if_it_had_been_stepped(name: str, data: st.DataObject) -
     assert walk(begun, 3) == walk(stepped, 3)
 
 
+@pytest.mark.few(8)
 @pytest.mark.parametrize("name", SPACES)
 @pytest.mark.parametrize("begin", ["same", "each"])
 def test_a_round_begins_with_prefixes_and_is_taken_up_again(name: str, begin: str) -> None:

@@ -251,7 +251,7 @@ DESCRIBED = {
 SLOWER = ("amoebanet-a", "imagenet", "nas-v1-dense", "nas-v1-chain")
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(
     "described",
     [pytest.param(n, marks=pytest.mark.slow if n in SLOWER else ()) for n in DESCRIBED],

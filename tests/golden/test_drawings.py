@@ -101,7 +101,7 @@ def tokens_in(space: Any, seed: int = 5) -> list[int]:
 # ---------------------------------------------------------------- SVG
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("architecture", PUBLISHED)
 def test_a_published_architecture_is_drawn(
     architecture: str, check_drawing: Check, nas_gym_command: Callable[..., Any]

@@ -200,7 +200,7 @@ print(json.dumps(found))
         )
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["nasnet-cell", "conv-net", "nasbench201"])
 def test_a_trained_network_of_such_a_task_comes_back(name: str, tmp_path: Path) -> None:
     from nas_gym.evaluators.trained.images import TrainingEvaluator

@@ -131,6 +131,7 @@ def alone() -> Any:
         return outcome()
 
 
+@pytest.mark.few(6)
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "name",

@@ -46,7 +46,7 @@ def test_every_batch_norm_is_the_tasks(name: str, more: dict[str, Any]) -> None:
     assert len(norms(network)) == len(usual) > 2
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPACES)
 def test_they_compute_with_it(name: str) -> None:
     images = torch.randn(6, 3, 9, 8)

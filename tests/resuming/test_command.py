@@ -230,6 +230,7 @@ def _paid(name: str) -> int:
     return len(run.unanswered) + sum(row.source == "trained" for row in run.rows)
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("line", "message"),
     [

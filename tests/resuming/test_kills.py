@@ -84,6 +84,7 @@ def check(told: dict[str, Any], runs: int) -> None:
         assert each["claims"] == 0
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("agent", "space"), CASES)
 def test_killed_runs_have_the_history_of_a_whole_one(
     agent: str, space: str, tmp_path: Path
@@ -133,6 +134,7 @@ def test_limits_are_kept_the_same_way_after_a_kill(agent: str, tmp_path: Path) -
     assert all(2_000 <= limited.costs_of(cell)["parameters"] <= 6_000 for cell in cells)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", [4, pytest.param(8, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     "evaluator",

@@ -69,6 +69,7 @@ def test_answers_are_those_of_an_agent_that_asks_for_the_same(tmp_path: Path) ->
     assert ours == theirs
 
 
+@pytest.mark.few(4)
 @pytest.mark.parametrize("name", names("space"))
 def test_every_space_takes_both_forms(name: str) -> None:
     space = make("space", name)
@@ -81,6 +82,7 @@ def test_every_space_takes_both_forms(name: str) -> None:
     assert answers[1]["genotype"] == genotype
 
 
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     ("proposal", "error"),
     [
@@ -109,7 +111,7 @@ def test_bad_proposals_cost_nothing(proposal: Any, error: type[Exception]) -> No
         assert session.result().best()[0].evaluation.architecture.tokens == (0,) * 6
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "line",
     ["nonsense", "", "[]", "3", "{}", '{"ask": 3}', '{"ask": "masked"}', '{"ask": "best", "x": 1}',
@@ -293,6 +295,7 @@ def test_a_killed_command_goes_on_to_the_identical_history(tmp_path: Path) -> No
     assert load_run("cut", store).status == "finished"
 
 
+@pytest.mark.slow
 def test_control_c_keeps_what_was_told(tmp_path: Path) -> None:
     with opened(tmp_path, *ASK, "--run", "mine") as process:
         ask(process, [0] * 6)

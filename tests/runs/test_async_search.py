@@ -47,7 +47,7 @@ def rows(run: str, store: Path) -> list[Any]:
     return [(r.tokens, r.epochs, r.reward, r.key) for r in load_run(run, store).rows]
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("agent", AGENTS)
 @pytest.mark.parametrize("space", ["nasbench201", CHAIN], ids=["static", "conditional"])
 def test_a_run_that_was_cut_goes_on_to_the_identical_history(

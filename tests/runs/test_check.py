@@ -103,7 +103,7 @@ def test_what_a_network_costs_is_counted_without_a_training() -> None:
     assert check({**claim, "metrics": unknown}, space=space, evaluator="landscape") == []
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["zero-cost", "weight-sharing"])
 def test_what_no_child_is_trained_for_is_counted_too(name: str) -> None:
     space = {"name": "nasbench201", "isomorphic": True}

@@ -51,7 +51,7 @@ def test_a_run_counts_by_the_right_unit(length: dict[str, int], unit: str, other
     assert (f"{unit}s" in story.counts(found), f"{other}s" in story.counts(found)) == (True, False)
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(("length", "unit", "other"), LENGTHS)
 def test_a_training_goes_on_by_the_right_unit(
     length: dict[str, int], unit: str, other: str

@@ -78,6 +78,7 @@ def test_the_table_answers_what_was_trained_for_every_isomorphic_cell() -> None:
     assert again.curve == tuple(row.curve)
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_file_alone_is_gone_on_with_and_only_what_lacks_is_trained(suffix: str) -> None:
     space, file = BitString(4), f"bits{suffix}"

@@ -34,7 +34,7 @@ class Wide:
 SPACES = [*names("space"), LayerChain(3), BitString(100), Wide()]
 
 
-@pytest.mark.few(8)
+@pytest.mark.few(3)
 @pytest.mark.parametrize(
     "part", SPACES, ids=lambda part: part if isinstance(part, str) else type(part).__name__
 )

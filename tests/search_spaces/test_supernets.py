@@ -94,7 +94,7 @@ def output(network: nn.Module, inputs: Tensor) -> Tensor:
     return logits
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @some
 @given(seed=seeds)
 @few
@@ -165,6 +165,7 @@ def test_weights_of_other_paths_change_nothing(case: Case, seed: int, other: int
                 parameter -= 1.0
 
 
+@pytest.mark.few(3)
 @some
 @given(seed=seeds)
 @few
@@ -177,7 +178,7 @@ def test_the_canonical_genotype_has_the_key_and_is_its_own(case: Case, seed: int
         assert key_of(case.space, same, ()) == key_of(case.space, one, ())
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @some
 def test_initial_weights_follow_from_the_seed_alone(case: Case) -> None:
     options = dict(case.options)

@@ -41,7 +41,7 @@ def locked(path: Path, *statements: str) -> "subprocess.Popen[str]":
     return process
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.usefixtures("hasty")
 @pytest.mark.parametrize(
     ("statements", "readable"),

@@ -101,6 +101,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> RunData:
 # --- What is not there
 
 
+@pytest.mark.few(10)
 @pytest.mark.parametrize("command", ["search", "report", "list", "resume"])
 @pytest.mark.parametrize(
     ("url", "message"),
@@ -173,6 +174,7 @@ def test_a_newer_version_and_tables_of_something_else(
             assert "is a database of something else: name another" in sentence
 
 
+@pytest.mark.slow
 def test_no_password_is_shown_or_recorded(
     server_place: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

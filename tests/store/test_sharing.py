@@ -38,7 +38,7 @@ def search(store: Path, run: str, **options: Any) -> Any:
     return nas_gym.search(**parts)
 
 
-@pytest.mark.few(4)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("kind", ["space", "evaluator", "reward", "agent"])
 @pytest.mark.parametrize("command", ["report", "export", "resume", "validate"])
 def test_a_record_cannot_run_a_program(

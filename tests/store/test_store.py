@@ -118,6 +118,7 @@ def test_an_unknown_run_gets_a_hint(store: Store) -> None:
         store.load_run("zzz")
 
 
+@pytest.mark.few(1)
 def test_a_run_that_is_being_written_cannot_be_resumed(store: Store, place: str) -> None:
     record = begin_run(store, "a-run", CONFIG)
     with Store(place) as other, pytest.raises(StoreError, match="written by another process"):

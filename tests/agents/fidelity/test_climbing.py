@@ -162,7 +162,7 @@ def test_agents_that_step_can_propose() -> None:
     assert set(epochs_of(result)) >= {1, 3}
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["promotion", "stopping"])
 def test_a_third_of_the_epochs_finds_as_much(mode: str) -> None:
     """The same proposer, paired over ten landscapes, with a third of the epochs."""
@@ -282,7 +282,7 @@ AGAIN = [
 ]
 
 
-@pytest.mark.few(6)
+@pytest.mark.few(2)
 @pytest.mark.parametrize("evaluator", [NOISY, FAILS], ids=["noisy", "fails"])
 @pytest.mark.parametrize(("agent", "asynchronous"), AGAIN)
 def test_what_is_known_is_not_paid_again(agent: Any, asynchronous: bool, evaluator: Any) -> None:
@@ -317,6 +317,7 @@ def test_the_rungs_of_a_trial_are_of_one_training() -> None:
     assert first != second
 
 
+@pytest.mark.slow
 def test_who_trains_in_part_decides_last() -> None:
     inside = {"name": "with-proxy", "agent": "asha", "proxies": ["synflow"], "scored": 0}
     with pytest.raises(InvalidOption, match="agent='asha' with proposer='with-proxy'"):

@@ -50,6 +50,7 @@ def played(settings, rounds=1, evaluator=TABLE):
     return learner, [sample_round(env, controller, generator, condition) for _ in range(rounds)]
 
 
+@pytest.mark.slow
 def test_weights_are_drawn_for_each_episode_and_sum_to_one():
     learner, (episodes,) = played(Reinforce(objectives=TWO))
     assert episodes.conditions.shape == (8, 2)

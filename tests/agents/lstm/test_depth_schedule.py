@@ -49,6 +49,7 @@ def test_only_depths_of_the_space_are_set() -> None:
     assert [scheduled_token((3, 1, 1), (9, 4, 6), asked) for asked in range(4)] == [1, 1, 1, 2]
 
 
+@pytest.mark.few(2)
 @pytest.mark.parametrize("agent", AGENTS, ids=lambda agent: type(agent).__name__)
 def test_a_search_keeps_to_it(agent: Any) -> None:
     """Depth 1 in the first eight architectures, and so on; also among random ones."""
@@ -110,6 +111,7 @@ def test_schedules_are_checked(schedule: Any) -> None:
         Reinforce(depth_schedule=schedule)
 
 
+@pytest.mark.slow
 def test_a_resumed_search_goes_on_with_its_depths(tmp_path: Path) -> None:
     histories = []
     for budgets in [(40,), (20, 40)]:

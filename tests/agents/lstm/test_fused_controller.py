@@ -38,6 +38,7 @@ def gradient(settings: LSTMAgent, space: SearchSpace[Any], *, fused: bool) -> to
     return optimizer.gradient
 
 
+@pytest.mark.few(6)
 @pytest.mark.parametrize(
     "space", [NASBench201(), LayerChain(3), BitString(1), ConvNet(3)], ids=repr
 )

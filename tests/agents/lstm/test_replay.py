@@ -82,6 +82,7 @@ def test_the_hybrid_adds_the_policy_gradient():
     assert not torch.equal(one.bias, other.bias)
 
 
+@pytest.mark.slow
 def test_path_consistency_ends_in_the_boltzmann_distribution():
     """Where everything was seen, log p(x) is beta times the score, less a constant."""
     settings = PathConsistency(
@@ -115,6 +116,7 @@ def test_minibatches_hold_the_best_and_some_others():
     assert len(rows) == 6
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", [PriorityQueue(), PathConsistency(repeats=0)], ids=["pq", "pc"])
 def test_distinct_evaluates_nothing_twice_while_there_is_something_new(agent):
     space = NASBench201()
@@ -128,7 +130,7 @@ def test_a_space_smaller_than_the_budget_is_no_obstacle(agent):
     assert len(run_agent(agent, Landscape(BITS), BITS, budget=60)) == 60
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", [PriorityQueue(), PathConsistency()], ids=["pq", "pc"])
 def test_it_beats_random_search(agent):
     """Noise-free, of the recommended architecture, on landscapes that nothing was tuned on."""

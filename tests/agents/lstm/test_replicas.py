@@ -74,7 +74,7 @@ def test_tokens_after_the_end_are_left_out(seed: int) -> None:
         assert complete(ChoiceTable(space), padded) == tokens
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("max_lag", "in_flight", "size"), [(4, 8, 8), (4, 64, 16), (2, 64, 32), (None, 64, 8)]
 )

@@ -280,6 +280,7 @@ def gains(agent: Any, than: Any, evaluator: Any, space: ConvNet, seeds: range) -
     return np.array(best) @ [1, -1]
 
 
+@pytest.mark.slow
 def test_it_finds_which_layers_are_worth_reading() -> None:
     """Which bits are good depends on the earlier layer: more than random search finds in 60."""
     found = gains(Reinforce(), RandomSearch(), lambda _: Readers(), ConvNet(), range(2000, 2003))

@@ -40,7 +40,7 @@ EVERY = [*TUNED, SB3(), *EDITING]
 # ---------------------------------------------------------------- learning
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent",
     [
@@ -133,7 +133,7 @@ class Noisy(Landscape):
             yield evaluation
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize("agent", EVERY, ids=lambda agent: type(agent).__name__)
 def test_a_cut_run_goes_on_though_children_draw_from_global_generators(
     agent, tmp_path, monkeypatch

@@ -200,6 +200,7 @@ def test_its_own_metric_leads_and_is_rewarded() -> None:
     assert usual_reward(SPACE, make("evaluator", "nasbench201")) == "accuracy"
 
 
+@pytest.mark.slow
 def test_a_search_by_it_is_recorded_and_goes_on(tmp_path: Path) -> None:
     store = tmp_path / "s.sqlite"
     options: Any = {"agent": "random-search", "store": store, "run": "it", "seed": 1}

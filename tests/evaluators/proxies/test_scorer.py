@@ -39,7 +39,7 @@ def scorer(**options: Any) -> Scorer:
     return Scorer(**{"space": SPACE, "task": SMALL, "images": 4, **options})
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "name", [n for n in PLUGINS["space"] if n not in ("rnn-cell", "enas-rnn-cell")]
 )

@@ -101,6 +101,7 @@ def test_what_is_packed_is_answered_for_every_cell(made_up: Path, packed: Path) 
     assert answers.index_of((4, 2, 1, 2, 1, 1)) == 0
 
 
+@pytest.mark.slow
 def test_an_environment_on_digits(packed: Path) -> None:
     env: Any = gym.make_vec("NASBench201-v0", dataset="digits", num_envs=2, budget_epochs=30)
     env = env.unwrapped
@@ -115,6 +116,7 @@ def test_an_environment_on_digits(packed: Path) -> None:
         env.play([cell], epochs=7)
 
 
+@pytest.mark.slow
 def test_the_table_of_the_package_is_what_tabulate_wrote() -> None:
     """Every cell that differs, two seeds and all epochs, from the file beside its command."""
     table = digits.read_digits_table()

@@ -47,6 +47,7 @@ def search(run: str, evaluator: Any = ASKED, space: Any = SPACE, **options: Any)
     return load_run(run, STORE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_search_is_rewarded_by_latency(workers: int) -> None:
     run = search("fast", reward=UNDER, workers=workers, asynchronous=False)

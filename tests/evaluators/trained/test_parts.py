@@ -124,7 +124,7 @@ def spoil_a_byte(path: Path) -> None:
     path.write_bytes(content)
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -161,6 +161,7 @@ def test_a_child_of_another_network_is_no_beginning(tmp_path: Path) -> None:
     assert evaluated(evaluator, Fidelity(0, 3)).metrics == whole.metrics
 
 
+@pytest.mark.slow
 def test_a_child_really_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The steps of its first epochs are not taken again."""
     from nas_gym.training.images.train import ImageTraining
@@ -178,6 +179,7 @@ def test_a_child_really_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert len(counts) == 1
 
 
+@pytest.mark.slow
 def test_workers_hand_a_child_over(tmp_path: Path) -> None:
     evaluator = images(tmp_path)
     whole = evaluated(evaluator, None)

@@ -325,6 +325,7 @@ def test_files_are_gone_when_a_search_is_finished_and_kept_where_they_were_asked
     assert (tmp_path / "named" / "first.weights").is_file()
 
 
+@pytest.mark.slow
 def test_two_searches_of_one_protocol_do_not_take_each_others_files() -> None:
     one, other = WeightSharing(CELLS, recipe=FEW), WeightSharing(CELLS, recipe=FEW)
     folders = {each._session.snapshots.folder for each in (one, other)}

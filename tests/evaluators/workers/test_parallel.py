@@ -74,6 +74,7 @@ def test_workers_have_numbers_and_one_that_replaces_another_has_its_own():
         assert sorted(worker.number for worker in pool._workers) == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_bad_children_are_rows_and_the_pool_goes_on(pool):
     answers = by_place(pool, "fine", "die", "raise", "hang", "exit", "odd", "fine", "fine")
     assert [e.failure for e in answers] == [

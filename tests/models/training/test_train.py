@@ -203,7 +203,7 @@ def test_language_models_as_well(tmp_path: Path) -> None:
     assert load_model(tmp_path / "a").preprocessing.level == "character"
 
 
-@pytest.mark.few(2)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -458,6 +458,7 @@ def test_a_disk_that_is_full_at_the_end_keeps_the_checkpoint(
 # ---------------------------------------------------------------- the command
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     to = str(tmp_path / "m")
     quick = [option.replace("batch_size=16", "batch_size=64") for option in OPTIONS]

@@ -157,7 +157,7 @@ def check_built(space: Any, task: Any, count: int) -> None:
     assert costs_of(space, task, drawn).tolist() == list(map(list, counted))
 
 
-@pytest.mark.few(5)
+@pytest.mark.few(2)
 @pytest.mark.parametrize(("space", "task"), BUILT)
 def test_costs_are_those_of_the_built_networks(space: Any, task: Any) -> None:
     check_built(space, task, 2)
@@ -169,7 +169,7 @@ def test_costs_of_many_are_those_of_the_built_networks(space: Any, task: Any) ->
     check_built(space, task, 200)
 
 
-@pytest.mark.few(3)
+@pytest.mark.few(1)
 @pytest.mark.parametrize(("space", "task"), ENUMERATED)
 def test_masks_reach_exactly_what_keeps_the_limits(space: Any, task: Task) -> None:
     check_reached(space, task, 8)
@@ -251,6 +251,7 @@ IMAGES = Task(1, 8, 8, 10, repeats=1, filters=8)
 WINDOW = {"parameters": (20_000, 30_000), "multiply_adds": 3_000_000}
 
 
+@pytest.mark.few(1)
 @pytest.mark.parametrize(
     ("space", "limits"),
     [
@@ -270,7 +271,7 @@ def test_too_much_work_is_given_up_soon(space: Any, limits: dict[str, Any]) -> N
     assert time.process_time() - began < 30
 
 
-@pytest.mark.few(1)
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "limits"),
     [

@@ -84,6 +84,7 @@ def test_the_formulas_compute_what_the_layer_does(genotype: RNNCellGenotype, see
     assert values["c_t"] == pytest.approx(cell.item(), rel=1e-9, abs=1e-12)
 
 
+@pytest.mark.slow
 @given(trees())
 @settings(max_examples=6, deadline=None)
 def test_a_tree_is_drawn_with_all_its_edges(

@@ -116,7 +116,7 @@ SUITES: dict[str, Suite] = {
                 _entry("sb3-dqn", "rl"),
             ),
             datasets=tuple(map(_nasbench201, ("cifar10", "cifar100", "imagenet16-120"))),
-            seeds=100,  # a quarter of an hour on two cores; the published results have 200
+            seeds=60,  # less than a quarter of an hour on two cores; what is published has 200
             notes="All agents have their default settings, which were tuned only on synthetic "
             "landscapes. The range, the scarcity of good cells and the noise of these "
             "(`nas_gym.testing.tuning_landscape`) are roughly those of CIFAR-10 here; which cells "

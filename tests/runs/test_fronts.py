@@ -201,7 +201,7 @@ def test_a_run_with_limits_is_measured_against_what_keeps_them(tmp_path: Path) -
     said = f"{100 * front.share:.2f} % of the true front's within the limits, by mean figures"
     assert said in told.getvalue()
     page = html_page([Shown(recorded, tmp_path / "s.sqlite")])
-    assert f"Its hypervolume is {said}." in unescape(page)
+    assert f"Their hypervolume is {said}." in unescape(page)
 
 
 def test_the_true_front_has_all_of_itself() -> None:

@@ -164,10 +164,7 @@ def _first_clause(line: str, indent: str) -> list[str]:
         brackets = begun.count("(") + begun.count("[") - begun.count(")") - begun.count("]")
         if line[clause : clause + 2] in (": ", "; ", ", ") and not brackets:
             return [begun]
-    return textwrap.wrap(
-        line, _WIDTH, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False,
-        drop_whitespace=True,
-    )  # fmt: skip
+    return _wrapped(line, "", indent)
 
 
 def _summary(place: str) -> str:

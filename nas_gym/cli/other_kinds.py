@@ -3,7 +3,6 @@
 import re
 import shlex
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from nas_gym.envs.ids import EDIT_IDS, IDS, MULTI_OBJECTIVE_IDS
@@ -11,7 +10,7 @@ from nas_gym.errors import InvalidOption, NASGymError, near
 from nas_gym.plugins import names
 from nas_gym.registry import modules_to_trust
 from nas_gym.search_spaces.published import PUBLISHED
-from nas_gym.store.location import DEFAULT_STORE, file_of, folder_beside, run_command
+from nas_gym.store.location import DEFAULT_STORE, file_of, folder_beside, run_command, run_meant
 from nas_gym.training.named import NAMED_RECIPES
 from nas_gym.training.places import BUILT_IN
 
@@ -74,8 +73,7 @@ def refuse_other_kinds(name: str, store: str | None = str(DEFAULT_STORE)) -> Non
                 f"`{run_command('report', run, runs[run], str(store))}` shows it"
             )
     if store is not None:
-        folder = folder_beside(store)
-        run = Path(name).name if Path(name).parent == folder else name
+        run = run_meant(name, store)
         if run in runs:
             raise InvalidOption(f"{name!r} is a recorded run: {_of_run(run, runs[run], store)}")
 

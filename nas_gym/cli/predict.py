@@ -3,7 +3,6 @@
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
@@ -12,7 +11,7 @@ from nas_gym.cli.shared import AsJson, Count, OptionalText, Trust, Words, at_lea
 from nas_gym.errors import InvalidModel, InvalidOption, StoreError
 from nas_gym.options.paths import user_path
 from nas_gym.options.printable import printable
-from nas_gym.store.location import DEFAULT_STORE, check_there, folder_beside, run_command
+from nas_gym.store.location import DEFAULT_STORE, check_there, run_command, run_meant
 from nas_gym.training.devices import check_there as check_device
 from nas_gym.training.devices import moved, one_device
 
@@ -62,22 +61,22 @@ class Predict:
 def _refuse_a_run(given: str) -> None:
     """Raise InvalidModel if a run of the usual store was given, by name or by its files' folder."""
     from nas_gym.models.folder import CONFIG
-    from nas_gym.store import Store, load_run
+    from nas_gym.store import Store
 
     place = user_path(given, "FOLDER")
-    folder = folder_beside(DEFAULT_STORE) / place.name
-    if place not in (Path(place.name), folder) or (place / CONFIG).exists():
+    run = run_meant(place)
+    if (place / CONFIG).exists():
         return
     with suppress(StoreError):  # no store, or one that cannot be read
         check_there(DEFAULT_STORE)
         with Store(DEFAULT_STORE, read_only=True) as store:
-            known = store.has_run(place.name)
-        if known:
-            command = run_command("train", place.name, load_run(place.name).config)
-            raise InvalidModel(
-                f"{printable(given)} is a run, not a model: train its best architecture first, "
-                f"`{command}`, and give the folder that this writes"
-            )
+            if not store.has_run(run):
+                return
+            config = store.config_of(run)
+        raise InvalidModel(
+            f"{printable(given)} is a run, not a model: train its best architecture first, "
+            f"`{run_command('train', run, config)}`, and give the folder that this writes"
+        )
 
 
 def _in_words(found: dict[str, Any]) -> str:

@@ -169,15 +169,8 @@ def write_model(
         for name in programs:
             PROGRAMS[name](model.network, model.task, new / name)
         place.mkdir(exist_ok=True)
-        source_file = () if source is None else (SOURCE,)
-        files = (
-            *source_file,
-            WEIGHTS,
-            PREPROCESS,
-            CARD,
-            *programs,
-            CONFIG,
-        )  # what counts comes last
+        of_source = () if source is None else (SOURCE,)
+        files = (*of_source, WEIGHTS, PREPROCESS, CARD, *programs, CONFIG)  # what counts is last
         for name in files:
             os.replace(new / name, place / name)
         for name in {SOURCE, *PROGRAMS} - set(files):  # of an earlier model

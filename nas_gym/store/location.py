@@ -191,6 +191,12 @@ def folder_beside(store: str | Path) -> Path:
     return DEFAULT_STORE.parent if path is None else path.parent
 
 
+def run_meant(given: str | Path, store: str | Path = DEFAULT_STORE) -> str:
+    """Return the name of the run that a name, or the folder of a run's files, stands for."""
+    place = Path(given)
+    return place.name if place.parent == folder_beside(store) else str(given)
+
+
 def check_there(store: str | Path) -> None:
     """Raise StoreError if ``store`` is a path and there is nothing."""
     path = file_of(store)

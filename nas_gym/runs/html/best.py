@@ -19,6 +19,7 @@ from nas_gym.evaluators.metrics import (
 from nas_gym.options.durations import time_in_words
 from nas_gym.options.printable import printable
 from nas_gym.plugins import foreign_module
+from nas_gym.runs.drawings import DRAWN
 from nas_gym.runs.findings import Findings
 from nas_gym.runs.fronts import Front, front_of, in_words
 from nas_gym.runs.html import pictures
@@ -28,7 +29,6 @@ from nas_gym.search_spaces.rendering import genotype_as_text
 from nas_gym.store import Row
 from nas_gym.store.location import run_command
 
-CARDS = 3  # architectures that are drawn
 TABLE = 50  # architectures in the table
 SECONDS = "training, s"
 
@@ -43,7 +43,7 @@ def cards(found: Findings, store: Any, drawings: Mapping[int, str]) -> list[dict
         store: Where it is.
         drawings: SVG by rank, where there are some already.
     """
-    best = found.ranked[:CARDS]
+    best = found.ranked[:DRAWN]
     return [_card(found, store, drawings, row, rank) for rank, row in enumerate(best, start=1)]
 
 
